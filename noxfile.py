@@ -1,0 +1,139 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["nox[uv]>=2025.5"]
+# ///
+"""Every check of this project: `nox`, or `uv run noxfile.py`, runs the ones named in DEFAULT.
+
+A session installs once and is kept for the next run; `nox -l` lists them all.
+"""
+
+import os
+import tempfile
+from itertools import chain
+from pathlib import Path
+
+import nox
+
+DEFAULT = ["lint", "imports", "typing", "tests", "examples"]
+PYTHONS = ["3.11", "3.12", "3.13"]
+# aiohttp and what is below it in pure Python, as where no wheel fits.
+PURE = {f"{name}_NO_EXTENSIONS": "1" for name in ("AIOHTTP", "FROZENLIST", "MULTIDICT", "PROPCACHE", "YARL")}
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = DEFAULT
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False  # a missing Python is a skipped session, on CI too
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def group(name: str) -> list[str]:
+    """The requirements of one of pyproject.toml's dependency groups."""
+    return list(nox.project.dependency_groups(PROJECT, name))
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """This project with every extra, editable, and what the groups name."""
+    session.install("-e", ".[cli]", *(each for name in groups for each in group(name)))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, mistakes that can be seen without running, and spelling."""
+    session.install(*group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("codespell")
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Who may import whom."""
+    session.install(*group("lint"))
+    session.run("lint-imports", "--no-logo")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """The package and the pinned public types, under two type checkers."""
+    install(session, "typing")
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The test-suite on the Python that runs nox; every line and branch must be covered. Takes pytest's arguments."""
+    install(session, "test")
+    session.run("coverage", "erase")
+    # Not by pytest-cov: the package's own pytest plugin is imported before pytest-cov could look.
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report", *([] if session.posargs else ["--fail-under=100"]))
+
+
+@nox.session(name="tests-all", python=PYTHONS)
+def tests_all(session: nox.Session) -> None:
+    """The test-suite on every supported Python that is installed."""
+    install(session, "test")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Every file in examples/ runs to its end by itself: without an account, without a warning."""
+    install(session, "test")
+    for example in sorted(Path("examples").glob("*.py")):
+        session.run("python", "-W", "error", str(example))
+
+
+@nox.session(venv_backend="uv", reuse_venv=False)
+def lowest(session: nox.Session) -> None:
+    """The test-suite with the lowest versions that pyproject.toml allows of what the package itself needs."""
+    session.install("--resolution=lowest-direct", "-e", ".[cli]")
+    session.install("-e", ".[cli]", *group("test"))  # leaves what is there as it is, unless a test tool needs more
+    session.run("uv", "pip", "list", external=True)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def no_extensions(session: nox.Session) -> None:
+    """The test-suite with aiohttp in pure Python."""
+    install(session, "test")
+    session.run("pytest", *session.posargs, env=PURE)
+
+
+@nox.session(reuse_venv=False)
+def build(session: nox.Session) -> None:
+    """sdist and wheel, as a user gets them: installed without extras, then with [cli]."""
+    session.install("build")
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("python", "-m", "build", "--outdir", folder)
+        (wheel,) = Path(folder).glob("*.whl")
+        session.run("python", "-m", "venv", f"{folder}/user")
+        programs = Path(folder, "user", "Scripts" if os.name == "nt" else "bin")
+        python, chatloom = str(programs / "python"), str(programs / "chatloom")
+        with session.chdir(folder):  # so that nothing is imported from the source tree
+            session.run(python, "-m", "pip", "install", "--quiet", str(wheel), external=True)
+            session.run(python, "-W", "error", "-c", "from chatloom_async import *", external=True)
+            said = session.run(chatloom, "--help", external=True, silent=True, success_codes=[1, 2])
+            if "[cli]" not in (said or "") or "Traceback" in (said or "") or len((said or "").splitlines()) != 1:
+                session.error(f"Without the [cli] extra, `chatloom` must say so in one line. It said:\n{said}")
+            session.run(python, "-m", "pip", "install", "--quiet", f"{wheel}[cli]", external=True)
+            session.run(chatloom, "--help", external=True)
+
+
+@nox.session
+def audit_deps(session: nox.Session) -> None:
+    """Known vulnerabilities in what the package needs. Asks a public database, so it is not part of CI."""
+    session.install("pip-audit")
+    wanted = Path(session.create_tmp(), "requirements.txt")
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    wanted.write_text("\n".join([*PROJECT["project"]["dependencies"], *chain(*extras)]), "utf-8")
+    session.run("pip-audit", "--strict", "--requirement", str(wanted))
+
+
+if __name__ == "__main__":
+    nox.main()

@@ -1,0 +1,38 @@
+"""What holds for every test: nothing leaves this machine."""
+
+import ipaddress
+import sys
+from typing import Any
+
+import pytest
+
+ADDRESS_AT = {"socket.connect": 1, "socket.sendto": 1, "socket.sendmsg": 1}
+HOST_AT = {"socket.getaddrinfo": 0, "socket.gethostbyname": 0}
+
+
+def is_loopback(host: object) -> bool:
+    """Whether this is a loopback address, `localhost`, or no host at all (as when a server binds)."""
+    if isinstance(host, bytes):
+        host = host.decode("ascii", "replace")
+    if host in (None, "", "localhost", "0.0.0.0", "::"):
+        return True
+    try:
+        return ipaddress.ip_address(str(host).partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def stay_on_loopback(event: str, arguments: tuple[Any, ...]) -> None:
+    """Fails the test that looks up or talks to another machine; an audit hook, so below every library."""
+    if event in ADDRESS_AT:
+        address = arguments[ADDRESS_AT[event]]
+        host = address[0] if isinstance(address, tuple) else None  # a path is a Unix socket, None a connected one
+    elif event in HOST_AT:
+        host = arguments[HOST_AT[event]]
+    else:
+        return
+    if not is_loopback(host):
+        pytest.fail(f"A test tried to reach {host!r}: tests talk to loopback addresses only ({event}).")
+
+
+sys.addaudithook(stay_on_loopback)
