@@ -1,0 +1,128 @@
+"""An asyncio-first client of the Chatloom API.
+
+    from chatloom_async import AsyncChatloom
+
+    async with AsyncChatloom() as chatloom:
+        agents = await chatloom.list_agents()
+
+What takes long to import, and what most programs do not need, is imported when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from .client import AsyncChatloom
+from .endpoints.agents import Agent, AgentList, AllowedDomains, GetAllowedDomains, ListAgents
+from .fanout import Err, Ok, fan_out
+from .policy.limit import LimitState, RateLimit
+from .policy.limiter import Limiter
+from .policy.retry import RetryPolicy
+from .transports.interface import Transport
+from .transports.mock import MockTransport
+from .wire.auth import ApiKey
+from .wire.endpoint import Endpoint, query
+from .wire.errors import (
+    Attempt,
+    ChatloomError,
+    ClientClosedError,
+    ConfigurationError,
+    DeadlineExceededError,
+    DecodeError,
+    InvalidAgentIdError,
+    InvalidApiKeyError,
+    InvalidBaseUrlError,
+    NotJSONError,
+    SchemaMismatchError,
+    UsageError,
+)
+from .wire.message import Exchange, Headers, Request, Response, Timeouts
+from .wire.status import (
+    APIStatusError,
+    AuthenticationError,
+    BadRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+)
+from .wire.transport_errors import (
+    AttemptTimeoutError,
+    ConnectError,
+    ConnectionLostError,
+    PayloadError,
+    ProtocolError,
+    RedirectRefusedError,
+    ResponseTooLargeError,
+    TLSError,
+    TransportError,
+)
+from .wire.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from .sandbox import Sandbox
+    from .transports.aiohttp import AiohttpTransport
+
+__all__ = [
+    "APIStatusError",
+    "Agent",
+    "AgentList",
+    "AiohttpTransport",
+    "AllowedDomains",
+    "ApiKey",
+    "AsyncChatloom",
+    "Attempt",
+    "AttemptTimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ChatloomError",
+    "ClientClosedError",
+    "ConfigurationError",
+    "ConnectError",
+    "ConnectionLostError",
+    "DeadlineExceededError",
+    "DecodeError",
+    "Endpoint",
+    "Err",
+    "Exchange",
+    "GetAllowedDomains",
+    "Headers",
+    "InvalidAgentIdError",
+    "InvalidApiKeyError",
+    "InvalidBaseUrlError",
+    "LimitState",
+    "Limiter",
+    "ListAgents",
+    "MockTransport",
+    "NotFoundError",
+    "NotJSONError",
+    "Ok",
+    "PayloadError",
+    "PermissionDeniedError",
+    "ProtocolError",
+    "RateLimit",
+    "RateLimitError",
+    "RedirectRefusedError",
+    "Request",
+    "Response",
+    "ResponseTooLargeError",
+    "RetryPolicy",
+    "Sandbox",
+    "SchemaMismatchError",
+    "ServerError",
+    "TLSError",
+    "Timeouts",
+    "Transport",
+    "TransportError",
+    "UsageError",
+    "__version__",
+    "fan_out",
+    "query",
+]
+
+_LAZY = {"AiohttpTransport": ".transports.aiohttp", "Sandbox": ".sandbox"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name], __name__), name)

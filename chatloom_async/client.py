@@ -1,0 +1,265 @@
+"""The client: one call is one walk, and `exchange` and `_attempt` are that walk, top to bottom.
+
+Everything else here is construction, cloning and closing. What is decided on the way is decided in wire/ (about
+bytes and values) and policy/ (about time).
+"""
+
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from logging import DEBUG, getLogger
+from types import TracebackType
+from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar
+
+import attrs
+from tenacity import AsyncRetrying
+
+from .endpoints.agents import GetAllowedDomains, ListAgents
+from .options import OnAttempt, Options
+from .policy.call import Call
+from .policy.clock import Clock, SystemClock
+from .policy.keys import KeyProvider, key_source
+from .policy.limit import LimitState, RateLimit
+from .policy.limiter import KeyedLimiter, Limiter, outcome_of
+from .policy.retrier import Outcome
+from .policy.retry import RetryPolicy
+from .resources import Resources
+from .transports.interface import Transport
+from .wire.auth import ApiKey, Auth, sign
+from .wire.base_url import BASE_URL
+from .wire.decode import decode
+from .wire.endpoint import Endpoint
+from .wire.errors import Attempt, ChatloomError, ClientClosedError, DecodeError, InvalidApiKeyError
+from .wire.message import Exchange, Request, Response, Timeouts
+from .wire.status import AuthenticationError, status_error
+from .wire.transport_errors import TransportError
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+log = getLogger("chatloom_async")
+UNCHANGED: Any = type("Unchanged", (), {"__repr__": lambda self: "<as before>"})()
+
+
+def method_of(endpoint: Callable[P, Endpoint[T]]) -> "Callable[Concatenate[AsyncChatloom, P], Coroutine[Any, Any, T]]":
+    """An endpoint class as a method of the client, with the endpoint's parameters and documentation."""
+
+    async def method(self: "AsyncChatloom", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.send(endpoint(*args, **kwargs))
+
+    cls: Any = endpoint
+    parameters = inspect.signature(cls.__init__).replace(return_annotation=cls.returns)
+    method.__name__ = re.sub(r"(?<!^)([A-Z])", r"_\1", cls.__name__).lower()
+    method.__qualname__ = f"AsyncChatloom.{method.__name__}"
+    method.__doc__ = cls.__doc__
+    method.__signature__ = parameters  # type: ignore[attr-defined]
+    return method
+
+
+class AsyncChatloom:
+    """A client of the Chatloom API, for one workspace: the one that the API key belongs to.
+
+        async with AsyncChatloom() as chatloom:
+            for agent in await chatloom.list_agents():
+                print(agent.name, list(await chatloom.get_allowed_domains(agent.id)))
+
+    Constructing it does no I/O and needs no event loop. One client may be used by many tasks at once, and in several
+    `asyncio.run()` calls one after the other. Every call raises a ChatloomError when it fails, and only then.
+
+    api_key: the key, or a callable that provides it, or None to read CHATLOOM_API_KEY. A provider is called as
+        `provider(force_refresh=False)` before every attempt, and with True after a 401; it may be async.
+    base_url: None reads CHATLOOM_BASE_URL, else https://chatloom.app is used.
+    auth: "bearer" or "x-api-key", the header that carries the key.
+    timeouts: limits for one attempt, in seconds.
+    deadline: the limit for one call, in seconds, everything included: queueing, attempts, waits. None: no limit.
+    retry: a RetryPolicy, a tenacity.AsyncRetrying of your own (copied for each call), or None for a single attempt.
+    rate_limit: how fast each key may be used, or a Limiter of your own, or None.
+    transport: what carries the requests. It is borrowed: the client does not close it. None: aiohttp.
+    on_attempt: called with each finished Attempt, also of calls that succeed. What it raises is logged, not raised.
+    clock: where waits and the deadline get their time from; for tests.
+    """
+
+    def __init__(
+        self,
+        api_key: str | ApiKey | KeyProvider | None = None,
+        *,
+        base_url: str | None = None,
+        auth: Auth = "bearer",
+        timeouts: Timeouts = Timeouts(),
+        deadline: float | None = 60.0,
+        retry: RetryPolicy | AsyncRetrying | None = RetryPolicy(),
+        rate_limit: RateLimit | Limiter | None = RateLimit(),
+        transport: Transport | None = None,
+        on_attempt: OnAttempt | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        keys = key_source(api_key)
+        del api_key  # a traceback that shows local variables must not show it
+        if isinstance(keys, InvalidApiKeyError):
+            raise keys
+        options = Options(
+            base_url=base_url or os.environ.get("CHATLOOM_BASE_URL") or BASE_URL,
+            auth=auth,
+            timeouts=timeouts,
+            deadline=deadline,
+            retry=retry,
+            rate_limit=rate_limit,
+            on_attempt=on_attempt,
+        )
+        caller = sys._getframe(1)
+        name = f"{type(self).__name__} (created at {caller.f_code.co_filename}:{caller.f_lineno})"
+        self._owner = True
+        self._keys = keys
+        self._clock: Clock = clock or SystemClock()
+        self._resources = Resources(name, transport, borrowed=transport is not None)
+        self._limiter = options.limiter(self._clock)
+        self._configure(options)
+
+    def _configure(self, options: Options) -> None:
+        self._options = options
+        self._retrier = options.retrier(self._clock, self._resources)
+
+    list_agents = method_of(ListAgents)
+    get_allowed_domains = method_of(GetAllowedDomains)
+
+    async def send(self, endpoint: Endpoint[T]) -> T:
+        """Calls any endpoint, also one of your own, and returns what it answers."""
+        return (await self.exchange(endpoint)).value
+
+    async def exchange(self, endpoint: Endpoint[T]) -> Exchange[T]:
+        """Like `send`, but with the response, every attempt and the elapsed seconds around the value."""
+        self._resources.lifetime.check()
+        call = Call.begin(endpoint, self._clock.now(), self._options.deadline)
+        request = endpoint.request(self._options.base_url, self._options.timeouts)
+        outcome = await self._retrier.run(partial(self._attempt, request, call), call)
+        if isinstance(outcome, ChatloomError):
+            raise call.final(outcome)
+        value = decode(outcome, endpoint.returns)
+        if isinstance(value, DecodeError):
+            raise call.final(value)
+        if getattr(value, "complete", True) is False:
+            log.warning("%s: the answer says that it is not complete; do not take it for the whole", call.operation)
+        return Exchange(value, outcome, tuple(call.attempts), self._clock.now() - call.started)
+
+    async def _attempt(self, request: Request, call: Call, key: ApiKey | None = None) -> Outcome:
+        """One request on the wire: limiter, key, transport, status. What fails comes back as data."""
+        began, sent_at, most = self._clock.now(), None, self._options.timeouts.attempt
+        answer: Outcome | None = None
+        error: ChatloomError | None = None
+        limit = self._resources.lifetime.limit(call.left(began))
+        try:
+            async with limit:
+                key = key or await self._keys.current()
+                call.key = key.fingerprint
+                await self._limiter.acquire(call.key)
+                sent_at = self._clock.now()
+                limit.restart(call.left(sent_at, most))
+                answer = await self._resources.open_transport().send(sign(request, key, self._options.auth))
+            error = status_error(answer, call.success) if isinstance(answer, Response) else answer
+        except (TransportError, ClientClosedError) as failure:
+            error = failure.with_traceback(None)
+        except TimeoutError:
+            if not limit.expired:
+                raise
+            error = call.timed_out(sent_at, most)
+        finally:
+            if sent_at is not None:
+                self._limiter.release(call.key, *outcome_of(answer, error))
+        self._record(call, answer, error, began, sent_at)
+        if isinstance(error, AuthenticationError) and key and not call.renewed:
+            call.renewed = True
+            if other := await self._keys.renewed(key):
+                return await self._attempt(request, call, other)
+        return error or answer  # type: ignore[return-value]  # one of the two is there
+
+    def _record(
+        self, call: Call, answer: object, error: ChatloomError | None, began: float, sent_at: float | None
+    ) -> None:
+        now = self._clock.now()
+        attempt = Attempt(
+            operation=call.operation,
+            number=len(call.attempts) + 1,
+            started=began - call.started,
+            waited=(sent_at or now) - began,
+            elapsed=now - (sent_at or now),
+            status=answer.status if isinstance(answer, Response) else None,
+            error=error,
+        )
+        call.record(attempt)
+        if log.isEnabledFor(DEBUG):
+            log.debug("%s attempt %d: %s", call.operation, attempt.number, attempt.status or type(error).__name__)
+        if self._options.on_attempt:
+            try:
+                self._options.on_attempt(attempt)
+            except Exception:
+                log.exception("on_attempt raised; the call goes on")
+
+    def with_key(self, api_key: str | ApiKey | KeyProvider) -> Self:
+        """A client for another key, in microseconds. It shares everything else with this one, and closes nothing."""
+        keys = key_source(api_key)
+        del api_key
+        if isinstance(keys, InvalidApiKeyError):
+            raise keys
+        clone = self._clone()
+        clone._keys = keys
+        return clone
+
+    def with_options(
+        self,
+        *,
+        base_url: str = UNCHANGED,
+        auth: Auth = UNCHANGED,
+        timeouts: Timeouts = UNCHANGED,
+        deadline: float | None = UNCHANGED,
+        retry: RetryPolicy | AsyncRetrying | None = UNCHANGED,
+        rate_limit: RateLimit | Limiter | None = UNCHANGED,
+        on_attempt: OnAttempt | None = UNCHANGED,
+    ) -> Self:
+        """A client with other options, that shares the rest with this one and closes nothing. A new `rate_limit`
+        comes with counters of its own."""
+        given = {name: value for name, value in locals().items() if name != "self" and value is not UNCHANGED}
+        clone = self._clone()
+        clone._configure(attrs.evolve(self._options, **given))
+        if "rate_limit" in given:
+            clone._limiter = clone._options.limiter(self._clock)
+        return clone
+
+    @property
+    def limits(self) -> Mapping[str, LimitState]:
+        """A snapshot of the rate limiter for each key in use, by the key's `fingerprint`."""
+        return self._limiter.states() if isinstance(self._limiter, KeyedLimiter) else {}
+
+    async def aclose(self, drain: float = 5.0) -> None:
+        """Closes the client and its clones. Calls under way have `drain` seconds to finish, then fail with
+        ClientClosedError. On a clone, and on a client that is closed already, it does nothing."""
+        if self._owner and not self._resources.lifetime.closing:
+            await self._resources.aclose(drain)
+
+    async def __aenter__(self) -> Self:
+        self._resources.lifetime.check()
+        self._resources.open_transport()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        if "_options" not in self.__dict__:  # a traceback through __init__ may show it half made
+            return f"<{type(self).__name__}>"
+        return f"<{type(self).__name__} {self._options.base_url}{'' if self._owner else ', a clone'}>"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(
+            "An AsyncChatloom cannot be pickled or copied: use with_key() or with_options(), or make one where it is needed."
+        )
+
+    def _clone(self) -> Self:
+        clone = object.__new__(type(self))
+        clone.__dict__.update(self.__dict__)
+        clone._owner = False
+        return clone

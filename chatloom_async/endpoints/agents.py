@@ -1,0 +1,91 @@
+"""Agents and where their widgets may load: the two reads of the API's v1 surface."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from attrs import frozen
+
+from ..wire.endpoint import Endpoint
+
+POSITIONS: Final = ("bottom-right", "bottom-left", "top-right", "top-left")
+STATUS_ACTIVE: Final = "active"
+
+
+@frozen
+class Agent:
+    """One agent of a workspace, as its widget shows it.
+
+    `position` is one of `POSITIONS`, `status` is "usually active" and `template` a widget template's name;
+    all three are plain strings, so that a value the documentation does not know yet is never an error.
+    The colours are hex strings such as "#611F69"; `created_at` is an aware datetime.
+    """
+
+    id: str
+    name: str
+    primary_color: str
+    secondary_color: str
+    position: str
+    template: str
+    status: str
+    created_at: datetime
+
+
+@frozen
+class AgentList:
+    """Every agent of the workspace, newest first. Iterable, with `len()`.
+
+    `count` is the number that the answer states. The documentation says that it equals the number of
+    agents; `complete` is False where it does not, or where an id comes twice.
+    """
+
+    agents: tuple[Agent, ...]
+    count: int
+
+    @property
+    def complete(self) -> bool:
+        return self.count == len(self.agents) == len({agent.id for agent in self.agents})
+
+    def __iter__(self) -> Iterator[Agent]:
+        return iter(self.agents)
+
+    def __len__(self) -> int:
+        return len(self.agents)
+
+
+@frozen
+class AllowedDomains:
+    """The domains on which one agent's widget may load, oldest first. Iterable, with `len()` and `in`.
+
+    The documentation does not say what an empty list means.
+    """
+
+    domains: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.domains)
+
+    def __len__(self) -> int:
+        return len(self.domains)
+
+    def __contains__(self, domain: object) -> bool:
+        return domain in self.domains
+
+
+@frozen
+class ListAgents(Endpoint[AgentList]):
+    """Every agent in the workspace of the key, newest first: GET /api/plugin/agents."""
+
+    path = "/api/plugin/agents"
+
+
+@frozen
+class GetAllowedDomains(Endpoint[AllowedDomains]):
+    """The allowed domains of one agent: GET /api/plugin/agents/{agentId}/allowed-domains.
+
+    Raises NotFoundError for an agent that does not exist or belongs to another workspace.
+    """
+
+    path = "/api/plugin/agents/{agent_id}/allowed-domains"
+
+    agent_id: str

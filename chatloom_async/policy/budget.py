@@ -1,0 +1,34 @@
+"""Decides whether retries still make sense: when most calls fail, more requests only make it worse.
+
+A token bucket that is never refilled by time: a retry costs tokens, a success earns some back. Transient
+failures are counted per origin, throttling per key. The client and its clones share the buckets.
+"""
+
+from ..wire.errors import Kind
+
+CAPACITY = 500.0
+COST: dict[Kind, float] = {"transient": 14.0, "once": 14.0, "throttle": 5.0}
+
+
+class RetryBudget:
+    """Tokens for retries, by scope (an origin, or a key's fingerprint). A scope that is full takes no memory."""
+
+    def __init__(self, capacity: float = CAPACITY) -> None:
+        self._capacity = capacity
+        self._spent: dict[str, float] = {}
+
+    def left(self, scope: str) -> float:
+        return self._capacity - self._spent.get(scope, 0.0)
+
+    def spend(self, scope: str, cost: float) -> bool:
+        """Takes `cost` tokens, or none and answers False where too few are left."""
+        if cost > self.left(scope):
+            return False
+        self._spent[scope] = self._spent.get(scope, 0.0) + cost
+        return True
+
+    def earn(self, scope: str, tokens: float) -> None:
+        if scope in self._spent:
+            self._spent[scope] -= tokens
+            if self._spent[scope] <= 0:
+                del self._spent[scope]

@@ -1,0 +1,59 @@
+"""What one call has been through so far. Everything that happens to it is written down here, and read from here."""
+
+from collections import Counter
+from collections.abc import Container
+from math import inf
+
+from attrs import Factory, define, evolve
+
+from ..wire.endpoint import Endpoint
+from ..wire.errors import Attempt, ChatloomError, DeadlineExceededError, Kind, StopReason
+from ..wire.transport_errors import AttemptTimeoutError
+
+
+@define(eq=False)
+class Call:
+    """The record of one call. `started` and `deadline` are moments of the clock, `key` is a key's fingerprint."""
+
+    operation: str
+    idempotent: bool
+    success: Container[int]
+    started: float
+    deadline: float
+    attempts: list[Attempt] = Factory(list)
+    failures: Counter[Kind] = Factory(Counter)
+    stop_reason: StopReason | None = None
+    key: str = ""
+    renewed: bool = False
+
+    @classmethod
+    def begin(cls, endpoint: Endpoint[object], now: float, deadline: float | None) -> "Call":
+        until = inf if deadline is None else now + deadline
+        return cls(type(endpoint).__name__, endpoint.idempotent, endpoint.success, now, until)
+
+    def left(self, now: float, limit: float | None = None) -> float | None:
+        """Seconds until the deadline, or `limit` seconds if that is sooner. None: for ever."""
+        left = self.deadline - now if limit is None else min(limit, self.deadline - now)
+        return None if left == inf else left
+
+    def timed_out(self, sent_at: float | None, limit: float | None) -> ChatloomError:
+        """The error for what `left(sent_at, limit)` ended: the call's deadline, or the attempt's own limit."""
+        if sent_at is None or limit is None or self.deadline - sent_at <= limit:
+            seconds = self.deadline - self.started
+            return DeadlineExceededError(f"The call was not done within its deadline of {seconds:g} s", last=self.last_failure)
+        return AttemptTimeoutError(f"The attempt was not done within {limit:g} s", reason="total")
+
+    @property
+    def last_failure(self) -> ChatloomError | None:
+        """The last failure that came from outside, not from this call's own clock."""
+        errors = (attempt.error for attempt in reversed(self.attempts))
+        return next((e for e in errors if isinstance(e, ChatloomError) and not isinstance(e, DeadlineExceededError)), None)
+
+    def record(self, attempt: Attempt) -> None:
+        self.attempts.append(attempt)
+        if isinstance(attempt.error, ChatloomError):
+            self.failures[attempt.error.kind] += 1
+
+    def final(self, error: ChatloomError) -> ChatloomError:
+        """The error to raise: with the history of the call, and why it ended."""
+        return evolve(error, attempts=tuple(self.attempts), stop_reason=self.stop_reason)

@@ -1,0 +1,100 @@
+"""Decides which key the next attempt is signed with, and asks for a fresh one when the API refuses it."""
+
+import asyncio
+import inspect
+import os
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from ..wire.auth import ApiKey, api_key_or_error
+from ..wire.errors import InvalidApiKeyError
+
+ENVIRONMENT_VARIABLE = "CHATLOOM_API_KEY"
+
+
+class KeyProvider(Protocol):
+    """Gives the key for the next attempt; sync or async. It is asked before every attempt, so it should remember
+    its answer, and fetch it anew when `force_refresh` is true: the API has just refused the last one."""
+
+    def __call__(self, *, force_refresh: bool = False) -> str | ApiKey | Awaitable[str | ApiKey]: ...
+
+
+class KeySource(Protocol):
+    """What the client asks: the key to use now, and, after a 401, whether there is another one.
+
+    Raises InvalidApiKeyError where a provider gave something that cannot be a key.
+    """
+
+    async def current(self) -> ApiKey: ...
+
+    async def renewed(self, refused: ApiKey) -> ApiKey | None: ...
+
+
+class FixedKey:
+    """One key, for good."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: ApiKey) -> None:
+        self._key = key
+
+    async def current(self) -> ApiKey:
+        return self._key
+
+    async def renewed(self, refused: ApiKey) -> None:
+        return None
+
+
+class ProvidedKey:
+    """Keys from a provider. However many calls are refused at once, the provider is asked to refresh only once."""
+
+    def __init__(self, provider: KeyProvider) -> None:
+        self._provider = provider
+        self._refreshing: dict[ApiKey, asyncio.Task[ApiKey | InvalidApiKeyError]] = {}
+        self._successor: tuple[ApiKey, ApiKey] | None = None
+
+    async def current(self) -> ApiKey:
+        return _checked(await self._ask(force_refresh=False))
+
+    async def renewed(self, refused: ApiKey) -> ApiKey | None:
+        """The key that takes the place of a refused one, or None where the provider has no other."""
+        if self._successor and self._successor[0] == refused:
+            return self._successor[1]
+        task = self._refreshing.get(refused)
+        if task is None or task.get_loop() is not asyncio.get_running_loop():
+            task = self._refreshing[refused] = asyncio.create_task(self._ask(force_refresh=True))
+            task.add_done_callback(lambda done: self._forget(refused, done))
+        key = _checked(await asyncio.shield(task))  # one caller's cancellation must not fail the others
+        if key == refused:
+            return None
+        self._successor = (refused, key)
+        return key
+
+    def _forget(self, refused: ApiKey, done: asyncio.Task[ApiKey | InvalidApiKeyError]) -> None:
+        self._refreshing.pop(refused, None)
+        if not done.cancelled():
+            done.exception()  # seen, even if every caller has gone away meanwhile
+
+    async def _ask(self, *, force_refresh: bool) -> ApiKey | InvalidApiKeyError:
+        """As data: this frame knows the text, so it must not be on a traceback."""
+        answer = self._provider(force_refresh=force_refresh)
+        return api_key_or_error(await answer if inspect.isawaitable(answer) else answer)
+
+
+def _checked(key: ApiKey | InvalidApiKeyError) -> ApiKey:
+    if isinstance(key, InvalidApiKeyError):
+        raise key
+    return key
+
+
+def key_source(api_key: str | ApiKey | KeyProvider | None) -> KeySource | InvalidApiKeyError:
+    """Where the client's keys come from; None reads CHATLOOM_API_KEY. A key that cannot be valid comes back as an
+    error, as data, so that the frame that holds its text is on no traceback."""
+    if callable(api_key):
+        return ProvidedKey(api_key)
+    if api_key is None:
+        api_key = os.environ.get(ENVIRONMENT_VARIABLE)
+        if api_key is None:
+            return InvalidApiKeyError(f"There is no API key: none was passed, and {ENVIRONMENT_VARIABLE} is not set")
+    key = api_key_or_error(api_key)
+    return FixedKey(key) if isinstance(key, ApiKey) else key

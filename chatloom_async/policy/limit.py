@@ -1,0 +1,154 @@
+"""Decides when the next request of a key may leave: a token bucket that slows down when the API says 429.
+
+The rules, per key:
+- `burst` requests at once, then `per_second`; never more than `concurrency` in flight; first come, first served.
+- A 429 multiplies the rate by 0.7 (at most once a second, never below 0.2/s), and each success adds 0.02/s
+  until `per_second` is reached again.
+- A 429 closes the gate: until Retry-After, or else for 1 s, doubling with each further 429 in a row up to 20 s.
+  What is in flight finishes; other keys are not concerned.
+- A permit that was not used, because its caller was cancelled in the queue, goes back.
+
+The documentation: "A few hundred requests per minute per API key is comfortably within fair use."
+"""
+
+import asyncio
+import math
+from collections import OrderedDict
+from datetime import UTC, datetime, timedelta
+
+from attrs import field, frozen
+from attrs.validators import ge, gt
+
+from .clock import Clock, Timer
+
+SLOWER, FASTER, SLOWEST = 0.7, 0.02, 0.2
+PAUSE, LONGEST_PAUSE, LONGEST_RETRY_AFTER = 1.0, 20.0, 900.0
+ALMOST = 1e-9  # a waiter woken for a whole token must not miss it by a rounding error
+
+
+@frozen(kw_only=True)
+class RateLimit:
+    """How fast one key may be used: `per_second` on average, `burst` at once, `concurrency` in flight."""
+
+    per_second: float = field(default=4.0, validator=gt(0))
+    burst: int = field(default=8, validator=ge(1))
+    concurrency: int = field(default=8, validator=ge(1))
+
+
+@frozen(kw_only=True)
+class LimitState:
+    """A snapshot of one key's limiter: requests per second now, calls in the queue and in flight, and the end of a
+    pause that the API asked for (aware), or None."""
+
+    rate: float
+    queued: int
+    in_flight: int
+    paused_until: datetime | None
+
+
+class KeyLimiter:
+    """The state machine of one key. Not for use by several event loops at the same time."""
+
+    __slots__ = ("_clock", "_cut_at", "_gate", "_in_flight", "_limit", "_queue", "_rate", "_stamp", "_throttles", "_timer", "_tokens")
+
+    def __init__(self, limit: RateLimit, clock: Clock) -> None:
+        self._limit, self._clock = limit, clock
+        self._tokens, self._rate = float(limit.burst), limit.per_second
+        self._stamp = self._gate = clock.now()
+        self._cut_at = -math.inf
+        self._in_flight = self._throttles = 0
+        self._queue: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+        self._timer: Timer | None = None
+
+    async def acquire(self) -> None:
+        """Returns when a request may be sent. Cancelling it gives up the place in the queue, or the permit."""
+        if not self._queue and self._take():
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._queue[turn] = None
+        self._serve()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if self._queue.pop(turn, self) is None:
+                self._serve()
+            elif not turn.cancelled():
+                self.give_back()
+            raise
+
+    def give_back(self) -> None:
+        """Returns a permit that was not used."""
+        self._tokens = min(self._limit.burst, self._tokens + 1)
+        self._leave()
+
+    def succeeded(self) -> None:
+        self._throttles = 0
+        if self._rate < self._limit.per_second:
+            self._refill()
+            self._rate = min(self._limit.per_second, self._rate + FASTER)
+        self._leave()
+
+    def failed(self) -> None:
+        self._leave()
+
+    def throttled(self, retry_after: float | None) -> None:
+        now = self._clock.now()
+        self._refill()
+        if now - self._cut_at >= 1.0:
+            self._cut_at, self._rate = now, max(SLOWEST, self._rate * SLOWER)
+        pause = min(LONGEST_PAUSE, PAUSE * 2.0 ** min(self._throttles, 10)) if retry_after is None else retry_after
+        self._throttles += 1
+        self._gate = max(self._gate, now + min(pause, LONGEST_RETRY_AFTER))
+        self._tokens, self._stamp = min(self._tokens, 1.0), max(self._stamp, self._gate)
+        self._leave()
+
+    @property
+    def idle(self) -> bool:
+        """Whether a new limiter would behave exactly like this one, so that it can be forgotten."""
+        self._refill()
+        full = self._tokens >= self._limit.burst and self._rate >= self._limit.per_second
+        return full and not self._in_flight and not self._queue and self._clock.now() >= self._gate
+
+    def state(self) -> LimitState:
+        left = self._gate - self._clock.now()
+        until = datetime.now(UTC) + timedelta(seconds=left) if left > 0 else None
+        return LimitState(rate=self._rate, queued=len(self._queue), in_flight=self._in_flight, paused_until=until)
+
+    def _refill(self) -> None:
+        now = self._clock.now()
+        if now > self._stamp:
+            self._tokens = min(self._limit.burst, self._tokens + (now - self._stamp) * self._rate)
+            self._stamp = now
+
+    def _take(self) -> bool:
+        if self._in_flight >= self._limit.concurrency or self._delay() > 0:
+            return False
+        self._tokens -= 1
+        self._in_flight += 1
+        return True
+
+    def _delay(self) -> float:
+        """Seconds until a token is there, counted from now."""
+        self._refill()
+        gate = self._gate - self._clock.now()
+        lacking = 1 - ALMOST - self._tokens
+        return max(gate, 0.0) + (lacking / self._rate if lacking > 0 else 0.0)
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
+        self._serve()
+
+    def _serve(self) -> None:
+        """Lets in whoever may go now, and sets one timer for the next in line."""
+        while self._queue:
+            turn = next(iter(self._queue))
+            if not turn.done() and not self._take():
+                break
+            del self._queue[turn]
+            if not turn.done():
+                turn.set_result(None)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._queue and self._in_flight < self._limit.concurrency:
+            self._timer = self._clock.call_later(self._delay(), self._serve)

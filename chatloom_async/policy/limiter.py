@@ -1,0 +1,79 @@
+"""One limiter for many keys: what the client talks to, and what may be put in its place."""
+
+from collections.abc import Mapping
+from typing import Literal, Protocol, runtime_checkable
+
+from ..wire.errors import ChatloomError
+from ..wire.message import Response
+from ..wire.status import RateLimitError
+from .clock import Clock
+from .limit import KeyLimiter, LimitState, RateLimit
+
+Outcome = Literal["succeeded", "throttled", "failed", "unused"]
+TIDY_UP_AT = 1024
+
+
+@runtime_checkable
+class Limiter(Protocol):
+    """Paces requests. `key` is a fingerprint, never the key itself; give every key a budget of its own.
+
+    Each `acquire` that returns is followed by exactly one `release`, when the attempt is over. An `acquire`
+    that is cancelled must leave no trace.
+    """
+
+    async def acquire(self, key: str) -> None: ...
+
+    def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None: ...
+
+
+class KeyedLimiter:
+    """A `KeyLimiter` for each key, made when it is first used and forgotten when it has recovered completely."""
+
+    def __init__(self, limit: RateLimit, clock: Clock) -> None:
+        self._limit, self._clock = limit, clock
+        self._limiters: dict[str, KeyLimiter] = {}
+        self._tidy_up_at = TIDY_UP_AT
+
+    async def acquire(self, key: str) -> None:
+        limiter = self._limiters.get(key)
+        if limiter is None:
+            limiter = self._add(key)
+        await limiter.acquire()
+
+    def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
+        limiter = self._limiters[key]
+        if outcome == "succeeded":
+            limiter.succeeded()
+        elif outcome == "throttled":
+            limiter.throttled(retry_after)
+        elif outcome == "unused":
+            limiter.give_back()
+        else:
+            limiter.failed()
+
+    def states(self) -> Mapping[str, LimitState]:
+        return {key: limiter.state() for key, limiter in self._limiters.items()}
+
+    def _add(self, key: str) -> KeyLimiter:
+        if len(self._limiters) >= self._tidy_up_at:
+            self._limiters = {key: limiter for key, limiter in self._limiters.items() if not limiter.idle}
+            self._tidy_up_at = max(TIDY_UP_AT, 2 * len(self._limiters))
+        limiter = self._limiters[key] = KeyLimiter(self._limit, self._clock)
+        return limiter
+
+
+class Unlimited:
+    """The limiter of `rate_limit=None`: every request may leave at once."""
+
+    async def acquire(self, key: str) -> None:
+        return
+
+    def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
+        return
+
+
+def outcome_of(answer: object, error: ChatloomError | None) -> tuple[Outcome, float | None]:
+    """What an attempt tells the limiter. Any answer below 500, a 404 as well, shows that the rate is fine."""
+    if isinstance(error, RateLimitError):
+        return "throttled", error.retry_after
+    return ("succeeded" if isinstance(answer, Response) and answer.status < 500 else "failed"), None

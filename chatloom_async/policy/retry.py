@@ -1,0 +1,64 @@
+"""Decides, after a failed attempt, whether there is another one, and when. What is decided is done in retrier.py.
+
+The rules:
+- Only failures that a repeat can cure are repeated: see `kind` of our errors. A request that is not idempotent is
+  repeated only if the server cannot have acted on it: it was not sent, or refused with a 429.
+- A connection lost before any byte of the answer is tried again at once and free of charge, the first time: that
+  is what a stale keep-alive connection looks like.
+- Other waits are drawn evenly from 0 to base * 2^n ("full jitter"), never shorter than Retry-After.
+- No wait that would end after the deadline is begun, and none longer than `max_retry_after`.
+"""
+
+import random
+from collections.abc import Callable
+
+from attrs import field, frozen
+from attrs.validators import ge, gt
+
+from ..wire.errors import ChatloomError, Kind, StopReason
+from ..wire.transport_errors import ConnectionLostError
+from .call import Call
+
+
+@frozen(kw_only=True)
+class RetryPolicy:
+    """How often and how fast a failed call is repeated. Times are in seconds.
+
+    `attempts` and `throttle_attempts` count requests, the first included: for transient failures (5xx, timeouts,
+    lost connections) and for 429. `base` and `throttle_base` are the first upper bounds of the jittered wait, `cap`
+    the highest. Where the API asks for more than `max_retry_after`, the call fails at once instead of waiting.
+    """
+
+    attempts: int = field(default=3, validator=ge(1))
+    throttle_attempts: int = field(default=6, validator=ge(1))
+    base: float = field(default=0.25, validator=ge(0))
+    throttle_base: float = field(default=1.0, validator=ge(0))
+    cap: float = field(default=20.0, validator=gt(0))
+    max_retry_after: float = field(default=60.0, validator=ge(0))
+    random: Callable[[], float] = field(default=random.random, eq=False, repr=False)
+
+    def again(self, error: ChatloomError, call: Call, now: float) -> float | StopReason:
+        """The wait before the next attempt, or the reason why there is none. Counts and waits; costs are budget.py's."""
+        throttled = error.kind == "throttle"
+        failed = call.failures[error.kind]
+        if not error.retryable or not (call.idempotent or throttled or not getattr(error, "sent", True)):
+            return "not_retryable"
+        if failed >= self.limit(error.kind):
+            return "attempts"
+        if is_free(error, call):
+            return 0.0
+        asked = getattr(error, "retry_after", None) or 0.0
+        if asked > self.max_retry_after:
+            return "retry_after_too_long"
+        base = self.throttle_base if throttled else self.base
+        wait = max(asked, self.random() * min(self.cap, base * 2.0 ** (failed - 1)))
+        return "deadline" if now + wait >= call.deadline else wait
+
+    def limit(self, kind: Kind) -> int:
+        """How many failures of this kind end a call."""
+        return {"throttle": self.throttle_attempts, "transient": self.attempts, "once": min(2, self.attempts)}.get(kind, 1)
+
+
+def is_free(error: ChatloomError, call: Call) -> bool:
+    """Whether this looks like a stale keep-alive connection, and is the first failure of its kind in this call."""
+    return isinstance(error, ConnectionLostError) and not error.received and call.failures[error.kind] == 1

@@ -1,0 +1,32 @@
+"""What a client and its clones have in common: transport, retry budgets, and whether all of that is still open."""
+
+from attrs import define, field
+
+from .policy.budget import RetryBudget
+from .policy.lifetime import Lifetime
+from .transports.interface import Transport
+
+
+@define(eq=False)
+class Resources:
+    """Shared by a client and its clones. A transport that was handed in is borrowed; one made here is closed here."""
+
+    name: str
+    transport: Transport | None
+    borrowed: bool
+    lifetime: Lifetime = field(factory=Lifetime)
+    transient: RetryBudget = field(factory=RetryBudget)
+    throttle: RetryBudget = field(factory=RetryBudget)
+
+    def open_transport(self) -> Transport:
+        """The transport. The default one is made when it is first needed, since importing aiohttp takes its time."""
+        if self.transport is None:
+            from .transports.aiohttp import AiohttpTransport
+
+            self.transport = AiohttpTransport(name=self.name)
+        return self.transport
+
+    async def aclose(self, drain: float) -> None:
+        await self.lifetime.end(drain)
+        if self.transport is not None and not self.borrowed:
+            await self.transport.aclose()

@@ -1,0 +1,23 @@
+"""What the client asks of a transport: two methods. Anything that has them can carry requests."""
+
+from typing import Protocol, runtime_checkable
+
+from ..wire.message import Request, Response
+from ..wire.transport_errors import TransportError
+
+
+@runtime_checkable
+class Transport(Protocol):
+    """Sends one request and returns what came back, with the whole body.
+
+    A failure is returned, not raised: a traceback through a transport would hold the signed headers.
+    (An implementation may raise a TransportError all the same; the client takes both.) A transport does
+    not retry, follow redirects, keep cookies or judge statuses. It honours `request.timeouts.connect` and
+    `.read`; the client itself bounds the attempt as a whole, by cancelling `send`.
+    """
+
+    async def send(self, request: Request) -> Response | TransportError: ...
+
+    async def aclose(self) -> None:
+        """Releases what it holds. Closing twice is fine."""
+        ...

@@ -1,0 +1,37 @@
+"""A transport without a network, for tests: a function answers."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+
+from ..wire.errors import ChatloomError
+from ..wire.message import Request, Response
+from ..wire.transport_errors import TransportError
+
+Answer = Response | TransportError
+Handler = Callable[[Request], Answer | Awaitable[Answer]]
+
+
+class MockTransport:
+    """Answers every request by `handler(request)`, sync or async; `requests` holds what was sent, in order.
+
+    The handler returns a `Response`, or returns or raises a TransportError to play a broken network.
+
+        transport = MockTransport(lambda request: Response(200, body=b'{"agents": [], "count": 0}'))
+        client = AsyncChatloom("clf_test", transport=transport)
+    """
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self.requests: list[Request] = []
+
+    async def send(self, request: Request) -> Answer:
+        self.requests.append(request)
+        answer = self._handler(request)
+        if inspect.isawaitable(answer):
+            answer = await answer
+        if not isinstance(answer, (Response, ChatloomError)):
+            raise TypeError(f"The handler of a MockTransport returned {type(answer).__name__}, not a Response.")
+        return answer
+
+    async def aclose(self) -> None:
+        """Nothing to release."""

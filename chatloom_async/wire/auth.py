@@ -1,0 +1,98 @@
+"""API keys: what can be one, and how one is put on a request. A key's text leaves only through `reveal()`."""
+
+import hmac
+import re
+import secrets
+from hashlib import blake2b
+from typing import Literal, NoReturn
+
+from .errors import InvalidApiKeyError
+from .message import Headers, Request
+
+__all__ = ["ApiKey", "Auth", "api_key_or_error", "sign"]
+
+Auth = Literal["bearer", "x-api-key"]
+
+KEY = re.compile(r"clf_[\x21\x23-\x26\x28-\x2b\x2d-\x5f\x61-\x7e]{1,256}")  # visible ASCII without " ' ` ,
+PLACEHOLDERS = frozenset({"clf_your_api_key_here", "clf_..."})
+SALT = secrets.token_bytes(16)
+
+
+class ApiKey:
+    """An API key that does not show itself: masked in str, repr and format, refused by pickle, copy and JSON.
+
+    `reveal()` is the one way to its text. `fingerprint` names it without telling it: salted per process,
+    so it can be a dictionary key or appear in a log, but means nothing elsewhere.
+    """
+
+    __slots__ = ("__weakref__", "_signed", "_text", "fingerprint")
+    fingerprint: str
+
+    def __init__(self, text: str) -> None:
+        problem = _problem(text)
+        if problem:
+            del text  # so that a traceback that shows local variables does not show it
+            raise InvalidApiKeyError(problem)
+        self._text = text
+        self._signed: dict[Auth, tuple[Headers, Headers]] = {}
+        self.fingerprint = blake2b(text.encode(), key=SALT, digest_size=8).hexdigest()
+
+    def reveal(self) -> str:
+        """The key as text. Keep it out of logs, URLs and command lines."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "ApiKey('clf_***')"
+
+    def __str__(self) -> str:
+        return "clf_***"
+
+    def __eq__(self, other: object) -> bool:
+        return hmac.compare_digest(self._text, other._text) if isinstance(other, ApiKey) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("An ApiKey cannot be pickled or copied: pass a reference, such as an environment variable's name.")
+
+
+def _problem(text: object) -> str | None:
+    """Why this cannot be a key, or None. Says nothing of its characters."""
+    if not isinstance(text, str):
+        return f"The API key is a {type(text).__name__}, not a string"
+    if text in PLACEHOLDERS:
+        return "The API key is the placeholder from the documentation"
+    if KEY.fullmatch(text):
+        return None
+    if not text.strip():
+        return "The API key is empty"
+    if not text.startswith("clf_"):
+        return "The API key does not start with clf_"
+    return "The API key holds blanks, quotes, commas or characters outside visible ASCII, or is longer than 260 characters"
+
+
+def api_key_or_error(text: object) -> ApiKey | InvalidApiKeyError:
+    """Like `ApiKey(text)`, but with the failure as data, so that no frame that knows the text is on a traceback."""
+    if isinstance(text, ApiKey):
+        return text
+    problem = _problem(text)
+    return InvalidApiKeyError(problem) if problem else ApiKey(text)  # type: ignore[arg-type]
+
+
+def sign(request: Request, key: ApiKey, auth: Auth) -> Request:
+    """The request with the key in exactly one header: `Authorization: Bearer` or `X-API-Key`.
+
+    The documentation: "Both work identically; pick whichever fits your client best."
+    """
+    unsigned, signed = key._signed.get(auth, (None, None))
+    if signed is None or unsigned is not request.headers:  # endpoints share one Headers object: see endpoint.py
+        signed = _with_key(request.headers, key.reveal(), auth)
+        key._signed[auth] = (request.headers, signed)
+    return Request(request.method, request.url, signed, request.body, timeouts=request.timeouts)
+
+
+def _with_key(headers: Headers, text: str, auth: Auth) -> Headers:
+    name, value = ("Authorization", f"Bearer {text}") if auth == "bearer" else ("X-API-Key", text)
+    others = {n: v for n, v in headers.items() if n.lower() not in ("authorization", "x-api-key")}
+    return Headers({**others, name: value})

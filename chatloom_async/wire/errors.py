@@ -1,0 +1,161 @@
+"""What can go wrong: every exception of this package, as values that pickle, compare and explain themselves.
+
+An error is built where it is found and travels as data; the client adds the attempts made and the
+reason it stopped, and raises it. The API's own error answers are in status.py.
+"""
+
+import re
+from typing import Any, ClassVar, Literal
+
+import attrs
+from attrs import field, frozen
+
+StopReason = Literal["not_retryable", "attempts", "deadline", "budget", "retry_after_too_long", "disabled"]
+Kind = Literal["permanent", "once", "transient", "throttle"]
+
+STOPPED: dict[str, str] = {
+    "not_retryable": "not retried, since the same request would fail again",
+    "attempts": "no attempts left",
+    "deadline": "the next attempt would have come after the deadline",
+    "budget": "the retry budget is used up, since too many calls fail at the moment",
+    "retry_after_too_long": "the server asks for a longer wait than this client may make",
+    "disabled": "retries are switched off",
+}
+
+TEXT_LIMIT = 2048
+KEY_LIKE = re.compile(r"clf_[^\s\"'`,<>]+")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]+")
+
+
+def clean(text: str, limit: int = TEXT_LIMIT) -> str:
+    """Text from outside, fit for a terminal or a log: no keys, no control characters, `limit` bytes at most."""
+    text = CONTROL.sub(" ", KEY_LIKE.sub("clf_***", text)).strip()
+    raw = text.encode()
+    return text if len(raw) <= limit else raw[: limit - 3].decode(errors="ignore") + "..."
+
+
+@frozen(kw_only=True)
+class Attempt:
+    """One finished attempt of a call; times are in seconds.
+
+    `started` counts from the start of the call, `waited` is the time in the rate limiter, `elapsed` the
+    time from there to the end. `status` is None where no answer came, `error` None where it succeeded.
+    """
+
+    operation: str
+    number: int
+    started: float
+    waited: float
+    elapsed: float
+    status: int | None = None
+    error: Exception | None = None
+
+
+@frozen(slots=False, eq=False, repr=False, str=False)
+class ChatloomError(Exception):
+    """Anything that this package raises. Catch it to catch everything.
+
+    `attempts` is what was tried, `stop_reason` why no further attempt was made (None: it never came to one),
+    `retryable` whether the same call may succeed later, `hint` what to do next.
+    """
+
+    kind: ClassVar[Kind] = "permanent"
+    hint: ClassVar[str] = "See the message for what went wrong."
+
+    message: str = field(converter=clean)
+    attempts: tuple[Attempt, ...] = field(default=(), kw_only=True)
+    stop_reason: StopReason | None = field(default=None, kw_only=True)
+
+    @property
+    def retryable(self) -> bool:
+        return self.kind != "permanent"
+
+    def __str__(self) -> str:
+        text = self.message if self.message.endswith((".", "!", "?")) else f"{self.message}."
+        if self.stop_reason:
+            text += f" Gave up after attempt {max(1, len(self.attempts))}: {STOPPED[self.stop_reason]}."
+        return f"{text} {self.hint}"
+
+    def _values(self) -> dict[str, Any]:
+        return {each.name: getattr(self, each.name) for each in attrs.fields(type(self))}
+
+    def __repr__(self) -> str:
+        more = "".join(f", {n}={v!r}" for n, v in self._values().items() if v and n not in ("message", "attempts"))
+        return f"{type(self).__name__}({self.message!r}{more})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self._values() == other._values() if isinstance(other, ChatloomError) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.message))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self._values())
+
+
+def _restore(cls: type[ChatloomError], values: dict[str, Any]) -> ChatloomError:
+    return cls(**values)
+
+
+class ConfigurationError(ChatloomError, ValueError):
+    """Something given to the client cannot be used. Raised before anything is sent."""
+
+
+class InvalidApiKeyError(ConfigurationError):
+    """No API key, or one that cannot be valid. The key itself is never part of the message."""
+
+    hint = "Generate a key in the dashboard under Settings > API Keys, and pass it as api_key or set CHATLOOM_API_KEY."
+
+
+class InvalidBaseUrlError(ConfigurationError):
+    """The base URL is not https (or http to a loopback host), or holds more than scheme, host, port and path."""
+
+    hint = "Pass the final https address, such as https://chatloom.app, without credentials, query or fragment."
+
+
+class InvalidAgentIdError(ConfigurationError):
+    """An agent id with characters that could change the request's path. Nothing was sent."""
+
+    hint = "Use an id from list_agents(): 1 to 256 letters, digits, '_', '-', '~' or '.'."
+
+
+class UsageError(ChatloomError, RuntimeError):
+    """The client was used in a way that its documentation rules out."""
+
+
+class ClientClosedError(UsageError):
+    """The client was closed before or during this call."""
+
+    hint = "Make the call inside `async with`, before aclose(), or construct a new client."
+
+
+@frozen(slots=False, eq=False, repr=False, str=False)
+class DeadlineExceededError(ChatloomError, TimeoutError):
+    """The call's deadline passed. `last` is the last failure before that, or None where there was none."""
+
+    hint: ClassVar[str] = "Raise deadline=, or lower the number of concurrent calls per key if they wait for the rate limit."
+
+    last: ChatloomError | None = field(default=None, kw_only=True)
+
+
+@frozen(slots=False, eq=False, repr=False, str=False)
+class DecodeError(ChatloomError):
+    """An answer came that is not what the API documents. `path` is the JSON path of the misfit, `excerpt` its text."""
+
+    hint: ClassVar[str] = "If it persists, send request and response to Chatloom's support, or update this package."
+
+    path: str = field(default="$", kw_only=True, converter=clean)
+    excerpt: str = field(default="", kw_only=True, converter=clean)
+
+
+@frozen(slots=False, eq=False, repr=False, str=False)
+class NotJSONError(DecodeError):
+    """The body is not JSON. `reason` is one of empty, content_type, possible_truncation, syntax."""
+
+    hint: ClassVar[str] = "Check that base_url points at the API and that no proxy or portal answers in its place."
+
+    reason: str = field(default="syntax", kw_only=True)
+
+
+class SchemaMismatchError(DecodeError):
+    """The body is JSON of another shape than documented; `path` names the first place that differs."""

@@ -1,0 +1,138 @@
+"""The values that cross a transport: what is asked, what is answered, and how long it may take.
+
+None of them shows a key: a header's value is displayed only where its name is on the list below.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Generic, NoReturn, TypeVar
+
+from attrs import field, frozen
+from attrs.validators import gt, instance_of, optional
+
+from .errors import Attempt
+
+__all__ = ["Exchange", "Headers", "Request", "Response", "Timeouts"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+SHOWN = frozenset({"accept", "accept-encoding", "content-type", "content-length", "date", "retry-after", "user-agent"})
+
+
+class Headers(Mapping[str, str]):
+    """An immutable, case-insensitive mapping of header names to values.
+
+    Repeated names are joined by ", " (RFC 9110, section 5.3). Raw byte pairs are accepted and
+    decoded as Latin-1 when they are first looked at, so that an answer nobody inspects costs nothing.
+    """
+
+    __slots__ = ("_known", "_pairs")
+    _known: dict[str, tuple[str, str]] | None
+
+    def __init__(self, pairs: Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]] = ()) -> None:
+        self._pairs = tuple(pairs.items() if isinstance(pairs, Mapping) else pairs)
+        self._known = None
+
+    @property
+    def pairs(self) -> tuple[tuple[str | bytes, str | bytes], ...]:
+        """The fields as they were given, in their order."""
+        return self._pairs
+
+    def _values(self) -> dict[str, tuple[str, str]]:
+        if self._known is None:
+            known: dict[str, tuple[str, str]] = {}
+            for raw_name, raw_value in self._pairs:
+                name = raw_name.decode("latin-1") if isinstance(raw_name, bytes) else raw_name
+                value = raw_value.decode("latin-1") if isinstance(raw_value, bytes) else raw_value
+                if earlier := known.get(name.lower()):
+                    name, value = earlier[0], f"{earlier[1]}, {value}"
+                known[name.lower()] = (name, value)
+            self._known = known
+        return self._known
+
+    def __getitem__(self, name: str) -> str:
+        return self._values()[name.lower()][1]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._values().values())
+
+    def __len__(self) -> int:
+        return len(self._values())
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Headers):
+            return {k: v for k, (_, v) in self._values().items()} == {k: v for k, (_, v) in other._values().items()}
+        return self == Headers(other) if isinstance(other, Mapping) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(frozenset((k, v) for k, (_, v) in self._values().items()))
+
+    def __repr__(self) -> str:
+        shown = (f"{n!r}: {v if n.lower() in SHOWN else '***'!r}" for n, v in self.items())
+        return f"Headers({{{', '.join(shown)}}})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Headers, (dict(self),)
+
+
+def _headers(value: Mapping[str, str]) -> Headers:
+    return value if type(value) is Headers else Headers(value)
+
+
+@frozen(kw_only=True)
+class Timeouts:
+    """How long one attempt may take, in seconds; `None` lifts a limit.
+
+    `connect`: until a connection stands (name resolution and TLS included). `read`: between two
+    pieces of the answer. `attempt`: the whole attempt, from its first byte sent to its last received.
+    """
+
+    connect: float | None = field(default=5.0, validator=optional(gt(0)))
+    read: float | None = field(default=10.0, validator=optional(gt(0)))
+    attempt: float | None = field(default=15.0, validator=optional(gt(0)))
+
+
+DEFAULT_TIMEOUTS = Timeouts()
+
+
+@frozen(repr=False)
+class Request:
+    """One HTTP request, ready for a `Transport`. `timeouts` take no part in comparisons."""
+
+    method: str
+    url: str
+    headers: Headers = field(factory=Headers, converter=_headers)
+    body: bytes | None = None
+    timeouts: Timeouts = field(default=DEFAULT_TIMEOUTS, kw_only=True, eq=False)
+
+    def __repr__(self) -> str:
+        body = "None" if self.body is None else f"<{len(self.body)} bytes>"
+        return f"Request({self.method!r}, {self.url!r}, {self.headers!r}, body={body})"
+
+    def __getstate__(self) -> NoReturn:
+        raise TypeError("A Request cannot be pickled or copied, because its headers may hold an API key.")
+
+
+@frozen(repr=False)
+class Response:
+    """One HTTP answer with its whole body, decompressed. The repr shows its size, never its text."""
+
+    status: int = field(validator=instance_of(int))
+    headers: Headers = field(factory=Headers, converter=_headers)
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Response({self.status}, {self.headers!r}, body=<{len(self.body)} bytes>)"
+
+    def __rich_repr__(self) -> Iterator[object]:
+        yield from (self.status, self.headers, f"<{len(self.body)} bytes>")
+
+
+@frozen
+class Exchange(Generic[T_co]):
+    """A finished call: the decoded `value`, the `response` it came in, every attempt, and the seconds in all."""
+
+    value: T_co
+    response: Response
+    attempts: tuple[Attempt, ...]
+    elapsed: float
+

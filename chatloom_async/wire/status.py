@@ -1,0 +1,106 @@
+"""Turns an answer with an unsuccessful status into the error that the API documents for it."""
+
+from collections.abc import Container
+from datetime import UTC, datetime
+from typing import ClassVar
+
+import orjson
+from attrs import field, frozen
+
+from .base_url import origin
+from .errors import ChatloomError, Kind
+from .message import Response
+from .retry_after import retry_after_seconds
+from .transport_errors import RedirectRefusedError
+
+TRANSIENT = frozenset({408, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+@frozen(slots=False, eq=False, repr=False, str=False)
+class APIStatusError(ChatloomError):
+    """The API answered, with another status than success. `message` is the `error` field of its answer.
+
+    `retry_after` is in seconds, and None where the answer names no time. Source: the documentation's
+    table of errors; statuses outside of it come from proxies and content delivery networks.
+    """
+
+    hint: ClassVar[str] = "This status is not documented; something between this machine and the API may have answered."
+
+    status: int = field(default=0, kw_only=True)
+    retry_after: float | None = field(default=None, kw_only=True)
+
+    @property
+    def kind(self) -> Kind:  # type: ignore[override]
+        return "throttle" if self.status == 429 else "transient" if self.status in TRANSIENT else "permanent"
+
+    def __str__(self) -> str:
+        return f"HTTP {self.status}: {super().__str__()}"
+
+
+class BadRequestError(APIStatusError):
+    """400: "The request body or parameters were malformed. The error message describes what to fix"."""
+
+    hint = "Correct the request as the message says."
+
+
+class AuthenticationError(APIStatusError):
+    """401: "No API key was provided, or the key is invalid, expired, or malformed (wrong prefix)"."""
+
+    hint = "The old key stops working the moment a new one is generated: take the current one from Settings > API Keys."
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: not documented by the API; usually a firewall in front of it."""
+
+    hint = "A firewall or content delivery network may block this machine's address."
+
+
+class NotFoundError(APIStatusError):
+    """404: "The agent doesn't exist or isn't owned by the authenticated workspace"."""
+
+    hint = "Check the id, and that the key belongs to the agent's workspace."
+
+
+class RateLimitError(APIStatusError):
+    """429: "You've hit a rate limit. Back off and retry with exponential backoff"."""
+
+    hint = "A few hundred requests per minute and key are fine: lower rate_limit=, or ask support@chatloom.app for more."
+
+
+class ServerError(APIStatusError):
+    """5xx: "Something went wrong on our side. Retry with backoff and contact support if it persists"."""
+
+    hint = "Try again later; contact support@chatloom.app if it persists."
+
+
+BY_STATUS: dict[int, type[APIStatusError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    429: RateLimitError,
+}
+
+
+def _message(body: bytes) -> str:
+    """The text of the documented `{"error": ...}`, else the start of whatever came."""
+    try:
+        text = orjson.loads(body)["error"]
+    except (ValueError, TypeError, KeyError):
+        text = None
+    if isinstance(text, str) and text.strip():
+        return text
+    return body[:200].decode("utf-8", "replace").strip() or "no message"
+
+
+def status_error(response: Response, success: Container[int] = (200,)) -> ChatloomError | None:
+    """The error that an answer stands for, or None where its status is a success. Never raises for a bad body."""
+    status = response.status
+    if status in success:
+        return None
+    if status in REDIRECTS:
+        target = origin(response.headers.get("location", ""))
+        return RedirectRefusedError(f"The server answered {status}, a redirect to {target}", location=target)
+    cls = BY_STATUS.get(status, ServerError if status >= 500 else APIStatusError)
+    wait = retry_after_seconds(response.headers, now=datetime.now(UTC))
+    return cls(_message(response.body), status=status, retry_after=wait)

@@ -1,0 +1,87 @@
+"""Failures between this process and the API: no usable answer came back.
+
+`sent` tells whether the server may have seen the request: only then can a repeat do it twice.
+"""
+
+from typing import ClassVar
+
+from attrs import field, frozen
+
+from .errors import ChatloomError, Kind
+
+
+@frozen(slots=False, eq=False, repr=False, str=False)
+class TransportError(ChatloomError):
+    """No usable answer. `reason` narrows it down in one word; `sent` is False if the server cannot have seen it."""
+
+    kind: ClassVar[Kind] = "transient"
+    hint: ClassVar[str] = "Check the network between this machine and the API."
+
+    reason: str = field(default="", kw_only=True)
+    sent: bool = field(default=True, kw_only=True)
+
+
+class ConnectError(TransportError):
+    """No connection. `reason`: refused, dns, unreachable, handshake, proxy, proxy_auth, local (no descriptors left)."""
+
+    hint = "Check base_url, name resolution, the proxy and the firewall."
+
+    @property
+    def kind(self) -> Kind:  # type: ignore[override]
+        return "permanent" if self.reason == "proxy_auth" else "transient"
+
+
+class TLSError(TransportError):
+    """The server's certificate or TLS set-up was refused. Never retried."""
+
+    kind = "permanent"
+    hint = "Check base_url, the clock and the CA certificates; pass ssl= to AiohttpTransport for a private CA."
+
+
+class AttemptTimeoutError(TransportError, TimeoutError):
+    """An attempt took too long. `reason` tells which of the `Timeouts` ran out: connect, read or total."""
+
+    hint = "Raise timeouts= if the API is slow from here."
+
+
+@frozen(slots=False, eq=False, repr=False, str=False)
+class ConnectionLostError(TransportError):
+    """The connection ended before the answer's head was complete. `received` is False where not one byte had come."""
+
+    hint: ClassVar[str] = "The server or something between closed the connection; a repeat usually succeeds."
+
+    received: bool = field(default=False, kw_only=True)
+
+
+@frozen(slots=False, eq=False, repr=False, str=False)
+class PayloadError(TransportError):
+    """The body broke off or could not be decompressed. `reason`: cut or encoding. Partial data is never returned."""
+
+    hint: ClassVar[str] = "A repeat usually succeeds; if it does not, look for a proxy that alters answers."
+
+    received: int = field(default=0, kw_only=True)
+    expected: int | None = field(default=None, kw_only=True)
+
+
+class ProtocolError(TransportError):
+    """The answer is not valid HTTP. Retried once."""
+
+    kind = "once"
+    hint = "Check that base_url points at an HTTP server and that no proxy alters the answers."
+
+
+class ResponseTooLargeError(TransportError):
+    """The body is larger than the transport accepts, after decompression. Never retried."""
+
+    kind = "permanent"
+    hint = "Raise max_body= of the transport if answers of this size are expected."
+
+
+@frozen(slots=False, eq=False, repr=False, str=False)
+class RedirectRefusedError(TransportError):
+    """The server redirects. It is not followed, since the key would go along; `location` is the target's origin only."""
+
+    kind: ClassVar[Kind] = "permanent"
+    hint: ClassVar[str] = "Set base_url to the final https origin."
+
+    location: str = field(default="", kw_only=True)

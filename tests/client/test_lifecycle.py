@@ -1,0 +1,346 @@
+"""Where a client may live: event loops, clones, closing, and what is never shown of it."""
+
+import asyncio
+import copy
+import gc
+import pickle
+import subprocess
+import sys
+import traceback
+from collections import Counter
+from math import inf
+
+import pytest
+import tenacity
+
+from chatloom_async import (
+    AgentList,
+    ApiKey,
+    AsyncChatloom,
+    AuthenticationError,
+    ChatloomError,
+    ClientClosedError,
+    ConfigurationError,
+    DeadlineExceededError,
+    GetAllowedDomains,
+    InvalidApiKeyError,
+    InvalidBaseUrlError,
+    MockTransport,
+    NotFoundError,
+    RateLimit,
+    Request,
+    Response,
+    RetryPolicy,
+    Sandbox,
+    ServerError,
+)
+from tests.samples import KEY, OTHER_KEY, answer, api, failure, in_turn
+from tests.virtual_clock import VirtualClock
+
+
+def test_the_import_and_the_constructor_leave_aiohttp_alone() -> None:
+    """A program that only might call the API does not pay for an HTTP stack."""
+    code = (
+        "import sys; from chatloom_async import AsyncChatloom; "
+        "client = AsyncChatloom('clf_0123456789'); clone = client.with_key('clf_9876543210'); "
+        "assert 'aiohttp' not in sys.modules, 'aiohttp was imported'; print(client)"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "<AsyncChatloom https://chatloom.app>\n"
+
+
+def test_one_client_works_in_two_event_loops() -> None:
+    """Constructed outside of any loop, used by two `asyncio.run()` over real sockets, closed in a third."""
+    sandbox = Sandbox(seed=7)
+    acme = sandbox.add_workspace("acme", agents=3)
+    client = None
+
+    async def count() -> int:
+        nonlocal client
+        async with sandbox.serve() as url:
+            client = (client or AsyncChatloom(acme.key)).with_options(base_url=url)
+            return len(await client.list_agents())
+
+    root = client = AsyncChatloom(acme.key)
+    assert [asyncio.run(count()), asyncio.run(count())] == [3, 3]
+    asyncio.run(root.aclose())
+
+
+async def test_fifty_concurrent_calls_each_get_their_own_result() -> None:
+    """Failures, retries and successes at the same time never mix."""
+    tries: Counter[str] = Counter()
+
+    async def handler(request: Request) -> Response:
+        agent = request.url.split("/")[-2]
+        tries[agent] += 1
+        await asyncio.sleep(0)
+        match int(agent[4:]) % 4:
+            case 0:
+                return failure(404, agent)
+            case 1 if tries[agent] < 3:
+                return failure(500, agent)
+            case 2 if tries[agent] < 2:
+                return failure(429, agent)
+        return answer({"domains": [f"{agent}.example"]})
+
+    unhurried = RetryPolicy(base=0.0, throttle_base=0.0)
+    client = AsyncChatloom(KEY, transport=MockTransport(handler), retry=unhurried, rate_limit=None)
+    ids = [f"agt_{number}" for number in range(50)]
+    results = await asyncio.gather(*(client.get_allowed_domains(each) for each in ids), return_exceptions=True)
+    told = [r.message if isinstance(r, NotFoundError) else [*r][0].removesuffix(".example") for r in results]  # type: ignore[union-attr]
+    assert told == ids
+    assert [type(r).__name__ for r in results] == [
+        "NotFoundError" if number % 4 == 0 else "AllowedDomains" for number in range(50)
+    ]
+    assert [tries[each] for each in ids] == [(1, 3, 2, 1)[number % 4] for number in range(50)]
+
+
+async def test_with_key_shares_everything_but_the_key() -> None:
+    """One client for many workspaces: same transport, own budget for each key."""
+    transport = MockTransport(api)
+    client = AsyncChatloom(KEY, transport=transport)
+    async with client.with_key(OTHER_KEY) as other:
+        await other.list_agents()
+    await client.list_agents()  # leaving the clone's block closed nothing
+    assert [r.headers["Authorization"] for r in transport.requests] == [f"Bearer {OTHER_KEY}", f"Bearer {KEY}"]
+    assert list(client.limits) == [ApiKey(OTHER_KEY).fingerprint, ApiKey(KEY).fingerprint]
+    assert repr(other) == "<AsyncChatloom https://chatloom.app, a clone>"
+
+
+async def test_with_options_changes_what_is_named_and_nothing_else() -> None:
+    """A stricter clone beside the original."""
+    transport = MockTransport(lambda _: failure(500))
+    client = AsyncChatloom(KEY, transport=transport, clock=VirtualClock())
+    single = client.with_options(retry=None, base_url="http://localhost:8080/", rate_limit=RateLimit(burst=1))
+    with pytest.raises(ServerError) as caught:
+        await single.list_agents()
+    assert (caught.value.stop_reason, len(transport.requests)) == ("disabled", 1)
+    assert transport.requests[0].url == "http://localhost:8080/api/plugin/agents"
+    assert (list(client.limits), list(single.limits)) == ([], [ApiKey(KEY).fingerprint])
+
+
+async def test_limits_show_what_the_limiter_is_doing() -> None:
+    """The snapshot after a 429 with Retry-After: a slower rate, and the end of the pause."""
+    client = AsyncChatloom(KEY, transport=MockTransport(lambda _: failure(429, retry_after="30")), retry=None)
+    with pytest.raises(ChatloomError):
+        await client.list_agents()
+    (state,) = client.limits.values()
+    assert (state.rate, state.queued, state.in_flight) == (2.8, 0, 0)
+    assert state.paused_until is not None
+    assert client.with_options(rate_limit=None).limits == {}
+
+
+async def test_a_provider_is_asked_before_every_attempt_and_refreshed_after_a_401() -> None:
+    """A rotated key costs one extra request, not an error."""
+    asked: list[bool] = []
+
+    async def provider(*, force_refresh: bool = False) -> str:
+        asked.append(force_refresh)
+        return OTHER_KEY if True in asked else KEY
+
+    transport = in_turn(failure(401))
+    client = AsyncChatloom(provider, transport=transport)
+    assert len(await client.list_agents()) == 1
+    assert len(await client.list_agents()) == 1
+    assert asked == [False, True, False]
+    sent = [request.headers["Authorization"] for request in transport.requests]
+    assert sent == [f"Bearer {KEY}", f"Bearer {OTHER_KEY}", f"Bearer {OTHER_KEY}"]
+
+
+async def test_a_refresh_that_brings_the_same_key_is_no_reason_to_try_again() -> None:
+    """The 401 is raised; no loop with the authentication."""
+    transport = MockTransport(lambda _: failure(401))
+    client = AsyncChatloom(lambda force_refresh=False: KEY, transport=transport)
+    with pytest.raises(AuthenticationError):
+        await client.list_agents()
+    assert len(transport.requests) == 1
+
+
+async def test_a_refreshed_key_that_is_refused_too_ends_the_call() -> None:
+    """One refresh for a call, not one for each refusal."""
+    keys = iter([KEY, OTHER_KEY, "clf_third"])
+    transport = MockTransport(lambda _: failure(401))
+    client = AsyncChatloom(lambda force_refresh=False: next(keys), transport=transport)
+    with pytest.raises(AuthenticationError) as caught:
+        await client.list_agents()
+    assert (len(transport.requests), len(caught.value.attempts)) == (2, 2)
+
+
+def test_the_key_comes_from_the_environment_where_none_is_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CHATLOOM_API_KEY and CHATLOOM_BASE_URL; without a key, the error says what to do."""
+    monkeypatch.setenv("CHATLOOM_API_KEY", KEY)
+    monkeypatch.setenv("CHATLOOM_BASE_URL", "http://127.0.0.1:9")
+    assert repr(AsyncChatloom()) == "<AsyncChatloom http://127.0.0.1:9>"
+    monkeypatch.delenv("CHATLOOM_API_KEY")
+    with pytest.raises(InvalidApiKeyError, match="CHATLOOM_API_KEY is not set"):
+        AsyncChatloom()
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"base_url": "http://chatloom.app"}, InvalidBaseUrlError),
+        ({"auth": "basic"}, ConfigurationError),
+        ({"deadline": 0}, ConfigurationError),
+        ({"deadline": "60"}, ConfigurationError),
+        ({"timeouts": 5.0}, ConfigurationError),
+        ({"retry": 3}, ConfigurationError),
+        ({"rate_limit": 4}, ConfigurationError),
+        ({"api_key": "sk_wrong"}, InvalidApiKeyError),
+        ({"api_key": b"clf_bytes"}, InvalidApiKeyError),
+    ],
+)
+def test_options_that_cannot_work_are_refused_at_construction(options: dict[str, object], error: type) -> None:
+    """Before any I/O, with an error that is a ValueError too, and without a word of the key anywhere in it."""
+    with pytest.raises(error) as caught:
+        AsyncChatloom(**{"api_key": KEY, **options})  # type: ignore[arg-type]
+    assert isinstance(caught.value, ValueError)
+    trace = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    ours = [frame for frame in trace.stack if "chatloom_async" in frame.filename and "tests" not in frame.filename]
+    assert not any("SECRET" in str(frame.locals) or "sk_wrong" in str(frame.locals) for frame in ours)
+
+
+def test_a_client_refuses_to_be_pickled_or_copied() -> None:
+    """It holds a key and sockets."""
+    client = AsyncChatloom(KEY)
+    for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="with_key"):
+            attempt(client)
+
+
+async def test_a_closed_client_says_so() -> None:
+    """Closing twice is fine; calling afterwards is not; clones are closed with it."""
+    transport = MockTransport(api)
+    client = AsyncChatloom(KEY, transport=transport)
+    clone = client.with_key(OTHER_KEY)
+    await client.aclose()
+    await client.aclose()
+    for each in (client, clone):
+        with pytest.raises(ClientClosedError):
+            await each.list_agents()
+    with pytest.raises(ClientClosedError):
+        async with client:
+            pass
+    assert transport.requests == []
+
+
+async def test_closing_lets_calls_under_way_finish() -> None:
+    """`drain` is the time they have."""
+    answered = asyncio.Event()
+
+    async def handler(request: Request) -> Response:
+        await answered.wait()
+        return api(request)
+
+    client = AsyncChatloom(KEY, transport=MockTransport(handler))
+    call = asyncio.create_task(client.list_agents())
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(client.aclose())
+    await asyncio.sleep(0)
+    answered.set()
+    await closing
+    assert isinstance(await call, AgentList)
+
+
+async def test_closing_ends_what_does_not_finish_in_time() -> None:
+    """Calls in the limiter's queue, on the wire and in back-off all end with ClientClosedError."""
+
+    async def never(request: Request) -> Response:
+        if request.url.endswith("/allowed-domains"):
+            return failure(503, retry_after="50")
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    client = AsyncChatloom(KEY, transport=MockTransport(never), rate_limit=RateLimit(concurrency=2))
+    calls = [asyncio.create_task(client.send(GetAllowedDomains("agt_1")))]
+    await asyncio.sleep(0.01)
+    calls += [asyncio.create_task(client.list_agents()) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    await client.aclose(drain=0.0)
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(result) for result in results] == [ClientClosedError] * 4
+
+
+async def test_the_deadline_includes_the_wait_in_the_limiter() -> None:
+    """A call that never got its turn ends on time, with no attempt made on the wire."""
+    transport = MockTransport(api)
+    client = AsyncChatloom(KEY, transport=transport, deadline=0.02, rate_limit=RateLimit(per_second=0.01, burst=1))
+    await client.list_agents()
+    with pytest.raises(DeadlineExceededError) as caught:
+        await client.list_agents()
+    assert (len(transport.requests), caught.value.last) == (1, None)
+
+
+async def test_the_deadline_cuts_an_attempt_short_and_names_the_last_failure() -> None:
+    """The first attempt failed, the second never ended."""
+
+    async def second(_: Request) -> Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    policy = RetryPolicy(base=0.0)
+    client = AsyncChatloom(KEY, transport=in_turn(failure(500, "Oops"), then=second), deadline=0.03, retry=policy)
+    with pytest.raises(DeadlineExceededError) as caught:
+        await client.list_agents()
+    assert caught.value.last == ServerError("Oops", status=500)
+    assert [type(attempt.error) for attempt in caught.value.attempts] == [ServerError, DeadlineExceededError]
+
+
+async def test_a_tenacity_object_of_the_callers_own_decides_instead() -> None:
+    """It sees our exceptions, is copied for each call, and its last failure is raised as it is."""
+    mine = tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception_type(NotFoundError), stop=tenacity.stop_after_attempt(2)
+    )
+    transport = in_turn(failure(404), failure(404), failure(404))
+    client = AsyncChatloom(KEY, transport=transport, retry=mine)
+    with pytest.raises(NotFoundError) as caught:
+        await client.list_agents()
+    assert [attempt.status for attempt in caught.value.attempts] == [404, 404]
+    assert len(await client.list_agents()) == 1
+    assert mine.statistics == {}
+
+
+async def test_a_programming_error_in_a_transport_is_not_dressed_up() -> None:
+    """Only failures of the transport are ours; a bug stays what it is."""
+    client = AsyncChatloom(KEY, transport=in_turn(ZeroDivisionError("bug")))
+    with pytest.raises(ZeroDivisionError, match="bug"):
+        await client.list_agents()
+    (state,) = client.limits.values()
+    assert state.in_flight == 0
+
+
+async def test_a_timeout_that_is_not_ours_is_not_taken_for_ours() -> None:
+    """A provider's own TimeoutError propagates."""
+
+    async def provider(*, force_refresh: bool = False) -> str:
+        raise TimeoutError("the vault is slow")
+
+    with pytest.raises(TimeoutError, match="the vault is slow"):
+        await AsyncChatloom(provider, transport=MockTransport(api)).list_agents()
+
+
+async def test_without_a_deadline_and_limits_nothing_bounds_a_call() -> None:
+    """None lifts each of them."""
+    client = AsyncChatloom(KEY, transport=MockTransport(api), deadline=None, rate_limit=None, retry=None)
+    assert len(await client.list_agents()) == 1
+    assert client.limits == {}
+
+
+async def test_a_forgotten_client_is_a_resource_warning_that_names_it() -> None:
+    """The class and the line where it was made; no key."""
+    sandbox = Sandbox(seed=7)
+    acme = sandbox.add_workspace("acme", agents=1)
+    async with sandbox.serve() as url:
+        client: AsyncChatloom | None = AsyncChatloom(acme.key, base_url=url)
+        assert client is not None
+        await client.list_agents()
+        with pytest.warns(
+            ResourceWarning, match=r"AsyncChatloom \(created at .*test_lifecycle.py:\d+\) was not closed"
+        ):
+            del client
+            gc.collect()
+
+
+def test_infinity_is_no_deadline_but_is_accepted() -> None:
+    """A number above zero, however large."""
+    assert repr(AsyncChatloom(KEY, deadline=inf))
