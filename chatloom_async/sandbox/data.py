@@ -1,0 +1,105 @@
+"""Turns a seed and a workspace's name into its agents, the same in every process and Python version.
+
+Only `random()` of a seeded generator is drawn from, because it is the one sequence that Python promises
+to keep. Nothing here depends on the clock, on hash randomization or on what was generated before.
+"""
+
+import random
+import re
+import unicodedata
+from base64 import b32encode, urlsafe_b64encode
+from collections.abc import Sequence
+from datetime import timedelta
+from hashlib import blake2b
+from itertools import cycle
+from typing import TypeVar
+
+from attrs import evolve
+
+from .stored import TODAY, StoredAgent
+from .trouble import TROUBLES, Trouble
+from .vocabulary import PALETTES, POSITIONS, ROLES, SITES, TEMPLATES
+
+T = TypeVar("T")
+
+TWO_YEARS = 2 * 365 * 24 * 3600 * 1000  # before TODAY; in milliseconds, the precision of `createdAt`
+
+
+class Dice:
+    """Draws that depend on nothing but the words given."""
+
+    def __init__(self, *words: object) -> None:
+        self._random = random.Random(int.from_bytes(_digest(8, *words), "big")).random
+
+    def below(self, limit: int) -> int:
+        return int(self._random() * limit)
+
+    def pick(self, items: Sequence[T]) -> T:
+        return items[self.below(len(items))]
+
+    def chance(self, share: float) -> bool:
+        return self._random() < share
+
+    def shuffled(self, items: Sequence[T]) -> list[T]:
+        return sorted(items, key=lambda _: self._random())
+
+
+def _digest(size: int, *words: object) -> bytes:
+    return blake2b(ascii(words).encode(), digest_size=size).digest()  # quoted: ("a", "bc") is not ("ab", "c")
+
+
+def key_text(seed: int, workspace: str, number: int) -> str:
+    """A workspace's key: `clf_` and 32 url-safe characters. `number` counts its rotations from 0."""
+    return f"clf_{urlsafe_b64encode(_digest(24, 'key', seed, workspace, number)).decode()}"
+
+
+def id_text(seed: int, workspace: str, number: int) -> str:
+    """An id like the documentation's `agt_abc123`, a little longer, since 240,000 of them must differ."""
+    return f"agt_{b32encode(_digest(10, 'agent', seed, workspace, number)).decode().lower()[:12]}"
+
+
+def brand(workspace: str) -> str:
+    """The workspace's name as a host name's label: `Müller & Co` -> `muller-co`."""
+    plain = unicodedata.normalize("NFKD", workspace).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].rstrip("-") or "brand"
+
+
+def seeded_agents(seed: int, workspace: str, count: int, trouble: float) -> list[StoredAgent]:
+    """The agents of a workspace; a share of `trouble` of them (0 to 1) has something for an audit to find."""
+    dice, label = Dice("data", seed, workspace), brand(workspace)
+    roles, troubles = dice.shuffled(ROLES), cycle(dice.shuffled(TROUBLES))  # each once, before any comes twice
+    agents: list[StoredAgent] = []
+    for number in range(count):
+        again, place = divmod(number, len(roles))
+        name = roles[place] + (f" {again + 1}" if again else "")
+        agent = _tidy_agent(dice, id_text(seed, workspace, number), name, label)
+        if dice.chance(trouble):
+            agent = _troubled(agent, next(troubles), dice, label, agents[-1].name if agents else name)
+        agents.append(agent)
+    return agents
+
+
+def _tidy_agent(dice: Dice, identifier: str, name: str, label: str) -> StoredAgent:
+    primary, secondary = dice.pick(PALETTES)
+    more = dice.shuffled(SITES)[: dice.below(4)]
+    return StoredAgent(
+        id=identifier,
+        name=name,
+        primary_color=primary,
+        secondary_color=secondary,
+        position=dice.pick(POSITIONS),
+        template=dice.pick(TEMPLATES),
+        created_at=TODAY - timedelta(milliseconds=dice.below(TWO_YEARS)),
+        domains=(f"{label}.example", *(site.format(brand=label) for site in more)),
+    )
+
+
+def _troubled(agent: StoredAgent, trouble: Trouble, dice: Dice, label: str, neighbour: str) -> StoredAgent:
+    if trouble is None:
+        return evolve(agent, domains=())
+    if isinstance(trouble, str):
+        lookalike = "xn--" + f"p\u0430y-{label}".encode("punycode").decode()  # a Cyrillic letter among Latin ones
+        words = {"brand": label, "Brand": label.title(), "lookalike": lookalike, "number": 1 + dice.below(254)}
+        return evolve(agent, domains=(*agent.domains, trouble.format_map(words)))
+    changed = evolve(agent, **trouble)
+    return evolve(changed, name=changed.name.format(neighbour=neighbour))

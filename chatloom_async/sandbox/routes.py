@@ -1,0 +1,123 @@
+"""Turns one request into one answer: everything the sandbox decides is decided by `handle`, in this order:
+
+the key (401), a scripted fault, the rate limit (429), the path (404) and the method (405), the agent (404).
+
+No I/O and no clock. Texts in quotation marks are the documentation's.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import unquote
+
+from attrs import field, frozen
+
+from ..wire.auth import ApiKey, api_key_or_error
+from ..wire.message import Response
+from .answers import Pages, error
+from .faults import Scripted
+from .rate import Rate, TokenBucket
+from .state import State
+from .workspace import Workspace
+
+NO_KEY: Final = error(401, "API key is required. Please provide it in Authorization or X-API-Key header.")
+BAD_KEY: Final = error(401, "The API key is malformed: send `Authorization: Bearer clf_...` or `X-API-Key: clf_...`.")
+TWO_KEYS: Final = error(401, "Authorization and X-API-Key disagree. Please provide the API key in one of them.")
+UNKNOWN_KEY: Final = error(401, "The API key is invalid or expired.")
+NOT_BEARER: Final = "not a bearer token"  # cannot be a key, since it has blanks
+
+NO_AGENT: Final = error(404, "Agent not found.")
+NO_PATH: Final = error(404, "There is no such endpoint.")
+NO_METHOD: Final = error(405, "This endpoint answers to GET only.", {"Allow": "GET"})
+
+
+@frozen
+class Asked:
+    """What the sandbox looks at in a request. `path` is as sent, percent-encoded, with or without a query."""
+
+    method: str
+    path: str
+    authorization: str = field(default="", repr=False)
+    x_api_key: str = field(default="", repr=False)
+
+
+Answer = Callable[[Asked], Response | Scripted]
+"""What a skin is given: `handle`, bound to a sandbox's state and clock."""
+
+
+def handle(state: State, asked: Asked, now: float) -> Response | Scripted:
+    """The answer, and what has to happen along with it. `now` is in seconds, of any clock that does not go back."""
+    path = asked.path.partition("?")[0]
+    workspace = _authenticated(state.keys, asked)
+    if isinstance(workspace, Response):
+        state.record(None, asked.method, path, workspace.status)
+        return workspace
+    fault = workspace.next_fault(path) if workspace.faults else None
+    answer = _limited(state.rate, workspace, now) if fault is None else None
+    if answer is None:
+        answer = _routed(state.pages(workspace), asked.method, path)
+    played = answer if fault is None else fault.applied(answer)
+    state.record(workspace, asked.method, path, _outcome(played))
+    return played
+
+
+def _outcome(answer: Response | Scripted) -> int | str:
+    if isinstance(answer, Response):
+        return answer.status
+    return answer.response.status if answer.ends == "whole" else answer.ends
+
+
+def _authenticated(keys: dict[ApiKey, Workspace], asked: Asked) -> Workspace | Response:
+    """The workspace of the key: "All requests must include a valid API key".
+
+    The documentation does not say which header wins where both are sent. The sandbox takes them if they
+    agree and refuses them if not: a client that sends two different keys is mistaken about one of them.
+    """
+    bearer = _bearer(asked.authorization)
+    text = bearer or asked.x_api_key.strip()
+    if not text:
+        return NO_KEY
+    if bearer and asked.x_api_key and bearer != asked.x_api_key.strip():
+        return TWO_KEYS
+    key = api_key_or_error(text)
+    return keys.get(key, UNKNOWN_KEY) if isinstance(key, ApiKey) else BAD_KEY
+
+
+def _bearer(authorization: str) -> str:
+    """The token after `Bearer`, "" where the header is empty; with another scheme, something that is no key."""
+    scheme, _, token = authorization.strip().partition(" ")
+    return token.strip() if scheme.lower() in ("bearer", "") else NOT_BEARER
+
+
+def _limited(rate: Rate | None, workspace: Workspace, now: float) -> Response | None:
+    """429 with the whole seconds to wait: "You've hit a rate limit. Back off and retry"."""
+    if rate is None:
+        return None
+    if workspace.bucket is None:
+        workspace.bucket = TokenBucket(rate.burst, now)
+    wait = workspace.bucket.take(rate, now)
+    return error(429, headers={"Retry-After": str(math.ceil(wait))}) if wait else None
+
+
+def _routed(pages: Pages, method: str, path: str) -> Response:
+    for pattern, read in ROUTES:
+        if found := pattern.fullmatch(path):
+            return read(pages, *found.groups()) if method == "GET" else NO_METHOD
+    return NO_PATH
+
+
+def _agents(pages: Pages) -> Response:
+    """GET /api/plugin/agents: "Returns every agent in the authenticated workspace"."""
+    return pages.agents
+
+
+def _allowed_domains(pages: Pages, agent_id: str) -> Response:
+    """GET .../allowed-domains: "requesting an agent you don't own returns 404"."""
+    return pages.domains.get(unquote(agent_id), NO_AGENT)
+
+
+ROUTES: Final[tuple[tuple[re.Pattern[str], Callable[..., Response]], ...]] = (
+    (re.compile(r"/api/plugin/agents/([^/]*)/allowed-domains"), _allowed_domains),
+    (re.compile(r"/api/plugin/agents"), _agents),
+)

@@ -1,0 +1,113 @@
+"""The sandbox's public face: workspaces go in, and three ways to ask them come out. Decides nothing."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+
+from ..wire.errors import ConfigurationError
+from ..wire.message import Response
+from .agents import Origin
+from .asgi import SandboxApp
+from .faults import Scripted
+from .rate import Rate
+from .routes import Asked, handle
+from .state import Seen, State
+from .transport import SandboxTransport, Sleep
+from .workspace import Workspace
+
+
+class Sandbox:
+    """A stateful stand-in for the whole documented Chatloom API: no account, and no network unless asked for.
+
+        sandbox = Sandbox(seed=7)
+        acme = sandbox.add_workspace("acme", agents=12)
+        client = AsyncChatloom(acme.key, transport=sandbox.transport())
+
+    The same seed and the same calls give the same keys, ids, agents and domains, in every process.
+    `trouble` is the share of agents (0 to 1) that have something wrong for an audit to find.
+    `rate_limit` is in requests per minute and key, `burst` of them at once, None for no limit; "a few hundred
+    requests per minute per API key is comfortably within fair use". `clock` counts seconds for it, `sleep`
+    waits for slow answers. One sandbox belongs to one event loop at a time.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        trouble: float = 0.25,
+        rate_limit: float | None = 300,
+        burst: int = 60,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        if not 0 <= trouble <= 1:
+            raise ConfigurationError("trouble= is a share of the agents, from 0 to 1")
+        if rate_limit is not None and (rate_limit <= 0 or burst < 1):
+            raise ConfigurationError("rate_limit= and burst= are numbers above 0; rate_limit=None lifts the limit")
+        self._origin = Origin(seed, trouble)
+        self._state = State(None if rate_limit is None else Rate(per_minute=rate_limit, burst=burst))
+        self._clock, self._sleep = clock, sleep
+
+    def __repr__(self) -> str:
+        return f"Sandbox(seed={self._origin.seed}, {len(self)} workspaces)"
+
+    def add_workspace(self, name: str, agents: int = 12) -> Workspace:
+        """A new workspace with a key and so many seeded agents; more can be added by hand.
+
+        Raises ConfigurationError for a name that is empty or taken, or a negative number.
+        """
+        if not name or name in self._state.workspaces:
+            raise ConfigurationError(f"A workspace needs a name of its own, not {name!r}")
+        if agents < 0:
+            raise ConfigurationError("agents= is a number from 0")
+        workspace = self._state.workspaces[name] = Workspace(name, agents, self._origin, self._state.keys)
+        return workspace
+
+    def __getitem__(self, name: str) -> Workspace:
+        """The workspace of this name. Raises KeyError where there is none."""
+        return self._state.workspaces[name]
+
+    def __iter__(self) -> Iterator[Workspace]:
+        """The workspaces, in the order in which they were added."""
+        return iter(self._state.workspaces.values())
+
+    def __len__(self) -> int:
+        return len(self._state.workspaces)
+
+    def __bool__(self) -> bool:
+        return True  # an empty sandbox is one all the same
+
+    def __contains__(self, item: object) -> bool:
+        """Whether a workspace is in this sandbox; a name will do."""
+        return item in self._state.workspaces if isinstance(item, str) else item in self._state.workspaces.values()
+
+    @property
+    def requests(self) -> int:
+        """How many requests came in, those without a valid key included."""
+        return self._state.requests
+
+    @property
+    def log(self) -> tuple[Seen, ...]:
+        """The last 1,000 requests, oldest first, without keys: workspace, method, path and outcome."""
+        return tuple(self._state.log)
+
+    def _answer(self, asked: Asked) -> Response | Scripted:
+        return handle(self._state, asked, self._clock())
+
+    def transport(self) -> SandboxTransport:
+        """A `Transport` to this sandbox without a network, for `AsyncChatloom(transport=...)` with any base URL."""
+        return SandboxTransport(self._answer, self._sleep)
+
+    def asgi(self) -> SandboxApp:
+        """An ASGI 3 application that answers for this sandbox. "lost" faults become a 500 on most servers."""
+        return SandboxApp(self._answer, self._sleep)
+
+    def serve(self, *, host: str = "127.0.0.1", port: int = 0) -> AbstractAsyncContextManager[str]:
+        """Serves over plain HTTP: `async with sandbox.serve() as url`, the base URL for a client. Port 0: any free one.
+
+        Several servers may run at once. Needs aiohttp. Raises OSError, on entering, where the port is taken.
+        """
+        from .server import SandboxServer, serving  # here, since in memory no aiohttp is needed
+
+        return serving(SandboxServer(self._answer, self._sleep), host, port)

@@ -1,0 +1,54 @@
+"""The sandbox as a `Transport`: a `Request` in, a `Response` or a failure out, without a network.
+
+Looks at method, path and headers, never at the origin; decides nothing and keeps nothing.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from attrs import evolve
+
+from ..wire.message import Request, Response
+from ..wire.transport_errors import AttemptTimeoutError, ConnectionLostError, PayloadError, TransportError
+from .faults import Scripted
+from .routes import Answer, Asked
+
+Sleep = Callable[[float], Awaitable[object]]
+
+
+class SandboxTransport:
+    """Carries requests to a sandbox in the same process. Broken connections are returned as errors, not raised.
+
+    A wait longer than `request.timeouts.read` is an AttemptTimeoutError after that time, as over a network.
+    Every `send` lets other tasks run, so that a loop over it can be cancelled.
+    """
+
+    def __init__(self, answer: Answer, sleep: Sleep) -> None:
+        self._answer = answer
+        self._sleep = sleep
+
+    async def send(self, request: Request) -> Response | TransportError:
+        path, headers = urlsplit(request.url).path, request.headers
+        asked = Asked(request.method, path, headers.get("authorization", ""), headers.get("x-api-key", ""))
+        answer = self._answer(asked)
+        await asyncio.sleep(0)
+        if isinstance(answer, Scripted):
+            return await self._played(answer, request.timeouts.read)
+        return evolve(answer, body=b"") if request.method == "HEAD" else answer
+
+    async def _played(self, scripted: Scripted, read: float | None) -> Response | TransportError:
+        if read is not None and scripted.wait > read:
+            await self._sleep(read)
+            return AttemptTimeoutError(f"No answer within {read:g} s", reason="read")
+        if scripted.wait:
+            await self._sleep(scripted.wait)
+        size = len(scripted.response.body)
+        if scripted.ends == "lost":
+            return ConnectionLostError("The server closed the connection before it answered")
+        if scripted.ends == "cut":
+            return PayloadError("The body broke off", reason="cut", received=size // 2, expected=size)
+        return scripted.response
+
+    async def aclose(self) -> None:
+        """Nothing to release."""
