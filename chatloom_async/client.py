@@ -32,7 +32,7 @@ from .wire.auth import ApiKey, Auth, sign
 from .wire.base_url import BASE_URL
 from .wire.decode import decode
 from .wire.endpoint import Endpoint
-from .wire.errors import Attempt, ChatloomError, ClientClosedError, DecodeError, InvalidApiKeyError
+from .wire.errors import Attempt, ChatloomError, ClientClosedError, DecodeError, InvalidApiKeyError, UsageError
 from .wire.message import Exchange, Request, Response, Timeouts
 from .wire.status import AuthenticationError, status_error
 from .wire.transport_errors import TransportError
@@ -131,6 +131,8 @@ class AsyncChatloom:
 
     async def exchange(self, endpoint: Endpoint[T]) -> Exchange[T]:
         """Like `send`, but with the response, every attempt and the elapsed seconds around the value."""
+        if not isinstance(endpoint, Endpoint):
+            raise UsageError(f"send() takes an endpoint, such as ListAgents(), not {endpoint!r}")
         self._resources.lifetime.check()
         call = Call.begin(endpoint, self._clock.now(), self._options.deadline)
         request = endpoint.request(self._options.base_url, self._options.timeouts)
@@ -179,12 +181,13 @@ class AsyncChatloom:
         self, call: Call, answer: object, error: ChatloomError | None, began: float, sent_at: float | None
     ) -> None:
         now = self._clock.now()
+        sent_at = now if sent_at is None else sent_at
         attempt = Attempt(
             operation=call.operation,
             number=len(call.attempts) + 1,
             started=began - call.started,
-            waited=(sent_at or now) - began,
-            elapsed=now - (sent_at or now),
+            waited=sent_at - began,
+            elapsed=now - sent_at,
             status=answer.status if isinstance(answer, Response) else None,
             error=error,
         )

@@ -23,6 +23,7 @@ from chatloom_async import (
     Request,
     SchemaMismatchError,
     ServerError,
+    UsageError,
     query,
 )
 from tests.samples import AGENT, AGENTS, DOMAINS, KEY, answer, api, failure, in_turn
@@ -110,6 +111,12 @@ async def test_an_endpoint_of_the_users_own_is_sent_like_the_built_in_ones() -> 
     (sent,) = transport.requests
     assert (sent.method, sent.body) == ("POST", b'{"firstMessage":"Hello"}')
     assert sent.url == "https://chatloom.app/api/plugin/agents/agt_abc123/conversations?dryRun=true"
+
+
+async def test_a_class_in_place_of_an_endpoint_is_pointed_out() -> None:
+    """A slip that everybody makes once."""
+    with pytest.raises(UsageError, match=r"such as ListAgents\(\), not <class"):
+        await AsyncChatloom(KEY, transport=MockTransport(api)).send(ListAgents)  # type: ignore[arg-type]
 
 
 async def test_a_write_is_not_repeated_when_the_server_may_have_acted_on_it() -> None:
