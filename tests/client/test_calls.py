@@ -137,7 +137,7 @@ async def test_exchange_returns_the_value_with_its_response_and_history() -> Non
         value=AllowedDomains(("example.com", "support.example.com")),
         response=answer(DOMAINS),
         attempts=(first, second),
-        elapsed=clock.slept[0],
+        elapsed=pytest.approx(clock.slept[0]),
     )
     assert first == Attempt(
         operation="GetAllowedDomains",
@@ -148,7 +148,7 @@ async def test_exchange_returns_the_value_with_its_response_and_history() -> Non
         status=500,
         error=ServerError("Oops", status=500),
     )
-    assert (second.number, second.started, second.status, second.error) == (2, clock.slept[0], 200, None)
+    assert (second.number, second.started, second.status, second.error) == (2, pytest.approx(clock.slept[0]), 200, None)
 
 
 async def test_an_error_carries_the_history_of_its_call() -> None:

@@ -1,0 +1,5 @@
+"""`python -m chatloom_async` is the program `chatloom`."""
+
+from .cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,28 @@
+"""Audits many workspaces at once: reads every agent and its allowed domains, and gives one row a workspace."""
+
+from .keys import KeyCommand, KeyEnv, KeyFile, KeyReference, KeyUnavailableError
+from .loading import WorkspacesFileError, load_ndjson, load_workspaces
+from .runner import AUDIT_DEADLINE, AUDIT_RETRY, audit
+from .summary import Summary
+from .values import AuditedAgent, Failure, Finding, IncompleteListError, Row, Workspace
+
+__all__ = [
+    "AUDIT_DEADLINE",
+    "AUDIT_RETRY",
+    "AuditedAgent",
+    "Failure",
+    "Finding",
+    "IncompleteListError",
+    "KeyCommand",
+    "KeyEnv",
+    "KeyFile",
+    "KeyReference",
+    "KeyUnavailableError",
+    "Row",
+    "Summary",
+    "Workspace",
+    "WorkspacesFileError",
+    "audit",
+    "load_ndjson",
+    "load_workspaces",
+]

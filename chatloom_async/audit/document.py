@@ -1,0 +1,60 @@
+"""Turns rows and workspaces into JSON's types, and those into text that is safe to show on a terminal."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+import orjson
+
+from ..endpoints.agents import Agent
+from .values import AuditedAgent, Failure, Row, Workspace
+
+INVISIBLE = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+def json_text(document: Any, *, indent: bool = False) -> str:
+    """JSON in which control and direction characters are escaped beyond what JSON asks for; the values are the same."""
+    raw = orjson.dumps(document, option=orjson.OPT_INDENT_2 if indent else None)
+    return INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", raw.decode())
+
+
+def row_document(row: Row) -> dict[str, Any]:
+    """The row as the JSON Lines format spells it. A moment is ISO 8601 in UTC with a Z, as the API writes it.
+
+    An agent's `domains` are null, not empty, where they could not be read.
+    """
+    return {
+        "workspace": row.workspace,
+        "state": row.state,
+        "agents": [_audited(agent) for agent in row.agents],
+        "findings": [attrs.asdict(each) for each in row.findings],
+        "error": _failure(row.error),
+        "requests": row.requests,
+    }
+
+
+def agent_document(agent: Agent) -> dict[str, Any]:
+    """The agent's fields, under this package's names."""
+    return attrs.asdict(agent, value_serializer=_plain)
+
+
+def workspace_document(workspace: Workspace) -> dict[str, Any]:
+    """What would be audited. `key` says where its key is, never what it is."""
+    expect = None if workspace.expect is None else list(workspace.expect)
+    return {"name": workspace.name, "key": str(workspace.key), "tags": list(workspace.tags), "expect": expect}
+
+
+def _audited(audited: AuditedAgent) -> dict[str, Any]:
+    domains = None if audited.domains is None else list(audited.domains)
+    return {**agent_document(audited.agent), "domains": domains, "error": _failure(audited.error)}
+
+
+def _plain(_: object, __: object, value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return value
+
+
+def _failure(failure: Failure | None) -> dict[str, str] | None:
+    return None if failure is None else attrs.asdict(failure)

@@ -1,0 +1,140 @@
+"""Turns a workspaces file (TOML, JSON, CSV, NDJSON) into `Workspace` values, or into an error that names the place.
+
+All of it is read and checked before anything is sent. No key is resolved here, and no key is ever quoted.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ..wire.auth import ApiKey, api_key_or_error
+from .keys import KeyEnv, KeyFile, KeyReference, command_key
+from .sources import LISTS, SOURCES, Entry, WorkspacesFileError, ndjson_entries
+from .values import Workspace
+
+__all__ = ["WorkspacesFileError", "load_ndjson", "load_workspaces"]
+
+KEY_FIELDS = ("key_env", "key_file", "key_command", "key")
+FIELDS = ("name", *KEY_FIELDS, *LISTS)
+VARIABLE = re.compile(r"[^=\s\x00]+")
+ONE_OF = "give it exactly one of key_env, key_file and key_command"
+
+
+def load_workspaces(path: Path, *, inline_keys: bool = False) -> tuple[Workspace, ...]:
+    """The workspaces of a file, whose format follows from its name: .toml, .json, .csv, .ndjson or .jsonl.
+
+    A relative `key_file` counts from the file's own directory. `inline_keys` accepts the field `key`.
+    Raises WorkspacesFileError for a file that cannot be read or used.
+    """
+    entries = SOURCES.get(path.suffix.lower())
+    if entries is None:
+        raise WorkspacesFileError(f"{path}: cannot tell its format by its name: end it in {', '.join(SOURCES)}")
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as problem:
+        reason = "it is not UTF-8 text" if isinstance(problem, UnicodeDecodeError) else problem.strerror
+    else:
+        return _workspaces(str(path), text, entries, path.parent, inline_keys)
+    raise WorkspacesFileError(f"{path}: cannot be read: {reason}")
+
+
+def load_ndjson(text: str, *, inline_keys: bool = False) -> tuple[Workspace, ...]:
+    """The workspaces of NDJSON from standard input. A relative `key_file` counts from the working directory."""
+    return _workspaces("standard input", text.removeprefix("\ufeff"), ndjson_entries, Path(), inline_keys)
+
+
+def _workspaces(
+    source: str, text: str, entries: Callable[[str], Iterator[Entry]], directory: Path, inline_keys: bool
+) -> tuple[Workspace, ...]:
+    found: dict[str, Workspace] = {}
+    places: dict[str, str] = {}
+    try:
+        for place, entry in entries(text):
+            workspace = _workspace(entry, place, directory, inline_keys)
+            if workspace.name in found:
+                taken = places[workspace.name]
+                raise _error(place, f"the name {workspace.name!r} is already that of {taken}: rename one")
+            found[workspace.name], places[workspace.name] = workspace, place
+        if not found:
+            raise WorkspacesFileError("holds no workspace: add one, or leave the file out to audit one key's workspace")
+    except WorkspacesFileError as problem:
+        reason = problem.message
+    else:
+        return tuple(found.values())
+    raise WorkspacesFileError(f"{source}: {reason}")
+
+
+def _error(place: str, problem: str) -> WorkspacesFileError:
+    return WorkspacesFileError(f"{place}: {problem}")
+
+
+def _workspace(entry: Any, place: str, directory: Path, inline_keys: bool) -> Workspace:
+    if not isinstance(entry, dict):
+        raise _error(place, "not an object with a name and a key reference")
+    if unknown := sorted(str(name) for name in set(entry) - set(FIELDS)):
+        raise _error(place, f"unknown field {', '.join(unknown)}: the known ones are {', '.join(FIELDS)}")
+    name = entry.get("name")
+    if not isinstance(name, str) or not name.strip():
+        raise _error(place, "the name is missing: give every workspace one")
+    key = _key(entry, f"{place} ({name})", directory, inline_keys)
+    tags, expect = (_words(entry, field, f"{place} ({name})") for field in LISTS)
+    return Workspace(name, key, tags=tags or (), expect=expect)
+
+
+def _words(entry: dict[str, Any], field: str, place: str) -> tuple[str, ...] | None:
+    words = entry.get(field)
+    if words is None:
+        return None
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise _error(place, f"{field} is not a list of strings")
+    return tuple(words)
+
+
+def _key(entry: dict[str, Any], place: str, directory: Path, inline_keys: bool) -> KeyReference:
+    given = [field for field in KEY_FIELDS if entry.get(field) is not None]
+    if "key" in given and not inline_keys:
+        raise _error(place, f"holds a key itself, which a file should not: {ONE_OF} (or allow it: --inline-keys)")
+    if len(given) != 1:
+        raise _error(place, f"{'no key reference' if not given else 'has ' + ' and '.join(given)}: {ONE_OF}")
+    (field,) = given
+    reference = KEYS[field](entry[field], directory)
+    if isinstance(reference, str):
+        raise _error(place, f"{field} {reference}")
+    return reference
+
+
+def _env(value: Any, _: Path) -> KeyReference | str:
+    if _is_key(value):
+        return "holds a key: put the name of an environment variable there, and treat that key as exposed"
+    return KeyEnv(value) if isinstance(value, str) and VARIABLE.fullmatch(value) else "is not the name of a variable"
+
+
+def _file(value: Any, directory: Path) -> KeyReference | str:
+    if _is_key(value):
+        return "holds a key: put the path of a file there, and treat that key as exposed"
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        return "is not a path"
+    return KeyFile(value if value.startswith("~") else directory / value)
+
+
+def _command(value: Any, _: Path) -> KeyReference | str:
+    return command_key(value) or "is neither a command line nor a list of its words"
+
+
+def _inline(value: Any, _: Path) -> KeyReference | str:
+    key = api_key_or_error(value)
+    return key if isinstance(key, ApiKey) else f"cannot be used: {key.message}"
+
+
+def _is_key(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("clf_")
+
+
+KEYS: dict[str, Callable[[Any, Path], KeyReference | str]] = {
+    "key_env": _env,
+    "key_file": _file,
+    "key_command": _command,
+    "key": _inline,
+}
+"""How each way to name a key is read; a string says what is wrong with it."""

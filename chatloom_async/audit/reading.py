@@ -1,0 +1,102 @@
+"""Turns one workspace into its row: key, list of agents, then the allowed domains of every agent, once each.
+
+What was read is kept, whatever happens after it. Nothing is judged here, and nothing is written.
+"""
+
+from collections.abc import Iterable
+from contextlib import aclosing
+
+from attrs import Factory, define
+
+from ..client import AsyncChatloom
+from ..endpoints.agents import AgentList, GetAllowedDomains, ListAgents
+from ..fanout import Ok, fan_out
+from ..wire.auth import ApiKey
+from ..wire.errors import ChatloomError
+from ..wire.status import AuthenticationError, NotFoundError
+from .keys import resolve_key
+from .values import AuditedAgent, Failure, Finding, IncompleteListError, Row, Workspace, finding
+
+AGENTS_AT_ONCE = 8
+"""Calls in flight for one workspace: the limiter lets no more through per key, so more would only queue."""
+
+
+@define
+class Reading:
+    """What is known of the agents so far, by id."""
+
+    requests: int
+    domains: dict[str, tuple[str, ...]] = Factory(dict)
+    errors: dict[str, BaseException] = Factory(dict)
+    gone: set[str] = Factory(set)
+    stopped: AuthenticationError | None = None
+
+
+async def read_workspace(workspace: Workspace, client: AsyncChatloom) -> Row:
+    """The workspace's row. A ChatloomError becomes part of it; anything else is a defect, and is raised."""
+    key = await resolve_key(workspace.key)
+    if not isinstance(key, ApiKey):
+        return Row(workspace.name, "failed", error=Failure.of(key))
+    client = client.with_key(key)
+    try:
+        listed = await client.exchange(ListAgents())
+    except ChatloomError as error:
+        return Row(workspace.name, "failed", error=Failure.of(error), requests=len(error.attempts))
+    reading = await _read_domains(dict.fromkeys(agent.id for agent in listed.value), client, len(listed.attempts))
+    return _row(workspace, listed.value, reading)
+
+
+async def _read_domains(agent_ids: Iterable[str], client: AsyncChatloom, requests: int) -> Reading:
+    reading = Reading(requests)
+
+    async def read(agent_id: str) -> None:
+        exchange = await client.exchange(GetAllowedDomains(agent_id))
+        reading.domains[agent_id] = exchange.value.domains  # here, not from the result: a stop must not lose it
+        reading.requests += len(exchange.attempts)
+
+    async with aclosing(fan_out(agent_ids, read, concurrency=AGENTS_AT_ONCE)) as results:
+        async for result in results:
+            if isinstance(result, Ok):
+                continue
+            reading.requests += len(getattr(result.error, "attempts", ()))
+            if isinstance(result.error, NotFoundError):
+                reading.gone.add(result.item)
+            else:
+                reading.errors[result.item] = result.error
+            if isinstance(result.error, AuthenticationError):
+                reading.stopped = result.error  # a refused key will be refused again: leave, and cancel what runs
+                break
+    return reading
+
+
+def _row(workspace: Workspace, listed: AgentList, reading: Reading) -> Row:
+    agents = tuple(
+        AuditedAgent(agent, reading.domains.get(agent.id), _failure(reading.errors.get(agent.id))) for agent in listed
+    )
+    names = {agent.id: agent.name for agent in listed}
+    findings = tuple(_gone(workspace.name, agent_id, names[agent_id]) for agent_id in names if agent_id in reading.gone)
+    error = _problem(listed, reading)
+    return Row(workspace.name, "partial" if error else "ok", agents, findings, error, reading.requests)
+
+
+def _failure(error: BaseException | None) -> Failure | None:
+    return None if error is None else Failure.of(error)
+
+
+def _problem(listed: AgentList, reading: Reading) -> Failure | None:
+    """The one error that says best why a row is not whole: a refused key, else the first agent's, else the list's."""
+    if reading.stopped:
+        return Failure.of(reading.stopped)
+    for agent in listed:
+        if error := _failure(reading.errors.get(agent.id)):
+            count = f"{len(reading.errors)} of {len({agent.id for agent in listed})} agents could not be read"
+            return Failure(error.type, f"{count}; the first, {agent.id}: {error.message}")
+    if not listed.complete:
+        held = f"holds {len(listed)} agents with {len({agent.id for agent in listed})} ids"
+        return Failure.of(IncompleteListError(f"The list states {listed.count} agents and {held}"))
+    return None
+
+
+def _gone(workspace: str, agent_id: str, name: str) -> Finding:
+    message = "The agent was listed, but no longer there when its domains were asked for; it was probably deleted."
+    return finding(workspace, "agent-gone", "info", agent_id=agent_id, subject=name, message=message)

@@ -1,0 +1,66 @@
+"""Counts rows as they pass, so that a report can close with totals that reconcile. It keeps no row."""
+
+from typing import Any
+
+from attrs import define
+
+from .values import AuditedAgent, Row
+
+
+@define
+class Summary:
+    """Totals over rows: workspaces = ok + partial + failed, agents = read + unread + gone.
+
+    An agent is read when its domains are known, gone when it vanished during the audit, unread otherwise.
+    `interrupted` is True where the audit ended before every workspace had its row.
+    """
+
+    ok: int = 0
+    partial: int = 0
+    failed: int = 0
+    read: int = 0
+    unread: int = 0
+    gone: int = 0
+    domains: int = 0
+    error: int = 0
+    warning: int = 0
+    info: int = 0
+    requests: int = 0
+    interrupted: bool = False
+
+    @property
+    def workspaces(self) -> int:
+        return self.ok + self.partial + self.failed
+
+    @property
+    def agents(self) -> int:
+        return self.read + self.unread + self.gone
+
+    @property
+    def findings(self) -> int:
+        return self.error + self.warning + self.info
+
+    def add(self, row: Row) -> None:
+        gone = {each.agent_id for each in row.findings if each.rule == "agent-gone"}
+        counted = [row.state, *(each.severity for each in row.findings), *(_fate(agent, gone) for agent in row.agents)]
+        for name in counted:
+            setattr(self, name, getattr(self, name) + 1)
+        self.domains += sum(len(agent.domains or ()) for agent in row.agents)
+        self.requests += row.requests
+
+    def document(self) -> dict[str, Any]:
+        """As JSON's types, with every total beside its parts."""
+        return {
+            "workspaces": {"total": self.workspaces, "ok": self.ok, "partial": self.partial, "failed": self.failed},
+            "agents": {"total": self.agents, "read": self.read, "unread": self.unread, "gone": self.gone},
+            "domains": self.domains,
+            "findings": {"total": self.findings, "error": self.error, "warning": self.warning, "info": self.info},
+            "requests": self.requests,
+            "interrupted": self.interrupted,
+        }
+
+
+def _fate(agent: AuditedAgent, gone: set[str | None]) -> str:
+    if agent.domains is not None:
+        return "read"
+    return "gone" if agent.agent.id in gone else "unread"

@@ -1,0 +1,100 @@
+"""The values of an audit: what is to be audited, and what came of it. They hold no client and do no I/O."""
+
+from hashlib import blake2b
+from typing import Literal
+
+from attrs import frozen
+
+from ..endpoints.agents import Agent
+from ..wire.errors import ChatloomError, clean
+from .keys import KeyReference
+
+State = Literal["ok", "partial", "failed"]
+Severity = Literal["error", "warning", "info"]
+
+
+@frozen
+class Workspace:
+    """One workspace to audit: its name in reports, and where its key is found.
+
+    `key` is a reference that is resolved while the audit runs (`KeyEnv`, `KeyFile`, `KeyCommand`), or an
+    `ApiKey` in code. `expect` are the domains that its agents should allow; None: nothing is expected.
+    """
+
+    name: str
+    key: KeyReference
+    tags: tuple[str, ...] = ()
+    expect: tuple[str, ...] | None = None
+
+
+@frozen
+class Failure:
+    """Why something could not be read: the error's class name and text, without a key or a control character."""
+
+    type: str
+    message: str
+
+    @classmethod
+    def of(cls, error: BaseException) -> "Failure":
+        text = str(error) if isinstance(error, ChatloomError) else clean(str(error))
+        return cls(type(error).__name__, text or "no message")
+
+
+class IncompleteListError(ChatloomError):
+    """The list of agents contradicts itself, so that some may be missing. A row carries it; it is never raised."""
+
+    hint = "Run the audit again; if it persists, send request and response to Chatloom's support."
+
+
+@frozen
+class AuditedAgent:
+    """An agent as the list gave it, with its allowed domains, or None where they could not be read.
+
+    `error` says why they could not. Without an error and without domains, the agent was gone by the time
+    they were asked for, or the audit of its workspace stopped before.
+    """
+
+    agent: Agent
+    domains: tuple[str, ...] | None
+    error: Failure | None = None
+
+
+@frozen
+class Finding:
+    """Something that a person should know of a workspace. `agent_id` is None where it concerns the whole workspace.
+
+    `subject` is what it is about, such as a domain. `id` is the same in every run in which the same rule
+    finds the same thing.
+    """
+
+    id: str
+    rule: str
+    severity: Severity
+    agent_id: str | None
+    subject: str
+    message: str
+
+
+def finding(
+    workspace: str, rule: str, severity: Severity, *, agent_id: str | None, subject: str, message: str
+) -> Finding:
+    """The finding with its id, which follows from everything but the message and the severity."""
+    identity = "\0".join((workspace, rule, agent_id or "", subject))
+    digest = blake2b(identity.encode(errors="backslashreplace"), digest_size=8).hexdigest()
+    return Finding(digest, rule, severity, agent_id, subject, message)
+
+
+@frozen
+class Row:
+    """What came of one workspace. `error` is None exactly where `state` is "ok".
+
+    ok: the list of agents and the domains of each were read. partial: the list was read, but it or some
+    domains are not whole. failed: nothing was read. `requests` counts attempts, repeats included.
+    """
+
+    workspace: str
+    state: State
+    agents: tuple[AuditedAgent, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    error: Failure | None = None
+    requests: int = 0

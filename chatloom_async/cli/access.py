@@ -1,0 +1,55 @@
+"""How the commands for one workspace get to it: the options for key and address, and the client they make."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from attrs import frozen
+from cyclopts import Parameter
+
+from ..audit.keys import KeyFile, resolve_key
+from ..client import AsyncChatloom
+from ..wire.auth import ApiKey, api_key_or_error
+
+BaseUrl = Annotated[
+    str | None,
+    Parameter(metavar="URL", help="Address of the API. Default: CHATLOOM_BASE_URL, else https://chatloom.app."),
+]
+
+
+def file_or_stdin(_: object, value: Path | None) -> None:
+    """A validator: of all that begins with a hyphen, only - itself stands for something."""
+    if value is not None and str(value) != "-" and str(value).startswith("-"):
+        raise ValueError("This is no file, and no option of this command")
+
+
+@Parameter(name="*")
+@frozen
+class Access:
+    """The key is never an argument: other users of the machine can read those."""
+
+    key_file: Annotated[
+        Path | None,
+        Parameter(
+            help="File with the key, readable by its owner only; - is stdin. Default: CHATLOOM_API_KEY.",
+            allow_leading_hyphen=True,
+            validator=file_or_stdin,
+        ),
+    ] = None
+    base_url: BaseUrl = None
+
+    async def client(self) -> AsyncChatloom:
+        """A client for the workspace that the key belongs to. Raises a ConfigurationError where there is no key."""
+        key = None if self.key_file is None else await _key(self.key_file)
+        if key is None or isinstance(key, ApiKey):
+            return AsyncChatloom(key, base_url=self.base_url)
+        raise key
+
+
+FROM_ENVIRONMENT = Access()
+
+
+async def _key(path: Path) -> ApiKey | Exception:
+    if path == Path("-"):
+        return api_key_or_error(sys.stdin.readline().removesuffix("\n"))
+    return await resolve_key(KeyFile(path))

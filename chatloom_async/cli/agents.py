@@ -1,0 +1,68 @@
+"""`chatloom agents`: the list of agents as a table, a JSON document or JSON Lines."""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ..audit.document import agent_document, json_text
+from ..audit.formats.table import cell, columns, rendered
+from ..endpoints.agents import Agent, AgentList
+from .access import FROM_ENVIRONMENT, Access
+from .screen import FormatName, Look, look, notice
+
+NOT_WHOLE = 3
+COLUMNS: tuple[tuple[str, Callable[[Agent], str], int], ...] = (
+    ("id", lambda agent: agent.id, 0),
+    ("name", lambda agent: agent.name, 0),
+    ("status", lambda agent: agent.status, 60),
+    ("position", lambda agent: agent.position, 72),
+    ("created", lambda agent: f"{agent.created_at:%Y-%m-%d}", 84),
+    ("template", lambda agent: agent.template, 96),
+    ("colors", lambda agent: f"{agent.primary_color} {agent.secondary_color}", 112),
+)
+"""Heading, text, and the width of a terminal from which on the column is shown."""
+
+
+async def agents(
+    *,
+    form: Annotated[
+        FormatName, Parameter(name="--format", help="table, json (one document) or jsonl (one agent a line).")
+    ] = "table",
+    access: Access = FROM_ENVIRONMENT,
+) -> int:
+    """List the agents of one workspace, newest first.
+
+    A narrow terminal shows fewer columns; json and jsonl always have every field.
+
+    Example: chatloom agents --format jsonl | jq -r .id
+    """
+    async with await access.client() as client:
+        listed = await client.list_agents()
+    sys.stdout.write(WRITERS[form](listed))
+    if listed.complete:
+        return 0
+    notice(f"warning: the API states {listed.count} agents, but its list has {len(listed)}, or an id twice.", "yellow")
+    return NOT_WHOLE
+
+
+def _table(listed: AgentList) -> str:
+    shown: Look = look(sys.stdout)
+    chosen = [(name, text) for name, text, least in COLUMNS if shown.width is None or shown.width >= least]
+    table = columns(*(name for name, _ in chosen))
+    for agent in listed:
+        table.add_row(*(cell(text(agent)) for _, text in chosen))
+    return rendered([table], width=shown.width, color=shown.color)
+
+
+def _json(listed: AgentList) -> str:
+    document = {"agents": [agent_document(agent) for agent in listed], "count": listed.count}
+    return json_text(document, indent=True) + "\n"
+
+
+def _jsonl(listed: AgentList) -> str:
+    return "".join(json_text(agent_document(agent)) + "\n" for agent in listed)
+
+
+WRITERS: dict[FormatName, Callable[[AgentList], str]] = {"table": _table, "json": _json, "jsonl": _jsonl}

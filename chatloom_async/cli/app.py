@@ -1,0 +1,116 @@
+"""Puts the commands together, and turns whatever ends one into an exit status and at most one line.
+
+0 done, 2 usage or configuration, 3 some workspaces were not fully audited, 4 nothing could be read,
+130 interrupted, 141 nobody reads what is written.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from logging import NullHandler, getLogger
+from pathlib import Path
+
+from cyclopts import App, CycloptsError, Parameter
+
+from ..wire.errors import ChatloomError, ConfigurationError, UsageError, clean
+from ..wire.version import VERSION
+from .screen import error_line, readable_streams
+
+USAGE, NOTHING_READ, INTERRUPTED, PIPE_CLOSED = 2, 4, 130, 141  # 141: what a shell reports for SIGPIPE
+
+SILENT = NullHandler()
+
+HELP = """Reads and audits Chatloom workspaces.
+
+The key comes from the environment variable CHATLOOM_API_KEY, never from an argument. \
+`chatloom audit` needs none to try it: without a key it audits an embedded sandbox."""
+
+COMMANDS = {
+    "audit": ("[WORKSPACES] [OPTIONS]", "Audit every agent and allowed domain of many workspaces."),
+    "agents": ("[OPTIONS]", "List the agents of one workspace, newest first."),
+    "domains": ("AGENT_ID [OPTIONS]", "List the domains on which an agent's widget may load, oldest first."),
+    "call": ("PATH [OPTIONS]", "Send a GET to any path of the API and print its JSON."),
+    "sandbox": ("[OPTIONS]", "Serve a stand-in for the API on this machine until Ctrl-C."),
+}
+"""Each command, in the file of its name: what follows it, and the first line of its docstring."""
+
+
+def command_line(asked: str | None) -> App:
+    """The program. Only the file of the command that is asked for is imported; its docstring is its help text."""
+    app = App(
+        "chatloom",
+        help=HELP,
+        help_format="markdown",
+        version=VERSION,
+        default_parameter=Parameter(negative=(), show_default=_shown),
+        result_action="return_value",
+        exit_on_error=False,
+        print_error=False,
+        suppress_keyboard_interrupt=False,
+    )
+    for place, (name, (usage, summary)) in enumerate(COMMANDS.items()):
+        app.command(
+            f"{__package__}.{name}:{name}",
+            name=name,
+            help=None if name == asked else summary,
+            usage=f"Usage: chatloom {name} {usage}",
+            sort_key=place,
+        )
+    return app
+
+
+def _shown(default: object) -> str | None:
+    return None if default is False or default is None or default == () else str(default)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit status of one command. No error gets out of here as a traceback, and no key in its text."""
+    readable_streams()
+    getLogger("chatloom_async").addHandler(SILENT)  # what is logged is in the rows and errors, too
+    try:
+        status: int | None = command_line(_asked(arguments))(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        error_line("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        _forget_stdout()
+        return PIPE_CLOSED
+    except Exception as error:
+        status, text = _ending(error, arguments)
+        error_line(text)
+        return status
+    return status or 0
+
+
+def _ending(error: Exception, arguments: Sequence[str]) -> tuple[int, str]:
+    for kinds, status, text in ENDINGS:
+        if isinstance(error, kinds):
+            return status, text(error, arguments)
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    place = f"{Path(frame.tb_frame.f_code.co_filename).name}, line {frame.tb_lineno}" if frame else "no place known"
+    what = f"unexpected {type(error).__name__}: {clean(str(error))} ({place})"
+    return NOTHING_READ, f"{what}. This is a defect: please report it."
+
+
+def _asked(arguments: Sequence[str]) -> str | None:
+    return next((each for each in arguments if each in COMMANDS), None)
+
+
+def _parse_error(error: Exception, arguments: Sequence[str]) -> str:
+    command = " ".join(filter(None, ("chatloom", _asked(arguments))))
+    return f"{clean(str(error))} See `{command} --help`."
+
+
+ENDINGS: tuple[tuple[tuple[type[Exception], ...], int, Callable[[Exception, Sequence[str]], str]], ...] = (
+    ((CycloptsError,), USAGE, _parse_error),
+    ((ConfigurationError, UsageError), USAGE, lambda error, _: str(error)),
+    ((ChatloomError,), NOTHING_READ, lambda error, _: str(error)),
+)
+
+
+def _forget_stdout() -> None:
+    """Whoever read our output has left. Python would complain about it once more at exit, if it still could."""
+    sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends

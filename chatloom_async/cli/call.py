@@ -1,0 +1,59 @@
+"""`chatloom call PATH`: a GET to any path of the API, for what this package does not know yet. Prints its JSON."""
+
+import re
+import sys
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+from attrs import frozen
+from cyclopts import Parameter
+
+from ..audit.document import json_text
+from ..wire.endpoint import Endpoint
+from ..wire.errors import ConfigurationError
+from .access import FROM_ENVIRONMENT, Access
+
+PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*(\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?")
+
+
+class UnsafePathError(ConfigurationError):
+    """The path could lead somewhere else than it seems to. Nothing was sent."""
+
+    hint = "Give a path such as /api/plugin/agents, with anything unusual percent-encoded."
+
+
+async def call(
+    path: Annotated[str, Parameter(help="Path from the API's documentation, such as /api/plugin/agents.")],
+    /,
+    *,
+    access: Access = FROM_ENVIRONMENT,
+) -> int:
+    """Send a GET to any path of the API and print its JSON.
+
+    Retries, rate limit and errors are as everywhere. On a terminal the JSON is indented, elsewhere it is
+    exactly what the API sent.
+
+    Example: chatloom call /api/plugin/agents | jq .count
+    """
+    endpoint = get(path)
+    async with await access.client() as client:
+        exchange = await client.exchange(endpoint)
+    if sys.stdout.isatty():
+        sys.stdout.write(json_text(exchange.value, indent=True) + "\n")
+    else:
+        sys.stdout.write(exchange.response.body.decode(errors="backslashreplace"))
+    return 0
+
+
+def get(path: str) -> Endpoint[Any]:
+    """The endpoint for a path that leads where it seems to, below the base URL. Raises UnsafePathError."""
+    segments = unquote(path.partition("?")[0]).split("/")
+    if not PATH.fullmatch(path) or path.startswith("//") or not {".", ".."}.isdisjoint(segments):
+        raise UnsafePathError("The path must start with a single /, hold no . or .. between slashes, and no blank or #")
+
+    @frozen
+    class Get(Endpoint[Any]):
+        pass
+
+    Get.path = path
+    return Get()

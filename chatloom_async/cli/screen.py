@@ -1,0 +1,89 @@
+"""Says things to people, on stderr, and tells how stdout may be written to. Data goes to stdout, and only data."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TextIO
+
+from attrs import frozen
+
+from ..wire.errors import ConfigurationError, clean
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FormatName = Literal["table", "json", "jsonl"]
+
+
+class OutputFileError(ConfigurationError):
+    """The file for the output cannot be written. Nothing was sent."""
+
+    hint = "Choose another --output, or leave it out to print to stdout."
+
+
+def readable_streams() -> None:
+    """A character that a stream's encoding lacks is escaped, where it would otherwise end the program."""
+    handlers = ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace"), (sys.stderr, "backslashreplace"))
+    for stream, errors in handlers:
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors=errors)
+
+
+def people() -> "Console":
+    """Standard error, for everything that is not data."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def notice(text: str, style: str = "", *, command: bool = False) -> None:
+    """Says it. Wraps at words on a terminal, unless it is a command, which must stay in one piece to be copied."""
+    console = people()
+    console.print(clean(text), style=style, soft_wrap=command or not console.is_terminal)
+
+
+def gap() -> None:
+    """A blank line between data and what is said about it, where both are on a terminal."""
+    if people().is_terminal:
+        people().print()
+
+
+def error_line(text: str) -> None:
+    """The one line in which a command fails; `text` is clean already."""
+    from rich.text import Text
+
+    console = people()
+    console.print(Text.assemble(("error:", "bold red"), f" {text}"), soft_wrap=not console.is_terminal)
+
+
+@frozen
+class Look:
+    """How a table may look where it is going: `width` None is as wide as it needs."""
+
+    width: int | None = None
+    color: bool = False
+
+
+def look(stream: TextIO) -> Look:
+    """Colour only on a terminal that has it (NO_COLOR and TERM are honoured), and lines no wider than the terminal."""
+    from rich.console import Console
+
+    console = Console(file=stream)
+    if not console.is_terminal:
+        return Look()
+    return Look(console.width, console.color_system is not None and not console.no_color)
+
+
+@contextmanager
+def destination(output: Path | None) -> Iterator[TextIO]:
+    """Where data goes: stdout, or the file, which is emptied first. Raises OutputFileError."""
+    if output is None:
+        yield sys.stdout
+        return
+    try:
+        file = output.open("w", encoding="utf-8", newline="\n")
+    except OSError as problem:
+        raise OutputFileError(f"{output} cannot be written: {problem.strerror}") from None
+    with file:
+        yield file

@@ -1,0 +1,196 @@
+"""`chatloom audit`: sources, filters, formats, closing lines and exit statuses."""
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatloom_async.cli import source
+from chatloom_async.cli.embedded import planted
+from chatloom_async.sandbox import Sandbox
+from tests.cli.conftest import Ran
+from tests.samples import KEY
+
+Chatloom = Callable[..., Ran]
+EMBEDDED_NOTICE = "auditing an embedded sandbox on this machine. Its data is fictional.\n"
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded sandbox is small here, so that the rate limit does not make tests wait."""
+    monkeypatch.setattr(source, "EMBEDDED", {"workspaces": 3, "agents": 2, "seed": 7})
+
+
+@pytest.fixture
+def three(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A file with acme, which is fine, birch, whose agents fail, and cedar, whose key is not set."""
+    birch = sandbox.add_workspace("birch", agents=2)
+    birch.fails(403, times=None, on="*/allowed-domains")
+    monkeypatch.setenv("BIRCH_KEY", birch.key.reveal())
+    path = tmp_path / "three.json"
+    names = {"acme": "CHATLOOM_API_KEY", "birch": "BIRCH_KEY", "cedar": "CEDAR_KEY"}
+    entries = [{"name": name, "key_env": key, "tags": [name[:1]]} for name, key in names.items()]
+    path.write_text(json.dumps(entries))
+    return str(path)
+
+
+def test_without_file_and_key_it_audits_the_embedded_sandbox_and_says_so(chatloom: Chatloom) -> None:
+    """A first try needs no account."""
+    ran = chatloom("audit")
+    domains = {each.name: sum(len(agent.domains) for agent in each.agents) for each in planted(**source.EMBEDDED)}
+    assert ran.status == 0
+    assert [line.split() for line in ran.out.splitlines()] == [
+        ["workspace", "state", "agents", "domains", "findings"],
+        *([name, "ok", "2", str(count), "0"] for name, count in domains.items()),
+    ]
+    first, totals, advice = ran.err.splitlines(keepends=True)
+    assert first == f"No workspaces file and no CHATLOOM_API_KEY: {EMBEDDED_NOTICE}"
+    assert totals.startswith(f"3 workspaces: 3 ok | 6 agents, {sum(domains.values())} domains, 9 requests in ")
+    assert advice.startswith("next: export CHATLOOM_API_KEY=... && chatloom audit ")
+
+
+def test_the_embedded_sandbox_can_be_asked_for(chatloom: Chatloom, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where there is a key, which is not used then."""
+    monkeypatch.setenv("CHATLOOM_API_KEY", KEY)
+    ran = chatloom("audit", "--sandbox", "--only", "a*", "--format", "jsonl")
+    assert ran.status == 0
+    assert [json.loads(line)["workspace"] for line in ran.out.splitlines()] == ["acorn"]
+    assert ran.err.startswith(f"As asked: {EMBEDDED_NOTICE}")
+
+
+def test_without_a_file_it_audits_the_workspace_of_the_key(chatloom: Chatloom, sandbox: Sandbox) -> None:
+    """The closing lines propose a report."""
+    ran = chatloom("audit")
+    count = sum(len(agent.domains) for agent in sandbox["acme"].agents)
+    assert ran.status == 0
+    assert ran.out.splitlines()[1].split() == ["default", "ok", "3", str(count), "0"]
+    assert ran.err.splitlines()[0].startswith(f"1 workspace: 1 ok | 3 agents, {count} domains, 4 requests in ")
+    assert ran.err.splitlines()[1:] == ["next: chatloom audit --format json --output report.json"]
+
+
+def test_workspaces_that_fail_are_told_and_make_the_status_3(chatloom: Chatloom, three: str) -> None:
+    """The table has the worst last, and the closing line the command that tries them again."""
+    ran = chatloom("audit", three)
+    assert ran.status == 3
+    assert [line.split()[:3] for line in ran.out.splitlines()[1:4]] == [
+        ["acme", "ok", "3"],
+        ["birch", "partial", "2"],
+        ["cedar", "failed", "-"],
+    ]
+    assert "KeyUnavailableError: The environment variable CEDAR_KEY is not set." in ran.out
+    assert ran.err.splitlines()[0].startswith("3 workspaces: 1 ok, 1 partial, 1 failed | 5 agents, ")
+    (again,) = ran.err.splitlines()[1:]
+    assert again in (
+        f"next: chatloom audit {three} --only birch --only cedar",
+        f"next: chatloom audit {three} --only cedar --only birch",
+    )
+
+
+def test_where_nothing_can_be_audited_the_status_is_4(chatloom: Chatloom, three: str) -> None:
+    """No workspace was read, not even in part."""
+    ran = chatloom("audit", three, "--tag", "c", "--format", "jsonl")
+    assert ran.status == 4
+    assert [json.loads(line)["state"] for line in ran.out.splitlines()] == ["failed"]
+
+
+def test_a_report_can_go_to_a_file(chatloom: Chatloom, three: str, tmp_path: Path) -> None:
+    """Nothing is on stdout then."""
+    ran = chatloom("audit", three, "--exclude", "[bc]*", "--format", "json", "--output", str(tmp_path / "report.json"))
+    assert (ran.status, ran.out) == (0, "")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["summary"]["workspaces"] == {"total": 1, "ok": 1, "partial": 0, "failed": 0}
+    assert [(row["workspace"], len(row["agents"])) for row in report["workspaces"]] == [("acme", 3)]
+
+
+def test_workspaces_come_on_standard_input_as_ndjson(
+    chatloom: Chatloom, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With keys in them only where that is asked for."""
+    line = json.dumps({"name": "acme", "key": sandbox["acme"].key.reveal()})
+    monkeypatch.setattr(sys, "stdin", io.StringIO(line))
+    assert chatloom("audit", "-", "--inline-keys", "--format", "jsonl").status == 0
+    monkeypatch.setattr(sys, "stdin", io.StringIO(line))
+    ran = chatloom("audit", "-")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith("error: standard input: line 1 (acme): holds a key itself, which a file should not: ")
+    assert "clf_" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("form", "printed"),
+    [
+        (
+            "table",
+            """\
+workspace  key                             tags  expected domains
+acme       environment variable ACME_KEY   eu    acme.example
+birch      environment variable BIRCH_KEY
+""",
+        ),
+        (
+            "jsonl",
+            """\
+{"name":"acme","key":"environment variable ACME_KEY","tags":["eu"],"expect":["acme.example"]}
+{"name":"birch","key":"environment variable BIRCH_KEY","tags":[],"expect":null}
+""",
+        ),
+    ],
+)
+def test_a_dry_run_lists_what_would_be_audited(chatloom: Chatloom, tmp_path: Path, form: str, printed: str) -> None:
+    """No key is resolved, and nothing is sent."""
+    (tmp_path / "w.csv").write_text("name,key_env,tags,expect\nacme,ACME_KEY,eu,acme.example\nbirch,BIRCH_KEY,,\n")
+    assert chatloom("audit", str(tmp_path / "w.csv"), "--dry-run", "--format", form) == Ran(0, printed, "")
+
+
+def test_a_dry_run_can_be_a_json_document(chatloom: Chatloom) -> None:
+    """Of the embedded sandbox, too; its keys are not shown."""
+    ran = chatloom("audit", "--sandbox", "--dry-run", "--format", "json", "--only", "acorn")
+    assert json.loads(ran.out) == {"workspaces": [{"name": "acorn", "key": "clf_***", "tags": [], "expect": None}]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--sandbox", "--base-url", "http://127.0.0.1:1"], "--sandbox brings its own workspaces and address"),
+        (["w.toml", "--sandbox"], "--sandbox brings its own workspaces and address"),
+        (["--base-url", "http://127.0.0.1:1"], "--base-url needs workspaces: name a file, or set CHATLOOM_API_KEY."),
+        (["no.toml"], "no.toml: cannot be read: No such file or directory."),
+        (["--only", "nobody"], "None of the 3 workspaces is selected."),
+        (["--output", "/no/such/dir/report"], "/no/such/dir/report cannot be written: No such file or directory."),
+        (["--concurrency", "0"], 'Invalid value "0" for --concurrency. Must be >= 1.'),
+        (["--format", "xml"], 'Invalid value "xml" for --format.'),
+        (["--bogus"], 'Invalid value "--bogus" for WORKSPACES. This is no file, and no option of this command'),
+        (["one.toml", KEY], "Unused Tokens: ['clf_***"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(chatloom: Chatloom, arguments: list[str], error: str) -> None:
+    """It says what is wrong and where to read on; no key, no traceback."""
+    ran = chatloom("audit", *arguments)
+    assert (ran.status, ran.out) == (2, "")
+    line = ran.err.splitlines()[-1]
+    assert line.startswith(f"error: {error}")
+    assert KEY not in ran.err
+
+
+def test_an_address_that_is_no_address_is_refused(chatloom: Chatloom, three: str) -> None:
+    """Before anything is sent."""
+    ran = chatloom("audit", three, "--base-url", "http://example.com")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith("error: The base URL uses plain http")
+
+
+def test_a_defect_is_one_line_with_its_place(chatloom: Chatloom, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a traceback, but enough for a report, and without a key."""
+
+    def broken(**_: Any) -> None:
+        raise LookupError(f"surprise {KEY}")
+
+    monkeypatch.setattr(source, "planted", broken)
+    ran = chatloom("audit", "--sandbox")
+    assert ran.status == 4
+    assert ran.err.splitlines()[-1].startswith("error: unexpected LookupError: surprise clf_*** (test_audit.py, line ")
+    assert ran.err.endswith("This is a defect: please report it.\n")

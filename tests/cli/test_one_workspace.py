@@ -1,0 +1,165 @@
+"""`chatloom agents`, `domains` and `call`: one workspace, one key, which is never an argument."""
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chatloom_async import AsyncChatloom, ConfigurationError, MockTransport
+from chatloom_async.cli.access import Access
+from chatloom_async.cli.agents import agents
+from chatloom_async.cli.call import get
+from chatloom_async.sandbox import Sandbox
+from tests.cli.conftest import Ran
+from tests.samples import AGENTS, KEY, answer
+
+Chatloom = Callable[..., Ran]
+
+
+def test_agents_are_a_table(chatloom: Chatloom, sandbox: Sandbox) -> None:
+    """Every column is there where there is no terminal to be too narrow."""
+    ran = chatloom("agents")
+    assert (ran.status, ran.err) == (0, "")
+    heading, *lines = (line.split() for line in ran.out.splitlines())
+    assert heading == ["id", "name", "status", "position", "created", "template", "colors"]
+    newest_first = sorted(sandbox["acme"].agents, key=lambda agent: agent.created_at, reverse=True)
+    assert [line[0] for line in lines] == [agent.id for agent in newest_first]
+
+
+def test_agents_as_json_have_every_field(chatloom: Chatloom, sandbox: Sandbox) -> None:
+    """One document, or one agent a line; the same agents in both."""
+    document = json.loads(chatloom("agents", "--format", "json").out)
+    lines = [json.loads(line) for line in chatloom("agents", "--format", "jsonl").out.splitlines()]
+    assert document == {"agents": lines, "count": 3}
+    assert set(lines[0]) == {
+        "id", "name", "primary_color", "secondary_color", "position", "template", "status", "created_at",
+    }  # fmt: skip
+
+
+def test_domains_are_lines(chatloom: Chatloom, sandbox: Sandbox) -> None:
+    """Nothing but domains is on stdout, in the API's order."""
+    agent = sandbox["acme"].agents[0]
+    assert chatloom("domains", agent.id) == Ran(0, "".join(f"{domain}\n" for domain in agent.domains), "")
+    document = json.loads(chatloom("domains", agent.id, "--format", "json").out)
+    assert document == {"agent_id": agent.id, "domains": list(agent.domains)}
+
+
+def test_an_empty_list_of_domains_is_explained(chatloom: Chatloom, sandbox: Sandbox) -> None:
+    """Since the documentation does not say what it means."""
+    agent = sandbox["acme"].add_agent(name="Bare", domains=())
+    ran = chatloom("domains", agent.id)
+    assert (ran.status, ran.out) == (0, "")
+    assert ran.err.startswith("The list is empty. The API's documentation does not say")
+
+
+def test_call_prints_what_the_api_sent(chatloom: Chatloom, sandbox: Sandbox) -> None:
+    """Byte for byte, where it is not for a person."""
+    ran = chatloom("call", "/api/plugin/agents")
+    assert (ran.status, ran.err) == (0, "")
+    assert json.loads(ran.out)["count"] == 3
+    assert "primaryColor" in ran.out
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "api",
+        "//evil.example/api",
+        "/a b",
+        "/a#b",
+        "/a\nb",
+        "/../x",
+        "/a/%2e%2e/x",
+        "/a/./b",
+        "/{agent}",
+        "/a?b#c",
+        "@evil",
+        "",
+    ],
+)
+def test_a_path_must_stay_where_it_seems_to_be(path: str) -> None:
+    """Nothing is sent for a path that could lead elsewhere."""
+    with pytest.raises(ConfigurationError, match="must start with a single /"):
+        get(path)
+
+
+@pytest.mark.parametrize("path", ["/", "/api/plugin/agents", "/api/a%20b?x=1&y=%7B", "/a/..b/c."])
+def test_other_paths_are_sent_as_they_are(path: str) -> None:
+    """Below the base URL."""
+    assert get(path).request("https://chatloom.app").url == f"https://chatloom.app{path}"
+
+
+def test_a_refused_key_is_one_line_and_status_4(chatloom: Chatloom, sandbox: Sandbox) -> None:
+    """The line says what to do; it shows no key."""
+    old = sandbox["acme"].key.reveal()
+    sandbox["acme"].rotate_key()
+    ran = chatloom("agents")
+    assert (ran.status, ran.out) == (4, "")
+    assert ran.err.startswith("error: HTTP 401: ")
+    assert len(ran.err.splitlines()) == 1
+    assert old not in ran.err
+
+
+def test_without_a_key_there_is_a_hint(chatloom: Chatloom) -> None:
+    """Status 2: it is a matter of configuration."""
+    ran = chatloom("agents")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith("error: There is no API key: none was passed, and CHATLOOM_API_KEY is not set.")
+
+
+def test_the_key_may_come_from_a_file(
+    chatloom: Chatloom, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that only its owner can read."""
+    monkeypatch.delenv("CHATLOOM_API_KEY")
+    path = tmp_path / "key"
+    path.write_text(sandbox["acme"].key.reveal() + "\n")
+    path.chmod(0o644)
+    ran = chatloom("agents", "--key-file", str(path))
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith(f"error: The key file {path} can be read by others: chmod 600 {path}.")
+    path.chmod(0o600)
+    assert chatloom("agents", "--key-file", str(path)).status == 0
+
+
+def test_the_key_may_come_from_standard_input(
+    chatloom: Chatloom, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line of it."""
+    monkeypatch.delenv("CHATLOOM_API_KEY")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(sandbox["acme"].key.reveal() + "\n"))
+    assert chatloom("agents", "--key-file", "-").status == 0
+    monkeypatch.setattr(sys, "stdin", io.StringIO("hunter2\n"))
+    ran = chatloom("agents", "--key-file", "-")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith("error: The API key does not start with clf_.")
+
+
+def test_an_agent_that_is_not_there_is_one_line(chatloom: Chatloom, sandbox: Sandbox) -> None:
+    """The API's message, the hint, status 4; an id that cannot be one is status 2."""
+    ran = chatloom("domains", "agt_nobody")
+    assert (ran.status, ran.out) == (4, "")
+    assert ran.err.startswith("error: HTTP 404: ")
+    assert chatloom("domains", "../x").status == 2
+    assert KEY not in ran.err
+
+
+class HalfAList(Access):
+    """Leads to an API whose list is shorter than it says."""
+
+    async def client(self) -> AsyncChatloom:
+        return AsyncChatloom(KEY, transport=MockTransport(lambda _: answer({**AGENTS, "count": 2})))
+
+
+async def test_a_list_that_contradicts_itself_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is shown all the same, with a warning and status 3."""
+    status = await agents(access=HalfAList())
+    printed = capsys.readouterr()
+    assert (status, printed.out.splitlines()[1][:10], printed.err) == (
+        3,
+        "agt_abc123",
+        "warning: the API states 2 agents, but its list has 1, or an id twice.\n",
+    )
