@@ -83,10 +83,9 @@ def tests_all(session: nox.Session) -> None:
 
 @nox.session
 def examples(session: nox.Session) -> None:
-    """Every file in examples/ runs to its end by itself: without an account, without a warning."""
+    """Every example, and every block of the README, run for real."""
     install(session, "test")
-    for example in sorted(Path("examples").glob("*.py")):
-        session.run("python", "-W", "error", str(example))
+    session.run("pytest", "tests/test_examples.py", "tests/test_readme.py")
 
 
 @nox.session(venv_backend="uv", reuse_venv=False)

@@ -1,0 +1,125 @@
+"""Every example runs as its first line says, for real: scripts in a process of their own, services over sockets."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from importlib import util
+from pathlib import Path
+from types import ModuleType
+
+import aiohttp
+import httpx
+import pytest
+from aiohttp import web
+
+from chatloom_async import Sandbox
+from chatloom_async.sandbox import Workspace
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+QUICKSTART = """\
+Technical Support: acme.example
+Size Guide: acme.example, acme.example.net, shop.acme.example
+Product Advisor: acme.example, acme.example.com
+"""
+
+
+@pytest.fixture
+async def acme(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Workspace]:
+    """A workspace on a served sandbox, with the environment set as a user of the API would set it."""
+    sandbox = Sandbox(seed=7)
+    workspace = sandbox.add_workspace("acme", agents=3)
+    async with sandbox.serve() as url:
+        monkeypatch.setenv("CHATLOOM_API_KEY", workspace.key.reveal())
+        monkeypatch.setenv("CHATLOOM_BASE_URL", url)
+        yield workspace
+
+
+def load(name: str) -> ModuleType:
+    """An example as a module, as a server would import it."""
+    spec = util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def script(name: str, **environment: str) -> str:
+    """What a script prints in a process of its own, with every warning an error."""
+    command = [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py")]
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("CHATLOOM_")}
+    return subprocess.run(command, env={**bare, **environment}, capture_output=True, text=True, check=True).stdout
+
+
+def test_quickstart_needs_no_account() -> None:
+    """Without a key it runs on the sandbox."""
+    assert script("quickstart") == QUICKSTART
+
+
+def test_fan_out_counts_the_living_and_names_the_dead() -> None:
+    """One of fifty keys is dead, and costs nobody else anything."""
+    assert script("fan_out") == "customer-13: the key is dead, ask for a new one\n196 agents\n"
+
+
+def test_custom_endpoint_sends_a_json_body_and_gets_a_typed_answer() -> None:
+    """A POST that the package does not know."""
+    assert script("custom_endpoint") == (
+        "Message(id='msg_1', text='Hello!')\n"
+        'POST https://chatloom.app/api/plugin/agents/agt_abc123/messages b\'{"text":"Hi"}\'\n'
+    )
+
+
+async def test_the_aiohttp_service_answers_from_the_api(acme: Workspace) -> None:
+    """One client for the life of the application; a 404 of the API becomes a 404 of the service."""
+    runner = web.AppRunner(load("aiohttp_service").app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    _, port = runner.addresses[0][:2]
+    agent = acme.agents[0]
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        async with session.get(f"/agents/{agent.id}/domains") as found:
+            assert await found.json() == list(agent.domains)
+        async with session.get("/agents/agt_unknown/domains") as missing:
+            assert missing.status == 404
+    await runner.cleanup()
+
+
+async def test_the_fastapi_service_answers_from_the_api(acme: Workspace) -> None:
+    """The same by lifespan and dependency."""
+    app = load("fastapi_service").app
+    agent = acme.agents[0]
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://app") as client,
+    ):
+        found = await client.get(f"/agents/{agent.id}/domains")
+        missing = await client.get("/agents/agt_unknown/domains")
+    assert (found.json(), missing.status_code) == (list(agent.domains), 404)
+
+
+async def test_the_bot_answers_its_commands(acme: Workspace) -> None:
+    """A conversation over standard input and output, in a process of its own."""
+    agent = acme.agents[0]
+    bot = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-W", "error", str(EXAMPLES / "bot.py")),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await bot.communicate(f"hello\n/agents\n/domains {agent.id}\n/domains ../x\n".encode())
+    lines = said.decode().splitlines()
+    assert lines[:2] == ["Try /agents or /domains ID.", f"{agent.id}  {agent.name}"]
+    assert lines[4:-1] == list(agent.domains)
+    assert lines[-1].startswith("agent_id cannot be part of a path")
+
+
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_an_example_is_short_and_says_what_it_is(example: Path) -> None:
+    """Thirty lines or less, and a first line for the reader; a new example needs a test above."""
+    lines = example.read_text("utf-8").splitlines()
+    assert len(lines) <= 30
+    assert lines[0].startswith('"""')
+    assert example.stem in Path(__file__).read_text("utf-8")

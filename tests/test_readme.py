@@ -1,0 +1,67 @@
+"""The README says nothing that is not so: its Python runs, its outputs and help texts are what comes out."""
+
+import ast
+import contextlib
+import inspect
+import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatloom_async import Sandbox
+
+README = Path(__file__).parent.parent / "README.md"
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS: list[tuple[str, str]] = FENCE.findall(README.read_text("utf-8"))
+
+
+async def run(source: str, names: dict[str, Any]) -> str:
+    """What a block prints where top-level await is allowed, as in `python -m asyncio`."""
+    code = compile(source, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        result = eval(code, names)
+        if inspect.isawaitable(result):
+            await result
+    return printed.getvalue()
+
+
+async def test_the_python_blocks_run_and_print_what_the_page_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other, against a sandbox on a socket, each compared with the text block that follows it."""
+    sandbox, names = Sandbox(seed=7), dict[str, Any]()
+    acme = sandbox.add_workspace("acme", agents=3)
+    monkeypatch.setenv("CHATLOOM_API_KEY", acme.key.reveal())
+    shown, printed = [], []
+    async with sandbox.serve() as url:
+        monkeypatch.setenv("CHATLOOM_BASE_URL", url)
+        for (kind, source), (next_kind, text) in zip(BLOCKS, [*BLOCKS[1:], ("", "")], strict=True):
+            if kind == "python":
+                printed.append(await run(source, names))
+                shown.append(text if next_kind == "text" else "")
+    assert printed == shown
+    assert len(printed) >= 6
+
+
+@pytest.mark.parametrize(("command", "shown"), [text.split("\n", 1) for kind, text in BLOCKS if kind == "console"])
+def test_the_console_blocks_show_what_the_program_prints(command: str, shown: str) -> None:
+    """Help texts, character for character, at 100 columns and without colour."""
+    arguments = command.removeprefix("$ chatloom ").split()
+    environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
+    done = subprocess.run(
+        [sys.executable, "-m", "chatloom_async", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [line.rstrip() for line in done.stdout.splitlines()] == shown.rstrip().splitlines()
+
+
+def test_the_links_lead_somewhere() -> None:
+    """Relative links name files that exist."""
+    links = re.findall(r"\]\(((?!https?:)[^)]+)\)", README.read_text("utf-8"))
+    assert [link for link in links if not (README.parent / link).exists()] == []
