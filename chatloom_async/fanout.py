@@ -4,7 +4,7 @@ Every item comes back exactly once, as `Ok` or as `Err`; a failing item never ca
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from typing import Generic, TypeVar
 
 from attrs import frozen
@@ -37,7 +37,7 @@ class Err(Generic[Item_co]):
 class Ended:
     """A worker found no more items; `problem` is what the source of the items raised, if it did."""
 
-    problem: Exception | None = None
+    problem: BaseException | None = None
 
 
 async def fan_out(
@@ -66,17 +66,21 @@ async def fan_out(
     workers: set[asyncio.Task[None]] = set()
 
     async def work() -> None:
-        while True:
-            try:
+        end = Ended()
+        try:
+            while True:
                 async with turn:
                     item = await anext(source)
-            except StopAsyncIteration:
-                return await results.put(Ended())
-            except Exception as problem:
-                return await results.put(Ended(problem))
-            if len(workers) < concurrency:
-                workers.add(asyncio.create_task(work()))
-            await results.put(await _result(item, operation))
+                if len(workers) < concurrency:
+                    workers.add(asyncio.create_task(work()))
+                await results.put(await _result(item, operation))
+        except StopAsyncIteration:
+            pass
+        except BaseException as problem:
+            if _must_go(problem):
+                raise
+            end = Ended(problem)
+        await results.put(end)
 
     workers.add(asyncio.create_task(work()))
     problem, ended = None, 0
@@ -93,21 +97,26 @@ async def fan_out(
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
+        await source.aclose()
 
 
 async def _result(item: Item, operation: Callable[[Item], Awaitable[Value]]) -> Ok[Item, Value] | Err[Item]:
     try:
         return Ok(item, await operation(item))
-    except Exception as error:
-        return Err(item, error)
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+    except (Exception, asyncio.CancelledError) as error:
+        if _must_go(error):
             raise
-        return Err(item, error)  # the operation cancelled itself; nobody cancelled the fan-out
+        return Err(item, error)
 
 
-async def _as_async(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Item]:
+def _must_go(problem: BaseException) -> bool:
+    """Whether this ends the task that it is raised in. A CancelledError does not where nobody cancelled the task:
+    then an operation, or the source, cancelled only itself."""
+    task = asyncio.current_task()
+    return isinstance(problem, (KeyboardInterrupt, SystemExit)) or task is None or task.cancelling() > 0
+
+
+async def _as_async(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[Item, None]:
     if isinstance(items, AsyncIterable):
         async for item in items:
             yield item

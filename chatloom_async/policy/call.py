@@ -39,15 +39,17 @@ class Call:
     def timed_out(self, sent_at: float | None, limit: float | None) -> ChatloomError:
         """The error for what `left(sent_at, limit)` ended: the call's deadline, or the attempt's own limit."""
         if sent_at is None or limit is None or self.deadline - sent_at <= limit:
-            seconds = self.deadline - self.started
-            return DeadlineExceededError(f"The call was not done within its deadline of {seconds:g} s", last=self.last_failure)
+            text = f"The call was not done within its deadline of {self.deadline - self.started:g} s"
+            return DeadlineExceededError(text, last=self.last_failure)
         return AttemptTimeoutError(f"The attempt was not done within {limit:g} s", reason="total")
 
     @property
     def last_failure(self) -> ChatloomError | None:
         """The last failure that came from outside, not from this call's own clock."""
-        errors = (attempt.error for attempt in reversed(self.attempts))
-        return next((e for e in errors if isinstance(e, ChatloomError) and not isinstance(e, DeadlineExceededError)), None)
+        for attempt in reversed(self.attempts):
+            if isinstance(attempt.error, ChatloomError) and not isinstance(attempt.error, DeadlineExceededError):
+                return attempt.error
+        return None
 
     def record(self, attempt: Attempt) -> None:
         self.attempts.append(attempt)

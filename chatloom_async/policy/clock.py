@@ -26,7 +26,10 @@ class SystemClock:
     """The machine's monotonic clock and the running event loop's timers."""
 
     now = staticmethod(time.monotonic)
-    sleep = staticmethod(asyncio.sleep)
+
+    @staticmethod
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
     @staticmethod
     def call_later(seconds: float, callback: Callable[[], None]) -> Timer:

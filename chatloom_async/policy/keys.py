@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Protocol
 
 from ..wire.auth import ApiKey, api_key_or_error
@@ -71,7 +71,8 @@ class ProvidedKey:
         return key
 
     def _forget(self, refused: ApiKey, done: asyncio.Task[ApiKey | InvalidApiKeyError]) -> None:
-        self._refreshing.pop(refused, None)
+        if self._refreshing.get(refused) is done:  # else another event loop has begun anew
+            del self._refreshing[refused]
         if not done.cancelled():
             done.exception()  # seen, even if every caller has gone away meanwhile
 

@@ -29,7 +29,8 @@ class Lifetime:
         await self._until_empty(drain)
         now = asyncio.get_running_loop().time()
         for limit in self._limits:
-            limit.reschedule(now)
+            if not limit.expired():
+                limit.reschedule(now)
         await self._until_empty(1.0)
 
     async def _until_empty(self, seconds: float) -> None:
@@ -48,7 +49,7 @@ class Lifetime:
 
 
 class TimeLimit:
-    """`asyncio.timeout` that also ends when the client closes: TimeoutError for the one, ClientClosedError for the other."""
+    """`asyncio.timeout` that ends when the client closes, too: then with ClientClosedError instead of TimeoutError."""
 
     __slots__ = ("_lifetime", "_timeout")
 
@@ -60,7 +61,9 @@ class TimeLimit:
         self._lifetime.begin(self._timeout)
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._lifetime.finish(self._timeout)
         try:
             await self._timeout.__aexit__(kind, error, trace)

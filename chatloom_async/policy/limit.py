@@ -4,8 +4,8 @@ The rules, per key:
 - `burst` requests at once, then `per_second`; never more than `concurrency` in flight; first come, first served.
 - A 429 multiplies the rate by 0.7 (at most once a second, never below 0.2/s), and each success adds 0.02/s
   until `per_second` is reached again.
-- A 429 closes the gate: until Retry-After, or else for 1 s, doubling with each further 429 in a row up to 20 s.
-  What is in flight finishes; other keys are not concerned.
+- A 429 closes the gate: until Retry-After, or else for 1 s, doubling with each further 429 in a row up to 20 s;
+  those that come within a second count as one. What is in flight finishes; other keys are not concerned.
 - A permit that was not used, because its caller was cancelled in the queue, goes back.
 
 The documentation: "A few hundred requests per minute per API key is comfortably within fair use."
@@ -23,7 +23,7 @@ from .clock import Clock, Timer
 
 SLOWER, FASTER, SLOWEST = 0.7, 0.02, 0.2
 PAUSE, LONGEST_PAUSE, LONGEST_RETRY_AFTER = 1.0, 20.0, 900.0
-ALMOST = 1e-9  # a waiter woken for a whole token must not miss it by a rounding error
+ALMOST = 1e-9  # of a token: who was woken for a whole one must not miss it by a rounding error
 
 
 @frozen(kw_only=True)
@@ -48,8 +48,6 @@ class LimitState:
 
 class KeyLimiter:
     """The state machine of one key. Not for use by several event loops at the same time."""
-
-    __slots__ = ("_clock", "_cut_at", "_gate", "_in_flight", "_limit", "_queue", "_rate", "_stamp", "_throttles", "_timer", "_tokens")
 
     def __init__(self, limit: RateLimit, clock: Clock) -> None:
         self._limit, self._clock = limit, clock
@@ -95,9 +93,9 @@ class KeyLimiter:
         now = self._clock.now()
         self._refill()
         if now - self._cut_at >= 1.0:
-            self._cut_at, self._rate = now, max(SLOWEST, self._rate * SLOWER)
-        pause = min(LONGEST_PAUSE, PAUSE * 2.0 ** min(self._throttles, 10)) if retry_after is None else retry_after
-        self._throttles += 1
+            self._cut_at, self._rate = now, min(self._rate, max(SLOWEST, self._rate * SLOWER))
+            self._throttles += 1
+        pause = min(LONGEST_PAUSE, PAUSE * 2.0 ** min(self._throttles - 1, 10)) if retry_after is None else retry_after
         self._gate = max(self._gate, now + min(pause, LONGEST_RETRY_AFTER))
         self._tokens, self._stamp = min(self._tokens, 1.0), max(self._stamp, self._gate)
         self._leave()
@@ -121,18 +119,16 @@ class KeyLimiter:
             self._stamp = now
 
     def _take(self) -> bool:
-        if self._in_flight >= self._limit.concurrency or self._delay() > 0:
+        self._refill()
+        if self._in_flight >= self._limit.concurrency or self._tokens < 1 - ALMOST or self._clock.now() < self._gate:
             return False
         self._tokens -= 1
         self._in_flight += 1
         return True
 
     def _delay(self) -> float:
-        """Seconds until a token is there, counted from now."""
-        self._refill()
-        gate = self._gate - self._clock.now()
-        lacking = 1 - ALMOST - self._tokens
-        return max(gate, 0.0) + (lacking / self._rate if lacking > 0 else 0.0)
+        """Seconds until a whole token is there, counted from now."""
+        return max(self._gate - self._clock.now(), 0.0) + max(1 - self._tokens, 0.0) / self._rate
 
     def _leave(self) -> None:
         self._in_flight -= 1

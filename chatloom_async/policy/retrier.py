@@ -6,18 +6,18 @@ a shared one under concurrent calls mixes up their results.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from attrs import define, field
-from tenacity import AsyncRetrying, RetryCallState
+from tenacity import AsyncRetrying, RetryCallState, RetryError
 
-from ..wire.errors import ChatloomError
+from ..wire.errors import ChatloomError, ClientClosedError
 from ..wire.message import Response
 from .budget import COST, RetryBudget
 from .call import Call
 from .clock import Clock
 from .lifetime import Lifetime
-from .retry import RetryPolicy, is_free
+from .retry import RetryPolicy, is_free, refusal
 
 Outcome = Response | ChatloomError
 Attempting = Callable[[], Awaitable[Outcome]]
@@ -71,9 +71,12 @@ class PolicyRetrier:
             return outcome
         decisions = Decisions(self, call)
         retrying = AsyncRetrying(retry=decisions.again, wait=decisions.wait, sleep=self._sleep)
-        outcome = await retrying(resumed(outcome, attempt))
+        try:
+            outcome = await retrying(resumed(outcome, attempt))
+        except ClientClosedError as closed:  # while it waited
+            return closed.with_traceback(None)
         if isinstance(outcome, Response):
-            decisions.refund()
+            decisions.succeeded()
         return outcome
 
     async def _sleep(self, seconds: float) -> None:
@@ -95,22 +98,25 @@ class Decisions:
         if not isinstance(failure, ChatloomError):
             return False
         answer = self.retrier.policy.again(failure, self.call, self.retrier.clock.now())
-        if isinstance(answer, float) and not self._pay(failure):
-            answer = "budget"
-        if isinstance(answer, float):
+        if isinstance(answer, str):
+            self.call.stop_reason = answer
+        elif not self._pay(failure):
+            self.call.stop_reason = "budget"
+        else:
             self.pause = answer
             return True
-        self.call.stop_reason = answer
         return False
 
     def wait(self, _: RetryCallState) -> float:
         return self.pause
 
-    def refund(self) -> None:
-        """A retry that led to success gets back what the last one cost."""
+    def succeeded(self) -> None:
+        """A retry that led to success gets back what the last one cost; a free one earns like any other success."""
         if self.paid:
             budget, scope, cost = self.paid
             budget.earn(scope, cost)
+        else:
+            self.retrier.budgets.succeeded(self.call)
 
     def _pay(self, failure: ChatloomError) -> bool:
         if is_free(failure, self.call):
@@ -140,20 +146,27 @@ class TenacityRetrier:
                 raise outcome
             return outcome
 
+        result: Outcome | None = None
+        limit = self.lifetime.limit(call.left(self.clock.now()))
         try:
-            async with self.lifetime.limit(call.left(self.clock.now())):
-                result: Any = await self.template.copy(reraise=True)(raising)
+            async with limit:
+                result = await self.template.copy(reraise=True, retry_error_cls=RetryError)(raising)
         except ChatloomError as error:
             result = error
+        except RetryError as error:
+            result = error.last_attempt.result()  # a response that the caller's rules would have liked to be another
         except TimeoutError:
+            if not limit.expired:
+                raise
             result = call.timed_out(self.clock.now(), None)
         for tried in call.attempts:
             if tried.error is not None:
                 tried.error.__traceback__ = None  # its frames would keep the whole call alive
-        if isinstance(result, (Response, ChatloomError)):
-            call.stop_reason = "attempts" if isinstance(result, ChatloomError) and result.retryable else "not_retryable"
-            return result
-        return call.last_failure or outcome  # a retry_error_callback answered with something that is no response
+        if not isinstance(result, (Response, ChatloomError)):  # what a retry_error_callback made up
+            result = call.last_failure or outcome
+        if isinstance(result, ChatloomError):
+            call.stop_reason = "attempts" if result.retryable else refusal(result)
+        return result
 
 
 @define
@@ -163,5 +176,5 @@ class SingleAttempt:
     async def run(self, attempt: Attempting, call: Call) -> Outcome:
         outcome = await attempt()
         if isinstance(outcome, ChatloomError):
-            call.stop_reason = "disabled" if outcome.retryable else "not_retryable"
+            call.stop_reason = "disabled" if outcome.retryable else refusal(outcome)
         return outcome

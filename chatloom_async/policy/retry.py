@@ -15,7 +15,7 @@ from collections.abc import Callable
 from attrs import field, frozen
 from attrs.validators import ge, gt
 
-from ..wire.errors import ChatloomError, Kind, StopReason
+from ..wire.errors import ChatloomError, DeadlineExceededError, Kind, StopReason
 from ..wire.transport_errors import ConnectionLostError
 from .call import Call
 
@@ -38,11 +38,11 @@ class RetryPolicy:
     random: Callable[[], float] = field(default=random.random, eq=False, repr=False)
 
     def again(self, error: ChatloomError, call: Call, now: float) -> float | StopReason:
-        """The wait before the next attempt, or the reason why there is none. Counts and waits; costs are budget.py's."""
+        """The wait before the next attempt, or the reason why there is none. What it costs is budget.py's question."""
         throttled = error.kind == "throttle"
         failed = call.failures[error.kind]
         if not error.retryable or not (call.idempotent or throttled or not getattr(error, "sent", True)):
-            return "not_retryable"
+            return refusal(error)
         if failed >= self.limit(error.kind):
             return "attempts"
         if is_free(error, call):
@@ -51,12 +51,18 @@ class RetryPolicy:
         if asked > self.max_retry_after:
             return "retry_after_too_long"
         base = self.throttle_base if throttled else self.base
-        wait = max(asked, self.random() * min(self.cap, base * 2.0 ** (failed - 1)))
+        wait = max(asked, self.random() * min(self.cap, base * 2.0 ** min(failed - 1, 60)))
         return "deadline" if now + wait >= call.deadline else wait
 
     def limit(self, kind: Kind) -> int:
         """How many failures of this kind end a call."""
-        return {"throttle": self.throttle_attempts, "transient": self.attempts, "once": min(2, self.attempts)}.get(kind, 1)
+        once = min(2, self.attempts)
+        return {"throttle": self.throttle_attempts, "transient": self.attempts, "once": once}.get(kind, 1)
+
+
+def refusal(error: ChatloomError) -> StopReason:
+    """Why an error that no repeat can cure is not repeated."""
+    return "deadline" if isinstance(error, DeadlineExceededError) else "not_retryable"
 
 
 def is_free(error: ChatloomError, call: Call) -> bool:

@@ -47,6 +47,9 @@ class ApiKey:
     def __str__(self) -> str:
         return "clf_***"
 
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
     def __eq__(self, other: object) -> bool:
         return hmac.compare_digest(self._text, other._text) if isinstance(other, ApiKey) else NotImplemented
 
@@ -54,7 +57,7 @@ class ApiKey:
         return hash(self.fingerprint)
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("An ApiKey cannot be pickled or copied: pass a reference, such as an environment variable's name.")
+        raise TypeError("An ApiKey cannot be pickled or copied: pass a reference, such as the name of a variable.")
 
 
 def _problem(text: object) -> str | None:
@@ -69,7 +72,7 @@ def _problem(text: object) -> str | None:
         return "The API key is empty"
     if not text.startswith("clf_"):
         return "The API key does not start with clf_"
-    return "The API key holds blanks, quotes, commas or characters outside visible ASCII, or is longer than 260 characters"
+    return "The API key holds blanks, quotes, commas or other than visible ASCII, or more than 260 characters"
 
 
 def api_key_or_error(text: object) -> ApiKey | InvalidApiKeyError:

@@ -5,25 +5,24 @@ invents data is worse than one that fails, so every hook here looks before it ta
 accepted: the API may grow.
 """
 
-import json
-import re
 from collections.abc import Callable
+from collections.abc import Sequence as AbstractSequence
 from datetime import datetime
-from typing import Any, NoReturn, TypeVar, get_origin
+from typing import Any, NoReturn, get_args, get_origin
 
 import attrs
 import cattrs
-import orjson
-from cattrs.cols import homogenous_tuple_structure_factory, list_structure_factory
+from cattrs.cols import is_any_set, is_mapping, is_sequence, list_structure_factory, mapping_structure_factory
 from cattrs.gen import make_dict_structure_fn, override
 
-from .errors import DecodeError, NotJSONError, SchemaMismatchError, clean
+from .document import excerpt, read_document
+from .errors import ConfigurationError, DecodeError, SchemaMismatchError, clean
 from .message import Response
 from .naming import camel
 
 __all__ = ["decode"]
 
-T = TypeVar("T")
+Hook = Callable[[Any, Any], Any]
 
 JSON_TYPES: dict[type, str] = {
     dict: "an object",
@@ -34,8 +33,7 @@ JSON_TYPES: dict[type, str] = {
     bool: "a boolean",
     type(None): "null",
 }
-SEQUENCES = {list: list_structure_factory, tuple: homogenous_tuple_structure_factory}
-EXCERPT = 200
+ARRAYS: dict[Any, Callable[[list[Any]], Any]] = {tuple: tuple, AbstractSequence: tuple, set: set, frozenset: frozenset}
 
 
 class Misfit(ValueError):
@@ -43,10 +41,10 @@ class Misfit(ValueError):
 
 
 def _misfit(expected: str, value: object) -> NoReturn:
-    raise Misfit(f"expected {expected}, got {JSON_TYPES.get(type(value), type(value).__name__)}")
+    raise Misfit(f"expected {expected}, got {JSON_TYPES[type(value)]}")
 
 
-def _only(kind: type, structure: Callable[[Any, Any], Any] | None = None) -> Callable[[Any, Any], Any]:
+def _only(kind: type, structure: Hook | None = None) -> Hook:
     """A cattrs hook that takes values of exactly this JSON type (True is no integer) and passes them on."""
 
     def hook(value: Any, target: Any) -> Any:
@@ -74,13 +72,26 @@ def _moment(value: Any, _: Any) -> datetime:
     return moment
 
 
-def _object(cls: type, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    names = {each.name: override(rename=camel(each.name)) for each in attrs.fields(cls)}
+def _object(cls: Any, converter: cattrs.Converter) -> Hook:
+    attrs.resolve_types(get_origin(cls) or cls)  # annotations may be strings
+    names: dict[str, Any] = {each.name: override(rename=camel(each.name)) for each in attrs.fields(cls)}
     return _only(dict, make_dict_structure_fn(cls, converter, **names))
 
 
-def _sequence(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    return _only(list, SEQUENCES[get_origin(cls)](cls, converter))
+def _mapping(cls: Any, converter: cattrs.Converter) -> Hook:
+    return _only(dict, mapping_structure_factory(cls, converter))
+
+
+def _is_array(cls: Any) -> bool:
+    return is_sequence(cls) or is_any_set(cls) or get_origin(cls) is tuple
+
+
+def _array(cls: Any, converter: cattrs.Converter) -> Hook:
+    if get_origin(cls) is tuple and get_args(cls)[-1] is not ...:  # cattrs would spell a string into tuple[str, str]
+        raise cattrs.StructureHandlerNotFoundError(f"{cls} is not of the form tuple[X, ...]", type_=cls)
+    structure: Hook = list_structure_factory(cls, converter)
+    make = ARRAYS.get(get_origin(cls) or cls)
+    return _only(list, structure if make is None else lambda value, target: make(structure(value, target)))
 
 
 def _converter(*, detailed: bool) -> cattrs.Converter:
@@ -89,8 +100,8 @@ def _converter(*, detailed: bool) -> cattrs.Converter:
         made.register_structure_hook(kind, _only(kind))
     made.register_structure_hook(float, _number)
     made.register_structure_hook(datetime, _moment)
-    made.register_structure_hook_factory(attrs.has, _object)
-    made.register_structure_hook_factory(lambda cls: get_origin(cls) in SEQUENCES, _sequence)
+    for fits, factory in ((attrs.has, _object), (is_mapping, _mapping), (_is_array, _array)):
+        made.register_structure_hook_factory(fits, factory)
     return made
 
 
@@ -98,61 +109,46 @@ FAST = _converter(detailed=False)
 DETAILED = _converter(detailed=True)  # a second pass after a failure, to name the place: it costs a third more
 
 
-def decode(response: Response, returns: type[T] | Any) -> T | DecodeError:
+def decode(response: Response, returns: Any) -> Any | DecodeError:
     """The body as `returns`, or the error that says why not, as data.
 
-    `returns` is an attrs class, anything built of such classes, list, tuple, dict and JSON's own types,
-    `Any` (JSON as it is), `bytes` (the body as it is) or None (no body is expected).
+    `returns` is an attrs class, anything built of such classes, lists, `tuple[X, ...]`, sets, dicts and JSON's own
+    types, `Any` (JSON as it is), `bytes` (the body as it is) or None (no body is expected). Raises ConfigurationError
+    for a type that cannot be read from JSON.
     """
-    if returns is bytes or returns is None or returns is type(None):
-        return response.body if returns is bytes else None  # type: ignore[return-value]
-    try:
-        document = orjson.loads(response.body)
-    except ValueError as problem:
-        document = _other_encoding(response, str(problem))
-    if isinstance(document, NotJSONError):
+    if returns is bytes:
+        return response.body
+    if returns is None or returns is type(None):
+        return None
+    document = read_document(response)
+    if isinstance(document, DecodeError):
         return document
     try:
         return FAST.structure(document, returns)
-    except Exception:  # whatever a hook stumbled over: the detailed pass below finds it again and names it
-        return _mismatch(document, returns, response)
+    except cattrs.StructureHandlerNotFoundError as problem:
+        unknown = str(problem)
+    except Exception:  # whatever a hook stumbled over: the second pass stumbles too, and says where
+        return _detailed(document, returns, response)
+    raise ConfigurationError(f"The endpoint's type cannot be read from JSON: {unknown}")
 
 
-def _other_encoding(response: Response, problem: str) -> Any:
-    """JSON with a byte order mark or in UTF-16 or -32, which orjson does not read; else the error."""
-    encoding = json.detect_encoding(response.body)
-    if encoding != "utf-8":
-        try:
-            return orjson.loads(response.body.decode(encoding))
-        except ValueError:
-            pass
-    return _not_json(response, problem)
-
-
-def _not_json(response: Response, problem: str) -> NotJSONError:
-    body, content_type = response.body.strip(), response.headers.get("content-type", "")
-    excerpt = body[:EXCERPT].decode("utf-8", "replace")
-    if not body:
-        return NotJSONError("The answer is empty where JSON was expected", reason="empty")
-    if body[:1] in b"{[" and body[-1:] not in b"}]":
-        return NotJSONError(f"The answer ends in the middle of its JSON: {problem}", reason="possible_truncation", excerpt=excerpt)
-    if "json" not in content_type.lower() and body[:1] not in b"{[":
-        what = clean(content_type, 80) or "no content type"
-        return NotJSONError(f"The answer is not JSON ({what}) but begins: {clean(excerpt)}", reason="content_type", excerpt=excerpt)
-    return NotJSONError(f"The answer is not valid JSON: {problem}", excerpt=excerpt)
-
-
-def _reason(problem: BaseException, _: type | None) -> str:
-    return "required member missing" if isinstance(problem, KeyError) else str(problem)
-
-
-def _mismatch(document: Any, returns: Any, response: Response) -> SchemaMismatchError:
+def _detailed(document: Any, returns: Any, response: Response) -> Any | DecodeError:
     try:
-        DETAILED.structure(document, returns)
-        place = "does not fit @ $"
+        return DETAILED.structure(document, returns)
     except Exception as problem:
-        place = cattrs.transform_error(problem, format_exception=_reason)[0]
-    reason, _, path = place.rpartition(" @ ")
-    path = re.sub(r"\.(\w+)", lambda found: f".{camel(found[1])}", path)
-    excerpt = response.body[:EXCERPT].decode("utf-8", "replace")
-    return SchemaMismatchError(f"The answer is not as documented: {reason} at {path}", path=path, excerpt=excerpt)
+        reason, path = _first(problem, "$")
+    text = f"The answer is not as documented: {reason} at {path}"
+    return SchemaMismatchError(text, path=path, excerpt=excerpt(response))
+
+
+def _first(problem: BaseException, path: str) -> tuple[str, str]:
+    """Reason and JSON path of the first misfit in cattrs' tree of errors."""
+    if not isinstance(problem, cattrs.BaseValidationError):
+        return ("required member missing" if isinstance(problem, KeyError) else str(problem)), path
+    inner = problem.exceptions[0]
+    for note in getattr(inner, "__notes__", ()):
+        if isinstance(note, cattrs.AttributeValidationNote):
+            path += f".{camel(note.name)}"
+        elif isinstance(note, cattrs.IterableValidationNote):
+            path += f"[{note.index!r}]"
+    return _first(inner, path)

@@ -11,16 +11,14 @@ Names go over the wire in camelCase, and a field that is None is left out.
 """
 
 import re
-from collections.abc import Iterable
-from datetime import UTC, date, datetime
-from enum import Enum
+from collections.abc import Container
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 from urllib.parse import quote, urlencode
 
 import attrs
-import orjson
 
-from .errors import ConfigurationError, InvalidAgentIdError
+from .encode import json_body, path_segment, query_pairs
+from .errors import ConfigurationError
 from .message import DEFAULT_TIMEOUTS, Headers, Request, Timeouts
 from .naming import camel
 from .version import USER_AGENT
@@ -29,7 +27,6 @@ __all__ = ["Endpoint", "query"]
 
 T_co = TypeVar("T_co", covariant=True)
 
-PATH_PARAMETER = re.compile(r"[A-Za-z0-9_~.-]{1,256}")
 BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 SAFE_TO_REPEAT = BODYLESS | {"PUT"}  # RFC 9110, section 9.2.2
 JSON_ACCEPTED = Headers({"Accept": "application/json", "User-Agent": USER_AGENT})
@@ -53,30 +50,42 @@ class Endpoint(Generic[T_co]):
 
     method: ClassVar[str] = "GET"
     path: ClassVar[str]
-    success: ClassVar[Iterable[int]] = (200,)
+    success: ClassVar[Container[int]] = (200,)
     idempotent: ClassVar[bool] = True
     returns: ClassVar[Any] = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls.method = cls.method.upper()
-        if "idempotent" not in cls.__dict__:
-            cls.idempotent = cls.method in SAFE_TO_REPEAT
-        for base in getattr(cls, "__orig_bases__", ()):
-            if get_origin(base) is Endpoint:
-                (cls.returns,) = get_args(base)
+        if "method" in cls.__dict__:
+            cls.method = cls.method.upper()
+            if "idempotent" not in cls.__dict__:
+                cls.idempotent = cls.method in SAFE_TO_REPEAT
+        for base in cls.__dict__.get("__orig_bases__", ()):
+            origin = get_origin(base)
+            if isinstance(origin, type) and issubclass(origin, Endpoint):
+                cls.returns = _answer(origin, get_args(base))
 
     def request(self, base_url: str, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Request:
         """The unsigned request. Raises InvalidAgentIdError for an unsafe id, ConfigurationError for another unsafe
         path parameter or a value that JSON cannot hold."""
         layout = _layout(type(self))
-        path = self.path if not layout.path else self.path.format_map({n: _segment(n, getattr(self, n)) for n in layout.path})
-        parameters = [pair for name in layout.query for pair in _pairs(camel(name), getattr(self, name))]
-        url = f"{base_url}{path}?{urlencode(parameters, quote_via=quote)}" if parameters else base_url + path
+        url = base_url + self.path.format_map({name: path_segment(name, getattr(self, name)) for name in layout.path})
+        if parameters := [pair for name in layout.query for pair in query_pairs(name, getattr(self, name))]:
+            url += f"?{urlencode(parameters, quote_via=quote)}"
         if self.method in BODYLESS:
             return Request(self.method, url, JSON_ACCEPTED, timeouts=timeouts)
         members = {camel(name): value for name in layout.body if (value := getattr(self, name)) is not None}
-        return Request(self.method, url, JSON_SENT, _json(members, type(self).__name__), timeouts=timeouts)
+        return Request(self.method, url, JSON_SENT, json_body(members, type(self).__name__), timeouts=timeouts)
+
+
+def _answer(endpoint: Any, arguments: tuple[Any, ...]) -> Any:
+    """What `endpoint[arguments]` answers: a generic class of endpoints may build on its type variables."""
+    answer = endpoint.returns or T_co  # only Endpoint itself answers nothing
+    known = dict(zip(endpoint.__parameters__, arguments, strict=True))
+    if isinstance(answer, TypeVar):
+        return known.get(answer, answer)
+    free = getattr(answer, "__parameters__", ())
+    return answer[tuple(known.get(each, each) for each in free)] if free else answer
 
 
 @attrs.frozen
@@ -91,10 +100,13 @@ class Layout:
 LAYOUTS: dict[type, Layout] = {}
 
 
-def _layout(cls: type[Endpoint[Any]]) -> Layout:
+def _layout(cls: Any) -> Layout:
     if cls not in LAYOUTS:
-        names = [each.name for each in attrs.fields(cls)]
-        asked = {each.name for each in attrs.fields(cls) if each.metadata.get("in") == "query"}
+        fields = getattr(cls, "__attrs_attrs__", None)
+        if fields is None:
+            raise ConfigurationError(f"{cls.__name__} is not an attrs class: decorate it with attrs.frozen")
+        names = [each.name for each in fields]
+        asked = {each.name for each in fields if each.metadata.get("in") == "query"}
         in_path = tuple(re.findall(r"\{(\w+)\}", cls.path))
         rest = [name for name in names if name not in in_path]
         if unknown := set(in_path) - set(names):
@@ -102,46 +114,3 @@ def _layout(cls: type[Endpoint[Any]]) -> Layout:
         in_query = tuple(name for name in rest if cls.method in BODYLESS or name in asked)
         LAYOUTS[cls] = Layout(in_path, in_query, tuple(name for name in rest if name not in in_query))
     return LAYOUTS[cls]
-
-
-def _segment(name: str, value: object) -> str:
-    """No quoting scheme alone is safe in a path (`..` survives them all), so only harmless characters pass."""
-    if isinstance(value, str) and PATH_PARAMETER.fullmatch(value) and value not in (".", ".."):
-        return value
-    error = InvalidAgentIdError if name == "agent_id" else ConfigurationError
-    raise error(f"{name} cannot be part of a path: it must be 1 to 256 of A-Z a-z 0-9 _ ~ . - and not '.' or '..'")
-
-
-def _pairs(name: str, value: Any) -> list[tuple[str, str]]:
-    if value is None:
-        return []
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [pair for each in value for pair in _pairs(name, each)]
-    if isinstance(value, bool):
-        return [(name, "true" if value else "false")]
-    return [(name, str(value if isinstance(value, (str, int, float)) else _plain(value)))]
-
-
-def _plain(value: Any) -> Any:
-    """The API's spelling of a value: enums as their value, moments as ISO 8601 in UTC with a Z."""
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise ConfigurationError("A datetime without a time zone cannot be sent: add tzinfo, such as datetime.UTC")
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if isinstance(value, date):
-        return value.isoformat()
-    if attrs.has(type(value)):
-        return {camel(f.name): v for f in attrs.fields(type(value)) if (v := getattr(value, f.name)) is not None}
-    if isinstance(value, (set, frozenset)):
-        return list(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")
-
-
-def _json(members: dict[str, Any], endpoint: str) -> bytes:
-    try:
-        return orjson.dumps(members, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
-    except TypeError as problem:
-        reason = str(problem)
-    raise ConfigurationError(f"{endpoint} cannot be written as JSON: {reason}")

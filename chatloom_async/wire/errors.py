@@ -16,15 +16,15 @@ Kind = Literal["permanent", "once", "transient", "throttle"]
 STOPPED: dict[str, str] = {
     "not_retryable": "not retried, since the same request would fail again",
     "attempts": "no attempts left",
-    "deadline": "the next attempt would have come after the deadline",
+    "deadline": "the deadline leaves no time for another",
     "budget": "the retry budget is used up, since too many calls fail at the moment",
     "retry_after_too_long": "the server asks for a longer wait than this client may make",
     "disabled": "retries are switched off",
 }
 
 TEXT_LIMIT = 2048
-KEY_LIKE = re.compile(r"clf_[^\s\"'`,<>]+")
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]+")
+KEY_LIKE = re.compile(r"clf_[^\s\"'`,]+")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]+")
 
 
 def clean(text: str, limit: int = TEXT_LIMIT) -> str:
@@ -80,11 +80,14 @@ class ChatloomError(Exception):
         return {each.name: getattr(self, each.name) for each in attrs.fields(type(self))}
 
     def __repr__(self) -> str:
-        more = "".join(f", {n}={v!r}" for n, v in self._values().items() if v and n not in ("message", "attempts"))
-        return f"{type(self).__name__}({self.message!r}{more})"
+        fields = [each for each in attrs.fields(type(self)) if each.name not in ("message", "attempts")]
+        told = [(each.name, value) for each in fields if (value := getattr(self, each.name)) != each.default]
+        return f"{type(self).__name__}({self.message!r}{''.join(f', {name}={value!r}' for name, value in told)})"
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self._values() == other._values() if isinstance(other, ChatloomError) else NotImplemented
+        if not isinstance(other, ChatloomError):
+            return NotImplemented
+        return type(other) is type(self) and self._values() == other._values()
 
     def __hash__(self) -> int:
         return hash((type(self), self.message))
@@ -133,14 +136,15 @@ class ClientClosedError(UsageError):
 class DeadlineExceededError(ChatloomError, TimeoutError):
     """The call's deadline passed. `last` is the last failure before that, or None where there was none."""
 
-    hint: ClassVar[str] = "Raise deadline=, or lower the number of concurrent calls per key if they wait for the rate limit."
+    hint: ClassVar[str] = "Raise deadline=, or make fewer calls per key at once if they wait for the rate limit."
 
     last: ChatloomError | None = field(default=None, kw_only=True)
 
 
 @frozen(slots=False, eq=False, repr=False, str=False)
 class DecodeError(ChatloomError):
-    """An answer came that is not what the API documents. `path` is the JSON path of the misfit, `excerpt` its text."""
+    """An answer came that is not what the API documents. `path` is the JSON path of the misfit, `excerpt` the body's
+    beginning."""
 
     hint: ClassVar[str] = "If it persists, send request and response to Chatloom's support, or update this package."
 

@@ -29,7 +29,8 @@ class Headers(Mapping[str, str]):
     _known: dict[str, tuple[str, str]] | None
 
     def __init__(self, pairs: Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]] = ()) -> None:
-        self._pairs = tuple(pairs.items() if isinstance(pairs, Mapping) else pairs)
+        fields: Any = pairs.items() if isinstance(pairs, Mapping) else pairs
+        self._pairs: tuple[tuple[str | bytes, str | bytes], ...] = tuple(fields)
         self._known = None
 
     @property
@@ -78,6 +79,10 @@ def _headers(value: Mapping[str, str]) -> Headers:
     return value if type(value) is Headers else Headers(value)
 
 
+def _limit(default: float | None) -> Any:
+    return field(default=default, validator=optional(gt(0.0)))
+
+
 @frozen(kw_only=True)
 class Timeouts:
     """How long one attempt may take, in seconds; `None` lifts a limit.
@@ -86,9 +91,9 @@ class Timeouts:
     pieces of the answer. `attempt`: the whole attempt, from its first byte sent to its last received.
     """
 
-    connect: float | None = field(default=5.0, validator=optional(gt(0)))
-    read: float | None = field(default=10.0, validator=optional(gt(0)))
-    attempt: float | None = field(default=15.0, validator=optional(gt(0)))
+    connect: float | None = _limit(5.0)
+    read: float | None = _limit(10.0)
+    attempt: float | None = _limit(15.0)
 
 
 DEFAULT_TIMEOUTS = Timeouts()
@@ -135,4 +140,3 @@ class Exchange(Generic[T_co]):
     response: Response
     attempts: tuple[Attempt, ...]
     elapsed: float
-

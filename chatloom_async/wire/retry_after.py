@@ -12,8 +12,8 @@ from .message import Headers
 
 __all__ = ["retry_after_seconds"]
 
-DELAY_SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
-HTTP_DATE = re.compile(r"[A-Za-z]{3,9}, [\x20-\x7e]{8,40}")
+DELAY_SECONDS = re.compile(r"0*[0-9]{1,9}")
+HTTP_DATE = re.compile(r"[A-Za-z]{3,9},? [\x20-\x7e]{8,40}")  # IMF-fixdate, RFC 850, and asctime without a comma
 
 
 def _instant(text: str) -> datetime | None:
@@ -23,7 +23,7 @@ def _instant(text: str) -> datetime | None:
         moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError, IndexError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)  # "-0000" comes back naive
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)  # asctime and "-0000" come back naive
 
 
 def retry_after_seconds(headers: Headers, *, now: datetime) -> float | None:

@@ -2,19 +2,21 @@
 
 from collections.abc import Container
 from datetime import UTC, datetime
+from math import ceil
 from typing import ClassVar
 
 import orjson
 from attrs import field, frozen
 
 from .base_url import origin
-from .errors import ChatloomError, Kind
+from .errors import ChatloomError, Kind, clean
 from .message import Response
 from .retry_after import retry_after_seconds
 from .transport_errors import RedirectRefusedError
 
 TRANSIENT = frozenset({408, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
 
 @frozen(slots=False, eq=False, repr=False, str=False)
 class APIStatusError(ChatloomError):
@@ -34,7 +36,8 @@ class APIStatusError(ChatloomError):
         return "throttle" if self.status == 429 else "transient" if self.status in TRANSIENT else "permanent"
 
     def __str__(self) -> str:
-        return f"HTTP {self.status}: {super().__str__()}"
+        wait = "" if self.retry_after is None else f", retry after {ceil(self.retry_after)} s"
+        return f"HTTP {self.status}{wait}: {super().__str__()}"
 
 
 class BadRequestError(APIStatusError):
@@ -64,7 +67,7 @@ class NotFoundError(APIStatusError):
 class RateLimitError(APIStatusError):
     """429: "You've hit a rate limit. Back off and retry with exponential backoff"."""
 
-    hint = "A few hundred requests per minute and key are fine: lower rate_limit=, or ask support@chatloom.app for more."
+    hint = "A few hundred requests per minute and key are fine: lower rate_limit=, or ask support@chatloom.app."
 
 
 class ServerError(APIStatusError):
@@ -88,9 +91,9 @@ def _message(body: bytes) -> str:
         text = orjson.loads(body)["error"]
     except (ValueError, TypeError, KeyError):
         text = None
-    if isinstance(text, str) and text.strip():
+    if isinstance(text, str) and clean(text):
         return text
-    return body[:200].decode("utf-8", "replace").strip() or "no message"
+    return clean(body[:200].decode("utf-8", "replace")) or "no message"
 
 
 def status_error(response: Response, success: Container[int] = (200,)) -> ChatloomError | None:

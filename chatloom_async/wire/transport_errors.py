@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from attrs import field, frozen
 
-from .errors import ChatloomError, Kind
+from .errors import ChatloomError, Kind, clean
 
 
 @frozen(slots=False, eq=False, repr=False, str=False)
@@ -79,9 +79,9 @@ class ResponseTooLargeError(TransportError):
 
 @frozen(slots=False, eq=False, repr=False, str=False)
 class RedirectRefusedError(TransportError):
-    """The server redirects. It is not followed, since the key would go along; `location` is the target's origin only."""
+    """The server redirects. That is not followed, since the key would go along; `location` is the target's origin."""
 
     kind: ClassVar[Kind] = "permanent"
     hint: ClassVar[str] = "Set base_url to the final https origin."
 
-    location: str = field(default="", kw_only=True)
+    location: str = field(default="", kw_only=True, converter=clean)

@@ -1,0 +1,251 @@
+"""Where keys come from, and how a refused one is replaced."""
+
+import asyncio
+import functools
+import gc
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chatloom_async.policy.keys import ENVIRONMENT_VARIABLE, FixedKey, KeySource, ProvidedKey, key_source
+from chatloom_async.wire.auth import ApiKey
+from chatloom_async.wire.errors import InvalidApiKeyError
+
+OLD, NEW, NEWER = ApiKey("clf_old"), ApiKey("clf_new"), ApiKey("clf_newer")
+
+
+class Vault:
+    """A provider that holds one key, rotates it when asked, and counts how often it is asked."""
+
+    def __init__(self, *keys: Any) -> None:
+        self.keys = list(keys)
+        self.asked: list[bool] = []
+
+    def __call__(self, *, force_refresh: bool = False) -> Any:
+        self.asked.append(force_refresh)
+        if force_refresh and len(self.keys) > 1:
+            self.keys.pop(0)
+        return self.keys[0]
+
+
+class SlowVault(Vault):
+    """The same, async, with a pause before the answer."""
+
+    async def _answer(self, key: Any) -> Any:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        if isinstance(key, Exception):
+            raise key
+        return key
+
+    def __call__(self, *, force_refresh: bool = False) -> Any:
+        return self._answer(super().__call__(force_refresh=force_refresh))
+
+
+def source(given: Any) -> KeySource:
+    """The source of keys for what a caller gives."""
+    found = key_source(given)
+    assert not isinstance(found, InvalidApiKeyError)
+    return found
+
+
+@pytest.mark.parametrize("given", ["clf_old", OLD])
+async def test_one_key_for_good(given: Any) -> None:
+    """A fixed key, as text or ApiKey; there is no other after it is refused."""
+    keys = source(given)
+    assert isinstance(keys, FixedKey)
+    assert (await keys.current(), await keys.renewed(OLD)) == (OLD, None)
+
+
+async def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None reads CHATLOOM_API_KEY, once, at construction."""
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, "clf_old")
+    keys = source(None)
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, "clf_new")
+    assert (ENVIRONMENT_VARIABLE, await keys.current()) == ("CHATLOOM_API_KEY", OLD)
+
+
+@pytest.mark.parametrize(
+    ("environment", "given", "problem"),
+    [
+        (None, None, "There is no API key: none was passed, and CHATLOOM_API_KEY is not set"),
+        ("", None, "The API key is empty"),
+        ("clf_your_api_key_here", None, "The API key is the placeholder from the documentation"),
+        ("canary", None, "The API key does not start with clf_"),
+        ("clf_old", "canary", "The API key does not start with clf_"),
+        ("clf_old", "", "The API key is empty"),
+        ("clf_old", 5, "The API key is a int, not a string"),
+        ("clf_old", b"clf_old", "The API key is a bytes, not a string"),
+    ],
+)
+def test_no_key(environment: str | None, given: Any, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error comes as data; a key that was passed wins over the environment, also if it is wrong."""
+    monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
+    if environment is not None:
+        monkeypatch.setenv(ENVIRONMENT_VARIABLE, environment)
+    assert key_source(given) == InvalidApiKeyError(problem)
+
+
+async def _provide(*, force_refresh: bool = False) -> str:
+    return "clf_new" if force_refresh else "clf_old"
+
+
+PROVIDERS: list[Callable[..., Any]] = [
+    lambda *, force_refresh=False: "clf_new" if force_refresh else "clf_old",
+    lambda *, force_refresh=False: NEW if force_refresh else OLD,
+    _provide,
+    functools.partial(_provide),
+    lambda force_refresh=False: _provide(force_refresh=force_refresh),
+    Vault("clf_old", "clf_new"),
+    SlowVault("clf_old", NEW),
+]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_providers(provider: Callable[..., Any]) -> None:
+    """Sync or async, text or ApiKey, function or object: it gives the key, and another one after a refusal."""
+    keys = source(provider)
+    assert (await keys.current(), await keys.renewed(OLD)) == (OLD, NEW)
+
+
+async def test_a_provider_is_asked_before_every_attempt() -> None:
+    """So a key that it rotates by itself is picked up."""
+    vault = Vault("clf_old")
+    keys = source(vault)
+    assert await keys.current() == OLD
+    vault.keys = ["clf_new"]
+    assert (await keys.current(), vault.asked) == (NEW, [False, False])
+
+
+async def test_no_other_key() -> None:
+    """A provider that gives the refused key again has no other."""
+    vault = Vault("clf_old")
+    keys = source(vault)
+    assert (await keys.renewed(OLD), await keys.renewed(OLD), vault.asked) == (None, None, [True, True])
+
+
+@pytest.mark.parametrize("kind", [Vault, SlowVault])
+async def test_a_hundred_refusals_ask_once(kind: type[Vault]) -> None:
+    """Calls that are refused at the same time share one refresh, and those that come later its result."""
+    vault = kind("clf_old", "clf_new", "clf_newer")
+    keys = source(vault)
+    assert await asyncio.gather(*(keys.renewed(OLD) for _ in range(100))) == [NEW] * 100
+    assert [await keys.renewed(OLD) for _ in range(100)] == [NEW] * 100
+    assert vault.asked == [True]
+
+
+async def test_rotation_goes_on() -> None:
+    """The successor can be refused, too."""
+    vault = SlowVault("clf_old", "clf_new", "clf_newer")
+    keys = source(vault)
+    assert [await keys.renewed(OLD), await keys.renewed(NEW), await keys.renewed(NEW)] == [NEW, NEWER, NEWER]
+    assert vault.asked == [True, True]
+    assert await keys.renewed(NEWER) is None
+
+
+async def test_a_cancelled_caller_does_not_fail_the_others() -> None:
+    """The refresh goes on for whoever still waits."""
+    vault = SlowVault("clf_old", "clf_new")
+    keys = source(vault)
+    tasks = [asyncio.create_task(keys.renewed(OLD)) for _ in range(3)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    assert (await asyncio.gather(*tasks[1:]), vault.asked) == ([NEW, NEW], [True])
+    assert tasks[0].cancelled()
+
+
+async def test_a_failure_that_nobody_waits_for_is_not_complained_about() -> None:
+    """All callers are gone when the refresh fails: asyncio has no "exception was never retrieved" to report."""
+    complaints: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    keys = source(SlowVault(ValueError("vault is down")))
+    task = asyncio.create_task(keys.renewed(OLD))
+    await asyncio.sleep(0)
+    task.cancel()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert task.cancelled()
+    del task  # its traceback holds the refresh
+    gc.collect()
+    assert (complaints, keys._refreshing) == ([], {})  # type: ignore[attr-defined]
+
+
+async def test_a_provider_that_raises() -> None:
+    """Its own exception comes out, to each caller that waited; the next refusal asks anew."""
+    trouble = ValueError("vault is down")
+    vault = SlowVault(trouble)
+    keys = source(vault)
+    failures = await asyncio.gather(*(keys.renewed(OLD) for _ in range(3)), return_exceptions=True)
+    assert (failures, vault.asked) == ([trouble] * 3, [True])
+    with pytest.raises(ValueError, match="vault is down"):
+        await keys.current()
+    vault.keys = ["clf_new"]
+    assert await keys.renewed(OLD) == NEW
+
+
+@pytest.mark.parametrize(
+    ("nonsense", "problem"),
+    [
+        ("canary0123456789", "does not start with clf_"),
+        ("clf_canary0123456789\n", "visible ASCII"),
+        ("", "empty"),
+        (None, "NoneType"),
+        (b"clf_canary0123456789", "bytes"),
+        ({"key": "clf_canary0123456789"}, "dict"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Vault, SlowVault])
+@pytest.mark.parametrize("refused", [None, OLD])
+async def test_a_provider_that_gives_nonsense(
+    nonsense: Any, problem: str, kind: type[Vault], refused: ApiKey | None
+) -> None:
+    """InvalidApiKeyError without the text: neither in the error nor in any frame of its traceback."""
+    keys = source(kind(nonsense))
+    with pytest.raises(InvalidApiKeyError, match=problem) as caught:
+        await (keys.renewed(refused) if refused else keys.current())
+    ours = caught.value.__traceback__.tb_next  # type: ignore[union-attr]  # without this test's own frame
+    shown = traceback.TracebackException(InvalidApiKeyError, caught.value, ours, capture_locals=True)
+    assert "canary" not in "".join(shown.format())
+
+
+def test_two_event_loops() -> None:
+    """A refresh that was cut off with its event loop does not block the next loop's."""
+    vault = SlowVault("clf_old", "clf_new")
+    keys = source(vault)
+
+    async def cut_off() -> None:
+        asyncio.create_task(keys.renewed(OLD))  # noqa: RUF006
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    asyncio.run(cut_off())
+    vault.keys = ["clf_old", "clf_new"]
+    assert (asyncio.run(keys.renewed(OLD)), vault.asked) == (NEW, [True, True])  # type: ignore[arg-type]
+
+
+async def test_a_refresh_of_another_loop_is_not_waited_for() -> None:
+    """A stale entry is replaced, and its late end does not remove the new one."""
+    gate = asyncio.Event()
+
+    async def provider(*, force_refresh: bool = False) -> ApiKey:
+        await gate.wait()
+        return NEW
+
+    async def never_asked() -> ApiKey:
+        return NEWER
+
+    keys = ProvidedKey(provider)
+    other = asyncio.new_event_loop()
+    stale: Any = other.create_task(never_asked())
+    keys._refreshing[OLD] = stale
+    waiting = asyncio.create_task(keys.renewed(OLD))
+    await asyncio.sleep(0)
+    assert keys._refreshing[OLD] is not stale
+    await asyncio.to_thread(other.run_until_complete, stale)
+    keys._forget(OLD, stale)
+    other.close()
+    assert OLD in keys._refreshing
+    gate.set()
+    assert (await waiting, keys._refreshing) == (NEW, {})

@@ -1,0 +1,196 @@
+"""Open, then closing for good; time limits that end with it."""
+
+import asyncio
+
+import pytest
+
+from chatloom_async.policy.lifetime import Lifetime
+from chatloom_async.wire.errors import ClientClosedError
+
+CLOSED = ClientClosedError("The client was closed while this call was under way")
+
+
+async def wait_for_ever() -> None:
+    """Something that only an exception ends."""
+    await asyncio.get_running_loop().create_future()
+
+
+async def under(lifetime: Lifetime, seconds: float | None) -> None:
+    """A call that never ends by itself, under a limit."""
+    async with lifetime.limit(seconds):
+        await wait_for_ever()
+
+
+async def settle() -> None:
+    """Lets every task run until it waits."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_nothing_begins_after_the_end() -> None:
+    """check() passes until closing begins."""
+    lifetime = Lifetime()
+    lifetime.check()
+    await lifetime.end(drain=5.0)
+    with pytest.raises(ClientClosedError, match="The client is closed; nothing was sent"):
+        lifetime.check()
+
+
+async def test_a_limit_runs_out() -> None:
+    """As asyncio.timeout: TimeoutError, and `expired` tells that it was this one."""
+    lifetime = Lifetime()
+    limit = lifetime.limit(0)
+    assert not limit.expired
+    with pytest.raises(TimeoutError) as caught:
+        async with limit:
+            await wait_for_ever()
+    assert (limit.expired, type(caught.value)) == (True, TimeoutError)
+
+
+async def test_a_timeout_from_within_is_not_the_limits() -> None:
+    """What is raised inside passes through as it is."""
+    limit, mine = Lifetime().limit(60.0), TimeoutError("mine")
+    with pytest.raises(TimeoutError) as caught:
+        async with limit:
+            raise mine
+    assert (caught.value is mine, limit.expired) == (True, False)
+
+
+async def test_a_limit_can_begin_anew() -> None:
+    """Its time counts from then on; None lifts it."""
+    limit = Lifetime().limit(60.0)
+
+    async def call() -> None:
+        async with limit:
+            limit.restart(0)
+            await wait_for_ever()
+
+    with pytest.raises(TimeoutError):
+        await call()
+    async with Lifetime().limit(60.0) as lifted:
+        lifted.restart(None)
+        lifted.restart(60.0)
+
+
+async def test_an_expired_limit_does_not_begin_anew() -> None:
+    """When the client is closing, or the time is over, it stays over."""
+    limit = Lifetime().limit(0)
+
+    async def call() -> None:
+        async with limit:
+            try:
+                await wait_for_ever()
+            finally:
+                limit.restart(60.0)
+
+    with pytest.raises(TimeoutError):
+        await call()
+
+
+@pytest.mark.parametrize("seconds", [None, 60.0])
+async def test_closing_ends_what_is_under_way(seconds: float | None) -> None:
+    """Calls that are not done after `drain` end with ClientClosedError, which no other exception is chained to."""
+    lifetime = Lifetime()
+    tasks = [asyncio.create_task(under(lifetime, seconds)) for _ in range(10)]
+    await settle()
+    await lifetime.end(drain=0)
+    assert await asyncio.gather(*tasks, return_exceptions=True) == [CLOSED] * 10
+    error = tasks[0].exception()
+    assert error is not None
+    assert (error.__cause__, error.__suppress_context__) == (None, True)
+
+
+async def test_closing_lets_calls_finish() -> None:
+    """end() returns as soon as the last call is done, long before `drain` is over."""
+    lifetime = Lifetime()
+    gate = asyncio.Event()
+
+    async def call() -> str:
+        async with lifetime.limit(60.0):
+            await gate.wait()
+            return "done"
+
+    tasks = [asyncio.create_task(call()) for _ in range(3)]
+    await settle()
+    ending = asyncio.create_task(lifetime.end(drain=3600.0))
+    await settle()
+    assert (lifetime.closing, ending.done()) == (True, False)
+    gate.set()
+    assert await asyncio.gather(*tasks, ending) == ["done", "done", "done", None]
+
+
+async def test_closing_with_nothing_under_way() -> None:
+    """It takes no time."""
+    await asyncio.wait_for(Lifetime().end(drain=3600.0), 5.0)
+
+
+async def test_closing_while_a_limit_is_running_out() -> None:
+    """A limit that has just expired, but whose task has not heard of it yet, is left alone."""
+    lifetime = Lifetime()
+    limit = lifetime.limit(60.0)
+
+    async def call() -> None:
+        async with limit:
+            await wait_for_ever()
+
+    task = asyncio.create_task(call())
+    await settle()
+    limit.restart(-1.0)
+    ending = asyncio.create_task(lifetime.end(drain=0))
+    await ending
+    assert await asyncio.gather(task, return_exceptions=True) == [CLOSED]
+
+
+async def test_an_expired_limit_is_not_rescheduled() -> None:
+    """end() survives limits in every state."""
+    lifetime = Lifetime()
+    timeout = asyncio.timeout(0)
+    with pytest.raises(TimeoutError):
+        async with timeout:
+            await wait_for_ever()
+    lifetime.begin(timeout)
+    ending = asyncio.create_task(lifetime.end(drain=0))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    lifetime.finish(timeout)
+    await ending
+    assert timeout.expired()
+
+
+async def test_cancelling_is_not_closing() -> None:
+    """A call that is cancelled before the client closes ends as cancelled, and is no longer known."""
+    lifetime = Lifetime()
+    task = asyncio.create_task(under(lifetime, None))
+    await settle()
+    task.cancel("enough")
+    with pytest.raises(asyncio.CancelledError, match="enough"):
+        await task
+    await asyncio.wait_for(lifetime.end(drain=3600.0), 5.0)
+
+
+async def test_a_call_that_does_not_let_go_does_not_block_closing_for_ever() -> None:
+    """end() gives up on it after a second; here the event loop's clock is moved on instead of waiting."""
+    lifetime = Lifetime()
+
+    cancelled = asyncio.Event()
+
+    async def stubborn() -> None:
+        async with lifetime.limit(None):
+            try:
+                await wait_for_ever()
+            except asyncio.CancelledError:
+                cancelled.set()
+                await wait_for_ever()
+
+    loop = asyncio.get_running_loop()
+    real, moved = loop.time, [0.0]
+    loop.time = lambda: real() + moved[0]  # type: ignore[method-assign]
+    task = asyncio.create_task(stubborn())
+    await settle()
+    ending = asyncio.create_task(lifetime.end(drain=0))
+    await cancelled.wait()
+    moved[0] = 3600.0
+    await ending
+    assert (ending.done(), task.done()) == (True, False)
+    task.cancel()
+    await asyncio.wait([task])

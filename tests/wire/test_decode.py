@@ -1,0 +1,377 @@
+"""Bodies to values, strictly: faults 47 to 64 as far as they concern bodies."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from enum import Enum
+from typing import Any, Generic, Literal, TypeVar
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatloom_async.wire.decode import decode
+from chatloom_async.wire.errors import ConfigurationError, DecodeError, NotJSONError, SchemaMismatchError
+from chatloom_async.wire.message import Response
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Part:
+    part_id: int
+    note: str | None = None
+
+
+@attrs.frozen
+class Whole:
+    id: str
+    created_at: datetime
+    parts: tuple[Part, ...] = ()
+    by_name: dict[str, Part] = attrs.Factory(dict)
+    is_on: bool = False
+    share: float = 0.0
+    from_: str = ""
+    children: list["Whole"] = attrs.Factory(list)
+
+
+@attrs.frozen
+class Page(Generic[T]):
+    the_items: list[T]
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+def answer(body: bytes | str, content_type: str = "application/json") -> Response:
+    """A 200 with this body."""
+    return Response(200, {"Content-Type": content_type}, body.encode() if isinstance(body, str) else body)
+
+
+FITS: list[tuple[str, Any, Any]] = [
+    ('{"partId": 1}', Part, Part(1)),
+    ('{"partId": 1, "note": null}', Part, Part(1, None)),
+    ('{"partId": 1, "note": "n", "unknown": {"x": [1]}}', Part, Part(1, "n")),
+    ("[]", list[Part], []),
+    ('[{"partId": 1}, {"partId": 2}]', list[Part], [Part(1), Part(2)]),
+    ('[{"partId": 1}]', tuple[Part, ...], (Part(1),)),
+    ('["a", "a"]', tuple[str, ...], ("a", "a")),
+    ('["a", "a"]', Sequence[str], ("a", "a")),
+    ('["a", "a"]', set[str], {"a"}),
+    ('["a"]', frozenset[str], frozenset({"a"})),
+    ('["a", 1]', list, ["a", 1]),
+    ('["a", 1]', list[Any], ["a", 1]),
+    ('{"a": 1}', dict[str, int], {"a": 1}),
+    ('{"a": [1]}', dict, {"a": [1]}),
+    ('{"x": {"partId": 1}}', dict[str, Part], {"x": Part(1)}),
+    ('{"theItems": [{"partId": 1}]}', Page[Part], Page([Part(1)])),
+    ("null", str | None, None),
+    ('"x"', str | None, "x"),
+    ('""', str, ""),
+    ("0", int, 0),
+    ("18446744073709551615", int, 2**64 - 1),
+    ("true", bool, True),
+    ("1", float, 1),
+    ("1.5", float, 1.5),
+    ("1e3", float, 1000.0),
+    ('"red"', Colour, Colour.RED),
+    ('"a"', Literal["a", "b"], "a"),
+    ('{"any": [null, 1, {}]}', Any, {"any": [None, 1, {}]}),
+    ("null", Any, None),
+    (' \r\n\t{"partId": 1} \n', Part, Part(1)),
+    (
+        """{"id": "w", "createdAt": "2026-01-15T09:00:00Z", "parts": [{"partId": 1}], "byName": {"a b": {"partId": 2}},
+        "isOn": true, "share": 0.5, "from": "f", "children": [{"id": "c", "createdAt": "2026-01-15T09:00:00Z"}]}""",
+        Whole,
+        Whole(
+            "w",
+            datetime(2026, 1, 15, 9, tzinfo=UTC),
+            (Part(1),),
+            {"a b": Part(2)},
+            True,
+            0.5,
+            "f",
+            [Whole("c", datetime(2026, 1, 15, 9, tzinfo=UTC))],
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "returns", "value"), FITS)
+def test_what_fits(body: str, returns: Any, value: Any) -> None:
+    """camelCase members become snake_case fields; what is unknown is ignored; the types are exact."""
+    decoded = decode(answer(body), returns)
+    assert (decoded, type(decoded)) == (value, type(value))
+
+
+MISFITS: list[tuple[str, Any, str, str]] = [  # fault 58: the top level
+    ("null", Part, "expected an object, got null", "$"),
+    ("[]", Part, "expected an object, got an array", "$"),
+    ('"x"', Part, "expected an object, got a string", "$"),
+    ("5", Part, "expected an object, got an integer", "$"),
+    ("{}", list[Part], "expected an array, got an object", "$"),
+    ('"abc"', list[str], "expected an array, got a string", "$"),
+    ('"abc"', tuple[str, ...], "expected an array, got a string", "$"),
+    ('"abc"', set[str], "expected an array, got a string", "$"),
+    ('"abc"', Sequence[str], "expected an array, got a string", "$"),
+    ('"abc"', list, "expected an array, got a string", "$"),
+    ("[]", dict[str, int], "expected an object, got an array", "$"),
+    ('"ab"', dict, "expected an object, got a string", "$"),
+    ("null", str, "expected a string, got null", "$"),
+    ("5", str | None, "expected a string, got an integer", "$"),
+    ("true", int, "expected an integer, got a boolean", "$"),
+    ("1.0", int, "expected an integer, got a number", "$"),
+    ("18446744073709551616", int, "expected an integer, got a number", "$"),
+    ('"7"', int, "expected an integer, got a string", "$"),
+    ("1", bool, "expected a boolean, got an integer", "$"),
+    ('"true"', bool, "expected a boolean, got a string", "$"),
+    ("true", float, "expected a number, got a boolean", "$"),
+    ('"1"', float, "expected a number, got a string", "$"),
+    ('"blue"', Colour, "'blue' is not a valid Colour", "$"),
+    # faults 59 and 60: members
+    ("{}", Part, "required member missing", "$.partId"),
+    ('{"part_id": 1}', Part, "required member missing", "$.partId"),
+    ('{"partId": null}', Part, "expected an integer, got null", "$.partId"),
+    ('{"partId": 1, "note": 5}', Part, "expected a string, got an integer", "$.note"),
+    ('{"partId": "1", "note": 5}', Part, "expected an integer, got a string", "$.partId"),
+    ('[{"partId": 1}, {"partId": "2"}]', list[Part], "expected an integer, got a string", "$[1].partId"),
+    ('[["a"], ["b", 2]]', list[list[str]], "expected a string, got an integer", "$[1][1]"),
+    ('{"theItems": [1, "2"]}', Page[int], "expected an integer, got a string", "$.theItems[1]"),
+    ('{"a.b_c @ d": "x"}', dict[str, int], "expected an integer, got a string", "$['a.b_c @ d']"),
+    ('{"id": "w", "createdAt": 5}', Whole, "expected a string (ISO 8601), got an integer", "$.createdAt"),
+    (
+        '{"id": "w", "createdAt": "2026-01-15T09:00:00Z", "byName": {"x": {"partId": []}}}',
+        Whole,
+        "expected an integer, got an array",
+        "$.byName['x'].partId",
+    ),
+    (
+        '{"id": "w", "createdAt": "2026-01-15T09:00:00Z", "children": [{"id": "c", "createdAt": "never"}]}',
+        Whole,
+        "expected ISO 8601 with a time zone, got 'never'",
+        "$.children[0].createdAt",
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "returns", "reason", "path"), MISFITS)
+def test_what_does_not_fit(body: str, returns: Any, reason: str, path: str) -> None:
+    """Nothing is coerced: the error names the first place that differs, in the API's own names, and the reason."""
+    text = f"The answer is not as documented: {reason} at {path}"
+    assert decode(answer(body), returns) == SchemaMismatchError(text, path=path, excerpt=body[:200])
+
+
+HOUR = timedelta(hours=1)
+MOMENTS = [  # fault 62
+    ("2026-01-15T09:00:00.000Z", datetime(2026, 1, 15, 9, tzinfo=UTC)),
+    ("2026-01-15T09:00:00Z", datetime(2026, 1, 15, 9, tzinfo=UTC)),
+    ("2026-01-15T09:00Z", datetime(2026, 1, 15, 9, tzinfo=UTC)),
+    ("2026-01-15T09:00:00.123456Z", datetime(2026, 1, 15, 9, 0, 0, 123456, tzinfo=UTC)),
+    ("2026-01-15T09:00:00.5Z", datetime(2026, 1, 15, 9, 0, 0, 500000, tzinfo=UTC)),
+    ("2026-01-15T10:00:00+01:00", datetime(2026, 1, 15, 10, tzinfo=timezone(HOUR))),
+    ("2026-01-15T10:00:00+0100", datetime(2026, 1, 15, 10, tzinfo=timezone(HOUR))),
+    ("2026-01-15 09:00:00+00:00", datetime(2026, 1, 15, 9, tzinfo=UTC)),
+]
+
+
+@pytest.mark.parametrize(("text", "moment"), MOMENTS)
+def test_moments(text: str, moment: datetime) -> None:
+    """ISO 8601 with Z or an offset, with or without a fraction, becomes an aware datetime of the same offset."""
+    decoded = decode(answer(json.dumps(text)), datetime)
+    assert (decoded, decoded.utcoffset()) == (moment, moment.utcoffset())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2026-01-15",
+        "2026-01-15T09:00:00",
+        "yesterday",
+        "1768467600",
+        "2026-13-01T00:00:00Z",
+        "2026-02-30T00:00:00Z",
+        "Z",
+        "2026-01-15T09:00:00+25:00",
+    ],
+)
+def test_no_moments(text: str) -> None:
+    """Moments without a time zone, or not in ISO 8601, are refused with the original text in the error."""
+    reason = f"The answer is not as documented: expected ISO 8601 with a time zone, got {text!r} at $"
+    body = json.dumps(text)
+    assert decode(answer(body), datetime) == SchemaMismatchError(reason, path="$", excerpt=body)
+
+
+NO_JSON: list[tuple[bytes, str, str, str]] = [
+    (b"", "application/json", "empty", ""),  # 47
+    (b" \r\n", "application/json", "empty", ""),
+    (b"<html><body>Login</body></html>", "text/html", "content_type", "<html><body>Login</body></html>"),  # 49
+    (b"<html>", "", "content_type", "<html>"),
+    (b"upstream error", "text/plain", "content_type", "upstream error"),
+    (b"<html>", "application/json", "syntax", "<html>"),
+    (b'{"agents": [{"id"', "application/json", "possible_truncation", '{"agents": [{"id"'),  # 37, 42
+    (b'[{"id": 1}, ', "text/plain", "possible_truncation", '[{"id": 1},'),
+    (b'{"a": 1}}', "application/json", "syntax", '{"a": 1}}'),
+    (b"{'a': 1}", "application/json", "syntax", "{'a': 1}"),
+    (b'{"a": 1,}', "application/json", "syntax", '{"a": 1,}'),
+    (b'{"a": "\xff"}', "application/json", "syntax", '{"a": "\ufffd"}'),  # 52
+    (b'{"a": "\xed\xa0\x80"}', "application/json", "syntax", '{"a": "\ufffd\ufffd\ufffd"}'),
+    (b"[" * 100_000 + b"]" * 100_000, "application/json", "syntax", "[" * 200),  # 54
+    (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "application/json", "syntax", '{"a":' * 40),
+    (b"[" * 100_000, "application/json", "possible_truncation", "[" * 200),
+    (b"[" + b"1" * 5000 + b"]", "application/json", "syntax", "[" + "1" * 199),  # 55
+    (b"[NaN]", "application/json", "syntax", "[NaN]"),  # 56
+    (b"[Infinity]", "application/json", "syntax", "[Infinity]"),
+    (b"[-Infinity]", "application/json", "syntax", "[-Infinity]"),
+    (b"[1e999]", "application/json", "syntax", "[1e999]"),
+    (b"\xef\xbb\xbf", "application/json", "syntax", ""),
+    (b"\xff\xfe{\x00", "application/json", "syntax", "\ufffd\ufffd{"),
+    (b"\x1f\x8b\x08\x00\x00", "application/json", "syntax", "\ufffd"),
+    (b"clf_canary0123 was refused", "text/plain", "content_type", "clf_*** was refused"),
+]
+
+
+@pytest.mark.parametrize(("body", "content_type", "reason", "excerpt"), NO_JSON)
+def test_what_is_not_json(body: bytes, content_type: str, reason: str, excerpt: str) -> None:
+    """No half or foreign body becomes a value: the error tells apart why, with the beginning of what came."""
+    error = decode(answer(body, content_type), Any)
+    assert isinstance(error, NotJSONError)
+    assert (error.reason, error.excerpt, error.path) == (reason, excerpt, "$")
+
+
+def test_a_portal_is_named_in_the_message() -> None:
+    """HTML in place of JSON is shown, with its content type, so that a captive portal is recognized."""
+    error = decode(answer("<h1>Sign in\x1b[31m to WiFi</h1>", "text/html; charset=utf-8"), Any)
+    text = "The answer is not JSON (text/html; charset=utf-8) but begins: <h1>Sign in [31m to WiFi</h1>"
+    assert error == NotJSONError(text, reason="content_type", excerpt="<h1>Sign in [31m to WiFi</h1>")
+
+
+@pytest.mark.parametrize(
+    "content_type", ["", "text/plain", "text/html", "application/json; charset=bogus", "image/png"]
+)
+def test_the_content_type_does_not_matter_where_the_body_is_json(content_type: str) -> None:
+    """Liberal on the type, strict on the shape (faults 50 and 53)."""
+    assert decode(answer('{"partId": 1}', content_type), Part) == Part(1)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+def test_json_in_another_encoding(encoding: str) -> None:
+    """Byte order marks, UTF-16 and UTF-32 are read as Python's json reads them (faults 51 and 53)."""
+    assert decode(answer('{"partId": 1, "note": "ü漢🦜"}'.encode(encoding)), Part) == Part(1, "ü漢🦜")
+
+
+DOUBLED = [  # fault 57
+    ('{"partId":1,"partId":2}', "partId"),
+    ('{"partId": 1, "partId": 1}', "partId"),
+    ('{"partId":1,"x":{"a b":1,"c":[{"a b":1,"a b":2}]}}', "a b"),
+    ('{"partId":1,"\\u0070artId":1}', "partId"),
+    ('{"x":1,"partId" : 1, "y":1,"x":1,"y":1}', "x"),
+    ('{"partId":1,"x":' + "[" * 300 + '{"y":1,"y":1}' + "]" * 300 + "}", "y"),
+]
+
+
+@pytest.mark.parametrize(("body", "name"), DOUBLED)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("returns", [Part, Any])
+def test_doubled_members_are_refused(body: str, name: str, encoding: str, returns: Any) -> None:
+    """Of two values for one name, none is silently taken."""
+    error = decode(answer(body.encode(encoding)), returns)
+    assert isinstance(error, SchemaMismatchError)
+    assert error.message == f"The answer is not as documented: the member {name!r} comes twice in one object"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"a":1,"b":{"a":1}}',
+        '[{"a":1},{"a":1}]',
+        '{"a": 1, "A": 1}',
+        '{"a":"\\"a\\":1,\\"a\\":2"}',
+        '{"a":"x","b":"x"}',
+        '{"":1," ":1}',
+    ],
+)
+def test_one_name_in_two_objects_is_fine(body: str) -> None:
+    """Only within one object is a name given twice."""
+    assert decode(answer(body), Any) == json.loads(body)
+
+
+@pytest.mark.parametrize("depth", [100, 300, 990])
+def test_deep_but_readable(depth: int) -> None:
+    """Nesting that orjson reads is read, also where neither orjson nor json could write it or check it."""
+    body = "[" * depth + "]" * depth
+    value = decode(answer(body + " "), Any)
+    for _ in range(depth - 1):
+        (value,) = value
+    assert value == []
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**63), 2**63)
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(st.characters(codec="utf-8")),
+        lambda v: st.lists(v) | st.dictionaries(st.text(st.characters(codec="utf-8")), v),
+        max_leaves=20,
+    )
+)
+def test_any_json_comes_as_it_is(document: Any) -> None:
+    """With `Any`, every document that Python writes is read back, compact or not, escaped or not."""
+    for body in (
+        json.dumps(document),
+        json.dumps(document, ensure_ascii=False, separators=(",", ":")),
+        json.dumps(document, indent=1),
+    ):
+        assert decode(answer(body), Any) == document
+
+
+@given(st.binary(max_size=200), st.sampled_from([Any, Part, list[Part], Whole, dict[str, int], datetime]))
+def test_no_body_makes_it_fail_in_another_way(body: bytes, returns: Any) -> None:
+    """Whatever comes, the result is a value or a DecodeError."""
+    decoded = decode(answer(body), returns)
+    assert isinstance(decoded, (DecodeError, type(None), Part, list, Whole, dict, datetime, int, float, str))
+
+
+@pytest.mark.parametrize("body", [b"", b"\x00\xff", b'{"a": 1}'])
+def test_bytes_come_as_they_are(body: bytes) -> None:
+    """An endpoint that answers bytes gets the body, whatever it is."""
+    assert decode(answer(body), bytes) is body
+
+
+@pytest.mark.parametrize("returns", [None, type(None)])
+@pytest.mark.parametrize("body", ["", "<html>", '{"a": 1}'])
+def test_none_expects_nothing(returns: Any, body: str) -> None:
+    """An endpoint that answers nothing does not look at the body."""
+    assert decode(answer(body), returns) is None
+
+
+@pytest.mark.parametrize(
+    "returns", [tuple[str, str], tuple[int, str], list[tuple[str, str]], str | int, object(), complex | None]
+)
+def test_types_that_json_does_not_have(returns: Any) -> None:
+    """A type that cannot be read from JSON is the endpoint's mistake, not the server's."""
+    with pytest.raises(ConfigurationError, match="cannot be read from JSON"):
+        decode(answer('["ab"]'), returns)
+
+
+def test_a_validator_of_the_users_own_is_named() -> None:
+    """A model may refuse values; its reason and place are in the error."""
+
+    @attrs.frozen
+    class Even:
+        half_of: int = attrs.field()
+
+        @half_of.validator
+        def _(self, _: object, value: int) -> None:
+            if value % 2:
+                problem = ValueError(f"{value} is odd")
+                problem.add_note("a note of the user's own")
+                raise problem
+
+    error = decode(answer('[{"halfOf": 2}, {"halfOf": 3}]'), list[Even])
+    text = "The answer is not as documented: 3 is odd at $[1]"
+    assert error == SchemaMismatchError(text, path="$[1]", excerpt='[{"halfOf": 2}, {"halfOf": 3}]')

@@ -1,0 +1,408 @@
+"""Descriptions of endpoints become requests: what goes where, and how it is spelled."""
+
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from enum import Enum, IntEnum, StrEnum
+from typing import Any, Generic, TypeVar
+
+import attrs
+import orjson
+import pytest
+
+from chatloom_async.wire.auth import ApiKey
+from chatloom_async.wire.decode import decode
+from chatloom_async.wire.endpoint import Endpoint, query
+from chatloom_async.wire.errors import ConfigurationError
+from chatloom_async.wire.message import DEFAULT_TIMEOUTS, Request, Response, Timeouts
+
+T = TypeVar("T")
+U = TypeVar("U")
+BASE = "https://chatloom.app"
+
+
+class Channel(Enum):
+    WEB = "web"
+    LEVEL = 3
+
+
+class Mood(str, Enum):  # noqa: UP042  # what people wrote before StrEnum
+    GOOD = "good"
+
+
+class Tone(StrEnum):
+    WARM = "warm"
+
+
+class Level(IntEnum):
+    HIGH = 2
+
+
+@attrs.frozen
+class Author:
+    full_name: str
+    email: str | None = None
+
+
+@attrs.frozen
+class Message:
+    """What the README's example answers."""
+
+    id: str
+    sent_at: datetime
+
+
+@attrs.frozen
+class SendMessage(Endpoint[Message]):
+    """The README's example of an endpoint of one's own."""
+
+    method = "POST"
+    path = "/api/plugin/agents/{agent_id}/messages"
+    success = (200, 201)
+
+    agent_id: str
+    text: str
+    reply_to: str | None = None
+    author: Author | None = None
+    dry_run: bool = query(default=False, kw_only=True)
+
+
+@attrs.frozen
+class Search(Endpoint[list[str]]):
+    path = "/search"
+
+    search_for: Any = None
+    from_: Any = None
+
+
+@attrs.frozen
+class Post(Endpoint[Any]):
+    method = "POST"
+    path = "/post"
+
+    some_value: Any = None
+
+
+def url_of(value: Any) -> str:
+    """The query that a search for this value has."""
+    return Search(value).request(BASE).url.removeprefix(f"{BASE}/search")
+
+
+def test_an_endpoint_of_ones_own() -> None:
+    """Path, query and body are filled from the fields, in camelCase; the answer is read as the generic argument."""
+    endpoint = SendMessage("agt_1", "Hello ü", author=Author("Ada"), dry_run=True)
+    request = endpoint.request(BASE)
+    assert (request.method, request.url) == ("POST", f"{BASE}/api/plugin/agents/agt_1/messages?dryRun=true")
+    assert orjson.loads(request.body or b"") == {"text": "Hello ü", "author": {"fullName": "Ada"}}
+    assert (request.headers["content-type"], request.headers["accept"]) == ("application/json", "application/json")
+    answer = Response(201, body=b'{"id": "msg_1", "sentAt": "2026-01-15T09:00:00Z"}')
+    assert decode(answer, endpoint.returns) == Message("msg_1", datetime(2026, 1, 15, 9, tzinfo=UTC))
+    assert (endpoint.idempotent, endpoint.success) == (False, (200, 201))
+
+
+QUERIES: list[tuple[Any, str]] = [
+    (None, ""),
+    ("x", "?searchFor=x"),
+    ("", "?searchFor="),
+    ("a b&c=d#e/f?g+h", "?searchFor=a%20b%26c%3Dd%23e%2Ff%3Fg%2Bh"),
+    ("ü漢", "?searchFor=%C3%BC%E6%BC%A2"),
+    ("a\r\nX-Evil: 1", "?searchFor=a%0D%0AX-Evil%3A%201"),
+    (True, "?searchFor=true"),
+    (False, "?searchFor=false"),
+    (0, "?searchFor=0"),
+    (-1.5, "?searchFor=-1.5"),
+    (["a", "b"], "?searchFor=a&searchFor=b"),
+    (("a", None, 1, True), "?searchFor=a&searchFor=1&searchFor=true"),
+    ({"a"}, "?searchFor=a"),
+    ([], ""),
+    (Channel.WEB, "?searchFor=web"),
+    (Channel.LEVEL, "?searchFor=3"),
+    (Mood.GOOD, "?searchFor=good"),
+    (Tone.WARM, "?searchFor=warm"),
+    (Level.HIGH, "?searchFor=2"),
+    ([Mood.GOOD, Channel.WEB], "?searchFor=good&searchFor=web"),
+    (date(2026, 1, 15), "?searchFor=2026-01-15"),
+    (datetime(2026, 1, 15, 9, tzinfo=UTC), "?searchFor=2026-01-15T09%3A00%3A00.000Z"),
+    (datetime(2026, 1, 15, 10, tzinfo=timezone(timedelta(hours=1))), "?searchFor=2026-01-15T09%3A00%3A00.000Z"),
+]
+
+
+@pytest.mark.parametrize(("value", "text"), QUERIES)
+def test_queries(value: Any, text: str) -> None:
+    """The fields of a GET are its query: escaped, booleans as true and false, lists repeated, None left out."""
+    assert url_of(value) == text
+
+
+def test_a_query_keeps_the_order_of_the_fields() -> None:
+    """Several parameters come in the order of the class; a trailing underscore is dropped."""
+    assert Search("a", "b").request(BASE).url == f"{BASE}/search?searchFor=a&from=b"
+
+
+BODIES: list[tuple[Any, Any]] = [
+    ("x", "x"),
+    (True, True),
+    (0, 0),
+    (1.5, 1.5),
+    ([], []),
+    ([1, None, "x"], [1, None, "x"]),
+    (("a",), ["a"]),
+    ({"a"}, ["a"]),
+    (frozenset({1}), [1]),
+    ({"snake_key": None}, {"snake_key": None}),
+    (Channel.WEB, "web"),
+    (Mood.GOOD, "good"),
+    (Level.HIGH, 2),
+    (date(2026, 1, 15), "2026-01-15"),
+    (datetime(2026, 1, 15, 9, 0, 0, 123999, tzinfo=UTC), "2026-01-15T09:00:00.123Z"),
+    (datetime(2026, 1, 15, 10, tzinfo=timezone(timedelta(hours=1))), "2026-01-15T09:00:00.000Z"),
+    (Author("Ada"), {"fullName": "Ada"}),
+    ([Author("Ada", "a@x")], [{"fullName": "Ada", "email": "a@x"}]),
+    ({"by": Author("Ada")}, {"by": {"fullName": "Ada"}}),
+]
+
+
+@pytest.mark.parametrize(("value", "document"), BODIES)
+def test_bodies(value: Any, document: Any) -> None:
+    """A POST's fields are members of its JSON: nested attrs values in camelCase, moments in UTC."""
+    request = Post(value).request(BASE)
+    assert (request.url, orjson.loads(request.body or b"")) == (f"{BASE}/post", {"someValue": document})
+
+
+def test_an_empty_body_is_an_empty_object() -> None:
+    """None is left out; the rest is still JSON."""
+    assert Post().request(BASE).body == b"{}"
+
+
+UNSENDABLE: list[tuple[Any, str]] = [
+    (datetime(2026, 1, 15), "without a time zone"),  # noqa: DTZ001
+    ([{"at": datetime(2026, 1, 15)}], "without a time zone"),  # noqa: DTZ001
+    (time(9), "time has no JSON form"),
+    (object(), "object has no JSON form"),
+    (b"bytes", "bytes has no JSON form"),
+    (1j, "complex has no JSON form"),
+    (ApiKey("clf_canary0123"), "ApiKey has no JSON form"),
+    ({1: 2}, "must be str"),
+    (2**64, "64-bit"),
+    ("\ud800", "surrogates"),
+]
+
+
+@pytest.mark.parametrize(("value", "reason"), UNSENDABLE)
+def test_what_json_cannot_hold(value: Any, reason: str) -> None:
+    """A value without an exact JSON form is refused before anything is sent, with the reason."""
+    with pytest.raises(ConfigurationError, match=f"^Post cannot be written as JSON: .*{reason}") as caught:
+        Post(value).request(BASE)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        object(),
+        b"bytes",
+        {"a": 1},
+        [["nested"]],
+        Author("Ada"),
+        time(9),
+        "\ud800",
+        ApiKey("clf_canary0123"),
+        datetime(2026, 1, 15),  # noqa: DTZ001
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_a_query_cannot_hold(value: Any) -> None:
+    """Nor does a query take what has no plain spelling."""
+    with pytest.raises(ConfigurationError) as caught:
+        url_of(value)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("method", "idempotent", "in_body"),
+    [
+        ("GET", True, False),
+        ("HEAD", True, False),
+        ("DELETE", True, False),
+        ("OPTIONS", True, False),
+        ("PUT", True, True),
+        ("POST", False, True),
+        ("PATCH", False, True),
+        ("post", False, True),
+        ("put", True, True),
+    ],
+)
+def test_what_follows_from_the_method(method: str, idempotent: bool, in_body: bool) -> None:
+    """Where fields go, and whether a lost request may be repeated, follows from the method (RFC 9110)."""
+    cls = attrs.frozen(type("Call", (Endpoint,), {"method": method, "path": "/x", "__annotations__": {"a": str}}))
+    request = cls("1").request(BASE)
+    assert (cls.idempotent, request.method) == (idempotent, method.upper())
+    assert (request.url, request.body) == ((f"{BASE}/x", b'{"a":"1"}') if in_body else (f"{BASE}/x?a=1", None))
+
+
+def test_idempotent_is_the_classs_to_say() -> None:
+    """A class may know better; its subclasses keep that, unless they have another method."""
+
+    @attrs.frozen
+    class Keyed(Endpoint[Any]):
+        method = "POST"
+        path = "/x"
+        idempotent = True
+
+    @attrs.frozen
+    class Same(Keyed):
+        path = "/y"
+
+    @attrs.frozen
+    class Patch(Keyed):
+        method = "PATCH"
+
+    @attrs.frozen
+    class OneShot(Endpoint[Any]):
+        path = "/x"
+        idempotent = False
+
+    @attrs.frozen
+    class Reads(OneShot):
+        path = "/y"
+
+    classes: list[type[Endpoint[Any]]] = [Keyed, Same, Patch, OneShot, Reads]
+    assert [cls.idempotent for cls in classes] == [True, True, False, False, False]
+    assert [cls.method for cls in classes] == ["POST", "POST", "PATCH", "GET", "GET"]
+
+
+def test_subclasses_inherit_everything() -> None:
+    """Path, method, fields and answer come from the ancestor; a subclass may add fields."""
+
+    @attrs.frozen(kw_only=True)
+    class Loud(SendMessage):
+        volume: int = 11
+
+    request = Loud(agent_id="agt_1", text="x").request(BASE)
+    assert (Loud.returns, Loud.success, Loud.idempotent) == (Message, (200, 201), False)
+    assert orjson.loads(request.body or b"") == {"text": "x", "volume": 11}
+
+
+@attrs.frozen
+class Page(Generic[T]):
+    items: tuple[T, ...]
+
+
+@attrs.frozen
+class Listing(Endpoint[Page[T]]):
+    path = "/listing"
+
+
+@attrs.frozen
+class Plain(Endpoint[T]):
+    path = "/plain"
+
+
+@attrs.frozen
+class Messages(Listing[Message]):
+    pass
+
+
+@attrs.frozen
+class Nested(Listing[dict[str, U]], Generic[U]):
+    pass
+
+
+@attrs.frozen
+class NestedFlags(Nested[bool]):
+    pass
+
+
+@attrs.frozen
+class Words(Plain[list[str]]):
+    pass
+
+
+@attrs.frozen
+class FewerWords(Words):
+    pass
+
+
+@attrs.frozen
+class Untyped(Endpoint):  # type: ignore[type-arg]
+    path = "/untyped"
+
+
+@attrs.frozen
+class Nothing(Endpoint[None]):
+    path = "/nothing"
+
+
+@pytest.mark.parametrize(
+    ("cls", "returns"),
+    [
+        (SendMessage, Message),
+        (Search, list[str]),
+        (Listing, Page[T]),  # type: ignore[valid-type]
+        (Messages, Page[Message]),
+        (NestedFlags, Page[dict[str, bool]]),
+        (Plain, T),
+        (Words, list[str]),
+        (FewerWords, list[str]),
+        (Untyped, None),
+        (Nothing, type(None)),
+    ],
+)
+def test_returns_follows_the_generic_argument(cls: type[Endpoint[Any]], returns: Any) -> None:
+    """The generic argument is what the endpoint answers, through any number of generic ancestors."""
+    assert cls.returns == returns
+
+
+def test_a_generic_answer_is_decoded() -> None:
+    """One generic page serves every resource."""
+    body = b'{"items": [{"id": "msg_1", "sentAt": "2026-01-15T09:00:00Z"}]}'
+    expected = Page((Message("msg_1", datetime(2026, 1, 15, 9, tzinfo=UTC)),))
+    assert decode(Response(200, body=body), Messages.returns) == expected
+
+
+def test_a_path_that_names_no_field() -> None:
+    """A mistyped name is told by name, at the first request."""
+
+    @attrs.frozen
+    class Typo(Endpoint[Any]):
+        path = "/x/{agent}/{thread}"
+        agent_id: str
+        thread: str
+
+    with pytest.raises(ConfigurationError, match=r"Typo\.path names \['agent'\], but the class has no such field"):
+        Typo("1", "2").request(BASE)
+
+
+def test_a_class_that_attrs_has_not_seen() -> None:
+    """A forgotten decorator is told, too."""
+
+    class Bare(Endpoint[Any]):
+        path = "/x"
+
+    with pytest.raises(ConfigurationError, match=r"Bare is not an attrs class: decorate it with attrs\.frozen"):
+        Bare().request(BASE)
+
+
+@pytest.mark.parametrize("value", ["..", "a/b", "", None, 5])
+def test_other_path_parameters_are_as_strict(value: Any) -> None:
+    """Any field in a path must be harmless, not only agent ids."""
+
+    @attrs.frozen
+    class Thread(Endpoint[Any]):
+        path = "/threads/{thread_id}"
+        thread_id: Any
+
+    with pytest.raises(ConfigurationError, match="thread_id cannot be part of a path") as caught:
+        Thread(value).request(BASE)
+    assert type(caught.value) is ConfigurationError
+
+
+def test_requests_of_one_kind_share_their_headers() -> None:
+    """That is what lets a key remember its signed headers."""
+    assert Search("a").request(BASE).headers is Search("b").request(BASE).headers
+    assert Post("a").request(BASE).headers is Post("b").request(BASE).headers
+
+
+def test_base_url_and_timeouts_are_the_clients() -> None:
+    """Both are handed in; a path prefix stays."""
+    timeouts = Timeouts(read=1.0)
+    request = Search("a").request("https://proxy.example/v1", timeouts)
+    assert request == Request("GET", "https://proxy.example/v1/search?searchFor=a", request.headers)
+    assert (request.timeouts, Search().request(BASE).timeouts) == (timeouts, DEFAULT_TIMEOUTS)
