@@ -67,7 +67,7 @@ class AsyncChatloom:
                 print(agent.name, list(await chatloom.get_allowed_domains(agent.id)))
 
     Constructing it does no I/O and needs no event loop. One client may be used by many tasks at once, and in several
-    `asyncio.run()` calls one after the other. Every call raises a ChatloomError when it fails, and only then.
+    `asyncio.run()` calls one after the other. Every call raises a ChatloomError when it fails; only what a key provider raises comes out as it is.
 
     api_key: the key, or a callable that provides it, or None to read CHATLOOM_API_KEY. A provider is called as
         `provider(force_refresh=False)` before every attempt, and with True after a 401; it may be async.
@@ -146,15 +146,18 @@ class AsyncChatloom:
             log.warning("%s: the answer says that it is not complete; do not take it for the whole", call.operation)
         return Exchange(value, outcome, tuple(call.attempts), self._clock.now() - call.started)
 
-    async def _attempt(self, request: Request, call: Call, key: ApiKey | None = None) -> Outcome:
+    async def _attempt(self, request: Request, call: Call) -> Outcome:
         """One request on the wire: limiter, key, transport, status. What fails comes back as data."""
         began, sent_at, most = self._clock.now(), None, self._options.timeouts.attempt
         answer: Outcome | None = None
         error: ChatloomError | None = None
+        key: ApiKey | None = None
         limit = self._resources.lifetime.limit(call.left(began))
         try:
             async with limit:
-                key = key or await self._keys.current()
+                key = await (self._keys.renewed(call.refused) if call.refused else self._keys.current())
+                if key is None:
+                    return call.last_failure  # type: ignore[return-value]  # the 401, which is final then
                 call.key = key.fingerprint
                 await self._limiter.acquire(call.key)
                 sent_at = self._clock.now()
@@ -171,10 +174,9 @@ class AsyncChatloom:
             if sent_at is not None:
                 self._limiter.release(call.key, *outcome_of(answer, error))
         self._record(call, answer, error, began, sent_at)
-        if isinstance(error, AuthenticationError) and key and not call.renewed:
-            call.renewed = True
-            if other := await self._keys.renewed(key):
-                return await self._attempt(request, call, other)
+        if isinstance(error, AuthenticationError) and not call.refused:
+            call.refused = key
+            return await self._attempt(request, call)
         return error or answer  # type: ignore[return-value]  # one of the two is there
 
     def _record(
@@ -257,9 +259,7 @@ class AsyncChatloom:
         return f"<{type(self).__name__} {self._options.base_url}{'' if self._owner else ', a clone'}>"
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError(
-            "An AsyncChatloom cannot be pickled or copied: use with_key() or with_options(), or make one where it is needed."
-        )
+        raise TypeError("An AsyncChatloom cannot be pickled or copied: use with_key(), or make one where it is needed.")
 
     def _clone(self) -> Self:
         clone = object.__new__(type(self))

@@ -6,6 +6,7 @@ from math import inf
 
 from attrs import Factory, define, evolve
 
+from ..wire.auth import ApiKey
 from ..wire.endpoint import Endpoint
 from ..wire.errors import Attempt, ChatloomError, DeadlineExceededError, Kind, StopReason
 from ..wire.transport_errors import AttemptTimeoutError
@@ -13,7 +14,8 @@ from ..wire.transport_errors import AttemptTimeoutError
 
 @define(eq=False)
 class Call:
-    """The record of one call. `started` and `deadline` are moments of the clock, `key` is a key's fingerprint."""
+    """The record of one call. `started` and `deadline` are moments of the clock, `key` is a key's fingerprint,
+    `refused` the key that was answered with a 401."""
 
     operation: str
     idempotent: bool
@@ -24,7 +26,7 @@ class Call:
     failures: Counter[Kind] = Factory(Counter)
     stop_reason: StopReason | None = None
     key: str = ""
-    renewed: bool = False
+    refused: ApiKey | None = None
 
     @classmethod
     def begin(cls, endpoint: Endpoint[object], now: float, deadline: float | None) -> "Call":

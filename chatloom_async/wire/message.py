@@ -72,6 +72,8 @@ class Headers(Mapping[str, str]):
         return f"Headers({{{', '.join(shown)}}})"
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if "authorization" in self or "x-api-key" in self:
+            raise TypeError("Headers that hold an API key cannot be pickled or copied.")
         return Headers, (dict(self),)
 
 
