@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from .document import excerpt, read_document
+from .document import Mismatch, excerpt, read_document
 from .errors import DecodeError, SchemaMismatchError
 from .message import Response
 
@@ -12,11 +12,11 @@ __all__ = ["decode"]
 
 
 @cache
-def _structure() -> tuple[Callable[[Any, Any], Any], type]:
+def _structure() -> Callable[[Any, Any], Any | Mismatch]:
     """cattrs takes a third of this package's import time, so it waits until there is something to decode."""
-    from .structure import Mismatch, structure
+    from .structure import structure
 
-    return structure, Mismatch
+    return structure
 
 
 def decode(response: Response, returns: Any) -> Any | DecodeError:
@@ -33,9 +33,8 @@ def decode(response: Response, returns: Any) -> Any | DecodeError:
     document = read_document(response)
     if isinstance(document, DecodeError):
         return document
-    structure, mismatch = _structure()
-    value = structure(document, returns)
-    if not isinstance(value, mismatch):
+    value = _structure()(document, returns)
+    if not isinstance(value, Mismatch):
         return value
     text = f"The answer is not as documented: {value.reason} at {value.path}"
     return SchemaMismatchError(text, path=value.path, excerpt=excerpt(response))

@@ -8,13 +8,22 @@ import json
 from typing import Any
 
 import orjson
+from attrs import frozen
 
 from .errors import DecodeError, NotJSONError, SchemaMismatchError, clean
 from .message import Response
 
-__all__ = ["excerpt", "read_document"]
+__all__ = ["Mismatch", "excerpt", "read_document"]
 
 EXCERPT = 200
+
+
+@frozen
+class Mismatch:
+    """Why a document is not what was asked for, and the JSON path of the first place where it does not."""
+
+    reason: str
+    path: str
 
 
 def excerpt(response: Response) -> str:

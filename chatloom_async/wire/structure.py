@@ -15,10 +15,11 @@ import cattrs
 from cattrs.cols import is_any_set, is_mapping, is_sequence, list_structure_factory, mapping_structure_factory
 from cattrs.gen import make_dict_structure_fn, override
 
+from .document import Mismatch
 from .errors import ConfigurationError, clean
 from .naming import camel
 
-__all__ = ["Mismatch", "structure"]
+__all__ = ["structure"]
 
 Hook = Callable[[Any, Any], Any]
 
@@ -32,14 +33,6 @@ JSON_TYPES: dict[type, str] = {
     type(None): "null",
 }
 ARRAYS: dict[Any, Callable[[list[Any]], Any]] = {tuple: tuple, AbstractSequence: tuple, set: set, frozenset: frozenset}
-
-
-@attrs.frozen
-class Mismatch:
-    """Why a document does not fit, and the JSON path of the first place where it does not."""
-
-    reason: str
-    path: str
 
 
 class Misfit(ValueError):
