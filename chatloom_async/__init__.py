@@ -61,6 +61,8 @@ from .wire.version import VERSION as __version__
 if TYPE_CHECKING:
     from .sandbox import Sandbox
     from .transports.aiohttp import AiohttpTransport
+    from .transports.caching import CachingTransport
+    from .transports.recording import RecordingTransport, ReplayTransport
 
 __all__ = [
     "APIStatusError",
@@ -74,6 +76,7 @@ __all__ = [
     "AttemptTimeoutError",
     "AuthenticationError",
     "BadRequestError",
+    "CachingTransport",
     "ChatloomError",
     "ClientClosedError",
     "ConfigurationError",
@@ -101,7 +104,9 @@ __all__ = [
     "ProtocolError",
     "RateLimit",
     "RateLimitError",
+    "RecordingTransport",
     "RedirectRefusedError",
+    "ReplayTransport",
     "Request",
     "Response",
     "ResponseTooLargeError",
@@ -119,7 +124,13 @@ __all__ = [
     "query",
 ]
 
-_LAZY = {"AiohttpTransport": ".transports.aiohttp", "Sandbox": ".sandbox"}
+_LAZY = {
+    "AiohttpTransport": ".transports.aiohttp",
+    "CachingTransport": ".transports.caching",
+    "RecordingTransport": ".transports.recording",
+    "ReplayTransport": ".transports.recording",
+    "Sandbox": ".sandbox",
+}
 
 
 def __getattr__(name: str) -> object:

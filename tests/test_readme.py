@@ -46,6 +46,15 @@ async def test_the_python_blocks_run_and_print_what_the_page_shows(monkeypatch: 
     assert len(printed) >= 6
 
 
+def test_the_test_that_the_page_shows_passes(tmp_path: Path) -> None:
+    """In a project of its own, under pytest-asyncio's auto mode, with every warning an error."""
+    (source,) = [text for kind, text in BLOCKS if kind == "py"]
+    (tmp_path / "test_mine.py").write_text(source, "utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider"]
+    done = subprocess.run([*command, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "1 passed" in done.stdout
+
+
 @pytest.mark.parametrize(("command", "shown"), [text.split("\n", 1) for kind, text in BLOCKS if kind == "console"])
 def test_the_console_blocks_show_what_the_program_prints(command: str, shown: str) -> None:
     """Help texts, character for character, at 100 columns and without colour."""

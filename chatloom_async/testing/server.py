@@ -1,0 +1,36 @@
+"""Serves a sandbox beside a test: in a thread and an event loop of its own, so that any kind of test can use it."""
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
+from threading import Thread
+from typing import Any, TypeVar
+
+from ..sandbox import Sandbox
+from ..sandbox.server import SandboxServer, serving
+
+T = TypeVar("T")
+
+
+@contextmanager
+def serving_beside(sandbox: Sandbox) -> Iterator[str]:
+    """The base URL of a server on a loopback port, as long as the context is open."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, name="chatloom_server", daemon=True)
+    thread.start()
+
+    def run(coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+
+    def end() -> None:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+    # Not sandbox.serve(): over a real connection, a slow answer has to be slow for real.
+    server = serving(SandboxServer(sandbox._answer, asyncio.sleep), "127.0.0.1", 0)
+    with ExitStack() as stack:
+        stack.callback(end)
+        url = run(server.__aenter__())
+        stack.callback(lambda: run(server.__aexit__(None, None, None)))
+        yield url

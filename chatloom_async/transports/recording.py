@@ -1,0 +1,129 @@
+"""Turns the exchanges of another transport into a file, and such a file into a transport that needs no network.
+
+No key gets into the file: request headers are left out, and where a key is part of anything else, nothing is written.
+How the file looks is cassette.py's business.
+"""
+
+import re
+from collections import deque
+from difflib import SequenceMatcher
+from os import PathLike
+from pathlib import Path
+
+from ..wire.auth import PLACEHOLDERS
+from ..wire.errors import UsageError
+from ..wire.message import Request, Response
+from ..wire.transport_errors import TransportError
+from .cassette import Asked, Recorded, asked, read, recorded, write
+from .interface import Transport
+from .spellings import spelling_in
+
+KEY_LIKE = re.compile(rb"clf_[A-Za-z0-9_-]{12,}")  # long enough to be a key, of whatever workspace
+
+
+class SecretInRecordingError(UsageError):
+    """An API key is part of what would be recorded. Nothing of this exchange was written."""
+
+    hint = "Record something else, or put a transport between that takes the key out of the answer."
+
+
+class NotRecordedError(UsageError):
+    """A request that the recording does not have, or not that often."""
+
+    hint = "Record again, with RecordingTransport(AiohttpTransport(), path), or ask what was recorded."
+
+
+class RecordingTransport:
+    """Sends through `inner`, and writes every exchange to a file for ReplayTransport, failures included.
+
+        transport = RecordingTransport(AiohttpTransport(), "tests/cassettes/agents.json")
+
+    The file is readable JSON, to be committed and reviewed; it is replaced as a whole after each exchange, so it is
+    complete at any time. The first exchange starts it anew. Stored are method, URL, body, the headers Accept and
+    Content-Type, and the answer without its cookies. Raises SecretInRecordingError, and writes nothing, where the key,
+    in whatever spelling, or another key is in the URL (before anything is sent), the body or the answer. What the
+    caller cancelled, such as an attempt that took too long, is not recorded. `aclose()` closes `inner`.
+    """
+
+    def __init__(self, inner: Transport, path: str | PathLike[str]) -> None:
+        self._inner, self._path = inner, Path(path)
+        self._exchanges: list[Recorded | None] = []
+
+    async def send(self, request: Request) -> Response | TransportError:
+        self._refuse(_place_of_key(request))
+        turn = len(self._exchanges)
+        self._exchanges.append(None)
+        try:
+            outcome = await self._inner.send(request)
+        except TransportError as failure:
+            outcome = failure.with_traceback(None)
+        self._refuse(_place_of_key(request, outcome))
+        self._exchanges[turn] = recorded(request, outcome)
+        write(self._path, [each for each in self._exchanges if each])
+        return outcome
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    def _refuse(self, place: str | None) -> None:
+        if place:
+            raise SecretInRecordingError(f"An API key is in {place}, so this is not written to {self._path}")
+
+
+def _place_of_key(request: Request, outcome: Response | TransportError | None = None) -> str | None:
+    """Where the request's key is, or what looks like another; as data, so that no frame that knows it is on a
+    traceback."""
+    places = {"the URL": request.url.encode(), "the request's body": request.body or b""}
+    if isinstance(outcome, Response):
+        lines = (f"{name}: {value}" for name, value in outcome.headers.items())
+        places = {"the answer's headers": "\n".join(lines).encode(), "the answer's body": outcome.body}
+    elif outcome is not None:
+        places = {"the failure": repr(outcome).encode()}
+    signed = (request.headers.get("authorization", ""), request.headers.get("x-api-key", ""))
+    keys = [key for value in signed if (key := value.strip().rpartition(" ")[2])]
+    return next((place for place, text in places.items() if _holds_key(keys, text)), None)
+
+
+def _holds_key(keys: list[str], text: bytes) -> bool:
+    others = {found.decode() for found in KEY_LIKE.findall(text)} - PLACEHOLDERS
+    return bool(others) or any(spelling_in(key, text) for key in keys)
+
+
+class ReplayTransport:
+    """Answers from a file that RecordingTransport wrote, without a network; with any key.
+
+    A request is found by method, URL and body; one that was recorded several times gets its outcomes in that order,
+    each once. Failures are played as well. Raises NotRecordedError for any other request, naming the nearest one, and
+    ConfigurationError where the file is missing or damaged.
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self._path = Path(path)
+        self._outcomes: dict[Asked, deque[Response | TransportError]] = {}
+        for each in read(self._path):
+            self._outcomes.setdefault(each.asked, deque()).append(each.outcome)
+
+    async def send(self, request: Request) -> Response | TransportError:
+        outcomes = self._outcomes.get(asked(request))
+        if not outcomes:
+            raise NotRecordedError(self._explanation(asked(request)))
+        return outcomes.popleft()
+
+    async def aclose(self) -> None:
+        """Nothing to release."""
+
+    def _explanation(self, wanted: Asked) -> str:
+        said = f"{wanted.method} {wanted.url}"
+        if wanted in self._outcomes:
+            return f"{self._path} has {said}, but each time that it was recorded has been played already"
+        if not self._outcomes:
+            return f"{self._path} does not have {said}: nothing is recorded there"
+        nearest = max(self._outcomes, key=lambda each: _likeness(each, wanted))
+        same = (nearest.method, nearest.url) == (wanted.method, wanted.url)
+        closest = "the same with another body" if same else f"{nearest.method} {nearest.url}"
+        return f"{self._path} does not have {said}. The nearest that it has is {closest}"
+
+
+def _likeness(one: Asked, other: Asked) -> float:
+    first, second = (f"{each.method} {each.url} {(each.body or b'')[:500]!r}" for each in (one, other))
+    return SequenceMatcher(None, first, second, autojunk=False).ratio()
