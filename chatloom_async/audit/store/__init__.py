@@ -1,0 +1,49 @@
+"""Keeps audits in one SQLite file: journal, resume point and history of many runs. A row is durable once committed.
+
+    async with open_store("audits.db") as store:
+        run = await store.begin(RunConfig(workspaces=workspaces, base_url=url))
+        await run.commit(row, key)
+        await run.finish()
+
+What a resumed run still has to read is `run.pending(workspaces)`; what it keeps, `store.rows(run.id, failed=False)`.
+"""
+
+from .errors import (
+    ConfigurationChangedError,
+    NoSuchRunError,
+    NothingToResumeError,
+    StoreAccessError,
+    StoreClosedError,
+    StoreDamagedError,
+    StoreError,
+    StoreFormatError,
+    StoreFullError,
+    StoreInUseError,
+    StoreUsageError,
+    StoreVersionError,
+)
+from .run import Run
+from .store import Store, open_store
+from .values import RunConfig, RunInfo, RunState, Stored
+
+__all__ = [
+    "ConfigurationChangedError",
+    "NoSuchRunError",
+    "NothingToResumeError",
+    "Run",
+    "RunConfig",
+    "RunInfo",
+    "RunState",
+    "Store",
+    "StoreAccessError",
+    "StoreClosedError",
+    "StoreDamagedError",
+    "StoreError",
+    "StoreFormatError",
+    "StoreFullError",
+    "StoreInUseError",
+    "StoreUsageError",
+    "StoreVersionError",
+    "Stored",
+    "open_store",
+]

@@ -1,0 +1,81 @@
+"""Opens the one file of audits: checked before it is touched, locked against a second audit, set up to be durable.
+
+Must be used and closed in one thread.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from sqlite3 import Connection
+
+from .errors import StoreAccessError, translated
+from .schema import check, check_current, migrate
+
+PATIENCE = 1.0
+"""Seconds to wait for another program's short lock, such as that of `chatloom runs` while it opens the file."""
+
+SETTINGS = (
+    # In WAL mode NORMAL would lose the last commits when the power fails; FULL flushes the log at every commit.
+    "PRAGMA synchronous = FULL",
+    # macOS: fsync alone leaves data in the drive's cache. Elsewhere without effect.
+    "PRAGMA fullfsync = ON",
+    "PRAGMA checkpoint_fullfsync = ON",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+@contextmanager
+def writable(path: Path) -> Iterator[Connection]:
+    """A connection for the one audit that may write. Creates the file; raises a StoreError at once if it is taken."""
+    with _connected(path) as connection:
+        check(connection, path)
+        with _taken(path):
+            _log_ahead(connection, path)
+            migrate(connection)
+            for setting in SETTINGS:
+                connection.execute(setting)
+            yield connection
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[Connection]:
+    """A connection that cannot write; it works while an audit writes. Raises a StoreError where there is no file."""
+    if not path.is_file():
+        raise StoreAccessError(f"{path}: there is no such file")
+    with _connected(path) as connection:
+        check_current(connection, path)
+        connection.execute("PRAGMA query_only = ON")
+        yield connection
+
+
+@contextmanager
+def _connected(path: Path) -> Iterator[Connection]:
+    with translated(path):
+        connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+@contextmanager
+def _taken(path: Path) -> Iterator[None]:
+    """Holds the right to write as a lock on a file beside, which the system lets go when this process dies.
+
+    A lock on the database itself would shut out those that read it. SQLite does it, so that it works the same on
+    every system.
+    """
+    lock = sqlite3.connect(f"{path}-lock", timeout=0, isolation_level=None)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+        yield
+    finally:
+        lock.close()
+
+
+def _log_ahead(connection: Connection, path: Path) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StoreAccessError(f"{path}: write-ahead logging does not work there")

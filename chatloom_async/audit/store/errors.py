@@ -1,0 +1,110 @@
+"""What can go wrong with an audit's database, and SQLite's own errors as one of these.
+
+Whatever is raised, rows that were acknowledged before it stay in the file.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ...wire.errors import ChatloomError, ConfigurationError, UsageError
+
+
+class StoreError(ChatloomError):
+    """The database of an audit failed. Rows that were acknowledged are still in it."""
+
+    hint = "Check the disk, then continue with --resume; what was acknowledged is kept."
+
+
+class StoreFullError(StoreError):
+    """No space is left for the database. The rows that it refused are not in it, the earlier ones are."""
+
+    hint = "Free some space, then continue with --resume."
+
+
+class StoreDamagedError(StoreError):
+    """The database contradicts itself, or holds a row that cannot be read."""
+
+    hint = "Restore a copy of the file, or choose another --db."
+
+
+class StoreInUseError(StoreError, ConfigurationError):
+    """Another program holds the database; nothing was waited for."""
+
+    hint = "Wait until the other audit ends, or choose another --db."
+
+
+class StoreAccessError(StoreError, ConfigurationError):
+    """The database cannot be opened or written where it is."""
+
+    hint = "Choose a --db in a directory on a local disk that you may write to."
+
+
+class StoreFormatError(StoreError, ConfigurationError):
+    """The file is not a database of audits. It was not changed."""
+
+    hint = "Choose another --db; a file that does not exist is created."
+
+
+class StoreVersionError(StoreError, ConfigurationError):
+    """The database has another version of the schema than this package can use. It was not changed."""
+
+    hint = "Use the version of chatloom-async that wrote it, or a later one, or choose another --db."
+
+
+class NoSuchRunError(StoreError, ConfigurationError):
+    """The database holds no such run."""
+
+    hint = "`chatloom runs --db PATH` lists the runs that it holds."
+
+
+class NothingToResumeError(StoreError, ConfigurationError):
+    """There is no unfinished run to continue. Nothing was sent."""
+
+    hint = "Leave --resume out to start a run."
+
+
+class ConfigurationChangedError(StoreError, ConfigurationError):
+    """The unfinished run was begun with another configuration; the message says what changed. Nothing was sent."""
+
+    hint = "Undo the change to continue that run, or leave --resume out to start another."
+
+
+class StoreUsageError(StoreError, UsageError):
+    """The store was used in a way that its documentation rules out."""
+
+    hint = "See the documentation of chatloom_async.audit.store."
+
+
+class StoreClosedError(StoreUsageError):
+    """The store was closed before this call."""
+
+    hint = "Use it inside `async with open_store(...)`."
+
+
+KINDS: dict[int, type[StoreError]] = {
+    sqlite3.SQLITE_BUSY: StoreInUseError,
+    sqlite3.SQLITE_LOCKED: StoreInUseError,
+    sqlite3.SQLITE_FULL: StoreFullError,
+    sqlite3.SQLITE_NOTADB: StoreFormatError,
+    sqlite3.SQLITE_CORRUPT: StoreDamagedError,
+    sqlite3.SQLITE_CANTOPEN: StoreAccessError,
+    sqlite3.SQLITE_READONLY: StoreAccessError,
+    sqlite3.SQLITE_PERM: StoreAccessError,
+    sqlite3.SQLITE_CONSTRAINT: StoreUsageError,
+}
+"""By SQLite's primary result code. Any other is a StoreError."""
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raises SQLite's errors as a StoreError that names the file."""
+    try:
+        yield
+    except sqlite3.Error as problem:
+        code = getattr(problem, "sqlite_errorcode", 0)  # absent where SQLite itself was not asked
+        error = KINDS.get(code & 0xFF, StoreError)(f"{path}: {problem}")
+    else:
+        return
+    raise error

@@ -1,0 +1,135 @@
+"""Runs work on a database in one thread of its own, several pieces in one transaction, and tells when it is durable.
+
+Work is a function of the connection. It may be run again after a rollback, so it must do nothing but use the
+connection. What it returns or raises arrives in the event loop only after its transaction was committed.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from sqlite3 import Connection
+from threading import Thread
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from .errors import StoreClosedError, translated
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+Outcome = tuple[asyncio.Future[Any], Any, Exception | None]
+
+BATCH = 32
+"""Pieces of work in one transaction at most: half of what an audit has under way, so that the rest goes on."""
+
+INTERVAL = 0.05
+"""Seconds from one commit to the next, unless a batch is full. A row that comes alone waits for nothing."""
+
+ROOM = 256
+"""Pieces of work that may wait for the disk; whoever brings more, waits before it."""
+
+
+@frozen(eq=False)
+class Job:
+    """One piece of work, and who waits for it. `urgent` work does not wait for company."""
+
+    work: Work[Any]
+    done: asyncio.Future[Any]
+    urgent: bool
+
+
+class DatabaseThread:
+    """`start`, then `call` and `write` from the event loop that started it, then `stop`."""
+
+    def __init__(self, path: Path, begin: str) -> None:
+        self._path, self._begin = path, begin
+        self._loop = asyncio.get_running_loop()
+        self._room = asyncio.Semaphore(ROOM)
+        self._jobs: SimpleQueue[Job] = SimpleQueue()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._open = self._serving = True
+        self._committed = 0.0
+
+    async def start(self, database: AbstractContextManager[Connection]) -> None:
+        """Opens the database in the thread, and raises what that raises."""
+        started = self._loop.create_future()
+        Thread(target=self._live, args=(database, started), name=f"chatloom {self._path.name}", daemon=True).start()
+        await started
+
+    async def call(self, work: Work[T]) -> T:
+        """What the work returns, once it is durable; it is done without delay, after all that was brought before."""
+        return await self._do(work, urgent=True)
+
+    async def write(self, work: Work[None]) -> None:
+        """Returns when the work is durable. Many may wait at once and share one commit."""
+        async with self._room:
+            await self._do(work, urgent=False)
+
+    async def stop(self) -> None:
+        """Returns when everything that was brought is done, and the database closed."""
+        self._open = False
+        self._jobs.put(Job(self._leave, self._loop.create_future(), urgent=True))
+        await asyncio.shield(self._ended)
+
+    async def _do(self, work: Work[T], *, urgent: bool) -> T:
+        if not self._open:
+            raise StoreClosedError(f"{self._path}: the store is closed")
+        done: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.put(Job(work, done, urgent))
+        return await done
+
+    def _live(self, database: AbstractContextManager[Connection], started: asyncio.Future[None]) -> None:
+        """The whole life of the thread."""
+        try:
+            with database as connection:
+                self._tell([(started, None, None)])
+                while self._serving:
+                    self._settle(connection, self._batch(self._jobs.get()))
+        except Exception as problem:
+            self._tell([(started, None, problem)])
+        self._tell([(self._ended, None, None)])
+
+    def _batch(self, job: Job) -> list[Job]:
+        batch = [job]
+        while not job.urgent and len(batch) < BATCH:
+            try:
+                job = self._jobs.get(timeout=max(0.0, self._committed + INTERVAL - time.monotonic()))
+            except Empty:
+                break
+            batch.append(job)
+        return batch
+
+    def _settle(self, connection: Connection, batch: list[Job]) -> None:
+        """One transaction for all. Where it fails, one for each, so that nobody fails for another's fault."""
+        try:
+            with translated(self._path), connection:
+                connection.execute(self._begin)
+                outcomes: list[Outcome] = [(job.done, job.work(connection), None) for job in batch]
+        except Exception as problem:
+            if len(batch) > 1:
+                for job in batch:
+                    self._settle(connection, [job])
+                return
+            outcomes = [(batch[0].done, None, problem)]
+        self._committed = time.monotonic()
+        self._tell(outcomes)
+
+    def _leave(self, _: Connection) -> None:
+        self._serving = False
+
+    def _tell(self, outcomes: list[Outcome]) -> None:
+        with suppress(RuntimeError):  # the loop was closed, and everybody who waited went with it
+            self._loop.call_soon_threadsafe(_resolve, outcomes)
+
+
+def _resolve(outcomes: list[Outcome]) -> None:
+    for done, value, problem in outcomes:
+        if done.done():  # who waited was cancelled
+            continue
+        if problem is None:
+            done.set_result(value)
+        else:
+            done.set_exception(problem)

@@ -1,0 +1,67 @@
+"""What goes into a store and comes out of it. Values only."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Literal
+
+from attrs import field, frozen
+
+from ..values import Row, Workspace
+
+RunState = Literal["running", "finished", "interrupted"]
+
+
+def _sorted(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(names)))
+
+
+@frozen(kw_only=True)
+class RunConfig:
+    """What a run is about, and what must be the same for it to be continued.
+
+    `base_url` is a normalized address, `rules` are the ids of those that are applied. Of a workspace count its
+    name, the reference to its key and its `expect`; its tags do not, since they only select.
+    """
+
+    workspaces: Collection[Workspace]
+    base_url: str
+    rules: tuple[str, ...] = field(default=(), converter=_sorted)
+
+
+@frozen(kw_only=True)
+class RunInfo:
+    """One run, as its database knows it.
+
+    `state` is "running" also where the audit died without a word; the next one to open the file for writing says
+    "interrupted" in its place. `finished` is None until it ended in order. `planned` is the number of workspaces,
+    of which `ok`, `partial` and `failed` have a row; the others were not reached. `error`, `warning` and `info`
+    count findings.
+    """
+
+    id: int
+    started: datetime
+    finished: datetime | None
+    state: RunState
+    version: str
+    base_url: str
+    rules: tuple[str, ...] = field(converter=_sorted)
+    planned: int
+    ok: int = 0
+    partial: int = 0
+    failed: int = 0
+    error: int = 0
+    warning: int = 0
+    info: int = 0
+
+    @property
+    def pending(self) -> int:
+        return self.planned - self.ok - self.partial - self.failed
+
+
+@frozen
+class Stored:
+    """One workspace of a run: its row, or None where it was not reached, and the salted fingerprint of its key."""
+
+    workspace: str
+    row: Row | None = None
+    key: str | None = None

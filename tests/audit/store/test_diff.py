@@ -1,0 +1,296 @@
+"""Two runs compared: what came, went and changed, and nothing concluded from what could not be read."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import attrs
+import pytest
+
+from chatloom_async import ApiKey
+from chatloom_async.audit import Failure, Finding, Row
+from chatloom_async.audit.diff import AgentChange, Diff, FieldChange, WorkspaceChange, diff_runs, new_findings
+from chatloom_async.audit.diff.comparing import compare
+from chatloom_async.audit.diff.merging import merged
+from chatloom_async.audit.store import Stored, open_store
+from chatloom_async.audit.values import finding
+from tests.audit.store.samples import agent, config, failed, found, row, run_info, stream
+from tests.samples import KEY, OTHER_KEY
+
+LOCAL = found("acme", "localhost")
+OTHER = found("acme", "::1", agent_id="agt_2")
+WIDE = found("acme", "missing.example", agent_id=None, rule="domain-missing")
+INCOMPLETE = Failure("IncompleteListError", "The list states 3 agents and holds 2.")
+READ_ERROR = Failure("ServerError", "1 of 2 agents could not be read.")
+
+
+def acme(*agents: object, state: str = "ok", findings: tuple[Finding, ...] = (), error: Failure | None = None) -> Row:
+    """The row of a workspace with these agents."""
+    return row("acme", agents=agents, state=state, findings=findings, error=error)
+
+
+def changed(**fields: object) -> WorkspaceChange:
+    """A change of a workspace that was read both times."""
+    return WorkspaceChange("acme", "changed", "ok", "ok", **fields)  # type: ignore[arg-type]
+
+
+def agents_changed(name: str = "Sales", **fields: object) -> WorkspaceChange:
+    """A change of its one agent."""
+    return changed(agents_changed=(AgentChange("agt_1", name, **fields),))  # type: ignore[arg-type]
+
+
+SAME_LATER = datetime(2026, 3, 1, 13, 0, tzinfo=UTC)
+ROWS: dict[str, tuple[Row, Row, WorkspaceChange | None]] = {
+    "nothing": (acme(agent()), acme(agent()), None),
+    "order of domains, repetitions, requests": (
+        acme(agent(domains=("a", "b", "a"))),
+        attrs.evolve(acme(agent(domains=("b", "a"))), requests=9),
+        None,
+    ),
+    "agent added": (
+        acme(agent()),
+        acme(agent("agt_2"), agent()),
+        changed(agents_added=(agent("agt_2"),)),
+    ),
+    "agent removed": (
+        acme(agent(), agent("agt_2")),
+        acme(agent()),
+        changed(agents_removed=(agent("agt_2"),)),
+    ),
+    "renamed": (
+        acme(agent(name="Old")),
+        acme(agent(name="New")),
+        agents_changed("New", fields=(FieldChange("name", "Old", "New"),)),
+    ),
+    "recoloured and more": (
+        acme(agent()),
+        acme(agent(primary_color="#000000", status="paused", created_at=SAME_LATER)),
+        agents_changed(
+            fields=(
+                FieldChange("primary_color", "#611F69", "#000000"),
+                FieldChange("status", "active", "paused"),
+                FieldChange("created_at", "2026-03-01T12:30:00.000Z", "2026-03-01T13:00:00.000Z"),
+            )
+        ),
+    ),
+    "domains": (
+        acme(agent(domains=("a", "b"))),
+        acme(agent(domains=("c", "b", "d", "c"))),
+        agents_changed(domains_added=("c", "d"), domains_removed=("a",)),
+    ),
+    "domains unread in one run": (
+        acme(agent(domains=None), state="partial", error=READ_ERROR),
+        acme(agent()),
+        WorkspaceChange("acme", "changed", "partial", "ok"),
+    ),
+    "findings": (
+        acme(agent(), findings=(LOCAL, OTHER)),
+        acme(agent(), findings=(OTHER, WIDE)),
+        changed(findings_new=(WIDE,), findings_fixed=(LOCAL,)),
+    ),
+    "a finding in other words": (
+        acme(agent(), findings=(LOCAL,)),
+        acme(agent(), findings=(attrs.evolve(LOCAL, message="Other words.", severity="info"),)),
+        None,
+    ),
+    "findings on an agent that could not be read later are not fixed": (
+        acme(agent(), findings=(LOCAL, WIDE, OTHER)),
+        acme(agent(domains=None), state="partial", error=READ_ERROR),
+        WorkspaceChange("acme", "changed", "ok", "partial", findings_fixed=(OTHER,)),
+    ),
+    "findings on an agent that could not be read before are not new": (
+        acme(agent(domains=None), state="partial", error=READ_ERROR),
+        acme(agent(), findings=(LOCAL, WIDE, OTHER)),
+        WorkspaceChange("acme", "changed", "partial", "ok", findings_new=(OTHER,)),
+    ),
+    "an agent that an incomplete list lacks is not removed": (
+        acme(agent(), agent("agt_2")),
+        acme(agent(), state="partial", error=INCOMPLETE),
+        WorkspaceChange("acme", "changed", "ok", "partial"),
+    ),
+    "an agent that an incomplete list lacked is not added": (
+        acme(agent(), state="partial", error=INCOMPLETE),
+        acme(agent(), agent("agt_2")),
+        WorkspaceChange("acme", "changed", "partial", "ok"),
+    ),
+    "failed later": (
+        acme(agent(), findings=(LOCAL,)),
+        failed("acme"),
+        WorkspaceChange(
+            "acme", "not_comparable", "ok", "failed", "new run: failed (AuthenticationError: The key is refused.)"
+        ),
+    ),
+    "failed both times": (
+        Row("acme", "failed"),
+        failed("acme"),
+        WorkspaceChange(
+            "acme",
+            "not_comparable",
+            "failed",
+            "failed",
+            "old run: failed (unknown: no reason was recorded); "
+            "new run: failed (AuthenticationError: The key is refused.)",
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "change"), ROWS.values(), ids=ROWS)
+def test_two_rows_differ_in_this(old: Row, new: Row, change: WorkspaceChange | None) -> None:
+    """Whole values: what is not named did not change."""
+    assert compare(Stored("acme", old), Stored("acme", new)) == change
+
+
+SIDES: dict[str, tuple[Stored | None, Stored | None, WorkspaceChange | None]] = {
+    "in neither": (None, None, None),
+    "added": (
+        None,
+        Stored("acme", acme(agent(), findings=(LOCAL,))),
+        WorkspaceChange("acme", "added", None, "ok", findings_new=(LOCAL,)),
+    ),
+    "added, not reached": (None, Stored("acme"), WorkspaceChange("acme", "added")),
+    "removed": (
+        Stored("acme", acme(agent(), findings=(LOCAL,))),
+        None,
+        WorkspaceChange("acme", "removed", "ok"),
+    ),
+    "removed, not reached": (Stored("acme"), None, WorkspaceChange("acme", "removed")),
+    "not reached later": (
+        Stored("acme", acme(agent())),
+        Stored("acme"),
+        WorkspaceChange("acme", "not_comparable", "ok", None, "new run: not reached"),
+    ),
+    "key rotated": (
+        Stored("acme", acme(agent()), "k1"),
+        Stored("acme", acme(agent()), "k2"),
+        changed(key_rotated=True),
+    ),
+    "key rotated, and refused": (
+        Stored("acme", failed("acme"), "k1"),
+        Stored("acme", acme(agent()), "k2"),
+        WorkspaceChange(
+            "acme",
+            "not_comparable",
+            "failed",
+            "ok",
+            "old run: failed (AuthenticationError: The key is refused.)",
+            key_rotated=True,
+        ),
+    ),
+    "key unknown": (Stored("acme", acme(agent())), Stored("acme", acme(agent()), "k2"), None),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "change"), SIDES.values(), ids=SIDES)
+def test_two_runs_differ_in_this_workspace(
+    old: Stored | None, new: Stored | None, change: WorkspaceChange | None
+) -> None:
+    """A workspace that failed or was not reached has not lost everything: it is not comparable."""
+    assert compare(old, new) == change
+
+
+async def test_workspaces_meet_by_name() -> None:
+    """Each once, in order, with what the other run has of it."""
+    old, new = (Stored("a"), Stored("c"), Stored("d")), (Stored("b"), Stored("c"), Stored("e"))
+    assert [pair async for pair in merged(stream(*old), stream(*new))] == [
+        (Stored("a"), None),
+        (None, Stored("b")),
+        (Stored("c"), Stored("c")),
+        (Stored("d"), None),
+        (None, Stored("e")),
+    ]
+
+
+def shared(where: str) -> Finding:
+    """A finding whose id is the same in whichever workspace it is told."""
+    return attrs.evolve(
+        finding("", "domain-shared", "info", agent_id=None, subject="x.example", message="m"),
+        message=f"Also allowed in {where}.",
+    )
+
+
+async def test_a_finding_that_moves_to_another_workspace_is_neither_new_nor_fixed() -> None:
+    """Which of those that share a domain is told of it depends on which was read last."""
+    old = (Stored("a", row("a")), Stored("b", row("b", findings=(shared("a"),))), Stored("c", row("c")))
+    new = (Stored("a", row("a", findings=(shared("b"),))), Stored("b", row("b")), Stored("c", row("c")))
+    diff = await diff_runs(run_info(1), run_info(2), stream(*old), stream(*new))
+    assert diff == Diff(run_info(1), run_info(2), (), (), 3)
+
+
+async def test_a_finding_is_new_where_no_workspace_had_it() -> None:
+    """And fixed where none has it any more."""
+    bare, told = (Stored("a", row("a")),), (Stored("a", row("a", findings=(shared("b"),))),)
+    assert (await diff_runs(run_info(), run_info(), stream(*bare), stream(*told))).changes == (
+        WorkspaceChange("a", "changed", "ok", "ok", findings_new=(shared("b"),)),
+    )
+    assert (await diff_runs(run_info(), run_info(), stream(*told), stream(*bare))).changes == (
+        WorkspaceChange("a", "changed", "ok", "ok", findings_fixed=(shared("b"),)),
+    )
+
+
+async def test_what_makes_two_runs_hard_to_compare_is_noted() -> None:
+    """Unfinished runs, other addresses, other rules."""
+    old = run_info(1, planned=9, ok=2, failed=1, rules=("a", "b"))
+    new = run_info(2, base_url="https://other.example", rules=("b", "c"))
+    assert await diff_runs(old, new, stream(), stream()) == Diff(
+        old,
+        new,
+        (
+            "The old run did not reach 6 of its 9 workspaces.",
+            "The runs read different addresses: https://chatloom.app and https://other.example.",
+            "Only one of the runs applied these rules: a, c.",
+        ),
+        (),
+        0,
+    )
+
+
+async def test_two_runs_of_a_store_are_compared(tmp_path: Path) -> None:
+    """From the file to the totals."""
+    async with open_store(tmp_path / "a.db") as store:
+        old = await store.begin(config("a", "b", "c"))
+        await old.commit(row("a", findings=(found("a", "localhost"),)), ApiKey(KEY))
+        await old.commit(row("b"), ApiKey(KEY))
+        await old.commit(row("c"))
+        await old.finish()
+        new = await store.begin(config("a", "b", "d"))
+        renamed = agent(name="New", primary_color="#000000", domains=("new.example",))
+        await new.commit(row("a", agents=(renamed, agent("agt_2"))), ApiKey(OTHER_KEY))
+        await new.commit(failed("b"), ApiKey(KEY))
+        await new.commit(row("d", findings=(found("d", "localhost"),)))
+        await new.finish()
+        infos = [await store.run_info(number) for number in (1, 2)]
+        diff = await diff_runs(*infos, store.workspaces(1), store.workspaces(2))
+    assert [(each.workspace, each.kind) for each in diff.changes] == [
+        ("a", "changed"),
+        ("b", "not_comparable"),
+        ("c", "removed"),
+        ("d", "added"),
+    ]
+    assert diff.summary() == {
+        "workspaces_added": 1,
+        "workspaces_removed": 1,
+        "workspaces_changed": 1,
+        "workspaces_not_comparable": 1,
+        "keys_rotated": 1,
+        "agents_added": 1,
+        "agents_removed": 0,
+        "agents_changed": 1,
+        "agents_renamed": 1,
+        "agents_recoloured": 1,
+        "domains_added": 1,
+        "domains_removed": 1,
+        "findings_new": 1,
+        "findings_fixed": 1,
+        "unchanged": 0,
+    }
+
+
+async def test_a_baseline_leaves_what_is_new(tmp_path: Path) -> None:
+    """By id, wherever in the baseline it was found."""
+    findings = (found("a", "localhost"), shared("b"), found("a", "::1"))
+    async with open_store(tmp_path / "a.db") as store:
+        run = await store.begin(config("a", "b"))
+        await run.commit(row("a", findings=findings[:1]))
+        await run.commit(row("b", findings=(shared("a"),)))
+        known = await store.known_findings(run.id, (each.id for each in findings))
+    assert new_findings(findings, known) == findings[2:]

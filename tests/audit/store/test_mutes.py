@@ -1,0 +1,163 @@
+"""Mutes: read strictly, applied by date, and none of them forgotten."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from chatloom_async.audit.mutes import Mute, Muted, MutesFileError, Sieve, Sifted, load_mutes
+from chatloom_async.audit.values import finding
+from tests.audit.store.samples import found
+
+TODAY = date(2026, 3, 1)
+FILE = """
+[[mutes]]
+rule = "domain-wildcard"
+workspace = "acme-*"
+subject = "*.acme.example"
+reason = "Until the new shop is live"
+until = 2026-09-30
+
+[[mutes]]
+finding = "0123456789abcdef"
+reason = "Accepted by security"
+until = 2026-03-01
+"""
+LOCAL = found("acme", "localhost")
+OTHER = found("acme", "::1")
+
+
+def mute(**fields: object) -> Mute:
+    """A mute that is valid today, and no longer."""
+    return Mute(**{"reason": "known", "until": TODAY, **fields})  # type: ignore[arg-type]
+
+
+def write(directory: Path, text: str) -> Path:
+    """A file of mutes with this text."""
+    path = directory / "mutes.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_a_file_gives_its_mutes_in_order(tmp_path: Path) -> None:
+    """A byte order mark is no part of it."""
+    loaded = load_mutes(write(tmp_path, "\ufeff" + FILE))
+    assert loaded == (
+        Mute(
+            rule="domain-wildcard",
+            workspace="acme-*",
+            subject="*.acme.example",
+            reason="Until the new shop is live",
+            until=date(2026, 9, 30),
+        ),
+        Mute(finding="0123456789abcdef", reason="Accepted by security", until=TODAY),
+    )
+    assert [each.place for each in loaded] == ["entry 1", "entry 2"]
+
+
+def test_an_empty_file_has_no_mutes(tmp_path: Path) -> None:
+    """Nor is it an error."""
+    assert load_mutes(write(tmp_path, "# none yet\n")) == ()
+
+
+GOOD = 'rule = "r"\nreason = "because"\nuntil = 2026-09-30\n'
+A_DAY = "a day without quotes and time, such as 2026-09-30"
+MISTAKES = {
+    "[[mutes]": "not valid TOML: Expected ']]' at the end of an array declaration (at line 1, column 8)",
+    "[[mute]]\n": "unknown at the top level: mute. Only [[mutes]] is read",
+    "mutes = 7": "holds no list of mutes: write [[mutes]] above each",
+    "mutes = [7]": "entry 1: not a table: write [[mutes]] above each",
+    f"[[mutes]]\n{GOOD}[[mutes]]\n{GOOD}agent = 'a'\nb = 1": "entry 2: unknown field agent, b: the known ones are "
+    "rule, finding, workspace, subject, reason, until",
+    f"[[mutes]]\n{GOOD}finding = 'f'": "entry 1: give it exactly one of rule and finding",
+    "[[mutes]]\nreason = 'x'\nuntil = 2026-09-30": "entry 1: give it exactly one of rule and finding",
+    "[[mutes]]\nrule = 7": "entry 1: rule is not a text",
+    f"[[mutes]]\n{GOOD}workspace = ' '": "entry 1: workspace is not a text",
+    "[[mutes]]\nrule = 'r'\nuntil = 2026-09-30": "entry 1: the reason is missing: say why this may be ignored",
+    "[[mutes]]\nrule = 'r'\nreason = ''\nuntil = 2026-09-30": "entry 1: reason is not a text",
+    "[[mutes]]\nrule = 'r'\nreason = 'x'": f"entry 1: until is missing: give it {A_DAY}",
+    "[[mutes]]\nrule = 'r'\nreason = 'x'\nuntil = '2026-09-30'": f"entry 1: until is not {A_DAY}",
+    "[[mutes]]\nrule = 'r'\nreason = 'x'\nuntil = 2026-09-30T10:00:00Z": f"entry 1: until is not {A_DAY}",
+}
+
+
+@pytest.mark.parametrize(("text", "problem"), MISTAKES.items())
+def test_a_mistake_is_named_with_its_entry(tmp_path: Path, text: str, problem: str) -> None:
+    """The hint shows what an entry is made of."""
+    path = write(tmp_path, text)
+    with pytest.raises(MutesFileError) as caught:
+        load_mutes(path)
+    assert caught.value == MutesFileError(f"{path}: {problem}")
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """Because it is not there, or is no text."""
+    with pytest.raises(MutesFileError, match=r"none\.toml: cannot be read: No such file or directory"):
+        load_mutes(tmp_path / "none.toml")
+    (tmp_path / "a.toml").write_bytes(b"\xff")
+    with pytest.raises(MutesFileError, match=r"a\.toml: cannot be read: it is not UTF-8 text"):
+        load_mutes(tmp_path / "a.toml")
+
+
+@pytest.mark.parametrize(
+    ("fields", "matches"),
+    [
+        ({"rule": "domain-local"}, True),
+        ({"rule": "domain-*"}, False),
+        ({"rule": "domain-ip"}, False),
+        ({"finding": LOCAL.id}, True),
+        ({"finding": OTHER.id}, False),
+        ({"rule": "domain-local", "workspace": "ac*"}, True),
+        ({"rule": "domain-local", "workspace": "AC*"}, False),
+        ({"rule": "domain-local", "subject": "local*"}, True),
+        ({"rule": "domain-local", "subject": "local"}, False),
+        ({"finding": LOCAL.id, "workspace": "other"}, False),
+    ],
+)
+def test_a_mute_matches_by_rule_or_id_and_by_patterns(fields: dict[str, str], matches: bool) -> None:
+    """Rules are not patterns: a mute for everything would outlive its reason."""
+    assert mute(**fields).matches("acme", LOCAL) is matches
+
+
+def test_a_mute_is_valid_to_the_end_of_its_last_day() -> None:
+    """Every finding is kept or muted, once, and the first valid mute is the one that is named."""
+    old, valid, later = (
+        mute(rule="domain-local", until=date(2026, 2, 28)),
+        mute(finding=LOCAL.id),
+        mute(rule="domain-local"),
+    )
+    sieve = Sieve((old, valid, later), TODAY)
+    assert sieve.sift("acme", (LOCAL, OTHER)) == Sifted((), (Muted(LOCAL, valid), Muted(OTHER, later)))
+    assert sieve.unused() == ()
+
+
+def test_an_expired_mute_mutes_nothing_and_is_found_itself() -> None:
+    """Once a workspace, however many findings it had silenced, with the same id in every run."""
+    old = mute(rule="domain-local", workspace="ac*", until=date(2026, 2, 28), place="entry 3")
+    ended = finding(
+        "acme",
+        "mute-expired",
+        "warning",
+        agent_id=None,
+        subject="rule domain-local, workspace ac*",
+        message="The mute ended on 2026-02-28 (it was there because: known). "
+        "Correct what it was for, or give it a new date.",
+    )
+    sieve = Sieve((old,), TODAY)
+    assert sieve.sift("acme", (LOCAL, OTHER)) == Sifted((LOCAL, OTHER, ended))
+    assert sieve.sift("birch", (found("birch", "localhost"),)) == Sifted((found("birch", "localhost"),))
+
+
+def test_a_mute_that_matched_nothing_is_told_at_the_end() -> None:
+    """By its place in the file, or by what it names."""
+    mutes = (
+        mute(rule="domain-local"),
+        mute(rule="domain-ip", place="entry 2"),
+        mute(finding="abc", subject="x", until=date(2026, 2, 28)),
+    )
+    sieve = Sieve(mutes, TODAY)
+    sieve.sift("acme", (LOCAL,))
+    assert sieve.unused() == (
+        "The mute entry 2 matched nothing: remove it, or correct what it names",
+        "The mute finding abc, subject x matched nothing: it expired too; remove it, or correct what it names",
+    )

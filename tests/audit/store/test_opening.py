@@ -1,0 +1,267 @@
+"""Opening the file: what cannot be used is refused at once, unchanged, and with what to do about it."""
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from chatloom_async.audit.store import (
+    StoreAccessError,
+    StoreError,
+    StoreFormatError,
+    StoreInUseError,
+    StoreVersionError,
+    database,
+    open_store,
+)
+from chatloom_async.audit.store.database import readable, writable
+from chatloom_async.audit.store.errors import translated
+from chatloom_async.audit.store.schema import APPLICATION_ID, MIGRATIONS, VERSION, migrate
+from tests.audit.store.samples import config, row
+
+HOLD = """
+import asyncio, sys
+from chatloom_async.audit.store import open_store
+async def main():
+    async with open_store(sys.argv[1]) as store:
+        print("open", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+asyncio.run(main())
+"""
+
+
+async def refusal(path: Path, *, write: bool = True) -> StoreError:
+    """What opening the file raises."""
+    with pytest.raises(StoreError) as caught:
+        async with open_store(path, write=write):
+            pass
+    return caught.value
+
+
+@contextmanager
+def held_by_another_process(path: Path) -> Iterator[None]:
+    """Another process has the store open to write."""
+    with subprocess.Popen([sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"open\n"
+        yield
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+async def test_a_second_audit_is_refused_while_readers_are_not(tmp_path: Path) -> None:
+    """The lock ends with the process that holds it."""
+    path = tmp_path / "a.db"
+    with held_by_another_process(path):
+        error = await refusal(path)
+        assert str(error) == (f"{path}: database is locked. Wait until the other audit ends, or choose another --db.")
+        assert type(error) is StoreInUseError
+        async with open_store(path, write=False) as store:
+            assert await store.runs() == []
+    async with open_store(path) as store:
+        assert await store.runs() == []
+
+
+async def test_a_second_audit_in_the_same_process_is_refused_too(tmp_path: Path) -> None:
+    """The first one is none the worse for it."""
+    async with open_store(tmp_path / "a.db") as store:
+        assert isinstance(await refusal(tmp_path / "a.db"), StoreInUseError)
+        run = await store.begin(config("a"))
+        await run.commit(row("a"))
+
+
+async def test_a_file_that_another_program_locks_is_not_waited_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a shell of SQLite with an open transaction."""
+    monkeypatch.setattr(database, "PATIENCE", 0.05)
+    path = tmp_path / "a.db"
+    async with open_store(path) as store:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreInUseError, match="database is locked"):
+                await store.begin(config("a"))
+
+
+def names(directory: Path) -> list[str]:
+    """What is in it."""
+    return sorted(each.name for each in directory.iterdir())
+
+
+async def test_what_is_no_database_stays_as_it_is(tmp_path: Path) -> None:
+    """No lock is left beside it either."""
+    path = tmp_path / "notes.txt"
+    path.write_text("Not a database, but somebody's notes.\n" * 200)
+    assert await refusal(path) == StoreFormatError(f"{path}: file is not a database")
+    assert await refusal(path, write=False) == StoreFormatError(f"{path}: file is not a database")
+    assert names(tmp_path) == ["notes.txt"]
+    assert path.read_text() == "Not a database, but somebody's notes.\n" * 200
+
+
+@pytest.mark.parametrize("statement", ["CREATE TABLE t (x)", "PRAGMA application_id = 7", "PRAGMA user_version = 1"])
+async def test_another_programs_database_stays_as_it_is(tmp_path: Path, statement: str) -> None:
+    """Whatever tells that it is somebody else's."""
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(statement)
+    content = path.read_bytes()
+    assert await refusal(path) == StoreFormatError(f"{path}: it is an SQLite database of another program")
+    assert path.read_bytes() == content
+
+
+async def test_a_later_version_is_not_touched(tmp_path: Path) -> None:
+    """Neither to write nor to read; what an unknown schema means is not guessed."""
+    path = tmp_path / "a.db"
+    async with open_store(path):
+        pass
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    for write in (True, False):
+        assert await refusal(path, write=write) == StoreVersionError(
+            f"{path}: its schema has version {VERSION + 1}, and this package knows up to {VERSION}"
+        )
+
+
+async def test_an_earlier_version_is_read_after_it_was_migrated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader may not write, so it says what will."""
+    path = tmp_path / "a.db"
+    async with open_store(path):
+        pass
+    monkeypatch.setattr("chatloom_async.audit.store.schema.VERSION", VERSION + 1)
+    assert await refusal(path, write=False) == StoreVersionError(
+        f"{path}: its schema has version {VERSION}; the next audit makes that {VERSION + 1}"
+    )
+
+
+def test_a_migration_adds_to_what_is_there(tmp_path: Path) -> None:
+    """The salt stays, or no fingerprint would mean anything any more; one that fails changes nothing."""
+    with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as connection:
+        migrate(connection)
+        salt = connection.execute("SELECT salt FROM store").fetchall()
+        with pytest.raises(sqlite3.OperationalError, match="syntax error"):
+            migrate(connection, (*MIGRATIONS, ("ALTER TABLE runs ADD COLUMN label TEXT", "no SQL")))
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
+        migrate(connection, (*MIGRATIONS, ("ALTER TABLE runs ADD COLUMN label TEXT",)))
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION + 1,)
+        assert connection.execute("SELECT label FROM runs").fetchall() == []
+        assert connection.execute("SELECT salt FROM store").fetchall() == salt
+        assert len(salt) == 1
+
+
+async def test_a_reader_needs_a_file_and_does_not_make_one(tmp_path: Path) -> None:
+    """A typo in a path leaves no empty database behind; an empty file is said to be empty."""
+    path = tmp_path / "a.db"
+    assert await refusal(path, write=False) == StoreAccessError(f"{path}: there is no such file")
+    assert not path.exists()
+    path.touch()
+    assert await refusal(path, write=False) == StoreFormatError(f"{path}: it is empty")
+
+
+async def test_an_empty_file_becomes_a_database(tmp_path: Path) -> None:
+    """As `mktemp` makes one."""
+    path = tmp_path / "a.db"
+    path.touch()
+    async with open_store(path) as store:
+        assert await store.runs() == []
+
+
+async def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """It is not created: it is most likely a typo."""
+    path = tmp_path / "none" / "a.db"
+    assert await refusal(path) == StoreAccessError(f"{path}: unable to open database file")
+
+
+@contextmanager
+def read_only_directory(content: bytes | None = None) -> Iterator[Path]:
+    """With `a.db` in it. The superuser may write everywhere, so it stops being one for a while."""
+    with tempfile.TemporaryDirectory() as name:
+        if content is not None:
+            Path(name, "a.db").write_bytes(content)
+            Path(name, "a.db").chmod(0o444)
+        Path(name).chmod(0o555)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield Path(name)
+        finally:
+            os.seteuid(user)
+            Path(name).chmod(0o700)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX permissions")
+async def test_a_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    """With or without a database in it, since a log must be written beside it."""
+    async with open_store(tmp_path / "a.db"):
+        pass
+    with read_only_directory() as directory:
+        path = directory / "a.db"
+        assert await refusal(path) == StoreAccessError(f"{path}: unable to open database file")
+    with read_only_directory((tmp_path / "a.db").read_bytes()) as directory:
+        path = directory / "a.db"
+        for write in (True, False):
+            error = await refusal(path, write=write)
+            assert type(error) is StoreAccessError
+            assert error.hint == "Choose a --db in a directory on a local disk that you may write to."
+
+
+async def test_where_there_is_no_write_ahead_log_there_is_no_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in memory, or on many network drives: nothing would be durable there, or nobody could read along."""
+    monkeypatch.chdir(tmp_path)
+    assert await refusal(Path(":memory:")) == StoreAccessError(":memory:: write-ahead logging does not work there")
+
+
+def test_a_commit_is_flushed_to_the_disk(tmp_path: Path) -> None:
+    """WAL with synchronous=FULL: NORMAL would survive the process, but not the power."""
+    with writable(tmp_path / "a.db") as connection:
+        names = ("journal_mode", "synchronous", "fullfsync", "foreign_keys", "application_id", "user_version")
+        values = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+    assert values == ["wal", 2, 1, 1, APPLICATION_ID, VERSION]
+
+
+def test_a_reader_cannot_write(tmp_path: Path) -> None:
+    """Not even by mistake."""
+    with writable(tmp_path / "a.db"):
+        pass
+    with (
+        pytest.raises(StoreAccessError, match="attempt to write a readonly database"),
+        readable(tmp_path / "a.db") as connection,
+    ):
+        connection.execute("DELETE FROM runs")
+
+
+def test_an_error_that_sqlite_gives_no_code_is_a_store_error(tmp_path: Path) -> None:
+    """As that of a closed connection."""
+    connection = sqlite3.connect(tmp_path / "a.db")
+    connection.close()
+    with pytest.raises(StoreError) as caught, translated(tmp_path / "a.db"):
+        connection.execute("SELECT 1")
+    assert caught.value == StoreError(f"{tmp_path / 'a.db'}: Cannot operate on a closed database.")
+
+
+async def test_being_cancelled_while_it_opens_leaves_no_lock(tmp_path: Path) -> None:
+    """The thread ends by itself, and the file can be opened again."""
+    path = tmp_path / "a.db"
+
+    async def use() -> None:
+        async with open_store(path):
+            raise AssertionError("it was cancelled before")
+
+    task = asyncio.create_task(use())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with open_store(path) as store:
+        assert await store.runs() == []
