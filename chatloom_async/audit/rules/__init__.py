@@ -1,0 +1,31 @@
+"""The audit's rules: what is worth knowing about a workspace, how grave it is, why, and what to do about it.
+
+A rule is a pure function under the decorator `rule`; it never asks the API, and never changes a row.
+"""
+
+from .judging import Judge, judge
+from .loading import RulesFileError, installed_rules, load_rules
+from .registry import RULES, UnknownRuleError, joined, select_rules
+from .rule import Found, Rule, RuleError, rule
+from .subjects import CheckedAgent, CheckedDomain, CheckedWorkspace, Evidence, Others
+
+__all__ = [
+    "RULES",
+    "CheckedAgent",
+    "CheckedDomain",
+    "CheckedWorkspace",
+    "Evidence",
+    "Found",
+    "Judge",
+    "Others",
+    "Rule",
+    "RuleError",
+    "RulesFileError",
+    "UnknownRuleError",
+    "installed_rules",
+    "joined",
+    "judge",
+    "load_rules",
+    "rule",
+    "select_rules",
+]

@@ -1,0 +1,114 @@
+"""The rules for an agent's own fields, and for agents beside each other."""
+
+import math
+from collections.abc import Iterable
+from datetime import timedelta
+
+from ...endpoints.agents import POSITIONS, STATUS_ACTIVE
+from ...wire.errors import clean
+from .colors import READABLE, is_color, white_contrast
+from .hostname import quoted
+from .rule import Found, rule
+from .subjects import CheckedAgent, CheckedWorkspace
+
+SKEW = timedelta(minutes=5)  # how far apart two honest clocks may be
+
+
+@rule(
+    "agent-status",
+    severity="warning",
+    why="The documentation knows one status, active, and says that deleted agents are not listed. Another status may "
+    "mean that visitors do not get to see the agent.",
+    fix="Look the agent up in the dashboard; activate it, or delete it if it is not needed.",
+)
+def agent_status(checked: CheckedAgent) -> Iterable[str]:
+    """Anything but `active`."""
+    if checked.agent.status != STATUS_ACTIVE:
+        yield f"The status is {quoted(checked.agent.status)}, not {quoted(STATUS_ACTIVE)}."
+
+
+@rule(
+    "agent-name-blank",
+    severity="warning",
+    why="The name is shown in the widget's header, which is empty for this agent's visitors.",
+    fix="Give the agent a name that visitors understand.",
+)
+def agent_name_blank(checked: CheckedAgent) -> Iterable[str]:
+    """No visible character."""
+    if not clean(checked.agent.name):
+        yield "The name is blank." if checked.agent.name else "The name is empty."
+
+
+@rule(
+    "agent-name-duplicate",
+    severity="warning",
+    why="Nobody can tell the agents apart by name, so that a change may be made to the wrong one.",
+    fix="Rename one of them, or delete the one that is not needed.",
+)
+def agent_name_duplicate(checked: CheckedWorkspace) -> Iterable[Found]:
+    """On all but the oldest of them, so that a new one does not move the others' findings. Case and blanks at the
+    ends do not count."""
+    first: dict[str, str] = {}
+    for agent in sorted((each.agent for each in checked.agents), key=lambda agent: (agent.created_at, agent.id)):
+        name = clean(agent.name).casefold()
+        if name and first.setdefault(name, agent.id) != agent.id:
+            yield Found(f"An older agent, {clean(first[name])}, has the same name.", agent.name, agent.id)
+
+
+@rule(
+    "agent-color-invalid",
+    severity="warning",
+    why="The colours are documented as hex colours. Browsers ignore a colour that they cannot read, so that the "
+    "widget may look different than intended.",
+    fix="Set the colour again, in the form #RRGGBB.",
+)
+def agent_color_invalid(checked: CheckedAgent) -> Iterable[str]:
+    """Neither #RGB nor #RRGGBB, with opacity or without."""
+    for kind, color in _colors(checked):
+        if not is_color(color):
+            yield f"The {kind} colour {quoted(color)} is not a hex colour."
+
+
+@rule(
+    "agent-color-contrast",
+    severity="info",
+    why="Light text on this colour is hard to read for many people. The guidelines that accessibility laws refer to "
+    "(WCAG 2, level AA) ask for a contrast of 4.5:1; whether the widget's text is white depends on its template.",
+    fix="Choose a darker colour, or check that the widget shows dark text on it.",
+)
+def agent_color_contrast(checked: CheckedAgent) -> Iterable[str]:
+    """Less than 4.5:1 to white. Colours that are partly transparent are left out."""
+    for kind, color in _colors(checked):
+        ratio = white_contrast(color)
+        if ratio is not None and ratio < READABLE:
+            shown = math.floor(ratio * 100) / 100  # rounded, 4.499 would look like enough
+            yield f"White text on the {kind} colour {color} has a contrast of {shown:.2f}:1, less than {READABLE}:1."
+
+
+def _colors(checked: CheckedAgent) -> tuple[tuple[str, str], ...]:
+    return ("primary", checked.agent.primary_color), ("secondary", checked.agent.secondary_color)
+
+
+@rule(
+    "agent-position-unknown",
+    severity="info",
+    why="The documentation names four positions. Where the widget appears with another one is not known.",
+    fix="Look at the widget on its site, and choose one of the four positions.",
+)
+def agent_position_unknown(checked: CheckedAgent) -> Iterable[str]:
+    """None of the documented four."""
+    if checked.agent.position not in POSITIONS:
+        yield f"The position is {quoted(checked.agent.position)}, none of {', '.join(POSITIONS)}."
+
+
+@rule(
+    "agent-created-in-future",
+    severity="warning",
+    why="An agent cannot have been created later than now: a clock is wrong, or the data was changed by hand. What is "
+    "sorted by age, such as the list of agents, may be wrong too.",
+    fix="Check this machine's clock. If it is right, send the answer to Chatloom's support.",
+)
+def agent_created_in_future(checked: CheckedAgent) -> Iterable[str]:
+    """By more than five minutes, since honest clocks differ."""
+    if checked.agent.created_at > checked.workspace.now + SKEW:
+        yield f"It was created at {checked.agent.created_at.isoformat(timespec='seconds')}, which is in the future."

@@ -1,0 +1,92 @@
+"""The rules for the API itself: whether it answers as its documentation says. They say nothing of the workspace.
+
+"Found a bug in the docs or an endpoint that doesn't behave the way this page describes? That's a bug."
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import pairwise
+from typing import Any, get_args, get_type_hints
+
+import attrs
+
+from ...wire.document import read_document
+from ...wire.errors import clean
+from ...wire.message import Response
+from ...wire.naming import camel
+from .rule import Found, rule
+from .subjects import CheckedWorkspace
+
+MOST_FIELDS = 20  # an answer with more is not the documented one at all
+
+REPORT = "Run the audit again; if it persists, send request and response to Chatloom's support."
+
+
+@rule(
+    "contract-count",
+    severity="info",
+    why="The documentation says that `count` equals the number of agents. Where it does not, agents may be missing "
+    "from the list, and so from this audit.",
+    fix=REPORT,
+)
+def contract_count(checked: CheckedWorkspace) -> Iterable[str]:
+    """`count` beside the number of agents."""
+    count, listed = checked.evidence.count, len(checked.agents)
+    if count is not None and count != listed:
+        yield f"The list states {count} agents and holds {listed}."
+
+
+@rule(
+    "contract-order",
+    severity="info",
+    why='The documentation says "ordered by createdAt (newest first)". Programs that rely on it to find the newest '
+    "agent find another one.",
+    fix=REPORT,
+)
+def contract_order(checked: CheckedWorkspace) -> Iterable[str]:
+    """The first two agents that stand in the wrong order."""
+    for newer, older in pairwise(each.agent for each in checked.agents):
+        if newer.created_at < older.created_at:
+            yield f"The list holds {clean(newer.id)} before {clean(older.id)}, which was created later."
+            return
+
+
+@rule(
+    "contract-unknown-field",
+    severity="info",
+    why="The API has grown: its answer holds a field that the documentation did not know when this package was made. "
+    "Nothing is broken, but this audit does not look at it.",
+    fix="Read the API's documentation for what the field means, and update chatloom_async.",
+)
+def contract_unknown_field(checked: CheckedWorkspace) -> Iterable[Found]:
+    """One finding for each field."""
+    for path in checked.evidence.unknown_fields:
+        yield Found(f"The answer holds {clean(path)}, which is not documented.", path)
+
+
+def unknown_fields(response: Response, returns: Any) -> tuple[str, ...]:
+    """The JSON paths, such as `agents[].language`, of the answer's members that the model `returns` does not have.
+
+    Sorted, each once, and no more than 20. `returns` is an attrs class of fields, other such classes, and tuples.
+    """
+    return tuple(sorted(set(_unknown(read_document(response), returns, "")))[:MOST_FIELDS])
+
+
+def _unknown(document: Any, model: Any, path: str) -> Iterator[str]:
+    if isinstance(document, list):
+        for each in document:
+            yield from _unknown(each, get_args(model)[0], f"{path}[]")
+    elif isinstance(document, dict) and attrs.has(model):
+        known = _members(model)
+        for name, value in document.items():
+            inner = f"{path}.{name}".lstrip(".")
+            if name not in known:
+                yield inner
+            elif isinstance(value, (dict, list)):
+                yield from _unknown(value, known[name], inner)
+
+
+@cache
+def _members(model: Any) -> dict[str, Any]:
+    hints = get_type_hints(model)
+    return {camel(each.name): hints[each.name] for each in attrs.fields(model)}

@@ -1,0 +1,124 @@
+"""The rules for one allowed domain.
+
+None claims more than is certain: the API's documentation says neither how domains are compared with the page's, nor
+whether one stands for its subdomains, nor whether wildcards are understood.
+"""
+
+from collections.abc import Iterable
+
+from .hostname import quoted
+from .rule import rule
+from .scripts import deception, looks_like
+from .subjects import CheckedDomain
+from .suffixes import is_public_suffix
+
+
+@rule(
+    "domain-wildcard",
+    severity="error",
+    why="If the wildcard is taken as one, sites that nobody has approved can show this agent; if it is not, "
+    "the entry has no effect. The documentation does not mention wildcards.",
+    fix="List the host names that should show the widget, one by one.",
+)
+def domain_wildcard(checked: CheckedDomain) -> Iterable[str]:
+    """An asterisk anywhere."""
+    if not checked.domain.wildcard:
+        return
+    reach = "every site whose name fits" if checked.domain.host else "every site there is"
+    yield f"{checked.domain.shown} is a wildcard; taken as one, it stands for {reach}."
+
+
+@rule(
+    "domain-local",
+    severity="error",
+    why="The entry is a leftover of development: no public site has this name, but anybody can serve a page "
+    "under it on a machine or network of their own.",
+    fix="Remove the entry, and use a separate agent for development.",
+)
+def domain_local(checked: CheckedDomain) -> Iterable[str]:
+    """A reserved name, an address of a private network, or a name without a dot that is no top-level domain."""
+    domain = checked.domain
+    if domain.local:
+        yield f"{quoted(domain.host)} {domain.local}."
+    elif domain.host and domain.address is None and "." not in domain.host and not is_public_suffix(domain.host):
+        yield f"{quoted(domain.host)} has no dot: at most, it is the name of a machine inside one network."
+
+
+@rule(
+    "domain-malformed",
+    severity="error",
+    why="An allowed domain is compared with the host name of a page. An entry that is no host name most likely "
+    "matches no page, so that the widget does not load where it should.",
+    fix="Replace the entry by the bare host name, such as support.example.com.",
+)
+def domain_malformed(checked: CheckedDomain) -> Iterable[str]:
+    """More or less than a host name: all that is wrong with it is one finding."""
+    domain = checked.domain
+    if domain.problems:
+        meant = f" Probably meant: {quoted(domain.host)}." if domain.meant else ""
+        shown = "The entry" if domain.shown == quoted("") else domain.shown
+        yield f"{shown} is not a host name: {'; '.join(domain.problems)}.{meant}"
+
+
+@rule(
+    "domain-public-suffix",
+    severity="error",
+    why="Anybody can have a site under this domain. If an allowed domain stands for its subdomains too, which the "
+    "documentation leaves open, all of them can show this agent.",
+    fix="Replace the entry by the full host name of your own site.",
+)
+def domain_public_suffix(checked: CheckedDomain) -> Iterable[str]:
+    """On the Public Suffix List itself, after a leading `*.`; below it is fine."""
+    domain = checked.domain
+    if domain.host and domain.address is None and is_public_suffix(domain.host):
+        yield f"{quoted(domain.host)} is a public suffix: independent people and companies have their sites under it."
+
+
+@rule(
+    "domain-ip",
+    severity="warning",
+    why="Addresses change hands: whoever is given this one next can show the agent, and after a move your own site "
+    "cannot. Certificates for plain addresses are rare, so such a page often has no HTTPS.",
+    fix="Give the site a name, and allow that name.",
+)
+def domain_ip(checked: CheckedDomain) -> Iterable[str]:
+    """An address of the internet, in any spelling that browsers understand; private ones are domain-local."""
+    domain = checked.domain
+    if domain.address is not None and not domain.local:
+        same = "" if str(domain.address) in domain.text.lower() else f", which browsers read as {domain.address}"
+        yield f"{domain.shown} is an IP address{same}."
+
+
+@rule(
+    "domain-punycode",
+    severity="warning",
+    why="A name with letters beyond a to z can look just like another one to people. Browsers report such names "
+    "in Punycode (xn--...), and the documentation does not say which spelling is compared.",
+    fix="Check letter by letter that it is the intended name. If it is, list it in `expect`, and allow the "
+    "Punycode spelling.",
+)
+def domain_punycode(checked: CheckedDomain) -> Iterable[str]:
+    """Any letter beyond ASCII. A name that is expected, in Punycode and without lookalikes is fine."""
+    domain = checked.domain
+    if domain.host.isascii() and (domain.text.isascii() or domain.problems):
+        return
+    told, written = deception(domain.host), "" if domain.text.isascii() else f" Browsers report it as {domain.sent}."
+    if told:
+        like = looks_like(domain.host)
+        taken = f" It can be taken for {quoted(like)}." if like != domain.host else ""
+        yield f"{domain.shown} reads {quoted(domain.host)} and {told}.{taken}{written}"
+    elif written or domain.key not in checked.workspace.expected_keys:
+        yield f"{domain.shown} reads {quoted(domain.host)}.{written}"
+
+
+@rule(
+    "domain-unexpected",
+    severity="error",
+    why="The list of expected domains of this workspace does not hold the entry: nobody is on record for having "
+    "approved that this site shows the agent.",
+    fix="Remove the domain from the agent, or add it to `expect` if it is wanted.",
+)
+def domain_unexpected(checked: CheckedDomain) -> Iterable[str]:
+    """Not in `expect`, where there is one; case, trailing dot and Punycode do not count."""
+    if checked.workspace.expected is not None and checked.domain.key not in checked.workspace.expected_keys:
+        yield f"{checked.domain.shown} is allowed, but not expected."

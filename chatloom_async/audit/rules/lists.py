@@ -1,0 +1,115 @@
+"""The rules for lists of domains: one agent's, or those of all agents of a workspace."""
+
+from collections.abc import Iterable
+
+from .hostname import Domain, quoted
+from .rule import Found, rule
+from .subjects import CheckedAgent, CheckedWorkspace
+
+NAMED = 3  # more names in one message are only counted
+
+
+@rule(
+    "domains-empty",
+    severity="warning",
+    why="The documentation does not say what an empty list means: the widget may load on no site, or on every one.",
+    fix="List the sites that should show this agent. If it has none any more, delete the agent.",
+)
+def domains_empty(checked: CheckedAgent) -> Iterable[str]:
+    """An empty list; one that could not be read is none."""
+    if checked.domains == ():
+        yield "The agent has no allowed domain; whether its widget loads nowhere or everywhere is not documented."
+
+
+@rule(
+    "domain-duplicate",
+    severity="info",
+    why="The same site is listed twice. Whoever removes one of the entries later may believe that the site is "
+    "no longer allowed.",
+    fix="Keep one of the entries: lower case, without a trailing dot.",
+)
+def domain_duplicate(checked: CheckedAgent) -> Iterable[Found]:
+    """The same text, the same name in another spelling, or names under a wildcard of the same list."""
+    seen: dict[str, Domain] = {}
+    for domain in checked.domains or ():
+        if domain.key not in seen:
+            seen[domain.key] = domain
+        elif (first := seen[domain.key]).text == domain.text:
+            yield Found(f"{domain.shown} is listed more than once.", domain.text)
+        else:
+            yield Found(f"{domain.shown} is another spelling of the earlier {first.shown}.", domain.text)
+    for wildcard, covered in _covered(seen).items():
+        shown = seen[wildcard].shown
+        yield Found(f"If {shown} works as a wildcard, it already covers {_names(covered)}.", seen[wildcard].text)
+
+
+def _covered(seen: dict[str, Domain]) -> dict[str, list[Domain]]:
+    """By wildcard, the others of the list that it stands for, if it is taken as one.
+
+    Only `*` and `*.name`; what other patterns mean is anybody's guess. A parent covers nothing: the documentation's
+    own example lists example.com and support.example.com side by side.
+    """
+    covered: dict[str, list[Domain]] = {}
+    if any(each.wildcard for each in seen.values()):
+        for domain in seen.values():
+            for wildcard in _over(domain):
+                if wildcard in seen:
+                    covered.setdefault(wildcard, []).append(domain)
+    return covered
+
+
+def _over(domain: Domain) -> list[str]:
+    if domain.problems or not domain.host:
+        return []
+    labels = domain.host.split(".")
+    return ["*", *(f"*.{'.'.join(labels[place:])}" for place in range(1, len(labels)))]
+
+
+def _names(domains: list[Domain]) -> str:
+    more = len(domains) - NAMED
+    return ", ".join(each.shown for each in domains[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+@rule(
+    "domain-missing",
+    severity="error",
+    why="A site that is expected to show an agent of this workspace is allowed by none of them: the widget most "
+    "likely does not load there.",
+    fix="Add the domain to the agent that belongs on that site, or take it out of `expect`.",
+)
+def domain_missing(checked: CheckedWorkspace) -> Iterable[Found]:
+    """In `expect`, but on no agent's list; only where every list was read."""
+    if checked.row.state != "ok":
+        return  # it may be among what could not be read
+    allowed = {domain.key for agent in checked.agents for domain in agent.domains or ()}
+    for domain in checked.expected or ():
+        if domain.key not in allowed:
+            yield Found(f"No agent allows {domain.shown}, which is expected.", domain.text)
+
+
+@rule(
+    "domain-shared",
+    severity="info",
+    why="Agents of several workspaces can be shown on one site. That is right for a shared site, and a leftover "
+    "if a site or an agency has moved on.",
+    fix="Check that each of the workspaces still belongs on that site, and remove the domain from the others.",
+)
+def domain_shared(checked: CheckedWorkspace) -> Iterable[Found]:
+    """On the row of every workspace but the first that allows it. The rows come in any order, so that the finding's
+    id is the domain's alone: a later run may name the same workspaces the other way round."""
+    for key, others in checked.same_domain.items():
+        yield Found(f"{quoted(key)} is also allowed in {others}.", key, everywhere=True)
+
+
+@rule(
+    "key-duplicate",
+    severity="warning",
+    why="Two entries of the audit's list have the same API key, so both show one workspace, and the other one is "
+    "not audited at all.",
+    fix="Correct the key reference of one of them, or remove the entry.",
+)
+def key_duplicate(checked: CheckedWorkspace) -> Iterable[Found]:
+    """One finding for each pair, on the row that comes later."""
+    for name in checked.same_key.names:
+        pair = " and ".join(sorted((checked.workspace.name, name)))
+        yield Found(f"The key is the same as that of {name}.", pair, everywhere=True)

@@ -1,0 +1,92 @@
+"""Finds rules that are not this package's: in a Python file, or in installed packages that announce some.
+
+Such a file is a program and runs with all that the audit may do; load only files that you would run.
+"""
+
+import sys
+from collections.abc import Iterable
+from hashlib import blake2b
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ...wire.errors import ChatloomError, clean
+from .registry import RULES
+from .rule import Rule, RuleError
+
+GROUP = "chatloom_async.rules"
+
+
+class RulesFileError(RuleError):
+    """A file or an installed package with rules cannot be loaded. Nothing was sent."""
+
+
+def load_rules(path: Path) -> tuple[Rule, ...]:
+    """The rules of a Python file, in their order, without those that it imports from this package.
+
+    Raises RulesFileError where it cannot be read, does not compile, raises, or holds no rule.
+    """
+    name = f"chatloom_rules_{blake2b(str(path.resolve()).encode(errors='replace'), digest_size=8).hexdigest()}"
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules[name] = module  # where dataclasses and pickle look for it
+    try:
+        code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+        exec(code, vars(module))  # noqa: S102 - this is what the user asks for; an import would leave a __pycache__
+    except (Exception, SystemExit) as problem:
+        del sys.modules[name]
+        reason = _reason(problem, path)
+    else:
+        return _rules_in(module, str(path))
+    raise RulesFileError(f"{path}: {reason}")
+
+
+def _reason(problem: BaseException, path: Path) -> str:
+    if isinstance(problem, OSError) and problem.filename == str(path):
+        return f"cannot be read: {problem.strerror}"
+    if isinstance(problem, SyntaxError):
+        return f"not valid Python: {problem.msg}" + (f" (line {problem.lineno})" if problem.lineno else "")
+    if isinstance(problem, ChatloomError):
+        return f"{_line(problem, path)}{problem.message}"
+    return f"{_line(problem, path)}{type(problem).__name__}: {clean(str(problem)) or 'no message'}"
+
+
+def _line(problem: BaseException, path: Path) -> str:
+    """The last line of the file itself on the way to the problem."""
+    line, trace = 0, problem.__traceback__
+    while trace is not None:
+        line = trace.tb_lineno if trace.tb_frame.f_code.co_filename == str(path) else line
+        trace = trace.tb_next
+    return f"line {line}: " if line else ""
+
+
+def installed_rules() -> tuple[Rule, ...]:
+    """The rules of every installed package's entry points in the group "chatloom_async.rules", by their names.
+
+    An entry point leads to a rule, a module, or several rules. Raises RulesFileError, which names the package.
+    """
+    found = sorted(entry_points(group=GROUP), key=lambda each: each.name)
+    return tuple(rule for each in found for rule in _announced(each))
+
+
+def _announced(point: EntryPoint) -> tuple[Rule, ...]:
+    package = point.dist.name if point.dist else "an installed package"
+    place = f"{package}, entry point {point.name} ({point.value})"
+    try:
+        target = point.load()
+    except Exception as problem:
+        reason = problem.message if isinstance(problem, ChatloomError) else f"{type(problem).__name__}: {problem}"
+    else:
+        return _rules_in(target, place)
+    raise RulesFileError(f"{place}: {reason}")
+
+
+def _rules_in(target: Any, place: str) -> tuple[Rule, ...]:
+    values = vars(target).values() if isinstance(target, ModuleType) else target
+    known = {id(each) for each in RULES}
+    found = values if isinstance(values, Iterable) else (values,)
+    rules = {id(each): each for each in found if isinstance(each, Rule) and id(each) not in known}
+    if not rules:
+        raise RulesFileError(f"{place}: holds no rule: decorate a function with chatloom_async.audit.rules.rule")
+    return tuple(rules.values())

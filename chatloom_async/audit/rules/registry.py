@@ -1,0 +1,86 @@
+"""The table of the rules that come with this package, and the choice among rules by their ids."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import Final
+
+from . import agents, contract, domains, lists
+from .rule import Rule, RuleError
+
+AGENT_GONE: Final = Rule(
+    "agent-gone",
+    "info",
+    why="The agent was deleted while the audit ran, so that its domains are not part of it.",
+    fix="Nothing, if the deletion was intended.",
+    scope="audit",
+    check=lambda _: (),
+)
+RULE_FAILED: Final = Rule(
+    "rule-failed",
+    "error",  # a finding has the severity of the rule that failed
+    why="A rule could not be applied, so that what it would have found is not in this report.",
+    fix="Correct the rule, or install what it needs, and run the audit again.",
+    scope="audit",
+    check=lambda _: (),
+)
+RULES: Final[tuple[Rule, ...]] = (
+    domains.domain_wildcard,
+    domains.domain_local,
+    domains.domain_malformed,
+    domains.domain_public_suffix,
+    domains.domain_unexpected,
+    lists.domain_missing,
+    domains.domain_ip,
+    domains.domain_punycode,
+    lists.domains_empty,
+    agents.agent_status,
+    agents.agent_name_blank,
+    agents.agent_name_duplicate,
+    agents.agent_color_invalid,
+    agents.agent_created_in_future,
+    lists.key_duplicate,
+    lists.domain_duplicate,
+    lists.domain_shared,
+    agents.agent_color_contrast,
+    agents.agent_position_unknown,
+    contract.contract_count,
+    contract.contract_order,
+    contract.contract_unknown_field,
+    AGENT_GONE,
+    RULE_FAILED,
+)
+
+
+class UnknownRuleError(RuleError):
+    """A choice of rules matches none. Nothing was sent."""
+
+    hint = "Choose by id or glob pattern, such as domain-wildcard or 'agent-*'."
+
+
+def select_rules(rules: Iterable[Rule], patterns: Iterable[str]) -> tuple[Rule, ...]:
+    """The rules whose ids match one of the patterns, in their order; no patterns choose all.
+
+    Raises UnknownRuleError for a pattern that matches none, with the ids that resemble it.
+    """
+    rules, patterns = tuple(rules), tuple(patterns)
+    ids = [each.id for each in rules]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in ids):
+            near = get_close_matches(pattern, ids, n=3) or sorted(ids)
+            raise UnknownRuleError(f"No rule is called {pattern!r}. {_offer(near, ids)}")
+    return tuple(each for each in rules if not patterns or any(fnmatchcase(each.id, one) for one in patterns))
+
+
+def _offer(near: list[str], ids: list[str]) -> str:
+    return f"The rules are {', '.join(near)}" if len(near) == len(ids) else f"Similar: {', '.join(near)}"
+
+
+def joined(*groups: Iterable[Rule]) -> tuple[Rule, ...]:
+    """The rules of all groups, in their order. Raises RuleError where two different ones have the same id."""
+    found: dict[str, Rule] = {}
+    for each in (rule for group in groups for rule in group):
+        if found.setdefault(each.id, each) is not each:
+            taken = found[each.id].place
+            raise RuleError(f"The rule id {each.id} at {each.place} is already taken by {taken}: choose another one")
+    return tuple(found.values())

@@ -1,0 +1,105 @@
+"""A rule: what it is called, how grave it is, why it matters and what to do, beside the function that looks.
+
+The function is pure: the same subject gives the same texts, and nothing is asked, written or remembered.
+
+    from chatloom_async.audit.rules import CheckedAgent, rule
+
+    @rule("agent-not-modern", severity="info", why="The old templates go away.", fix="Choose the modern template.")
+    def not_modern(checked: CheckedAgent) -> Iterable[str]:
+        if checked.agent.template != "modern":
+            yield f"The template is {checked.agent.template}."
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
+
+from attrs import field, frozen
+
+from ...wire.errors import ConfigurationError
+from ..values import Severity
+from .subjects import CheckedAgent, CheckedDomain, CheckedWorkspace
+
+Scope = Literal["domain", "agent", "workspace", "audit"]
+SCOPES: dict[Any, Scope] = {CheckedDomain: "domain", CheckedAgent: "agent", CheckedWorkspace: "workspace"}
+NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+
+S = TypeVar("S", CheckedDomain, CheckedAgent, CheckedWorkspace)
+
+
+class RuleError(ConfigurationError):
+    """A rule cannot be used as it is written, found or chosen. Nothing was sent."""
+
+    hint = "See the documentation of chatloom_async.audit.rules for what a rule looks like."
+
+
+@frozen
+class Found:
+    """What a rule says where its subject alone does not tell what is meant.
+
+    `subject` takes part in the finding's id, so it should be the same in every run; None: that of what was checked.
+    `agent_id` is for rules of a whole workspace. `everywhere` leaves the workspace out of the id: the finding is
+    about the subject itself, on whichever workspace's row it appears.
+    """
+
+    message: str
+    subject: str | None = None
+    agent_id: str | None = None
+    everywhere: bool = False
+
+
+Check = Callable[[Any], Iterable[str | Found]]
+
+
+@frozen
+class Rule:
+    """One rule. `why` and `fix` are for people, one or two sentences each.
+
+    `scope` says what `check` is called with. "audit": the audit itself finds it while it reads, `check` finds nothing.
+    """
+
+    id: str
+    severity: Severity
+    why: str
+    fix: str
+    scope: Scope
+    check: Check = field(repr=False)
+
+    def __call__(self, subject: Any) -> Iterable[str | Found]:
+        return self.check(subject)
+
+    @property
+    def place(self) -> str:
+        """File and line of the function."""
+        code = getattr(self.check, "__code__", None)
+        return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(self.check)
+
+
+def rule(
+    name: str, /, *, severity: Severity, why: str, fix: str
+) -> Callable[[Callable[[S], Iterable[str | Found]]], Rule]:
+    """Makes a rule of a function that yields a text for each thing it finds, or a `Found`.
+
+    What it is called with follows from the annotation of its first parameter: `CheckedDomain`, `CheckedAgent` or
+    `CheckedWorkspace`. Texts about one subject become one finding. Raises RuleError.
+    """
+    if not NAME.fullmatch(name):
+        raise RuleError(f"{name!r} is no id of a rule: use small letters, digits and hyphens, such as agent-status")
+    if severity not in get_args(Severity):
+        raise RuleError(f"{name}: the severity is one of {', '.join(get_args(Severity))}, not {severity!r}")
+    if not why.strip() or not fix.strip():
+        raise RuleError(f"{name}: why and fix are for those who read the report, and may not be blank")
+    return lambda check: Rule(name, severity, why, fix, _scope(name, check), check)
+
+
+def _scope(name: str, check: Check) -> Scope:
+    try:
+        hints = get_type_hints(check)
+    except (NameError, TypeError, AttributeError) as problem:
+        reason = f"its annotations cannot be read: {problem}"
+    else:
+        scope = SCOPES.get(next(iter(hints.values()), None))
+        if scope is not None and next(iter(hints)) != "return":
+            return scope
+        reason = f"annotate its first parameter with one of {', '.join(kind.__name__ for kind in SCOPES)}"
+    raise RuleError(f"{name}: {reason}")

@@ -1,0 +1,262 @@
+"""Judging: every rule on every subject, in order, and without the loss of a row."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from chatloom_async import ConfigurationError
+from chatloom_async.audit import Finding, Row, Workspace
+from chatloom_async.audit.keys import KeyEnv
+from chatloom_async.audit.rules import (
+    RULES,
+    CheckedAgent,
+    CheckedDomain,
+    CheckedWorkspace,
+    Found,
+    Judge,
+    Rule,
+    judge,
+    rule,
+)
+from chatloom_async.audit.rules import suffixes as suffixes_module
+from chatloom_async.audit.rules.registry import AGENT_GONE
+from chatloom_async.audit.values import finding
+from tests.audit.rules.cases import NOW, audited, checked, found
+
+SEVERITIES = {
+    **dict.fromkeys(
+        ("domain-wildcard", "domain-local", "domain-malformed", "domain-public-suffix", "domain-unexpected"), "error"
+    ),
+    **dict.fromkeys(("domain-missing", "rule-failed"), "error"),
+    **dict.fromkeys(("domain-ip", "domain-punycode", "domains-empty", "agent-status", "agent-name-blank"), "warning"),
+    **dict.fromkeys(
+        ("agent-name-duplicate", "agent-color-invalid", "agent-created-in-future", "key-duplicate"), "warning"
+    ),
+    **dict.fromkeys(("domain-duplicate", "domain-shared", "agent-color-contrast", "agent-position-unknown"), "info"),
+    **dict.fromkeys(("contract-count", "contract-order", "contract-unknown-field", "agent-gone"), "info"),
+}
+
+
+def made(check: Callable[..., Any], severity: Any = "warning") -> Rule:
+    """A rule of the house."""
+    return rule("house-rule", severity=severity, why="Because.", fix="Do.")(check)
+
+
+def test_ids_and_severities_are_a_contract() -> None:
+    """Baselines, mutes and --fail-on rely on them."""
+    assert {each.id: each.severity for each in RULES} == SEVERITIES
+    assert len(RULES) == len(SEVERITIES)
+
+
+def test_every_rule_explains_itself() -> None:
+    """Why and fix are one or two sentences, and a docstring says what exactly is found."""
+    for each in RULES:
+        for text in (each.why, each.fix):
+            assert (text[0].isupper(), text[-1]) == (True, "."), each.id
+            assert text.count(". ") <= 1, each.id
+        if each.scope == "audit":
+            assert list(each(None)) == []
+        else:
+            assert each.check.__doc__, each.id
+
+
+def test_the_gravest_first() -> None:
+    """Then by rule, agent and subject, whatever the order of rules and agents."""
+    agents = (audited("localhost", "*", id="b", status="off"), audited("*", "A.example", "a.example", id="a"))
+    places = [(each.severity, each.rule, each.agent_id, each.subject) for each in judge(checked(*agents))]
+    assert places == [
+        ("error", "domain-local", "b", "localhost"),
+        ("error", "domain-wildcard", "a", "*"),
+        ("error", "domain-wildcard", "b", "*"),
+        ("warning", "agent-name-duplicate", "b", "Sales Assistant"),
+        ("warning", "agent-status", "b", "Sales Assistant"),
+        ("info", "domain-duplicate", "a", "*"),
+        ("info", "domain-duplicate", "a", "a.example"),
+        ("info", "domain-duplicate", "b", "*"),
+    ]
+    assert judge(checked(*agents), RULES[::-1]) == judge(checked(*agents))
+
+
+def test_ids_are_those_of_the_audit() -> None:
+    """They follow from workspace, rule, agent and subject, not from the message."""
+    assert judge(checked(audited("*"))) == (
+        finding(
+            "acme",
+            "domain-wildcard",
+            "error",
+            agent_id="agt_1",
+            subject="*",
+            message='"*" is a wildcard; taken as one, it stands for every site there is.',
+        ),
+    )
+
+
+def test_nothing_read_nothing_found() -> None:
+    """A failed row says already that the workspace was not audited."""
+    assert judge(checked(audited("*"), state="failed")) == ()
+
+
+def test_unread_domains_are_no_domains() -> None:
+    """What is known of a partial row is judged, the rest is left alone."""
+    unread = evolve(audited(status="off"), domains=None)
+    workspace = checked(unread, audited("*", id="agt_2"), state="partial", expect=["a.example"])
+    assert {each.rule for each in judge(workspace)} == {
+        "agent-status",
+        "agent-name-duplicate",
+        "domain-wildcard",
+        "domain-unexpected",
+    }
+
+
+def test_a_rules_findings_join_the_rows_own() -> None:
+    """The row keeps all that it had."""
+    gone = finding("acme", "agent-gone", "info", agent_id="agt_9", subject="Old", message="Gone.")
+    row = Row("acme", "ok", (audited("*"),), (gone,), requests=3)
+    judged = Judge(clock=lambda: NOW).judge(row, Workspace("acme", KeyEnv("K")))
+    assert judged == evolve(row, findings=(*judge(checked(audited("*"))), gone))
+
+
+def test_the_clock_is_the_present_unless_another_is_given() -> None:
+    """And aware, as the API's moments are."""
+    row = Row("acme", "ok", (audited("a.example", created_at=datetime(2999, 1, 1, tzinfo=UTC)),))
+    workspace = Workspace("acme", KeyEnv("K"))
+    assert [each.rule for each in Judge().judge(row, workspace).findings] == ["agent-created-in-future"]
+    assert Judge(rules=()).judge(row, workspace) == row
+
+
+def everywhere(checked: CheckedWorkspace) -> Iterable[Found]:
+    """Finds a thing that is nobody's own, and one that is an agent's."""
+    yield Found("Everybody's.", "thing", everywhere=True)
+    yield Found("One's.", "thing", "agt_1")
+
+
+def test_a_finding_may_be_about_more_or_less_than_the_subject() -> None:
+    """`everywhere` leaves the workspace out of the id, `agent_id` puts an agent in."""
+    ours, theirs = (
+        {each.message: each for each in judge(evolve(checked(), row=Row(name, "ok")), [made(everywhere)])}
+        for name in ("acme", "other")
+    )
+    assert ours["Everybody's."] == theirs["Everybody's."]
+    assert ours["One's."].id != theirs["One's."].id
+    assert ours["One's."].agent_id == "agt_1"
+
+
+def talkative(checked: CheckedAgent) -> Iterable[str]:
+    """Says three things, one of them twice."""
+    return ["One.", "\x1b[31mTwo clf_secret.", "One.", " "]
+
+
+def test_texts_about_one_subject_are_one_finding() -> None:
+    """Ids stay unique, nothing is said twice, and texts are cleaned."""
+    assert [each.message for each in judge(checked(audited("a.example")), [made(talkative)])] == [
+        "One. [31mTwo clf_*** no message"
+    ]
+
+
+def stumbling(checked: CheckedDomain) -> Iterable[str]:
+    """Fails for some domains."""
+    if checked.domain.text.startswith("bad"):
+        raise ValueError(f"no {checked.domain.text}\x1b clf_secret")
+    yield "Fine."
+
+
+@pytest.mark.parametrize("severity", ["error", "warning", "info"])
+def test_a_rule_that_raises_loses_only_its_own_findings(severity: Any) -> None:
+    """It becomes one finding, as grave as the rule, that names rule, error and place; all others are there."""
+    failing = made(stumbling, severity)
+    workspace = checked(audited("bad.example", "a.example", "bad2.example"))
+    where = f"{__file__}:{stumbling.__code__.co_firstlineno}"
+    message = f"The rule house-rule failed on 2 of 3 domains: ValueError: no bad.example  clf_*** (defined at {where})"
+    assert {each.rule: each for each in judge(workspace, [failing])} == {
+        "house-rule": finding("acme", "house-rule", severity, agent_id="agt_1", subject="a.example", message="Fine."),
+        "rule-failed": finding("acme", "rule-failed", severity, agent_id=None, subject="house-rule", message=message),
+    }
+
+
+def texts_as_one(checked: CheckedWorkspace) -> Any:
+    """Returns one text."""
+    return "A text."
+
+
+def no_texts(checked: CheckedWorkspace) -> Any:
+    """Returns nothing."""
+    return None
+
+
+def numbers(checked: CheckedWorkspace) -> Any:
+    """Yields what is no text."""
+    yield "Good."
+    yield 7
+
+
+def silent(checked: CheckedWorkspace) -> Any:
+    """Raises without a word."""
+    raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("check", "problem", "others"),
+    [
+        (texts_as_one, "TypeError: it returned a text, not several: yield it, or return a list", []),
+        (no_texts, "TypeError: 'NoneType' object is not iterable", []),
+        (numbers, "TypeError: it gave int, neither a text nor Found", ["Good."]),
+        (silent, "RuntimeError: no message", []),
+    ],
+)
+def test_a_rule_of_another_shape_is_a_failed_one(check: Any, problem: str, others: list[str]) -> None:
+    """What it said before is kept."""
+    findings = judge(checked(), [made(check)])
+    assert [each.message for each in findings if each.rule == "house-rule"] == others
+    (failed,) = (each for each in findings if each.rule == "rule-failed")
+    assert failed.message.startswith(f"The rule house-rule failed on 1 of 1 workspaces: {problem} (defined at ")
+
+
+def test_without_the_public_suffix_list_the_audit_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rule that needs it is named once a workspace, with the command that installs it."""
+    monkeypatch.setitem(__import__("sys").modules, "publicsuffixlist", None)
+    suffixes_module.is_public_suffix.cache_clear()
+    suffixes_module._suffixes.cache_clear()
+    try:
+        messages = found("domain-public-suffix", checked(audited("co.uk", "*", "a.example")))
+        findings = judge(checked(audited("a.example")))
+    finally:
+        suffixes_module.is_public_suffix.cache_clear()
+        suffixes_module._suffixes.cache_clear()
+    assert messages == [
+        (
+            None,
+            "domain-public-suffix",
+            (
+                "The rule domain-public-suffix failed on 2 of 3 domains: MissingPackageError: The Public Suffix List "
+                "is missing. Install it: pip install 'chatloom-async[audit]'."
+            ),
+        )
+    ]
+    assert [each.rule for each in findings] == ["rule-failed"]
+
+
+def test_agent_gone_is_found_by_the_reader() -> None:
+    """It is in the table for its texts, and finds nothing here."""
+    assert judge(checked(audited("*")), [AGENT_GONE]) == ()
+
+
+def test_a_rule_can_be_any_callable() -> None:
+    """Its place is then what Python says of it."""
+    one = Rule("x", "info", "W.", "F.", "workspace", sorted)
+    assert one.place == "<built-in function sorted>"
+    assert repr(one) == "Rule(id='x', severity='info', why='W.', fix='F.', scope='workspace')"
+
+
+def test_findings_are_values() -> None:
+    """They compare, so that two runs can."""
+    first, second = (judge(checked(audited("*", "localhost"))) for _ in range(2))
+    assert first == second
+    assert all(isinstance(each, Finding) for each in first)
+
+
+def test_a_missing_package_is_a_configuration_error() -> None:
+    """For whoever asks for it directly."""
+    assert issubclass(suffixes_module.MissingPackageError, ConfigurationError)
