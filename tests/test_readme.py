@@ -50,7 +50,9 @@ def test_the_test_that_the_page_shows_passes(tmp_path: Path) -> None:
     """In a project of its own, under pytest-asyncio's auto mode, with every warning an error."""
     (source,) = [text for kind, text in BLOCKS if kind == "py"]
     (tmp_path / "test_mine.py").write_text(source, "utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider"]
+    settings = ["asyncio_mode=auto", "asyncio_default_fixture_loop_scope=function", "cache_dir=cache"]
+    options = [part for setting in settings for part in ("-o", setting)]
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", *options]
     done = subprocess.run([*command, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "1 passed" in done.stdout
 
