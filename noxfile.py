@@ -88,6 +88,13 @@ def examples(session: nox.Session) -> None:
     session.run("pytest", "tests/test_examples.py", "tests/test_readme.py")
 
 
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The HTML report in Chromium, which must be installed (Debian: chromium)."""
+    install(session, "test", "browser")
+    session.run("pytest", "-m", "browser", *session.posargs)
+
+
 @nox.session(venv_backend="uv", reuse_venv=False)
 def lowest(session: nox.Session) -> None:
     """The test-suite with the lowest versions that pyproject.toml allows of what the package itself needs."""

@@ -1,0 +1,62 @@
+"""CSV for spreadsheets: one line a finding, and one line for each workspace that has none, so that none is missing.
+
+The line of a workspace has empty fields where a finding's would be; a filter on `finding_id` tells them apart. As RFC
+4180 has it: a heading, fields in quotes, CRLF; in UTF-8, without a byte order mark. A spreadsheet that opens it does
+not find a formula in it: what could be taken for one begins with an apostrophe, as OWASP advises. Programs that want
+the plain values read JSON.
+"""
+
+import csv
+from collections.abc import Iterator
+from io import StringIO
+
+from ..summary import Summary
+from ..values import Row
+from .visible import visible
+
+COLUMNS = (
+    *("workspace", "state", "severity", "rule", "agent_id", "agent_name", "subject", "message", "finding_id"),
+    *("error_type", "error", "agents", "domains", "requests"),
+)
+FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # and their full-width forms
+NOTHING = ("",) * 7
+
+
+class CsvFormat:
+    """Totals are left to the spreadsheet."""
+
+    def start(self) -> str:
+        return _line(COLUMNS)
+
+    def row(self, row: Row) -> str:
+        return "".join(map(_line, _lines(row)))
+
+    def end(self, summary: Summary) -> str:
+        return ""
+
+
+def _lines(row: Row) -> Iterator[tuple[str, ...]]:
+    names = {each.agent.id: each.agent.name for each in row.agents}
+    error = (row.error.type, row.error.message) if row.error else ("", "")
+    domains = sum(len(each.domains or ()) for each in row.agents)
+    last = (*error, str(len(row.agents)), str(domains), str(row.requests))
+    if not row.findings:
+        yield (row.workspace, row.state, *NOTHING, *last)
+    for each in row.findings:
+        agent = each.agent_id or "", names.get(each.agent_id or "", "")
+        yield (row.workspace, row.state, each.severity, each.rule, *agent, each.subject, each.message, each.id, *last)
+
+
+def _line(fields: tuple[str, ...]) -> str:
+    line = StringIO(newline="")
+    csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow([_inert(each) for each in fields])
+    return line.getvalue()
+
+
+def _inert(text: str) -> str:
+    """Blanks before the formula are no protection: some programs trim a field before they look at it.
+
+    Tab, CR and LF, which OWASP names too, are spaces by then.
+    """
+    text = visible(text)
+    return f"'{text}" if text.lstrip().startswith(FORMULA) else text

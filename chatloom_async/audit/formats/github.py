@@ -1,0 +1,49 @@
+"""Annotations of a GitHub workflow run: what was found appears on the run's page, the worst first.
+
+GitHub shows ten of each level for a step, so no more are written; a last line counts the others. For the whole list
+beside them, write the job summary, too: `--format markdown --output "$GITHUB_STEP_SUMMARY"`.
+"""
+
+from ..summary import Summary
+from ..values import Row, Severity
+from .guidance import NO_TEXTS, SEVERITIES, RuleTexts, counted, why_and_fix
+from .notes import NOT_READ, Note, Worst, notes_of, told
+from .visible import visible
+
+SHOWN = 10
+COMMANDS: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "notice"}
+
+DATA = {ord("%"): "%25", ord("\r"): "%0D", ord("\n"): "%0A"}
+PROPERTY = {**DATA, ord(":"): "%3A", ord(","): "%2C"}
+"""As GitHub's own toolkit escapes them. Without it, a name could begin a command of its own."""
+
+
+class GithubFormat:
+    """Writes at the end, when it is known what is worst. `texts`: how to fix it is said with each."""
+
+    def __init__(self, texts: RuleTexts = NO_TEXTS) -> None:
+        self._texts = texts
+        self._worst = {severity: Worst(SHOWN) for severity in SEVERITIES}
+
+    def start(self) -> str:
+        return ""
+
+    def row(self, row: Row) -> str:
+        for note in notes_of(row):
+            self._worst[note.level].add(note)
+        return ""
+
+    def end(self, summary: Summary) -> str:
+        lines = [self._annotation(note) for worst in self._worst.values() for note in worst.notes()]
+        total = sum(sum(worst.counts.values()) for worst in self._worst.values())
+        if left := total - len(lines):
+            lines.append(f"{counted(left, 'more finding')} without an annotation: GitHub shows {SHOWN} of a level.")
+        return "".join(f"{line}\n" for line in lines)
+
+    def _annotation(self, note: Note) -> str:
+        _, fix = why_and_fix(self._texts, note.rule)
+        advice = f"\nHow to fix it: {visible(fix)}" if fix else ""
+        title = "not fully audited" if note.rule == NOT_READ else note.rule
+        text = told(note.subject, note.place, note.message) + advice
+        heading = f"{visible(note.workspace)}: {visible(title)}".translate(PROPERTY)
+        return f"::{COMMANDS[note.level]} title={heading}::{text.translate(DATA)}"

@@ -1,0 +1,92 @@
+"""Turns numbers into the geometry of charts: shares of a bar, and columns of runs. It draws nothing."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from attrs import frozen
+
+from ...values import Severity
+from ..guidance import SEVERITIES
+
+PastRun = tuple[datetime, int, int, int]
+"""When it was, and how many errors, warnings and infos it found."""
+
+WIDTH, GAP, LEAST = 100.0, 0.5, 1.0  # of a bar, between its shares, and of the smallest that can still be seen
+HEIGHT, FILL = 40.0, 0.72  # of the tallest column, and how much of its place a column takes
+RUNS = 24  # columns: two years of a monthly audit, or a month of working days
+
+
+@frozen
+class Share:
+    """A part of a bar, `number` of something."""
+
+    kind: str
+    label: str
+    number: int
+    x: float = 0.0
+    width: float = 0.0
+
+
+@frozen
+class Column:
+    """One run in the chart of a severity."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    number: int
+    when: str
+
+
+@frozen
+class Trend:
+    """How one severity went, oldest run first; `most` is the height of the chart."""
+
+    severity: Severity
+    columns: tuple[Column, ...]
+    most: int
+    now: int
+    change: str
+
+
+def shares(*parts: tuple[str, str, int]) -> tuple[Share, ...]:
+    """All parts, of which those that are not 0 share the bar."""
+    total = sum(number for _, _, number in parts)
+    wanted = [max(LEAST, WIDTH * number / total) if number else 0.0 for _, _, number in parts]
+    gaps = GAP * (sum(map(bool, wanted)) - 1)
+    scale = (WIDTH - gaps) / (sum(wanted) or WIDTH)
+    placed, x = [], 0.0
+    for (kind, label, number), width in zip(parts, wanted, strict=True):
+        placed.append(Share(kind, label, number, round(x, 2), round(width * scale, 2)))
+        x += width * scale + GAP if number else 0.0
+    return tuple(placed)
+
+
+def trends(runs: Sequence[PastRun]) -> tuple[Trend, ...]:
+    """One for each severity, or none where there is nothing to compare. Each has a scale of its own."""
+    runs = sorted(runs)[-RUNS:]
+    return tuple(_trend(severity, place, runs) for place, severity in enumerate(SEVERITIES)) if runs[1:] else ()
+
+
+def _trend(severity: Severity, place: int, runs: Sequence[PastRun]) -> Trend:
+    numbers = [run[1:][place] for run in runs]
+    most, step = max(numbers), WIDTH / len(runs)
+    heights = [max(LEAST, round(HEIGHT * count / most, 2)) if count else 0.0 for count in numbers]
+    columns = tuple(
+        Column(round(step * number, 2), round(HEIGHT - height, 2), round(step * FILL, 2), height, count, day(run[0]))
+        for number, (height, count, run) in enumerate(zip(heights, numbers, runs, strict=True))
+    )
+    return Trend(severity, columns, most, numbers[-1], _change(numbers[-1] - numbers[-2]))
+
+
+def _change(difference: int) -> str:
+    if not difference:
+        return "as many as before"
+    return f"{abs(difference):,} {'more' if difference > 0 else 'fewer'} than before"
+
+
+def day(when: datetime) -> str:
+    """`5 Mar 2026, 14:30 UTC`."""
+    zone = f" {when.tzname()}" if when.tzinfo else ""
+    return f"{when.day} {when:%b %Y, %H:%M}{zone}"

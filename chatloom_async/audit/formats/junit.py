@@ -1,0 +1,73 @@
+"""JUnit XML for the test pages of CI servers: a suite a workspace, in it a case for what was read and for each rule.
+
+A case has the same name in every run, so that a server can tell since when it fails. Rules that found nothing have no
+case: with thousands of workspaces, they would bury the others. Suites are written as they come, so the outermost
+element has no totals; servers count for themselves.
+"""
+
+from collections.abc import Iterator
+from itertools import groupby
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from ..summary import Summary
+from ..values import Finding, Row, Severity
+from .guidance import NO_TEXTS, SEVERITIES, RuleTexts, why_and_fix
+from .notes import told
+from .visible import visible
+
+
+class JunitFormat:
+    """A rule's case fails where a finding is at or above `fail_on` (None: never), as the program's exit status does.
+
+    Otherwise it passes, and what was found is its output. A workspace that is not whole is an error of its case "read".
+    """
+
+    def __init__(self, texts: RuleTexts = NO_TEXTS, *, fail_on: Severity | None = "error") -> None:
+        self._texts = texts
+        self._failing = SEVERITIES[: SEVERITIES.index(fail_on) + 1] if fail_on else ()
+
+    def start(self) -> str:
+        return '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="chatloom audit">\n'
+
+    def row(self, row: Row) -> str:
+        name = visible(row.workspace)
+        suite = Element("testsuite", name=name)
+        suite.extend([_read(name, row), *self._cases(name, row)])
+        for attribute, path in (("tests", "testcase"), ("failures", "testcase/failure"), ("errors", "testcase/error")):
+            suite.set(attribute, str(len(suite.findall(path))))
+        indent(suite)
+        return f"{tostring(suite, encoding='unicode')}\n"
+
+    def end(self, summary: Summary) -> str:
+        return "</testsuites>\n"
+
+    def _cases(self, name: str, row: Row) -> Iterator[Element]:
+        ordered = sorted(row.findings, key=lambda each: each.rule)
+        for rule, group in groupby(ordered, key=lambda each: each.rule):
+            findings = list(group)
+            case = Element("testcase", classname=name, name=visible(rule))
+            body = "\n".join([*map(_line, findings), *self._advice(rule)])
+            if any(each.severity in self._failing for each in findings):
+                first = visible(findings[0].message) + (f" (and {len(findings) - 1} more)" if findings[1:] else "")
+                SubElement(case, "failure", type=findings[0].severity, message=first).text = body
+            else:
+                SubElement(case, "system-out").text = body
+            yield case
+
+    def _advice(self, rule: str) -> Iterator[str]:
+        for heading, text in zip(("Why it matters", "How to fix it"), why_and_fix(self._texts, rule), strict=True):
+            if text:
+                yield f"{heading}: {visible(text)}"
+
+
+def _read(name: str, row: Row) -> Element:
+    case = Element("testcase", classname=name, name="read")
+    if row.error:
+        message = visible(row.error.message)
+        SubElement(case, "error", type=visible(row.error.type), message=message).text = f"{row.state}: {message}"
+    return case
+
+
+def _line(found: Finding) -> str:
+    text = told(found.subject, found.agent_id, found.message)
+    return f"{found.severity}: {text} [{visible(found.id)}]"

@@ -1,0 +1,26 @@
+"""Turns text from outside into one line that shows what it holds: no key, nothing that acts, nothing that hides.
+
+It is the first step of every format for people; escaping for the format itself comes after it.
+"""
+
+from ...wire.errors import KEY_LIKE
+
+LIMIT = 2000  # characters: more of one name or message helps nobody, and would be somebody's way to fill a report
+
+
+def visible(text: str, limit: int = LIMIT) -> str:
+    """The text, with keys masked. Control, direction and other invisible characters are spelled as in JSON, blanks of
+    any kind are spaces, and what is longer than `limit` characters ends in "..."."""
+    text = KEY_LIKE.sub("clf_***", text)
+    if not text.isprintable():
+        text = "".join(map(_spelled, text))
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def _spelled(character: str) -> str:
+    if character.isprintable():
+        return character
+    if character.isspace():
+        return " "
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

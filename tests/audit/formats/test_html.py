@@ -1,0 +1,257 @@
+"""The HTML report: what is in the file, without a browser."""
+
+import re
+import sys
+from base64 import b64encode
+from datetime import timedelta
+from hashlib import sha256
+from html.parser import HTMLParser
+
+import pytest
+from attrs import evolve
+
+from chatloom_async.audit import AuditedAgent, Failure, Finding, Row, Summary
+from chatloom_async.audit.formats.html import HtmlFormat, MissingExtraError
+from chatloom_async.audit.formats.html.cards import card_of
+from chatloom_async.audit.formats.html.charts import RUNS, Column, Share, shares, trends
+from chatloom_async.audit.formats.html.pages import environment
+from chatloom_async.audit.formats.html.report import Room
+from chatloom_async.audit.formats.html.spool import Spool
+from chatloom_async.audit.formats.visible import visible
+from tests.audit.formats.reported import (
+    EMPTY,
+    GLASS,
+    HOSTILE,
+    NOW,
+    ROWS,
+    SALES,
+    SHARED,
+    TEXTS,
+    WILDCARD,
+    golden,
+    hostile_rows,
+    written,
+)
+
+pytest.importorskip("jinja2", reason="jinja2 is of the extra [html]")
+
+PAST = ((NOW - timedelta(days=14), 4, 0, 2), (NOW - timedelta(days=7), 2, 1, 2))
+ASSETS = re.compile(r"(?s)(<style>).*?(</style>)|(<script>).*?(</script>)|'sha256-[^']*'")
+
+
+class Skeleton(HTMLParser):
+    """The elements with the names of their attributes, the values of these, and the text between them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, tuple[str, ...]]] = []
+        self.values: dict[str, set[str]] = {}
+        self.texts: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, tuple(name for name, _ in attrs)))
+        for name, value in attrs:
+            self.values.setdefault(name, set()).add(value or "")
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_the_page() -> None:
+    """Totals, trend, rules, workspaces from the worst on, and the table of all; style and script are left out here."""
+    page = ASSETS.sub(r"\1\2\3\4", written(HtmlFormat(TEXTS, past=PAST, when=NOW)))
+    assert page == golden("report.html", page)
+
+
+def test_the_policy_allows_this_style_and_this_script_and_nothing_else() -> None:
+    """By their hashes; there is no other style, script or handler, and no address but the file's own places."""
+    page = written(HtmlFormat(TEXTS, past=PAST, when=NOW))
+    (policy,) = re.findall('Content-Security-Policy" content="([^"]*)"', page)
+    for kind in ("style", "script"):
+        (text,) = re.findall(f"(?s)<{kind}>(.*?)</{kind}>", page)
+        assert f"{kind}-src 'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" in policy
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+    skeleton = Skeleton(page)
+    assert not {"style", "onclick", "src", "srcset", "action", "formaction", "poster"} & set(skeleton.values)
+    assert {value[:1] for value in skeleton.values["href"] if not value.startswith("data:image/svg+xml,")} == {"#"}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_every_text_is_only_text(text: str) -> None:
+    """The page has the elements and attributes that it has for a harmless text, and shows the text as it is."""
+    hostile, harmless = (
+        Skeleton(written(HtmlFormat({each: ("error", each, each)}), hostile_rows(each))) for each in (text, "harmless")
+    )
+    assert hostile.elements == harmless.elements
+    assert hostile.values["href"] == {
+        value.replace("harmless", "-" * len(text)) if value.startswith("#finding-") else value
+        for value in harmless.values["href"]
+    } or any(each.isalnum() for each in text)
+    assert "fill" not in hostile.values or hostile.values["fill"] == harmless.values["fill"]
+    assert visible(text) in hostile.texts or not visible(text).strip()
+    assert "".join(hostile.texts).replace("\n", "").isprintable()
+
+
+def test_what_the_engine_could_take_for_a_template_is_text() -> None:
+    """Values are not rendered again."""
+    assert "{{ 7 * 7 }}" in written(HtmlFormat(), hostile_rows("{{ 7 * 7 }}"))
+
+
+VERDICTS = {
+    "No workspace was audited": (),
+    "1 of 4 workspaces has errors": ROWS,
+    "2 of 2 workspaces have errors": (ROWS[1], evolve(ROWS[1], workspace="again")),
+    "None of 1 workspace could be audited": ROWS[2:3],
+    "No errors, but warnings in 1 of 2 workspaces": (ROWS[0], evolve(ROWS[1], findings=(EMPTY,))),
+    "Nothing urgent in what could be read": (ROWS[0], ROWS[2]),
+    "Nothing urgent in 1 workspace": ROWS[:1],
+}
+
+
+@pytest.mark.parametrize(("verdict", "rows"), list(VERDICTS.items()))
+def test_the_heading_says_what_it_came_to(verdict: str, rows: tuple[Row, ...]) -> None:
+    """In one sentence, for whoever reads no further."""
+    assert f"<h1>{verdict}</h1>" in written(HtmlFormat(), rows)
+
+
+def test_an_interrupted_audit_says_so() -> None:
+    """Before any number."""
+    page = written(HtmlFormat(), (), interrupted=True)
+    assert "The audit was stopped before every workspace was reached." in page
+    assert "The audit was stopped" not in written(HtmlFormat(), ())
+
+
+def test_what_is_missing_is_said() -> None:
+    """How many workspaces were not read, and how many in part."""
+    one = evolve(ROWS[3], findings=())
+    assert "1 workspace could not be read at all. What is in it may be" in written(HtmlFormat(), (ROWS[2],))
+    assert "1 workspace could be read only in part. What is in it may be" in written(HtmlFormat(), (one,))
+    both = "1 workspace could not be read at all, and 1 workspace could be read only in part. What is in them may be"
+    assert both in written(HtmlFormat(), ROWS)
+
+
+def test_one_finding_on_two_rows_has_two_addresses() -> None:
+    """An id may be there once only in a page; the row that is shown first has the plain one."""
+    skeleton = Skeleton(written(HtmlFormat()))
+    addresses = {value for value in skeleton.values["id"] if value.startswith("finding-")}
+    assert addresses == {
+        f"finding-{WILDCARD.id}",
+        f"finding-{EMPTY.id}",
+        f"finding-{SHARED.id}",
+        f"finding-{SHARED.id}-2",
+    }
+
+
+def fleet(number: int) -> tuple[Row, ...]:
+    """Workspaces of which every second has an error."""
+    domains = tuple(f"site-{n}.example" for n in range(30))
+    error = Finding("1", "rule", "error", None, "", "It is wrong.")
+    return tuple(
+        Row(f"w{n}", "ok", (AuditedAgent(SALES, domains),), (error,) if n % 2 else (), None, 2) for n in range(number)
+    )
+
+
+def test_of_a_large_fleet_the_page_shows_the_worst_and_says_so() -> None:
+    """The table has every workspace all the same, and cards are left out before sections are."""
+    page = written(HtmlFormat(room=Room(sections=4000, cards=4000)), fleet(40))
+    assert re.findall(r'<article class="workspace" id="(w\d+)"', page) == ["w1", "w11", "w13"]
+    assert page.count('<details class="fold agents">') == 2
+    assert page.count("<tr data-w=") == 40
+    assert "the 3 workspaces that need attention most, with 3 findings." in page
+
+
+def test_the_pieces_are_the_page() -> None:
+    """For writing it without having all of it in memory."""
+    form, summary = HtmlFormat(), Summary()
+    for row in fleet(3):
+        form.row(row)
+        summary.add(row)
+    pieces = list(form.pieces(summary))
+    assert "".join(pieces) == written(HtmlFormat(), fleet(3))
+    assert max(map(len, pieces[1:-1])) < 4000
+
+
+def test_a_card_has_some_domains_and_counts_the_others() -> None:
+    """An agent with a thousand domains must not push the others off the page."""
+    card = card_of(AuditedAgent(SALES, tuple(f"{n}.example" for n in range(30))))
+    assert (card.domains, card.more) == (tuple(f"{n}.example" for n in range(24)), 6)
+    assert card_of(AuditedAgent(SALES, None, Failure("ServerError", "Oops."))).domains is None
+
+
+@pytest.mark.parametrize(
+    ("color", "fill", "ratio", "grade", "verdict"),
+    [
+        ("#000000", "#000000", "21.00:1", "good", "AAA"),
+        ("#764ba2", "#764ba2", "6.36:1", "good", "AA"),
+        ("#949494", "#949494", "3.03:1", "fair", "large text only"),
+        ("#fff", "#fff", "1.00:1", "poor", "hard to read"),
+        ("#11223344", "#11223344", "", "fair", "transparent: depends on what is behind"),
+        ("purple", None, "", "poor", "not a hex colour"),
+        ("#fff;}*{display:none}", None, "", "poor", "not a hex colour"),
+        ("#ffffff\n", None, "", "poor", "not a hex colour"),
+    ],
+)
+def test_a_colour_is_drawn_only_if_it_is_one(
+    color: str, fill: str | None, ratio: str, grade: str, verdict: str
+) -> None:
+    """The contrast is that of white text on it, rounded down."""
+    swatch = card_of(AuditedAgent(evolve(GLASS, secondary_color=color), ())).swatches[1]
+    assert (swatch.fill, swatch.ratio, swatch.grade, swatch.verdict) == (fill, ratio, grade, verdict)
+
+
+def test_shares_fill_the_bar() -> None:
+    """Also where one is so small that it had to be widened, and where one is nothing."""
+    parts = shares(("error", "errors", 1), ("warning", "warnings", 0), ("info", "info", 999))
+    assert parts == (
+        Share("error", "errors", 1, 0.0, 0.99),
+        Share("warning", "warnings", 0, 1.49, 0.0),
+        Share("info", "info", 999, 1.49, 98.51),
+    )
+    assert shares(("error", "errors", 0)) == (Share("error", "errors", 0),)
+
+
+def test_a_trend_needs_two_runs() -> None:
+    """It is sorted by time, has as many as can be told apart, and says how the last compares with the one before."""
+    assert trends(PAST[:1]) == ()
+    errors, warnings, infos = trends(PAST[::-1])
+    assert (errors.now, errors.most, errors.change) == (2, 4, "2 fewer than before")
+    assert (warnings.change, infos.change) == ("1 more than before", "as many as before")
+    assert errors.columns == (
+        Column(0.0, 0.0, 36.0, 40.0, 4, "19 Feb 2026, 14:30 UTC"),
+        Column(50.0, 20.0, 36.0, 20.0, 2, "26 Feb 2026, 14:30 UTC"),
+    )
+    assert warnings.columns[0].height == 0.0
+    many = [(NOW.replace(tzinfo=None) + timedelta(days=n), n, 0, 0) for n in range(RUNS + 6)]
+    assert [each.number for each in trends(many)[0].columns] == list(range(6, RUNS + 6))
+    assert trends(many)[0].columns[0].when == "11 Mar 2026, 14:30"
+
+
+def test_the_run_itself_is_part_of_the_trend_if_its_moment_is_known() -> None:
+    """Otherwise the trend is that of the past."""
+    assert '<h2 id="trend">' in written(HtmlFormat(past=PAST))
+    assert '<h2 id="trend">' in written(HtmlFormat(past=PAST[:1], when=NOW))
+    assert '<h2 id="trend">' not in written(HtmlFormat(past=PAST[:1]))
+
+
+def test_what_is_parked_comes_back_in_any_order() -> None:
+    """Rows and bytes, and beyond what stays in memory."""
+    spool = Spool()
+    first, row, last = spool.park(b"a" * 3_000_000), spool.park_row(ROWS[1]), spool.park(b"b" * 3_000_000)
+    assert spool.take(last) == b"b" * 3_000_000
+    assert spool.take_row(row) == ROWS[1]
+    assert spool.take(first) == b"a" * 3_000_000
+    spool.close()
+
+
+def test_without_jinja2_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the format is made, so before anything is sent."""
+    environment.cache_clear()
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(MissingExtraError) as caught:
+        HtmlFormat()
+    assert str(caught.value) == (
+        "The format html needs jinja2, which is not installed. Install it: pip install 'chatloom-async[audit]'"
+    )
+    assert caught.value.__context__ is None
