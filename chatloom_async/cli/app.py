@@ -30,6 +30,7 @@ COMMANDS = {
     "agents": ("[OPTIONS]", "List the agents of one workspace, newest first."),
     "domains": ("AGENT_ID [OPTIONS]", "List the domains on which an agent's widget may load, oldest first."),
     "call": ("PATH [OPTIONS]", "Send a GET to any path of the API and print its JSON."),
+    "doctor": ("[OPTIONS]", "Check, step by step, whether calls to the API work from here."),
     "sandbox": ("[OPTIONS]", "Serve a stand-in for the API on this machine until Ctrl-C."),
 }
 """Each command, in the file of its name: what follows it, and the first line of its docstring."""

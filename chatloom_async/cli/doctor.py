@@ -1,0 +1,139 @@
+"""`chatloom doctor`: whether calls work from here, and if not, at which step they fail."""
+
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import attrs
+from attrs import frozen
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from ..audit.document import json_text
+from ..audit.keys import KeyEnv, KeyFile
+from ..diagnosis import Journal, Observation, Setup, examine
+from ..diagnosis.key import GivenKey, KeyReference
+from ..diagnosis.report import markdown
+from ..policy.keys import ENVIRONMENT_VARIABLE
+from ..wire.auth import api_key_or_error
+from ..wire.errors import ConfigurationError
+from .access import FROM_ENVIRONMENT, Access
+from .checklist import line, summary
+from .screen import destination, gap, notice
+
+STDIN = Path("-")
+
+
+class TwoSourcesError(ConfigurationError):
+    """The sandbox and something else are asked for at once. Nothing was sent."""
+
+    hint = "See `chatloom doctor --help`."
+
+
+@Parameter(name="*")
+@frozen
+class What:
+    """How much is examined, and how it is told."""
+
+    contract: Annotated[bool, Parameter(help="Also ask whether the API still does what its documentation says.")] = (
+        False
+    )
+    report: Annotated[
+        Path | None,
+        Parameter(
+            metavar="FILE", help="Write requests and responses, without keys, as Markdown to send to the support."
+        ),
+    ] = None
+    json: Annotated[bool, Parameter(help="One JSON document in place of lines.")] = False
+    sandbox: Annotated[bool, Parameter(help="Examine the way to an embedded sandbox.")] = False
+    time_limit: Annotated[
+        float, Parameter(metavar="SECONDS", help="For all that goes over the network.", validator=Number(gt=0))
+    ] = 30.0
+
+
+async def doctor(*, what: What = What(), access: Access = FROM_ENVIRONMENT) -> int:
+    """Check, step by step, whether calls to the API work from here.
+
+    What is in order has a ✓, what is unusual a !, what has to be put right a ✗, with the next step below it.
+    The key itself is never shown.
+
+    Exit status: 0 a call works, 1 something is wrong, 2 wrong usage.
+
+    Example: chatloom doctor --contract --report report.md
+    """
+    observations: list[Observation] = []
+    journal = Journal()
+    with destination(what.report) if what.report else nullcontext() as file:
+        async with _setup(what, access) as setup:
+            async for each in examine(setup, journal):
+                observations.append(each)
+                if not what.json:
+                    _print(observations)
+        if file:
+            file.write(markdown(observations, journal.entries, setup.versions, datetime.now(UTC)))
+    works = not any(each.state == "wrong" for each in observations)
+    if what.json:
+        document = {"schema_version": 1, "works": works, "checks": [attrs.asdict(each) for each in observations]}
+        sys.stdout.write(json_text(document, indent=True) + "\n")
+    _close(observations, what)
+    return 0 if works else 1
+
+
+def _print(observations: Sequence[Observation]) -> None:
+    """The last one, at once; a blank line sets the contract off."""
+    *before, last = observations
+    gap_before = "\n" if before and before[-1].chapter != last.chapter else ""
+    print(gap_before + line(last, sys.stdout), end="", flush=True)
+
+
+@asynccontextmanager
+async def _setup(what: What, access: Access) -> AsyncIterator[Setup]:
+    """What is to be examined; the embedded sandbox serves as long as the context is open."""
+    if not what.sandbox:
+        key = _reference(access.key_file)
+        yield Setup(key=key, base_url=access.base_url, contract=what.contract, time_limit=what.time_limit)
+        return
+    if access != FROM_ENVIRONMENT:
+        raise TwoSourcesError("--sandbox brings its own key and address: leave out --key-file and --base-url")
+    from ..sandbox import Sandbox
+
+    sandbox = Sandbox(seed=7, trouble=0)
+    key = GivenKey("the embedded sandbox", sandbox.add_workspace("acorn").key)
+    async with sandbox.serve() as url:
+        yield Setup(
+            key=key,
+            base_url=url,
+            base_url_from="the embedded sandbox",
+            contract=what.contract,
+            time_limit=what.time_limit,
+        )
+
+
+def _reference(path: Path | None) -> KeyReference:
+    if path is None:
+        return KeyEnv(ENVIRONMENT_VARIABLE)
+    if path == STDIN:
+        return GivenKey("standard input", api_key_or_error(sys.stdin.readline().removesuffix("\n")))
+    return KeyFile(path)
+
+
+def _close(observations: Sequence[Observation], what: What) -> None:
+    """The last lines, on stderr."""
+    gap()
+    notice(*summary(observations))
+    if next_step := _advice(observations, what):
+        notice(f"next: {next_step}", "dim", command=True)
+
+
+def _advice(observations: Sequence[Observation], what: What) -> str | None:
+    """The next command to try, or None where the lines above say it all."""
+    if any(each.chapter == "contract" and each.state in {"warning", "wrong"} for each in observations):
+        if what.report:
+            return f"look through {what.report}, then send it to support@chatloom.app"
+        return "chatloom doctor --contract --report report.md   (then send that to support@chatloom.app)"
+    if any(each.subject == "key" and each.state == "wrong" for each in observations):
+        return "export CHATLOOM_API_KEY=... && chatloom doctor   (try it: chatloom doctor --sandbox)"
+    return None

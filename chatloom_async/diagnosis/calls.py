@@ -1,0 +1,92 @@
+"""Calls the API as a program would, once and then some more times, and says how that went."""
+
+from statistics import median
+from typing import Final, Protocol
+
+from ..client import AsyncChatloom
+from ..endpoints.agents import AgentList, ListAgents
+from ..policy.retry import RetryPolicy
+from ..transports.interface import Transport
+from ..wire.auth import ApiKey
+from ..wire.errors import ChatloomError
+from ..wire.message import Exchange, Response
+from ..wire.status import APIStatusError, AuthenticationError, status_error
+from .observation import Observation, ok, warning, wrong
+from .time_limit import TimeLimit
+
+TIMES: Final = 3
+ONCE_MORE: Final = RetryPolicy(attempts=2, throttle_attempts=1)
+"""For a server that closes connections without a word, which shows on the second call only."""
+
+PATH: Final = ListAgents.path
+NO_KEEP_ALIVE: Final = (
+    "Each call pays for a new connection: the server, or something between, closes it after every answer."
+)
+
+
+class Connections(Protocol):
+    """Knows how many connections were opened."""
+
+    opened: int
+
+
+async def examine_without_key(address: str, transport: Transport, limit: TimeLimit) -> Observation:
+    """Asks without a key: the API then answers 401, which shows that it is there."""
+    return await limit.bound(_without_key(address, transport), limit.passed("answer"))
+
+
+async def _without_key(address: str, transport: Transport) -> Observation:
+    outcome = await transport.send(ListAgents().request(address))
+    error = status_error(outcome) if isinstance(outcome, Response) else outcome
+    if error is None:
+        return warning("answer", f"GET {PATH} without a key: 200, not 401", "Check that base_url points at the API.")
+    if isinstance(error, AuthenticationError):
+        return ok("answer", f"GET {PATH} without a key: 401, as it should be", status=401)
+    return _failed("answer", error)
+
+
+async def examine_calls(
+    address: str, key: ApiKey, transport: Transport, connections: Connections, limit: TimeLimit
+) -> list[Observation]:
+    """One call, not repeated where it fails; then, where it works, some more for their times."""
+    client = AsyncChatloom(key, base_url=address, transport=transport, retry=None, rate_limit=None, deadline=limit.left)
+    try:
+        first = await client.exchange(ListAgents())
+    except ChatloomError as error:
+        return [_failed("call", error)]
+    try:
+        patient = client.with_options(retry=ONCE_MORE)
+        times = [(await patient.exchange(ListAgents())).elapsed for _ in range(TIMES)]
+    except ChatloomError as error:
+        found = f"the first call worked, a later one did not: {_message(error)}"
+        return [_listed(first), warning("latency", found, error.hint, error=type(error).__name__)]
+    return [_listed(first), _latency(times, connections.opened)]
+
+
+def _listed(exchange: Exchange[AgentList]) -> Observation:
+    agents, status = exchange.value, exchange.response.status
+    found = f"GET {PATH}: {status}, {len(agents)} agent{'' if len(agents) == 1 else 's'}"
+    if agents.complete:
+        return ok("call", found, status=status, agents=len(agents))
+    advice = "Send request and response to support@chatloom.app: chatloom doctor --contract --report report.md"
+    return warning(
+        "call", f"{found}, but it states {agents.count}, or has an id twice", advice, status=status, agents=len(agents)
+    )
+
+
+def _latency(times: list[float], opened: int) -> Observation:
+    fastest, middle = min(times) * 1000, median(times) * 1000
+    facts = {"calls": len(times), "min_ms": round(fastest, 2), "median_ms": round(middle, 2), "connections": opened}
+    found = f"min {fastest:.1f} ms, median {middle:.1f} ms of {len(times)} calls"
+    if opened > 1:
+        return warning("latency", f"{found}, without keep-alive", NO_KEEP_ALIVE, **facts)
+    return ok("latency", f"{found} on one connection", **facts)
+
+
+def _failed(subject: str, error: ChatloomError) -> Observation:
+    status = error.status if isinstance(error, APIStatusError) else None
+    return wrong(subject, f"GET {PATH}: {_message(error)}", error.hint, error=type(error).__name__, status=status)
+
+
+def _message(error: ChatloomError) -> str:
+    return f"HTTP {error.status}: {error.message}" if isinstance(error, APIStatusError) else error.message

@@ -1,0 +1,121 @@
+"""Walks the way from this machine to the API, and says at every step what it sees. Begins nothing that may hang.
+
+The walk ends at the first step without which the next ones make no sense.
+"""
+
+import os
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from datetime import UTC, datetime
+from ssl import SSLContext, create_default_context
+from urllib.parse import urlsplit
+
+from attrs import Factory, field, frozen
+
+from ..wire.auth import ApiKey
+from .aiohttp_counting import CountingTransport
+from .calls import examine_calls, examine_without_key
+from .clock import examine_clock
+from .connection import examine_connection, examine_tls
+from .contract.judging import examine_contract
+from .environment import examine_base_url, examine_proxies
+from .journal import Journal, Witness
+from .key import KeyReference, examine_key
+from .names import Resolve, examine_names, resolve
+from .observation import Observation, skipped
+from .time_limit import TimeLimit
+from .versions import examine_versions, installed
+
+UNREACHED = "not tried: the step above has to work first"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@frozen(kw_only=True)
+class Setup:
+    """What is examined. `time_limit` is in seconds, for everything that goes over the network.
+
+    `ssl`, `resolve` and `now` take the place of what the system would be asked for.
+    """
+
+    key: KeyReference
+    base_url: str | None = None
+    base_url_from: str = "--base-url"
+    contract: bool = False
+    time_limit: float = 30.0
+    environment: Mapping[str, str] = field(factory=lambda: os.environ, repr=False)
+    versions: Mapping[str, str] = Factory(installed)
+    ssl: SSLContext | None = None
+    resolve: Resolve = resolve
+    now: Callable[[], datetime] = _now
+
+
+async def examine(setup: Setup, journal: Journal) -> AsyncGenerator[Observation, None]:
+    """Every observation as soon as it is made; `journal` takes down the exchanges with the API."""
+    yield examine_versions(setup.versions)
+    key, told = await examine_key(setup.key)
+    for each in told:
+        yield each
+    address, found = examine_base_url(setup.base_url, setup.base_url_from, setup.environment)
+    yield found
+    yield examine_proxies(setup.environment)
+    if address is None:
+        return
+    limit, reached = TimeLimit(setup.time_limit), True
+    async with aclosing(_way(address, setup, limit)) as way:
+        async for each in way:
+            yield each
+            reached = each.state != "wrong"
+    if not reached:
+        yield skipped("call", UNREACHED)
+        return
+    async with aclosing(_talk(address, key, setup, limit, journal)) as talk:
+        async for each in talk:
+            yield each
+
+
+async def _way(address: str, setup: Setup, limit: TimeLimit) -> AsyncGenerator[Observation, None]:
+    """As far as a connection that requests could be sent on."""
+    parts = urlsplit(address)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    addresses, found = await examine_names(host, port, setup.resolve, limit)
+    yield found
+    if not addresses:
+        return
+    writer, found = await examine_connection(addresses, port, limit)
+    yield found
+    if writer is None:
+        return
+    try:
+        if parts.scheme == "http":
+            yield skipped("TLS", "none, since the base URL is plain http")
+        else:
+            yield await examine_tls(writer, host, setup.ssl or create_default_context(), limit)
+    finally:
+        writer.transport.abort()  # a polite end could wait for the other side
+
+
+async def _talk(
+    address: str, key: ApiKey | None, setup: Setup, limit: TimeLimit, journal: Journal
+) -> AsyncGenerator[Observation, None]:
+    """As far as answers."""
+    counting = CountingTransport(ssl=setup.ssl)
+    witness = Witness(counting, journal, setup.now)
+    witness.purpose = "The agents of the workspace"
+    try:
+        if key is None:
+            told = [await examine_without_key(address, witness, limit), skipped("call", "not tried: it needs a key")]
+        else:
+            told = await examine_calls(address, key, witness, counting, limit)
+        yield examine_clock(journal.answered)
+        for each in told:
+            yield each
+        if setup.contract and key and told[0].state != "wrong":
+            for each in await examine_contract(address, key, witness, limit):
+                yield each
+        elif setup.contract:
+            yield skipped("contract", "not examined: a call has to work first")
+    finally:
+        await counting.aclose()

@@ -1,0 +1,102 @@
+"""Keeps what was sent and what came back, fit to be shown: no key, no cookie, no header that is not on the lists."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Final
+
+import orjson
+from attrs import Factory, define, frozen
+
+from ..transports.interface import Transport
+from ..transports.spellings import spelling_in
+from ..wire.base_url import origin
+from ..wire.errors import clean
+from ..wire.message import Request, Response
+from ..wire.transport_errors import TransportError
+
+SENT: Final = frozenset({"accept", "content-type", "user-agent"})
+KEY_HEADERS: Final = frozenset({"authorization", "x-api-key"})
+RECEIVED: Final = frozenset(
+    {"age", "allow", "cache-control", "cf-cache-status", "cf-ray", "connection", "content-encoding", "content-length"}
+    | {"content-type", "date", "retry-after", "server", "vary", "via", "www-authenticate", "x-request-id"}
+    | {"x-vercel-id", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"}
+)
+LINES: Final = 120
+"""Of a body, so many are kept: the list of a large workspace says nothing more at its end."""
+
+
+@frozen
+class Entry:
+    """One exchange. `status` is None, and `body` says why, where no answer came; `seconds` is how long it took."""
+
+    purpose: str
+    method: str
+    url: str
+    sent: Mapping[str, str]
+    status: int | None
+    received: Mapping[str, str]
+    body: str
+    seconds: float
+
+
+@define
+class Journal:
+    """The exchanges in their order. `answered` is the last answer, and when it came."""
+
+    entries: list[Entry] = Factory(list)
+    answered: tuple[Response, datetime] | None = None
+
+    def write(self, purpose: str, request: Request, outcome: Response | TransportError, took: float) -> None:
+        keys = [value.split(" ")[-1] for name, value in request.headers.items() if name.lower() in KEY_HEADERS]
+        sent = dict(each for pair in request.headers.items() for each in _sent(*pair))
+        status, received, body = None, dict[str, str](), str(outcome)
+        if isinstance(outcome, Response):
+            status, body = outcome.status, _shown(keys, outcome.body)
+            received = dict(each for pair in outcome.headers.items() for each in _received(*pair))
+        self.entries.append(Entry(purpose, request.method, request.url, sent, status, received, body, took))
+
+
+def _sent(name: str, value: str) -> list[tuple[str, str]]:
+    if name.lower() in KEY_HEADERS:
+        scheme, _, key = value.rpartition(" ")
+        return [(name, f"{scheme} {'clf_***' if key.startswith('clf_') else '***'}".strip())]
+    return [(name, clean(value))] if name.lower() in SENT else []
+
+
+def _received(name: str, value: str) -> list[tuple[str, str]]:
+    if name.lower() == "location":
+        return [(name, f"{origin(value)}/... (the rest is left out)")]
+    return [(name, clean(value))] if name.lower() in RECEIVED else []
+
+
+def _shown(keys: list[str], body: bytes) -> str:
+    """The body without the keys in any spelling; JSON is indented, since a single line would be cut."""
+    for key in keys:
+        while key and (spelling := spelling_in(key, body)):
+            body = body.replace(spelling, b"***")
+    with suppress(ValueError):
+        body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+    lines = body.decode(errors="replace").splitlines()
+    kept = [" " * (len(line) - len(line.lstrip(" "))) + clean(line) for line in lines[:LINES]]
+    return "\n".join([*kept, *([f"... and {len(lines) - LINES} more lines"] if len(lines) > LINES else [])])
+
+
+class Witness:
+    """A transport that passes everything on to another one, and writes it down. `purpose` is set by who sends."""
+
+    def __init__(self, inner: Transport, journal: Journal, now: Callable[[], datetime]) -> None:
+        self._inner, self._journal, self._now = inner, journal, now
+        self.purpose = ""
+
+    async def send(self, request: Request) -> Response | TransportError:
+        began = self._now()
+        outcome = await self._inner.send(request)
+        ended = self._now()
+        if isinstance(outcome, Response):
+            self._journal.answered = outcome, ended
+        self._journal.write(self.purpose, request, outcome, (ended - began).total_seconds())
+        return outcome
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
