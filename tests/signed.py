@@ -5,7 +5,7 @@ from typing import Any
 from chatloom_async import Request, Timeouts
 from tests.samples import KEY
 
-TIMEOUTS = Timeouts(connect=1.0, read=1.0, attempt=5.0)
+TIMEOUTS = Timeouts(connect=10.0, read=10.0, attempt=20.0)
 
 
 def signed(url: str, key: str = KEY, method: str = "GET", body: bytes | None = None, **options: Any) -> Request:

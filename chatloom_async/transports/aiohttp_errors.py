@@ -1,7 +1,6 @@
 """Turns aiohttp's exceptions into ours. Their texts are not copied: some hold headers of the request or the answer."""
 
 import errno
-from asyncio import IncompleteReadError
 
 import aiohttp
 
@@ -10,7 +9,6 @@ from ..wire.transport_errors import (
     AttemptTimeoutError,
     ConnectError,
     ConnectionLostError,
-    PayloadError,
     ProtocolError,
     TLSError,
     TransportError,
@@ -26,56 +24,56 @@ def transport_error(problem: BaseException, url: str) -> TransportError | None:
     match problem:
         case aiohttp.ConnectionTimeoutError():
             return AttemptTimeoutError(f"No connection to {where} in time", reason="connect", sent=False)
-        case TimeoutError() | aiohttp.ServerTimeoutError():
+        case TimeoutError():
             return AttemptTimeoutError(f"{where} stopped sending for too long", reason="read")
+        case aiohttp.ClientConnectorCertificateError():
+            why = getattr(problem.certificate_error, "verify_message", "") or "certificate refused"
+            return TLSError(f"The certificate of {where} was refused: {why}", reason="certificate", sent=False)
+        case aiohttp.ClientConnectorSSLError():
+            why = getattr(problem.os_error, "reason", "") or "unknown"
+            return TLSError(f"No TLS connection to {where}: {why}", reason="tls", sent=False)
         case aiohttp.ClientHttpProxyError():
             reason = "proxy_auth" if problem.status == 407 else "proxy"
-            return ConnectError(f"The proxy refused a connection to {where} (HTTP {problem.status})", reason=reason, sent=False)
-        case aiohttp.ClientProxyConnectionError():
-            return ConnectError(f"No connection to the proxy ({_name(problem.os_error)})", reason="proxy", sent=False)
-        case aiohttp.ClientConnectorCertificateError():
-            reason = getattr(problem.certificate_error, "verify_message", "") or "certificate refused"
-            return TLSError(f"The certificate of {where} was refused: {reason}", reason="certificate", sent=False)
-        case aiohttp.ClientConnectorSSLError():
-            reason = getattr(problem.os_error, "reason", None) or "unknown"
-            return TLSError(f"No TLS connection to {where}: {reason}", reason="tls", sent=False)
-        case aiohttp.ClientConnectorDNSError():
-            return ConnectError(f"The host of {where} was not found", reason="dns", sent=False)
+            return ConnectError(
+                f"The proxy does not connect to {where} (HTTP {problem.status})", reason=reason, sent=False
+            )
         case aiohttp.ClientConnectorError():
-            return _no_connection(problem.os_error, where)
-        case aiohttp.ServerDisconnectedError():
-            received = not isinstance(problem.message, str)
-            return ConnectionLostError(f"{where} closed the connection without an answer", reason="closed", received=received)
-        case aiohttp.ClientPayloadError():
-            return _broken_body(problem, where)
+            return _no_connection(problem, where)
         case aiohttp.ClientResponseError():
-            return ProtocolError(f"The answer of {where} is not valid HTTP", reason=type(problem.__cause__ or problem).__name__)
-        case aiohttp.ClientOSError() | ConnectionError() | IncompleteReadError():
-            return ConnectionLostError(f"The connection to {where} broke ({_name(problem)})", reason="reset")
+            return ProtocolError(
+                f"The answer of {where} is not valid HTTP", reason=type(problem.__cause__ or problem).__name__
+            )
+        case aiohttp.ClientConnectionError():
+            reason, how = (
+                ("closed", "closed")
+                if isinstance(problem, aiohttp.ServerDisconnectedError)
+                else ("reset", _name(problem))
+            )
+            begun = getattr(problem, "begun", False)
+            when = "in the middle of" if begun else "before"
+            return ConnectionLostError(
+                f"The connection to {where} ended {when} an answer ({how})", reason=reason, received=begun
+            )
         case aiohttp.ClientError():
             return ProtocolError(f"The exchange with {where} failed ({type(problem).__name__})", reason="client")
     return None
 
 
-def _no_connection(problem: OSError, where: str) -> ConnectError:
-    if isinstance(problem, ConnectionRefusedError):
+def _no_connection(problem: aiohttp.ClientConnectorError, where: str) -> ConnectError:
+    name = _name(problem.os_error)
+    if problem.os_error.errno in NO_DESCRIPTORS:
+        return ConnectError(f"No socket for {where}: this process has none left ({name})", reason="local", sent=False)
+    if isinstance(problem, aiohttp.ClientProxyConnectionError):
+        return ConnectError(f"No connection to the proxy ({name})", reason="proxy", sent=False)
+    if isinstance(problem, aiohttp.ClientConnectorDNSError):
+        return ConnectError(f"The host of {where} was not found", reason="dns", sent=False)
+    if isinstance(problem.os_error, ConnectionRefusedError):
         return ConnectError(f"{where} refused the connection", reason="refused", sent=False)
-    if isinstance(problem, BROKEN_HANDSHAKE):
-        return ConnectError(f"{where} broke off the handshake ({_name(problem)})", reason="handshake", sent=False)
-    if problem.errno in NO_DESCRIPTORS:
-        return ConnectError(f"No socket for {where}: this process has none left ({_name(problem)})", reason="local", sent=False)
-    return ConnectError(f"No connection to {where} ({_name(problem)})", reason="unreachable", sent=False)
+    if isinstance(problem.os_error, BROKEN_HANDSHAKE):
+        return ConnectError(f"{where} broke off the handshake ({name})", reason="handshake", sent=False)
+    return ConnectError(f"No connection to {where} ({name})", reason="unreachable", sent=False)
 
 
-def _broken_body(problem: aiohttp.ClientPayloadError, where: str) -> PayloadError:
-    cause: BaseException | None = problem
-    while cause is not None:
-        if "ContentEncoding" in type(cause).__name__ or "ContentEncoding" in str(cause):
-            return PayloadError(f"The body from {where} could not be decompressed", reason="encoding")
-        cause = cause.__cause__
-    return PayloadError(f"The body from {where} broke off", reason="cut")
-
-
-def _name(problem: BaseException) -> str:
-    code = getattr(problem, "errno", None)
-    return errno.errorcode.get(code, type(problem).__name__) if isinstance(code, int) else type(problem).__name__
+def _name(problem: Exception) -> str:
+    """What the operating system calls it, such as ECONNRESET, or else Python."""
+    return errno.errorcode.get(getattr(problem, "errno", None) or 0, type(problem).__name__)

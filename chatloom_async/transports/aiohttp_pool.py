@@ -1,42 +1,28 @@
-"""Keeps aiohttp's sessions: one per event loop and generation of keys, with connections that never mix keys."""
+"""Keeps aiohttp's sessions: one per event loop and generation of keys. Starts no tasks: requests close what is over."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 
 import aiohttp
-from aiohttp.client_reqrep import ConnectionKey
+
+from ..wire.errors import ClientClosedError
+from .aiohttp_session import Sessions
 
 KEYS_PER_SESSION = 64
-
-Sessions = AsyncGenerator[aiohttp.ClientSession, None]
-
-
-class KeyedRequest(aiohttp.ClientRequest):
-    """A request that shares connections only with requests of the same key.
-
-    Bytes that a server sends unasked on an idle connection become the next request's answer. This way they can
-    never become the answer to another key.
-    """
-
-    @property
-    def connection_key(self) -> ConnectionKey:
-        key = super().connection_key
-        credentials = self.headers.get("Authorization"), self.headers.get("X-API-Key")
-        return key._replace(proxy_headers_hash=hash((key.proxy_headers_hash, credentials)))
+SESSIONS = 2
 
 
 class Generation:
-    """One session and the keys it serves. Retired, it finishes what is under way and closes.
+    """One session and the keys it serves.
 
     The session is held by an asynchronous generator: an event loop finishes those when it shuts down, so the
     connections of an `asyncio.run()` end with it even where nobody closed the client.
     """
 
-    def __init__(self, sessions: Sessions, session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> None:
-        self.session, self.loop = session, loop
+    def __init__(self, sessions: Sessions, session: aiohttp.ClientSession) -> None:
+        self.session, self.loop = session, asyncio.get_running_loop()
         self.keys: set[object] = set()
         self.in_flight = 0
-        self.retired = False
         self._sessions = sessions
 
     async def aclose(self) -> None:
@@ -44,56 +30,62 @@ class Generation:
 
 
 class Pool:
-    """The generation that new requests go to, for whatever event loop is running.
+    """The generations that requests go to, for whatever event loop is running.
 
-    A fan-out over thousands of keys would leave idle connections behind for each of them; after `KEYS_PER_SESSION`
-    keys a new session takes over, and the old one closes as soon as its last request is done.
+    A fan-out over thousands of keys would leave idle connections behind for each of them. After `KEYS_PER_SESSION`
+    keys a new session takes over; the one before it still serves its own keys, so that a key keeps its connection
+    from one call to the next, and the one before that closes when its last request is done.
     """
 
     def __init__(self, open_session: Callable[[], Sessions]) -> None:
+        self.closed = False
         self._open_session = open_session
-        self._current: Generation | None = None
-        self._closing: set[asyncio.Task[None]] = set()
+        self._current: list[Generation] = []  # the newest first
+        self._retired: set[Generation] = set()
 
     @property
     def is_open(self) -> bool:
-        return self._current is not None and not self._current.session.closed
+        return any(not each.session.closed for each in self._current)
 
     async def enter(self, key: object) -> Generation:
-        """The generation for a request signed with `key`; give it back by `leave`."""
-        current, loop = self._current, asyncio.get_running_loop()
-        if current is None or current.loop is not loop:
-            current = await self._renew(loop)
-        elif key not in current.keys and len(current.keys) >= KEYS_PER_SESSION:
-            self._retire(current)
-            current = await self._renew(loop)
-        current.keys.add(key)
-        current.in_flight += 1
-        return current
+        """The generation for a request signed with `key`; give it back by `leave`. Not after `aclose`."""
+        if self.closed:
+            raise ClientClosedError("The transport is closed; nothing was sent")
+        generation = self._serving(key)
+        if generation is None:
+            self._retire(SESSIONS - 1)
+            sessions = self._open_session()
+            generation = Generation(sessions, await anext(sessions))
+            self._current.insert(0, generation)
+        generation.keys.add(key)
+        generation.in_flight += 1
+        return generation
 
-    def leave(self, generation: Generation) -> None:
+    async def leave(self, generation: Generation) -> None:
+        """Closes, on its way out, the retired generations that no request uses any more."""
         generation.in_flight -= 1
-        if generation.retired and not generation.in_flight:
-            self._close(generation)
+        while idle := next((each for each in self._retired if not each.in_flight), None):
+            self._retired.discard(idle)  # before the first await, so that nobody else closes it too
+            await idle.aclose()
 
     async def aclose(self) -> None:
-        current, self._current = self._current, None
-        if current is not None:
-            await current.aclose()
-        if self._closing:
-            await asyncio.wait(self._closing)
+        """Closes every connection, those in use as well. Requests under way fail."""
+        self.closed = True
+        self._retire(0)
+        while self._retired:
+            await self._retired.pop().aclose()
 
-    async def _renew(self, loop: asyncio.AbstractEventLoop) -> Generation:
-        sessions = self._open_session()
-        self._current = Generation(sessions, await anext(sessions), loop)
-        return self._current
+    def _serving(self, key: object) -> Generation | None:
+        if self._current and self._current[0].loop is not asyncio.get_running_loop():
+            self._retire(0)
+        for generation in self._current:
+            if key in generation.keys:
+                return generation
+        newest = self._current[0] if self._current else None
+        return newest if newest and len(newest.keys) < KEYS_PER_SESSION else None
 
-    def _retire(self, generation: Generation) -> None:
-        generation.retired = True
-        if not generation.in_flight:
-            self._close(generation)
-
-    def _close(self, generation: Generation) -> None:
-        task = asyncio.create_task(generation.aclose())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+    def _retire(self, kept: int) -> None:
+        """All but the newest ones. Those of another event loop are dropped: that loop closes them, if it still can."""
+        loop = asyncio.get_running_loop()
+        self._retired.update(each for each in self._current[kept:] if each.loop is loop or each.loop.is_closed())
+        del self._current[kept:]

@@ -1,0 +1,58 @@
+"""Reads the body of an aiohttp response: decompressed, whole and not too long; or says why there is none."""
+
+import asyncio
+import zlib
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+
+from ..wire.transport_errors import PayloadError, ProtocolError, ResponseTooLargeError, TransportError
+from .inflate import ENCODINGS, MEMBERS, PIECE, Inflater, TooManyStreamsError
+
+UNCHANGED = frozenset({"", "identity"})
+
+
+async def read_body(response: aiohttp.ClientResponse, most: int) -> bytes | TransportError:
+    """The body, of `most` bytes at most, both on the wire and decompressed.
+
+    It is not read where its length is announced and too large, nor where it is compressed in a way nobody asked for.
+    Between two pieces of a large body other tasks get their turn.
+    """
+    content, expected = response.content, response.content_length
+    if content.at_eof():
+        return b""  # HEAD, 204 and 304: Content-Length and Content-Encoding tell of a body that is elsewhere
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in UNCHANGED and encoding not in ENCODINGS:
+        return PayloadError(
+            "The body is compressed in a way that was not asked for", reason="encoding", expected=expected
+        )
+    if (expected or 0) > most:
+        return ResponseTooLargeError(f"The body is longer than {most} bytes")
+    inflater = Inflater(encoding) if encoding in ENCODINGS else None
+    pieces: list[bytes] = []
+    received = size = 0
+    try:
+        async for data in content.iter_any():
+            received += len(data)
+            for piece in inflater.feed(data) if inflater else (data,):
+                pieces.append(piece)
+                size += len(piece)
+                if max(size, received) > most:
+                    return ResponseTooLargeError(f"The body is longer than {most} bytes")
+                if len(piece) == PIECE:
+                    await asyncio.sleep(0)
+    except aiohttp.ClientPayloadError:
+        return PayloadError("The body broke off", reason="cut", received=received, expected=expected)
+    except HttpProcessingError as problem:
+        return ProtocolError("The body is not valid HTTP", reason=type(problem).__name__)
+    except TooManyStreamsError:
+        return ResponseTooLargeError(f"The body is made of more than {MEMBERS} compressed streams")
+    except zlib.error:
+        return PayloadError(
+            "The body could not be decompressed", reason="encoding", received=received, expected=expected
+        )
+    if inflater and not inflater.complete:
+        return PayloadError(
+            "The body broke off in its compressed data", reason="cut", received=received, expected=expected
+        )
+    return b"".join(pieces)

@@ -1,0 +1,95 @@
+"""Opens aiohttp sessions that do what is asked and nothing else.
+
+What is switched off, and why: cookies, `trust_env` (a netrc entry breaks or leaks the authentication; a proxy is named
+explicitly), aiohttp's own hidden repetition of requests (it doubles every attempt unseen), and its decompression (it
+takes a truncated body for a whole one, and decompresses what was never asked for).
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from functools import partial
+from typing import Any
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.http_exceptions import HttpProcessingError
+
+from .inflate import ACCEPTED
+
+Sessions = AsyncGenerator[aiohttp.ClientSession, None]
+
+
+class KeyedRequest(aiohttp.ClientRequest):
+    """A request that shares connections only with requests of the same key.
+
+    Bytes that a server sends unasked on an idle connection become the next request's answer. This way they can
+    never become the answer to another key.
+    """
+
+    @property
+    def connection_key(self) -> ConnectionKey:
+        key = super().connection_key
+        credentials = self.headers.get("Authorization"), self.headers.get("X-API-Key")
+        return key._replace(proxy_headers_hash=hash((key.proxy_headers_hash, credentials)))
+
+
+class WatchedConnection(ResponseHandler):
+    """Tells what aiohttp keeps to itself.
+
+    The exception that ends an exchange bears a note of whether the answer had begun. And whoever reads a body hears
+    of it when the body turns out not to be valid HTTP (the C parser forgets that reader) or when the connection is
+    closed on this side (every parser does): otherwise it would wait until the attempt's time is up.
+    """
+
+    _begun = False
+
+    def set_response_params(self, **options: Any) -> None:
+        self._begun = False
+        super().set_response_params(**options)
+
+    def data_received(self, data: bytes) -> None:
+        self._begun = True
+        super().data_received(data)
+
+    def set_exception(self, exc: BaseException, *cause: Any, **named: Any) -> None:
+        exc.begun = self._begun  # type: ignore[attr-defined]
+        if isinstance(exc, HttpProcessingError):
+            self._end_body(exc)
+        super().set_exception(exc, *cause, **named)
+
+    def close(self) -> None:
+        self._end_body(aiohttp.ClientPayloadError("closed on this side"))
+        super().close()
+
+    def abort(self) -> None:
+        self._end_body(aiohttp.ClientPayloadError("closed on this side"))
+        super().abort()
+
+    def _end_body(self, problem: BaseException) -> None:
+        if self._payload is not None and not self._payload.is_eof():
+            self._payload.set_exception(problem)
+
+
+async def open_session(*, shared: bool) -> Sessions:
+    """Yields one session, for the running loop, and closes it. Unless `shared`, its connections never mix keys.
+
+    The connections are not limited: whatever waits for one would count as slowness of the server. What is private
+    in aiohttp and changed here, for want of a public switch, is held by tests on the wire.
+    """
+    connector = aiohttp.TCPConnector(limit=0)
+    watched: Any = partial(WatchedConnection, loop=asyncio.get_running_loop())
+    connector._factory = watched
+    session = aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"Accept-Encoding": ACCEPTED},
+        request_class=aiohttp.ClientRequest if shared else KeyedRequest,
+        auto_decompress=False,
+        trust_env=False,
+    )
+    session._retry_connection = False
+    try:
+        yield session
+    finally:
+        await session.close()

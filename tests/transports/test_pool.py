@@ -1,0 +1,146 @@
+"""Whose connection is whose, and how many there are."""
+
+import asyncio
+import json
+
+import pytest
+
+from chatloom_async import AiohttpTransport, AsyncChatloom, Ok, RateLimit, Response, Timeouts, fan_out
+from chatloom_async.transports.aiohttp_pool import KEYS_PER_SESSION, SESSIONS
+from tests.descriptors import back_to, open_descriptors
+from tests.raw_server import RawServer, http
+from tests.samples import KEY, OTHER_KEY
+from tests.signed import keys, signed
+
+GOOD = http(b'{"agents": [], "count": 0}')
+FORGED = http(b'{"agents": [], "count": 0, "forged": true}')
+
+
+async def documents(server: RawServer, transport: AiohttpTransport, *order: str) -> list[object]:
+    """What requests with these keys, one after the other, get for an answer."""
+    answers = []
+    for key in order:
+        answer = await transport.send(signed(server.url, key))
+        answers.append(json.loads(answer.body) if isinstance(answer, Response) else type(answer))
+        await asyncio.sleep(0.02)  # so that bytes sent unasked have arrived
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("order", "shared", "connections"),
+    [
+        ([KEY] * 5, False, 1),
+        ([KEY, OTHER_KEY] * 3, False, 2),
+        ([KEY, OTHER_KEY] * 3, True, 1),
+        (keys(3 * KEYS_PER_SESSION), True, 1),
+    ],
+)
+async def test_a_key_has_connections_of_its_own_and_keeps_them(
+    order: list[str], shared: bool, connections: int
+) -> None:
+    """One key reuses its connection, two keys have two; they share only where the transport was told so."""
+    async with RawServer((GOOD,)) as server:
+        transport = AiohttpTransport(share_connections=shared)
+        for key in order:
+            await transport.send(signed(server.url, key))
+        await transport.aclose()
+    assert (server.keys(), server.connections) == (order, connections)
+
+
+async def test_both_key_headers_count() -> None:
+    """The same text as bearer token and as X-API-Key is not the same key: the two headers are told apart."""
+    async with RawServer((GOOD,)) as server:
+        transport = AiohttpTransport()
+        for auth in ("bearer", "x-api-key", "bearer", "x-api-key"):
+            async with AsyncChatloom(KEY, base_url=server.url, auth=auth, transport=transport) as client:
+                await client.list_agents()
+        await transport.aclose()
+    assert (len(server.requests), server.connections) == (4, 2)
+
+
+async def test_bytes_sent_unasked_never_reach_another_key() -> None:
+    """A forged answer on an idle connection is not taken for the answer to somebody else's request."""
+    async with RawServer((GOOD,), idle=(0.005, FORGED)) as server:
+        transport = AiohttpTransport()
+        answers = await documents(server, transport, KEY, OTHER_KEY)
+        await transport.aclose()
+    assert answers == [{"agents": [], "count": 0}] * 2
+
+
+async def test_bytes_sent_unasked_reach_the_next_request_where_connections_are_shared() -> None:
+    """Which is why they are not shared by default. Fails once aiohttp drops such connections by itself."""
+    async with RawServer((GOOD,), idle=(0.005, FORGED)) as server:
+        transport = AiohttpTransport(share_connections=True)
+        answers = await documents(server, transport, KEY, OTHER_KEY)
+        await transport.aclose()
+    assert answers[1] == {"agents": [], "count": 0, "forged": True}
+
+
+async def test_a_fan_out_over_a_thousand_keys_holds_few_sockets() -> None:
+    """At most a generation of keys, and what is in flight beside it; nothing once the transport is closed."""
+    before, most = open_descriptors(), 0
+    async with RawServer((GOOD,)) as server:
+        transport = AiohttpTransport()
+        listening = open_descriptors()
+
+        async def ask(key: str) -> object:
+            nonlocal most
+            answer = await transport.send(signed(server.url, key))
+            most = max(most, open_descriptors() - listening)
+            return answer
+
+        results = [result async for result in fan_out(keys(1000), ask, concurrency=32)]
+        await transport.aclose()
+        left = await back_to(listening)
+    assert (len(results), all(isinstance(each, Ok) and isinstance(each.value, Response) for each in results)) == (
+        1000,
+        True,
+    )
+    assert (server.connections, left, await back_to(before)) == (1000, listening, before)
+    assert most <= 2 * (SESSIONS * KEYS_PER_SESSION + 2 * 32)  # each connection has two ends here
+
+
+async def test_a_request_on_a_retired_generation_finishes() -> None:
+    """It keeps its connection while newer keys come and go, and its generation closes behind it."""
+    enough = asyncio.Event()
+    async with RawServer((enough, GOOD), (GOOD,)) as server:
+        transport = AiohttpTransport()
+        first = asyncio.create_task(transport.send(signed(server.url)))
+        await asyncio.sleep(0.05)
+        for key in keys((SESSIONS + 1) * KEYS_PER_SESSION):
+            await transport.send(signed(server.url, key))
+        assert not first.done()
+        enough.set()
+        answer = await first
+        await asyncio.sleep(0.05)
+        kept = len(server.open)
+        await transport.aclose()
+    assert isinstance(answer, Response)
+    assert kept <= SESSIONS * KEYS_PER_SESSION
+
+
+async def test_nobody_waits_for_a_connection() -> None:
+    """With 300 slow answers at a time, none fails for want of a slot in a pool: that would be blamed on the server."""
+    timeouts = Timeouts(connect=2.0, read=2.0, attempt=5.0)
+    limit = RateLimit(per_second=1000.0, burst=1000, concurrency=1000)
+    async with (
+        RawServer((0.2, GOOD)) as server,
+        AsyncChatloom(KEY, base_url=server.url, timeouts=timeouts, retry=None, rate_limit=limit) as client,
+    ):
+        answers = await asyncio.gather(*(client.list_agents() for _ in range(300)))
+    assert (len(answers), len(server.requests), server.connections) == (300, 300, 300)
+
+
+async def test_a_key_keeps_its_connection_while_others_come_and_go() -> None:
+    """Several calls with each of 300 keys, 64 keys at a time: few keys connect twice, as with a connector for each."""
+    async with RawServer((GOOD,)) as server:
+        transport = AiohttpTransport()
+
+        async def ask(key: str) -> None:
+            for _ in range(3):
+                await transport.send(signed(server.url, key))
+
+        results = [result async for result in fan_out(keys(300), ask, concurrency=64)]
+        await transport.aclose()
+    assert (len(results), len(server.requests)) == (300, 900)
+    assert server.connections < 360
