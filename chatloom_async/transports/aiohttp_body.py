@@ -23,9 +23,8 @@ async def read_body(response: aiohttp.ClientResponse, most: int) -> bytes | Tran
         return b""  # HEAD, 204 and 304: Content-Length and Content-Encoding tell of a body that is elsewhere
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in UNCHANGED and encoding not in ENCODINGS:
-        return PayloadError(
-            "The body is compressed in a way that was not asked for", reason="encoding", expected=expected
-        )
+        text = "The body is compressed in a way that was not asked for"
+        return PayloadError(text, reason="unasked", expected=expected)
     if (expected or 0) > most:
         return ResponseTooLargeError(f"The body is longer than {most} bytes")
     inflater = Inflater(encoding) if encoding in ENCODINGS else None
@@ -47,10 +46,9 @@ async def read_body(response: aiohttp.ClientResponse, most: int) -> bytes | Tran
         return ProtocolError("The body is not valid HTTP", reason=type(problem).__name__)
     except TooManyStreamsError:
         return ResponseTooLargeError(f"The body is made of more than {MEMBERS} compressed streams")
-    except zlib.error:
-        return PayloadError(
-            "The body could not be decompressed", reason="encoding", received=received, expected=expected
-        )
+    except zlib.error as problem:
+        reason = "checksum" if "data check" in str(problem) else "encoding"
+        return PayloadError("The body could not be decompressed", reason=reason, received=received, expected=expected)
     if inflater and not inflater.complete:
         return PayloadError(
             "The body broke off in its compressed data", reason="cut", received=received, expected=expected

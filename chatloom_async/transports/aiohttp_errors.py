@@ -3,6 +3,7 @@
 import errno
 
 import aiohttp
+from aiohttp.http_exceptions import LineTooLong
 
 from ..wire.base_url import origin
 from ..wire.transport_errors import (
@@ -40,9 +41,7 @@ def transport_error(problem: BaseException, url: str) -> TransportError | None:
         case aiohttp.ClientConnectorError():
             return _no_connection(problem, where)
         case aiohttp.ClientResponseError():
-            return ProtocolError(
-                f"The answer of {where} is not valid HTTP", reason=type(problem.__cause__ or problem).__name__
-            )
+            return ProtocolError(f"The answer of {where} is not valid HTTP", reason=_misread(problem))
         case aiohttp.ClientConnectionError():
             reason, how = (
                 ("closed", "closed")
@@ -57,6 +56,14 @@ def transport_error(problem: BaseException, url: str) -> TransportError | None:
         case aiohttp.ClientError():
             return ProtocolError(f"The exchange with {where} failed ({type(problem).__name__})", reason="client")
     return None
+
+
+def _misread(problem: BaseException) -> str:
+    """Whether the head went past aiohttp's limits, as it will again, or was garbled, as it may not be."""
+    while problem.__cause__ is not None:
+        problem = problem.__cause__
+    too_large = isinstance(problem, LineTooLong) or "Too many headers" in str(problem)
+    return "head_too_large" if too_large else "invalid"
 
 
 def _no_connection(problem: aiohttp.ClientConnectorError, where: str) -> ConnectError:

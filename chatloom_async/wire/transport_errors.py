@@ -9,6 +9,8 @@ from attrs import field, frozen
 
 from .errors import ChatloomError, Kind, clean
 
+PAYLOAD_KINDS: dict[str, Kind] = {"encoding": "once", "unasked": "permanent"}
+
 
 @frozen(slots=False, eq=False, repr=False, str=False)
 class TransportError(ChatloomError):
@@ -55,19 +57,30 @@ class ConnectionLostError(TransportError):
 
 @frozen(slots=False, eq=False, repr=False, str=False)
 class PayloadError(TransportError):
-    """The body broke off or could not be decompressed. `reason`: cut or encoding. Partial data is never returned."""
+    """The body broke off or could not be decompressed. Partial data is never returned.
+
+    `reason`: cut; checksum (altered on the way); encoding (not what Content-Encoding says; retried once); unasked
+    (compressed in a way that was not asked for; never retried).
+    """
 
     hint: ClassVar[str] = "A repeat usually succeeds; if it does not, look for a proxy that alters answers."
 
     received: int = field(default=0, kw_only=True)
     expected: int | None = field(default=None, kw_only=True)
 
+    @property
+    def kind(self) -> Kind:  # type: ignore[override]
+        return PAYLOAD_KINDS.get(self.reason, "transient")
+
 
 class ProtocolError(TransportError):
-    """The answer is not valid HTTP. Retried once."""
+    """The answer is not valid HTTP. `reason`: invalid (retried once), or head_too_large (never retried)."""
 
-    kind = "once"
     hint = "Check that base_url points at an HTTP server and that no proxy alters the answers."
+
+    @property
+    def kind(self) -> Kind:  # type: ignore[override]
+        return "permanent" if self.reason == "head_too_large" else "once"
 
 
 class ResponseTooLargeError(TransportError):

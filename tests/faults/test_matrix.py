@@ -3,7 +3,6 @@
 import logging
 
 import pytest
-from _pytest.mark import ParameterSet
 from attrs import evolve
 
 from chatloom_async import ChatloomError
@@ -14,12 +13,7 @@ from tests.secrets import found
 TOLERANCE = 0.05
 
 
-def case(row: Row) -> ParameterSet:
-    """A row as pytest takes it."""
-    return pytest.param(row, id=row.name, marks=[pytest.mark.xfail(reason=row.differs)] if row.differs else [])
-
-
-@pytest.mark.parametrize("row", [case(row) for row in ROWS])
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 async def test_a_fault(row: Row, caplog: pytest.LogCaptureFixture) -> None:
     """The right error after the right number of requests, in time, with nothing left open and no key shown."""
     row = evolve(row, **row.python) if PURE_PYTHON else row

@@ -119,7 +119,7 @@ HARMFUL = {
     "brotli, though not asked for": (
         bytes(809),
         "br",
-        PayloadError("The body is compressed in a way that was not asked for", reason="encoding", expected=809),
+        PayloadError("The body is compressed in a way that was not asked for", reason="unasked", expected=809),
     ),
 }
 

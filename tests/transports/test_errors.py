@@ -101,7 +101,7 @@ CASES: list[tuple[BaseException, TransportError | None]] = [
     (connecting(OSError("no number")), unsent(ConnectError, "unreachable", f"No connection to {WHERE} (OSError)")),
     (
         aiohttp.ClientResponseError(ASKED, (), status=400, message="Set-Cookie: secret"),
-        ProtocolError(f"The answer of {WHERE} is not valid HTTP", reason="ClientResponseError"),
+        ProtocolError(f"The answer of {WHERE} is not valid HTTP", reason="invalid"),
     ),
     (
         aiohttp.ServerDisconnectedError("HTTP/1.1 200 Set-Cookie: secret"),

@@ -72,7 +72,7 @@ async def test_aioresponses_needs_our_answer_class(transport: AiohttpTransport) 
         ),
         (
             {"body": b"x", "headers": {"Content-Encoding": "br"}},
-            PayloadError("The body is compressed in a way that was not asked for", reason="encoding"),
+            PayloadError("The body is compressed in a way that was not asked for", reason="unasked"),
         ),
         (
             {"exception": aiohttp.ServerDisconnectedError()},

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chatloom_async.wire.errors import Attempt
@@ -65,7 +65,16 @@ def test_equal_headers_have_equal_hashes() -> None:
 def test_headers_survive_pickle_and_copy(fields: dict[str, str]) -> None:
     """Answers can be stored and sent to other processes with their headers."""
     headers = Headers(fields)
+    assume("authorization" not in headers and "x-api-key" not in headers)
     assert pickle.loads(pickle.dumps(headers)) == copy.deepcopy(headers) == headers
+
+
+@pytest.mark.parametrize("name", ["Authorization", "x-api-key"])
+def test_headers_with_a_key_are_neither_pickled_nor_copied(name: str) -> None:
+    """Taken out of their request, they are as secret as before."""
+    for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="hold an API key"):
+            attempt(Headers({name: CANARY}))
 
 
 def test_only_harmless_headers_are_shown() -> None:
