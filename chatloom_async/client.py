@@ -23,7 +23,7 @@ from .policy.call import Call
 from .policy.clock import Clock, SystemClock
 from .policy.keys import KeyProvider, key_source
 from .policy.limit import LimitState, RateLimit
-from .policy.limiter import KeyedLimiter, Limiter, outcome_of
+from .policy.limiter import Limiter, outcome_of
 from .policy.retrier import Outcome
 from .policy.retry import RetryPolicy
 from .resources import Resources
@@ -67,7 +67,8 @@ class AsyncChatloom:
                 print(agent.name, list(await chatloom.get_allowed_domains(agent.id)))
 
     Constructing it does no I/O and needs no event loop. One client may be used by many tasks at once, and in several
-    `asyncio.run()` calls one after the other. Every call raises a ChatloomError when it fails; only what a key provider raises comes out as it is.
+    `asyncio.run()` calls one after the other. Every call raises a ChatloomError when it fails; only what a key
+    provider raises comes out as it is.
 
     api_key: the key, or a callable that provides it, or None to read CHATLOOM_API_KEY. A provider is called as
         `provider(force_refresh=False)` before every attempt, and with True after a 401; it may be async.
@@ -76,7 +77,8 @@ class AsyncChatloom:
     timeouts: limits for one attempt, in seconds.
     deadline: the limit for one call, in seconds, everything included: queueing, attempts, waits. None: no limit.
     retry: a RetryPolicy, a tenacity.AsyncRetrying of your own (copied for each call), or None for a single attempt.
-    rate_limit: how fast each key may be used, or a Limiter of your own, or None.
+    rate_limit: how fast each key may be used, or a Limiter of your own, or None. Over all keys, 256 requests are in
+        flight at most, whatever it says.
     transport: what carries the requests. It is borrowed: the client does not close it. None: aiohttp.
     on_attempt: called with each finished Attempt, also of calls that succeed. What it raises is logged, not raised.
     clock: where waits and the deadline get their time from; for tests.
@@ -115,7 +117,7 @@ class AsyncChatloom:
         self._keys = keys
         self._clock: Clock = clock or SystemClock()
         self._resources = Resources(name, transport, borrowed=transport is not None)
-        self._limiter = options.limiter(self._clock)
+        self._limiter = options.limiter(self._clock, self._resources)
         self._configure(options)
 
     def _configure(self, options: Options) -> None:
@@ -158,7 +160,7 @@ class AsyncChatloom:
                 key = await (self._keys.renewed(call.refused) if call.refused else self._keys.current())
                 if key is None:
                     return call.last_failure  # type: ignore[return-value]  # the 401, which is final then
-                call.key = key.fingerprint
+                call.key = self._name_of(key)
                 await self._limiter.acquire(call.key)
                 sent_at = self._clock.now()
                 limit.restart(call.left(sent_at, most))
@@ -229,13 +231,13 @@ class AsyncChatloom:
         clone = self._clone()
         clone._configure(attrs.evolve(self._options, **given))
         if "rate_limit" in given:
-            clone._limiter = clone._options.limiter(self._clock)
+            clone._limiter = clone._options.limiter(self._clock, self._resources)
         return clone
 
     @property
     def limits(self) -> Mapping[str, LimitState]:
         """A snapshot of the rate limiter for each key in use, by the key's `fingerprint`."""
-        return self._limiter.states() if isinstance(self._limiter, KeyedLimiter) else {}
+        return self._limiter.states()
 
     async def aclose(self, drain: float = 5.0) -> None:
         """Closes the client and its clones. Calls under way have `drain` seconds to finish, then fail with

@@ -7,6 +7,7 @@ from attrs import field, frozen
 from tenacity import AsyncRetrying
 
 from .policy.clock import Clock
+from .policy.gate import GatedLimiter
 from .policy.limit import RateLimit
 from .policy.limiter import KeyedLimiter, Limiter, Unlimited
 from .policy.retrier import Budgets, PolicyRetrier, Retrier, SingleAttempt, TenacityRetrier
@@ -48,10 +49,11 @@ class Options:
     rate_limit: RateLimit | Limiter | None = field(validator=_one_of(RateLimit, Limiter, None))
     on_attempt: OnAttempt | None = None
 
-    def limiter(self, clock: Clock) -> Limiter:
+    def limiter(self, clock: Clock, resources: Resources) -> GatedLimiter:
         if self.rate_limit is None:
-            return Unlimited()
-        return KeyedLimiter(self.rate_limit, clock) if isinstance(self.rate_limit, RateLimit) else self.rate_limit
+            return GatedLimiter(Unlimited(), resources.gate)
+        ours = isinstance(self.rate_limit, RateLimit)
+        return GatedLimiter(KeyedLimiter(self.rate_limit, clock) if ours else self.rate_limit, resources.gate)
 
     def retrier(self, clock: Clock, resources: Resources) -> Retrier:
         if self.retry is None:

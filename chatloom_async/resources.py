@@ -1,8 +1,9 @@
-"""What a client and its clones have in common: transport, retry budgets, and whether all of that is still open."""
+"""What a client and its clones have in common: transport, room for requests, retry budgets, and when it all ends."""
 
 from attrs import define, field
 
 from .policy.budget import RetryBudget
+from .policy.gate import Gate
 from .policy.lifetime import Lifetime
 from .transports.interface import Transport
 
@@ -15,6 +16,7 @@ class Resources:
     transport: Transport | None
     borrowed: bool
     lifetime: Lifetime = field(factory=Lifetime)
+    gate: Gate = field(factory=Gate)
     transient: RetryBudget = field(factory=RetryBudget)
     throttle: RetryBudget = field(factory=RetryBudget)
 

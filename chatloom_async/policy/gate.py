@@ -1,0 +1,54 @@
+"""Decides how many requests a client may have in flight over all of its keys, so that it does not drown itself.
+
+Without it, five thousand calls at once open five thousand sockets: they run into the limit for descriptors, and the
+last of them wait so long for this machine that they blame the server. Measured with answers after 0.1 s: 256 at a time
+finish sooner than all at once.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from weakref import WeakKeyDictionary
+
+from .limit import LimitState
+from .limiter import KeyedLimiter, Limiter, Outcome
+
+WIDTH = 256
+
+
+class Gate:
+    """Room for `width` requests, on each event loop."""
+
+    def __init__(self, width: int = WIDTH) -> None:
+        self._width = width
+        self._rooms: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+    def room(self) -> asyncio.Semaphore:
+        """The running loop's share; a semaphore belongs to the loop in which it was first waited for."""
+        loop = asyncio.get_running_loop()
+        room = self._rooms.get(loop)
+        if room is None:
+            room = self._rooms[loop] = asyncio.Semaphore(self._width)
+        return room
+
+
+class GatedLimiter:
+    """A limiter with a gate behind it: first a key's own turn, then room in the client. Itself a `Limiter`."""
+
+    def __init__(self, limiter: Limiter, gate: Gate) -> None:
+        self._limiter, self._gate = limiter, gate
+
+    async def acquire(self, key: str) -> None:
+        await self._limiter.acquire(key)
+        try:
+            await self._gate.room().acquire()
+        except asyncio.CancelledError:
+            self._limiter.release(key, "unused")
+            raise
+
+    def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
+        self._gate.room().release()
+        self._limiter.release(key, outcome, retry_after)
+
+    def states(self) -> Mapping[str, LimitState]:
+        """A snapshot of each key's limiter, where the limiter is ours."""
+        return self._limiter.states() if isinstance(self._limiter, KeyedLimiter) else {}

@@ -1,0 +1,64 @@
+"""How many requests a client has in flight over all of its keys."""
+
+import asyncio
+
+import pytest
+
+from chatloom_async import AsyncChatloom, MockTransport, Request, Response
+from chatloom_async.policy.gate import WIDTH, Gate, GatedLimiter
+from chatloom_async.policy.limit import RateLimit
+from chatloom_async.policy.limiter import KeyedLimiter, Unlimited
+from tests.samples import KEY, api
+from tests.virtual_clock import VirtualClock
+
+
+async def test_no_more_than_256_requests_are_in_flight_however_many_are_made() -> None:
+    """A thousand calls at once, without a rate limit, keep to the gate; all of them are answered."""
+    now = most = 0
+
+    async def handler(request: Request) -> Response:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0)
+        now -= 1
+        return api(request)
+
+    client = AsyncChatloom(KEY, transport=MockTransport(handler), rate_limit=None)
+    clones = [client, client.with_key("clf_other"), client.with_options(deadline=None)]
+    lists = await asyncio.gather(*(clones[number % 3].list_agents() for number in range(1000)))
+    assert (len(lists), most) == (1000, WIDTH)
+
+
+async def test_a_call_cancelled_at_the_gate_gives_its_permit_back() -> None:
+    """It was not sent, so its key has lost nothing."""
+    limiter = KeyedLimiter(RateLimit(per_second=1.0, burst=2), VirtualClock())
+    gated = GatedLimiter(limiter, Gate(1))
+    await gated.acquire("a")
+    waiting = asyncio.create_task(gated.acquire("b"))
+    await asyncio.sleep(0)
+    assert limiter.states()["b"].in_flight == 1
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert limiter.states()["b"].in_flight == 0
+    gated.release("a", "succeeded")
+    await gated.acquire("b")
+    assert {key: state.in_flight for key, state in gated.states().items()} == {"a": 0, "b": 1}
+
+
+def test_the_gate_works_in_event_loops_one_after_the_other() -> None:
+    """Also where the first of them had to wait for it."""
+    gated = GatedLimiter(Unlimited(), Gate(1))
+
+    async def two() -> None:
+        async def one() -> None:
+            await gated.acquire("a")
+            await asyncio.sleep(0)
+            gated.release("a", "succeeded")
+
+        await asyncio.gather(one(), one())
+
+    asyncio.run(two())
+    asyncio.run(two())
+    assert gated.states() == {}
