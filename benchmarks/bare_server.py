@@ -1,0 +1,57 @@
+"""A static HTTP/1.1 server in as few steps as possible, for machines without nginx: `python -m ... FOLDER PORT`.
+
+It knows what the benchmark's clients send and no more: keep-alive, no chunked requests, no ranges.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+HEAD = "HTTP/1.1 {status}\r\nServer: bare\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+
+
+def response(status: str, body: bytes) -> bytes:
+    """A whole HTTP response."""
+    return HEAD.format(status=status, length=len(body)).encode() + body
+
+
+NOT_FOUND = response("404 Not Found", b'{"error":"Not found"}')
+
+
+class StaticAnswers(asyncio.Protocol):
+    """One connection. `answers` has a whole response for each path."""
+
+    def __init__(self, answers: dict[bytes, bytes]) -> None:
+        self._answers, self._received = answers, bytearray()
+        self._transport: asyncio.WriteTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while (end := self._received.find(b"\r\n\r\n")) >= 0:
+            head, length = bytes(self._received[:end]), end + 4
+            if (found := head.lower().find(b"content-length:")) >= 0:
+                length += int(head[found + 15 :].split(b"\r\n", 1)[0])
+            if len(self._received) < length:
+                return
+            del self._received[:length]
+            self._transport.write(self._answers.get(head.split(b" ", 2)[1], NOT_FOUND))
+
+
+def responses(folder: Path) -> dict[bytes, bytes]:
+    """The response to each path that has a file."""
+    files = {f"/{file.relative_to(folder).with_suffix('').as_posix()}": file for file in folder.rglob("*.json")}
+    return {path.encode(): response("200 OK", file.read_bytes()) for path, file in files.items()}
+
+
+async def serve(answers: dict[bytes, bytes], port: int) -> None:
+    """Serves until it is cancelled."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: StaticAnswers(answers), "127.0.0.1", port, backlog=4096)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(responses(Path(sys.argv[1])), int(sys.argv[2])))

@@ -1,0 +1,76 @@
+"""What this package promises about its cost (section 12 of its design), each with how it follows from the results."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from attrs import frozen
+
+from .arms import JSON, OURS, RAW, SDKS
+from .results import Results
+
+ASYNCIO, UVLOOP, AT = "calls on asyncio", "calls on uvloop", "32"
+FAST = f"{OURS} on pyreqwest"
+
+Value = Callable[[Results], float | None]
+
+
+@frozen
+class Budget:
+    """A promise: `value` of the results is at most, or at least, `limit`."""
+
+    what: str
+    value: Value
+    limit: float
+    unit: str = "x"
+    side: Literal["<=", ">="] = "<="
+
+    def verdict(self, results: Results) -> str:
+        value = self.value(results)
+        if value is None:
+            return "not measured"
+        met = value <= self.limit if self.side == "<=" else value >= self.limit
+        return "met" if met else "NOT met"
+
+
+def _against(other: str, *, one: str = OURS, group: str = ASYNCIO, metric: str = AT) -> Value:
+    return lambda results: results.ratio(group, one, other, metric)
+
+
+def _of(group: str, metric: str, subject: str = OURS) -> Value:
+    return lambda results: results.median(group, subject, metric)
+
+
+def _best_sdk(results: Results) -> float | None:
+    ratios = [results.ratio(ASYNCIO, OURS, sdk, AT) for sdk in SDKS]
+    return max((ratio for ratio in ratios if ratio is not None), default=None)
+
+
+BUDGETS = (
+    Budget("default client : raw aiohttp that reads the bytes", _against(RAW), 1.20),
+    Budget("default client : aiohttp + json()", _against(JSON), 1.0),
+    Budget("default client : best peer SDK", _best_sdk, 0.65),
+    Budget("client on pyreqwest, uvloop : raw aiohttp, uvloop", _against(RAW, one=FAST, group=UVLOOP), 0.75),
+    Budget("retry machinery on a call that succeeds", _of("retry", "retry machinery, us"), 0.5, "us"),
+    Budget("decode ten agents", _of("decode", "10 agents, us"), 10, "us"),
+    Budget("import of the client : of aiohttp, wall", _against("aiohttp", group="import", metric="wall, ms"), 0.6),
+    Budget("the same by CPU", _against("aiohttp", group="import", metric="CPU, ms"), 0.6),
+    Budget("with_key()", _of("one more key", "time, us"), 5, "us"),
+    Budget("with_key(), memory", _of("one more key", "memory, bytes"), 1536, "bytes"),
+    Budget(
+        "fan_out throughput : bare pool of 64, wall",
+        _against("bare pool", one="fan_out, one key", group="fan-out", metric="requests/s"),
+        0.8,
+        side=">=",
+    ),
+    Budget(
+        "the same by CPU, fan_out : bare pool",  # the one to trust on a machine that others use
+        _against("bare pool", one="fan_out, one key", group="fan-out", metric="CPU, us"),
+        1.25,
+    ),
+    Budget(
+        "fan_out memory growth, 200 to 20,000 workspaces",
+        _of("fan-out memory", "growth 200 to 20,000, MB", "fan_out, a key each"),
+        5,
+        "MB",
+    ),
+)
