@@ -36,7 +36,7 @@ def group(name: str) -> list[str]:
 
 def install(session: nox.Session, *groups: str) -> None:
     """This project with every extra, editable, and what the groups name."""
-    session.install("-e", ".[cli]", *(each for name in groups for each in group(name)))
+    session.install("-e", ".[cli,otel]", *(each for name in groups for each in group(name)))
 
 
 @nox.session
@@ -95,11 +95,35 @@ def browser(session: nox.Session) -> None:
     session.run("pytest", "-m", "browser", *session.posargs)
 
 
+@nox.session(python=PYTHONS)
+def hosts(session: nox.Session) -> None:
+    """The bots and recipes for frameworks that are too heavy for the other sessions."""
+    install(session, "test", "hosts")
+    session.run("pytest", "tests/hosts", "tests/contrib/test_recipes.py", *session.posargs)
+
+
+@nox.session
+def guard(session: nox.Session) -> None:
+    """Fails when the client has become much slower, by ratios of CPU time. Half a minute."""
+    session.install("-e", ".")
+    session.run("python", "-m", "benchmarks.guard")
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """What a call costs, beside other clients. Takes the options of `python -m benchmarks`, such as --quick."""
+    session.install("-e", ".")
+    for line in Path("benchmarks/peers.txt").read_text("utf-8").splitlines():
+        if line and not line.startswith("#"):  # a peer that cannot be installed is reported, and stops nobody
+            session.install(line, success_codes=[0, 1, 2])
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
 @nox.session(venv_backend="uv", reuse_venv=False)
 def lowest(session: nox.Session) -> None:
     """The test-suite with the lowest versions that pyproject.toml allows of what the package itself needs."""
-    session.install("--resolution=lowest-direct", "-e", ".[cli]")
-    session.install("-e", ".[cli]", *group("test"))  # leaves what is there as it is, unless a test tool needs more
+    session.install("--resolution=lowest-direct", "-e", ".[cli,otel]")
+    session.install("-e", ".[cli,otel]", *group("test"))  # leaves what is there as it is, unless a test tool needs more
     session.run("uv", "pip", "list", external=True)
     session.run("pytest", *session.posargs)
 

@@ -23,7 +23,7 @@ from .policy.call import Call
 from .policy.clock import Clock, SystemClock
 from .policy.keys import KeyProvider, key_source
 from .policy.limit import LimitState, RateLimit
-from .policy.limiter import Limiter, outcome_of
+from .policy.limiter import Limiter, naming, outcome_of
 from .policy.retrier import Outcome
 from .policy.retry import RetryPolicy
 from .resources import Resources
@@ -122,6 +122,7 @@ class AsyncChatloom:
 
     def _configure(self, options: Options) -> None:
         self._options = options
+        self._name_of = naming(options.rate_limit)
         self._retrier = options.retrier(self._clock, self._resources)
 
     list_agents = method_of(ListAgents)
@@ -156,7 +157,7 @@ class AsyncChatloom:
         key: ApiKey | None = None
         limit = self._resources.lifetime.limit(call.left(began))
         try:
-            async with limit:
+            with limit:
                 key = await (self._keys.renewed(call.refused) if call.refused else self._keys.current())
                 if key is None:
                     return call.last_failure  # type: ignore[return-value]  # the 401, which is final then

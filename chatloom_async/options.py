@@ -50,10 +50,9 @@ class Options:
     on_attempt: OnAttempt | None = None
 
     def limiter(self, clock: Clock, resources: Resources) -> GatedLimiter:
-        if self.rate_limit is None:
-            return GatedLimiter(Unlimited(), resources.gate)
-        ours = isinstance(self.rate_limit, RateLimit)
-        return GatedLimiter(KeyedLimiter(self.rate_limit, clock) if ours else self.rate_limit, resources.gate)
+        given = Unlimited() if self.rate_limit is None else self.rate_limit
+        limiter = KeyedLimiter(given, clock) if isinstance(given, RateLimit) else given
+        return GatedLimiter(limiter, resources.gate)
 
     def retrier(self, clock: Clock, resources: Resources) -> Retrier:
         if self.retry is None:

@@ -1,9 +1,16 @@
-"""Decides whether calls may still begin, and ends those that are under way when the client closes."""
+"""Decides whether calls may still begin, and ends those that take too long or are under way when the client closes.
+
+All time limits of a client share one timer of the event loop. Nearly every limit is lifted long before it runs out, so
+a timer for each, set and cancelled, would be the dearest part of this package's share in a call.
+"""
 
 import asyncio
+from math import inf
 from types import TracebackType
 
 from ..wire.errors import ClientClosedError
+
+GRAIN = 0.01  # seconds between two rounds at least, so that many limits that run out in a row cost little
 
 
 class Lifetime:
@@ -11,8 +18,11 @@ class Lifetime:
 
     def __init__(self) -> None:
         self.closing = False
-        self._limits: set[asyncio.Timeout] = set()
+        self._limits: set[TimeLimit] = set()
         self._empty: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings = inf
 
     def check(self) -> None:
         """Raises ClientClosedError once closing has begun."""
@@ -27,10 +37,8 @@ class Lifetime:
         """Lets no new call begin, gives the others `drain` seconds, then makes their time limits run out."""
         self.closing = True
         await self._until_empty(drain)
-        now = asyncio.get_running_loop().time()
-        for limit in self._limits:
-            if not limit.expired():
-                limit.reschedule(now)
+        for limit in tuple(self._limits):
+            limit.expire()
         await self._until_empty(1.0)
 
     async def _until_empty(self, seconds: float) -> None:
@@ -39,47 +47,78 @@ class Lifetime:
             await asyncio.wait([self._empty], timeout=seconds)
             self._empty = None
 
-    def begin(self, limit: asyncio.Timeout) -> None:
+    def begin(self, limit: "TimeLimit") -> None:
         self._limits.add(limit)
 
-    def finish(self, limit: asyncio.Timeout) -> None:
+    def finish(self, limit: "TimeLimit") -> None:
         self._limits.discard(limit)
         if self._empty is not None and not self._limits and not self._empty.done():
             self._empty.set_result(None)
 
+    def ring_by(self, due: float, loop: asyncio.AbstractEventLoop) -> None:
+        """Sees to it that `due`, a moment of this event loop's clock, is not missed."""
+        if loop is not self._loop:  # the timer of a loop that is over never rings
+            self._loop, self._timer, self._rings = loop, None, inf
+        if due < self._rings:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer, self._rings = loop.call_at(due, self._ring, loop), due
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        now, self._timer, self._rings = loop.time(), None, inf
+        for limit in tuple(self._limits):
+            if limit.due <= now:
+                limit.expire()
+        nearest = min((limit.due for limit in self._limits), default=inf)
+        if nearest < inf:
+            self.ring_by(max(nearest, now + GRAIN), loop)
+
 
 class TimeLimit:
-    """`asyncio.timeout` that ends when the client closes, too: then with ClientClosedError instead of TimeoutError."""
+    """`with limit:` ends what its task waits for: by TimeoutError, or by ClientClosedError when the client closes.
 
-    __slots__ = ("_lifetime", "_timeout")
+    Works as `asyncio.timeout` does: it cancels the task, and takes the cancellation back on the way out.
+    """
+
+    __slots__ = ("_cancelling", "_lifetime", "_seconds", "_task", "due", "expired")
+    _task: "asyncio.Task[object]"
 
     def __init__(self, lifetime: Lifetime, seconds: float | None) -> None:
-        self._lifetime, self._timeout = lifetime, asyncio.timeout(seconds)
+        self._lifetime, self._seconds = lifetime, seconds
+        self.due, self.expired = inf, False
 
-    async def __aenter__(self) -> "TimeLimit":
-        await self._timeout.__aenter__()
-        self._lifetime.begin(self._timeout)
+    def __enter__(self) -> "TimeLimit":
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("A call needs a task to run in")
+        self._task, self._cancelling = task, task.cancelling()
+        self._lifetime.begin(self)
+        self.restart(self._seconds)
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._lifetime.finish(self._timeout)
-        try:
-            await self._timeout.__aexit__(kind, error, trace)
-        except TimeoutError:
-            if not self._lifetime.closing:
-                raise
-            closed = ClientClosedError("The client was closed while this call was under way")
-        else:
-            return
-        raise closed from None
-
-    @property
-    def expired(self) -> bool:
-        return self._timeout.expired()
 
     def restart(self, seconds: float | None) -> None:
         """Counts anew from now, unless it has run out, as it has when the client is closing."""
+        if self.expired:
+            return
+        if seconds is None:
+            self.due = inf
+            return
+        loop = asyncio.get_running_loop()
+        self.due = loop.time() + seconds
+        self._lifetime.ring_by(self.due, loop)
+
+    def expire(self) -> None:
+        """Ends it now. Once is enough."""
         if not self.expired:
-            self._timeout.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
+            self.expired, self.due = True, inf
+            self._task.cancel()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lifetime.finish(self)
+        if not self.expired or self._task.uncancel() > self._cancelling or kind is not asyncio.CancelledError:
+            return
+        if self._lifetime.closing:
+            raise ClientClosedError("The client was closed while this call was under way") from None
+        raise TimeoutError from None

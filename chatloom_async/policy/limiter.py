@@ -1,8 +1,10 @@
 """One limiter for many keys: what the client talks to, and what may be put in its place."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Literal, Protocol, runtime_checkable
 
+from ..wire.auth import ApiKey
 from ..wire.errors import ChatloomError
 from ..wire.message import Response
 from ..wire.status import RateLimitError
@@ -24,6 +26,19 @@ class Limiter(Protocol):
     async def acquire(self, key: str) -> None: ...
 
     def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None: ...
+
+
+@runtime_checkable
+class SharedLimiter(Limiter, Protocol):
+    """A limiter whose state other processes see, too. It names keys itself, since `ApiKey.fingerprint`, which others
+    get, is salted anew in each process. The name must not tell the key: a keyed hash does not."""
+
+    def fingerprint(self, key: ApiKey) -> str: ...
+
+
+def naming(limiter: object) -> Callable[[ApiKey], str]:
+    """What names a key for this limiter, or for one that is made by a `RateLimit` or None."""
+    return limiter.fingerprint if isinstance(limiter, SharedLimiter) else attrgetter("fingerprint")
 
 
 class KeyedLimiter:

@@ -6,6 +6,7 @@ a shared one under concurrent calls mixes up their results.
 """
 
 from collections.abc import Awaitable, Callable
+from logging import getLogger
 from typing import Protocol
 
 from attrs import define, field
@@ -21,6 +22,8 @@ from .retry import RetryPolicy, is_free, refusal
 
 Outcome = Response | ChatloomError
 Attempting = Callable[[], Awaitable[Outcome]]
+
+log = getLogger("chatloom_async")
 
 
 class Retrier(Protocol):
@@ -80,7 +83,7 @@ class PolicyRetrier:
         return outcome
 
     async def _sleep(self, seconds: float) -> None:
-        async with self.lifetime.limit(None):
+        with self.lifetime.limit(None):
             await self.clock.sleep(seconds)
 
 
@@ -104,8 +107,17 @@ class Decisions:
             self.call.stop_reason = "budget"
         else:
             self.pause = answer
-            return True
-        return False
+        self._tell(failure)
+        return self.call.stop_reason is None
+
+    def _tell(self, failure: ChatloomError) -> None:
+        """A line for each retry and for giving up after all, of names and numbers only: no text of the server's."""
+        operation, number = self.call.operation, len(self.call.attempts)
+        what = getattr(failure, "status", type(failure).__name__)
+        if self.call.stop_reason is None:
+            log.info("%s attempt %d: %s, again in %.2f s", operation, number, what, self.pause)
+        elif failure.retryable:
+            log.info("%s attempt %d: %s, given up: %s", operation, number, what, self.call.stop_reason)
 
     def wait(self, _: RetryCallState) -> float:
         return self.pause
@@ -149,7 +161,7 @@ class TenacityRetrier:
         result: Outcome | None = None
         limit = self.lifetime.limit(call.left(self.clock.now()))
         try:
-            async with limit:
+            with limit:
                 result = await self.template.copy(reraise=True, retry_error_cls=RetryError)(raising)
         except ChatloomError as error:
             result = error

@@ -36,6 +36,13 @@ def _timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=None, connect=timeouts.connect, sock_read=timeouts.read)
 
 
+def _prepare(headers: Headers) -> "tuple[CIMultiDict[str], int]":
+    """The headers as aiohttp likes them, and what tells the keys apart; kept with them, since a key's come again."""
+    fields: Any = headers.pairs  # of a request, so they are text
+    headers.prepared = CIMultiDict(fields), hash((headers.get("authorization"), headers.get("x-api-key")))
+    return headers.prepared  # type: ignore[no-any-return]
+
+
 class AiohttpTransport:
     """Real HTTP/1.1 over TCP and TLS, with keep-alive.
 
@@ -62,8 +69,8 @@ class AiohttpTransport:
             raise ConfigurationError("proxy must be the URL of an HTTP proxy, such as http://proxy.example:3128")
 
     async def send(self, request: Request) -> Response | TransportError:
-        key = None if self._share else hash((request.headers.get("authorization"), request.headers.get("x-api-key")))
-        generation = await self._pool.enter(key)
+        key = (request.headers.prepared or _prepare(request.headers))[1]  # no headers in this frame: it may be seen
+        generation = await self._pool.enter(None if self._share else key)
         try:
             outcome = await self._exchange(generation.session, request)
         except BaseException as problem:
@@ -79,11 +86,10 @@ class AiohttpTransport:
         return outcome
 
     async def _exchange(self, session: aiohttp.ClientSession, request: Request) -> Response | TransportError:
-        headers: Any = request.headers.pairs  # of a request, so they are text
         response = await session.request(
             request.method,
             _url(request.url),
-            headers=CIMultiDict(headers),
+            headers=request.headers.prepared[0],
             data=request.body,
             allow_redirects=False,
             timeout=_timeout(request.timeouts),

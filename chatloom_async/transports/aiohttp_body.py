@@ -28,6 +28,9 @@ async def read_body(response: aiohttp.ClientResponse, most: int) -> bytes | Tran
     if (expected or 0) > most:
         return ResponseTooLargeError(f"The body is longer than {most} bytes")
     inflater = Inflater(encoding) if encoding in ENCODINGS else None
+    if inflater is None and content.is_eof() and content.exception() is None:
+        body = content.read_nowait()  # small answers come in one piece with their head
+        return body if len(body) <= most else ResponseTooLargeError(f"The body is longer than {most} bytes")
     pieces: list[bytes] = []
     received = size = 0
     try:

@@ -14,8 +14,11 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.http_exceptions import HttpProcessingError
+from multidict import istr
 
 from .inflate import ACCEPTED
+
+AUTHORIZATION, X_API_KEY = istr("Authorization"), istr("X-API-Key")
 
 Sessions = AsyncGenerator[aiohttp.ClientSession, None]
 
@@ -29,9 +32,9 @@ class KeyedRequest(aiohttp.ClientRequest):
 
     @property
     def connection_key(self) -> ConnectionKey:
-        key = super().connection_key
-        credentials = self.headers.get("Authorization"), self.headers.get("X-API-Key")
-        return key._replace(proxy_headers_hash=hash((key.proxy_headers_hash, credentials)))
+        host, port, is_ssl, context, proxy, proxy_auth, proxy_headers, server = super().connection_key
+        mixed = hash((proxy_headers, self.headers.get(AUTHORIZATION), self.headers.get(X_API_KEY)))
+        return ConnectionKey(host, port, is_ssl, context, proxy, proxy_auth, mixed, server)
 
 
 class WatchedConnection(ResponseHandler):

@@ -19,6 +19,13 @@ def _structure() -> Callable[[Any, Any], Any | Mismatch]:
     return structure
 
 
+@cache
+def _reader(returns: Any) -> Callable[[bytes], tuple[Any, int] | None] | None:
+    from .mirror import reader
+
+    return reader(returns)
+
+
 def decode(response: Response, returns: Any) -> Any | DecodeError:
     """The body as `returns`, or the error that says why not, as data.
 
@@ -30,9 +37,15 @@ def decode(response: Response, returns: Any) -> Any | DecodeError:
         return response.body
     if returns is None or returns is type(None):
         return None
+    read = _reader(returns)
+    found = read(response.body) if read else None
+    if found and found[1] == response.body.count(b'":'):
+        return found[0]  # no member was doubled or unknown, so there is nothing more to look for
     document = read_document(response)
     if isinstance(document, DecodeError):
         return document
+    if found:
+        return found[0]
     value = _structure()(document, returns)
     if not isinstance(value, Mismatch):
         return value

@@ -25,13 +25,15 @@ class Headers(Mapping[str, str]):
     decoded as Latin-1 when they are first looked at, so that an answer nobody inspects costs nothing.
     """
 
-    __slots__ = ("_known", "_pairs")
+    __slots__ = ("_known", "_pairs", "prepared")
     _known: dict[str, tuple[str, str]] | None
+    prepared: Any
+    """Room for a transport's own form of these headers, so that it makes it once, not for each request."""
 
     def __init__(self, pairs: Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]] = ()) -> None:
         fields: Any = pairs.items() if isinstance(pairs, Mapping) else pairs
         self._pairs: tuple[tuple[str | bytes, str | bytes], ...] = tuple(fields)
-        self._known = None
+        self._known = self.prepared = None
 
     @property
     def pairs(self) -> tuple[tuple[str | bytes, str | bytes], ...]:

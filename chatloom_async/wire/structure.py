@@ -63,7 +63,7 @@ def _moment(value: Any, _: Any) -> datetime:
     if type(value) is not str:
         _misfit("a string (ISO 8601)", value)
     try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(value.upper())  # RFC 3339 allows t and z
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:

@@ -1,7 +1,9 @@
 """One call, from the endpoint to the value: what is sent, what comes back, what is written down."""
 
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from attrs import frozen
@@ -13,6 +15,8 @@ from chatloom_async import (
     AsyncChatloom,
     Attempt,
     AuthenticationError,
+    ChatloomError,
+    ConnectError,
     Endpoint,
     Exchange,
     GetAllowedDomains,
@@ -21,6 +25,7 @@ from chatloom_async import (
     MockTransport,
     NotFoundError,
     Request,
+    RetryPolicy,
     SchemaMismatchError,
     ServerError,
     UsageError,
@@ -216,10 +221,41 @@ async def test_attempts_are_logged_at_debug_without_any_secret(caplog: pytest.Lo
     client = AsyncChatloom(KEY, transport=in_turn(failure(500, f"no {KEY}")), clock=VirtualClock())
     with caplog.at_level(logging.DEBUG, logger="chatloom_async"):
         await client.list_agents()
-    assert [record.getMessage() for record in caplog.records] == [
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG] == [
         "ListAgents attempt 1: 500",
         "ListAgents attempt 2: 200",
     ]
+
+
+UNHURRIED = RetryPolicy(random=lambda: 0.5)
+
+
+@pytest.mark.parametrize(
+    ("answers", "lines"),
+    [
+        ([failure(500, f"no {KEY}")], ["ListAgents attempt 1: 500, again in 0.12 s"]),
+        ([failure(429, retry_after="7")], ["ListAgents attempt 1: 429, again in 7.00 s"]),
+        ([ConnectError(f"no {KEY}")], ["ListAgents attempt 1: ConnectError, again in 0.12 s"]),
+        ([failure(429, retry_after="90")], ["ListAgents attempt 1: 429, given up: retry_after_too_long"]),
+        ([failure(404)], []),
+        ([], []),
+        (
+            [failure(503)] * 3,
+            [
+                "ListAgents attempt 1: 503, again in 0.12 s",
+                "ListAgents attempt 2: 503, again in 0.25 s",
+                "ListAgents attempt 3: 503, given up: attempts",
+            ],
+        ),
+    ],
+)
+async def test_retries_are_logged_at_info(answers: list[Any], lines: list[str], caplog: Any) -> None:
+    """One line for each retry and for giving up: operation, attempt, status or class, wait or reason; nothing else."""
+    client = AsyncChatloom(KEY, transport=in_turn(*answers), retry=UNHURRIED, clock=VirtualClock())
+    with caplog.at_level(logging.INFO, logger="chatloom_async"), suppress(ChatloomError):
+        await client.list_agents()
+    assert [record.getMessage() for record in caplog.records] == lines
+    assert {record.levelno for record in caplog.records} <= {logging.INFO}
 
 
 async def test_the_endpoint_says_what_it_sends() -> None:

@@ -17,7 +17,7 @@ async def wait_for_ever() -> None:
 
 async def under(lifetime: Lifetime, seconds: float | None) -> None:
     """A call that never ends by itself, under a limit."""
-    async with lifetime.limit(seconds):
+    with lifetime.limit(seconds):
         await wait_for_ever()
 
 
@@ -41,18 +41,16 @@ async def test_a_limit_runs_out() -> None:
     lifetime = Lifetime()
     limit = lifetime.limit(0)
     assert not limit.expired
-    with pytest.raises(TimeoutError) as caught:
-        async with limit:
-            await wait_for_ever()
+    with pytest.raises(TimeoutError) as caught, limit:
+        await wait_for_ever()
     assert (limit.expired, type(caught.value)) == (True, TimeoutError)
 
 
 async def test_a_timeout_from_within_is_not_the_limits() -> None:
     """What is raised inside passes through as it is."""
     limit, mine = Lifetime().limit(60.0), TimeoutError("mine")
-    with pytest.raises(TimeoutError) as caught:
-        async with limit:
-            raise mine
+    with pytest.raises(TimeoutError) as caught, limit:
+        raise mine
     assert (caught.value is mine, limit.expired) == (True, False)
 
 
@@ -61,13 +59,13 @@ async def test_a_limit_can_begin_anew() -> None:
     limit = Lifetime().limit(60.0)
 
     async def call() -> None:
-        async with limit:
+        with limit:
             limit.restart(0)
             await wait_for_ever()
 
     with pytest.raises(TimeoutError):
         await call()
-    async with Lifetime().limit(60.0) as lifted:
+    with Lifetime().limit(60.0) as lifted:
         lifted.restart(None)
         lifted.restart(60.0)
 
@@ -77,7 +75,7 @@ async def test_an_expired_limit_does_not_begin_anew() -> None:
     limit = Lifetime().limit(0)
 
     async def call() -> None:
-        async with limit:
+        with limit:
             try:
                 await wait_for_ever()
             finally:
@@ -106,7 +104,7 @@ async def test_closing_lets_calls_finish() -> None:
     gate = asyncio.Event()
 
     async def call() -> str:
-        async with lifetime.limit(60.0):
+        with lifetime.limit(60.0):
             await gate.wait()
             return "done"
 
@@ -130,7 +128,7 @@ async def test_closing_while_a_limit_is_running_out() -> None:
     limit = lifetime.limit(60.0)
 
     async def call() -> None:
-        async with limit:
+        with limit:
             await wait_for_ever()
 
     task = asyncio.create_task(call())
@@ -141,20 +139,64 @@ async def test_closing_while_a_limit_is_running_out() -> None:
     assert await asyncio.gather(task, return_exceptions=True) == [CLOSED]
 
 
-async def test_an_expired_limit_is_not_rescheduled() -> None:
-    """end() survives limits in every state."""
+async def test_many_limits_share_one_timer_of_the_event_loop() -> None:
+    """A thousand limits that are lifted in time leave one timer behind, not a thousand."""
+    lifetime, loop = Lifetime(), asyncio.get_running_loop()
+    before = len(loop._scheduled)  # type: ignore[attr-defined]
+    for seconds in range(60, 1060):
+        with lifetime.limit(seconds):
+            pass
+    assert len(loop._scheduled) - before == 1  # type: ignore[attr-defined]
+
+
+async def test_each_of_many_limits_runs_out_at_its_own_time() -> None:
+    """In the order of their ends, whatever the order in which they began."""
+    lifetime, ended = Lifetime(), list[int]()
+
+    async def call(number: int) -> None:
+        try:
+            await under(lifetime, number / 100)
+        except TimeoutError:
+            ended.append(number)
+
+    await asyncio.gather(*(call(number) for number in (3, 1, 4, 2, 0)))
+    assert ended == [0, 1, 2, 3, 4]
+
+
+def test_limits_run_out_in_one_event_loop_after_the_other() -> None:
+    """A timer that died with its loop is not waited for."""
     lifetime = Lifetime()
-    timeout = asyncio.timeout(0)
-    with pytest.raises(TimeoutError):
-        async with timeout:
-            await wait_for_ever()
-    lifetime.begin(timeout)
-    ending = asyncio.create_task(lifetime.end(drain=0))
-    for _ in range(10):
+
+    async def call() -> bool:
+        with lifetime.limit(60.0):
+            pass
+        try:
+            await under(lifetime, 0.001)
+        except TimeoutError:
+            return True
+        return False
+
+    assert [asyncio.run(call()), asyncio.run(call())] == [True, True]
+
+
+def test_a_limit_needs_a_task() -> None:
+    """Outside of one, nothing could be cancelled."""
+
+    async def call() -> None:
+        limit = Lifetime().limit(1.0)
+        problems: list[RuntimeError] = []
+
+        def enter() -> None:
+            try:
+                limit.__enter__()
+            except RuntimeError as problem:
+                problems.append(problem)
+
+        asyncio.get_running_loop().call_soon(enter)
         await asyncio.sleep(0)
-    lifetime.finish(timeout)
-    await ending
-    assert timeout.expired()
+        assert [str(problem) for problem in problems] == ["A call needs a task to run in"]
+
+    asyncio.run(call())
 
 
 async def test_cancelling_is_not_closing() -> None:
@@ -175,7 +217,7 @@ async def test_a_call_that_does_not_let_go_does_not_block_closing_for_ever() -> 
     cancelled = asyncio.Event()
 
     async def stubborn() -> None:
-        async with lifetime.limit(None):
+        with lifetime.limit(None):
             try:
                 await wait_for_ever()
             except asyncio.CancelledError:

@@ -1,0 +1,127 @@
+"""The one-pass reader: what it takes, the strict reader takes too, with the same value."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+from attrs import field, frozen
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatloom_async import Agent, AgentList, AllowedDomains, Response, SchemaMismatchError
+from chatloom_async.wire.decode import decode
+from chatloom_async.wire.document import read_document
+from chatloom_async.wire.mirror import mirror, reader
+from chatloom_async.wire.structure import structure
+from tests.samples import AGENT, AGENTS, DOMAINS
+
+
+def compact(document: object) -> bytes:
+    """JSON as a server writes it, without blanks."""
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+@frozen
+class Fleet:
+    """Models within models."""
+
+    ships: tuple[AgentList, ...]
+    flag: bool
+
+
+@frozen
+class Optional:
+    """Not plain: a field may be left out."""
+
+    name: str = ""
+
+
+@frozen
+class Choosy:
+    """Plain, but with an opinion of its own."""
+
+    name: str = field(converter=lambda text: {"good": "GOOD"}[text])
+
+
+@pytest.mark.parametrize(
+    ("model", "document"),
+    [(AgentList, AGENTS), (AllowedDomains, DOMAINS), (Fleet, {"ships": [AGENTS, AGENTS], "flag": True})],
+)
+def test_a_plain_model_is_read_in_one_pass(model: Any, document: Any) -> None:
+    """The value that the strict reader would give, and the number of members in the JSON."""
+    read = reader(model)
+    assert read is not None
+    body = compact(document)
+    assert read(body) == (structure(document, model), body.count(b'":'))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Optional,
+        tuple[str, ...],
+        dict[str, Any],
+        Any,
+        str,
+        frozen(type("Deep", (), {"__annotations__": {"x": tuple[Optional, ...]}})),
+    ],
+)
+def test_anything_else_has_no_mirror(model: Any) -> None:
+    """It is the strict reader's business."""
+    assert reader(model) is None
+    assert mirror(model) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": None},
+        {"name": 7},
+        {"createdAt": "2026-01-15T09:00:00"},
+        {"createdAt": 1768467600},
+        {"createdAt": "yesterday"},
+        {"name": "\ud800"},
+    ],
+)
+def test_what_does_not_fit_is_left_to_the_strict_reader(change: dict[str, Any]) -> None:
+    """No opinion, rather than a wrong one."""
+    read = reader(AgentList)
+    assert read is not None
+    assert read(compact({"agents": [{**AGENT, **change}], "count": 1})) is None
+
+
+@pytest.mark.parametrize("count", [True, 1.0, "1", None, 10**30])
+def test_an_integer_is_an_integer(count: object) -> None:
+    """Neither a boolean nor a number with a point, nor one that other readers would round."""
+    answer = decode(Response(200, {}, compact({"agents": [AGENT], "count": count})), AgentList)
+    assert (type(answer), answer.path) == (SchemaMismatchError, "$.count")
+
+
+def test_a_converter_that_refuses_leaves_it_to_the_strict_reader() -> None:
+    """Whose error names the place."""
+    assert decode(Response(200, {}, b'{"name":"good"}'), Choosy) == Choosy("good")
+    assert type(decode(Response(200, {}, b'{"name":"bad"}'), Choosy)) is SchemaMismatchError
+
+
+def test_unknown_members_cost_a_second_look_and_nothing_else() -> None:
+    """The API may grow; only a doubled member is an error."""
+    grown = compact({"agents": [{**AGENT, "language": "en"}], "count": 1})
+    assert decode(Response(200, {}, grown), AgentList) == structure(AGENTS, AgentList)
+    doubled = compact(AGENTS)[:-1] + b',"count":1}'
+    assert "comes twice" in str(decode(Response(200, {}, doubled), AgentList))
+
+
+text = st.text(max_size=20) | st.sampled_from(['":', '"', "\\", "é", "\u2028"])
+moments = st.datetimes(timezones=st.timezones()).map(datetime.isoformat) | st.just("2026-01-15T09:00:00.000Z")
+agents = st.fixed_dictionaries({**dict.fromkeys(AGENT, text), "createdAt": moments})
+
+
+@given(st.lists(agents, max_size=4), st.booleans())
+def test_both_readers_agree(listed: list[dict[str, Any]], spaced: bool) -> None:
+    """On any list of agents, however it is written."""
+    document = {"agents": listed, "count": len(listed)}
+    body = json.dumps(document).encode() if spaced else compact(document)
+    response = Response(200, {}, body)
+    assert decode(response, AgentList) == structure(read_document(response), AgentList)
+    assert all(isinstance(agent, Agent) for agent in decode(response, AgentList))
