@@ -63,11 +63,15 @@ if TYPE_CHECKING:
     from .transports.aiohttp import AiohttpTransport
     from .transports.caching import CachingTransport
     from .transports.recording import RecordingTransport, ReplayTransport
+    from .watching import AgentAdded, AgentChanged, AgentRemoved, DomainsChanged, watch
 
 __all__ = [
     "APIStatusError",
     "Agent",
+    "AgentAdded",
+    "AgentChanged",
     "AgentList",
+    "AgentRemoved",
     "AiohttpTransport",
     "AllowedDomains",
     "ApiKey",
@@ -84,6 +88,7 @@ __all__ = [
     "ConnectionLostError",
     "DeadlineExceededError",
     "DecodeError",
+    "DomainsChanged",
     "Endpoint",
     "Err",
     "Exchange",
@@ -122,14 +127,20 @@ __all__ = [
     "__version__",
     "fan_out",
     "query",
+    "watch",
 ]
 
 _LAZY = {
+    "AgentAdded": ".watching",
+    "AgentChanged": ".watching",
+    "AgentRemoved": ".watching",
     "AiohttpTransport": ".transports.aiohttp",
     "CachingTransport": ".transports.caching",
+    "DomainsChanged": ".watching",
     "RecordingTransport": ".transports.recording",
     "ReplayTransport": ".transports.recording",
     "Sandbox": ".sandbox",
+    "watch": ".watching",
 }
 
 

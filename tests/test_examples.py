@@ -1,7 +1,10 @@
 """Every example runs as its first line says, for real: scripts in a process of their own, services over sockets."""
 
 import asyncio
+import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -17,6 +20,7 @@ from aiohttp import web
 from chatloom_async import Sandbox
 from chatloom_async.sandbox import Workspace
 
+# Run by tests/hosts, where their frameworks are installed: aiogram_bot, discord_bot, slack_bot.
 EXAMPLES = Path(__file__).parent.parent / "examples"
 QUICKSTART = """\
 Technical Support: acme.example
@@ -69,6 +73,47 @@ def test_custom_endpoint_sends_a_json_body_and_gets_a_typed_answer() -> None:
         "Message(id='msg_1', text='Hello!')\n"
         'POST https://chatloom.app/api/plugin/agents/agt_abc123/messages b\'{"text":"Hi"}\'\n'
     )
+
+
+def test_structlog_writes_a_line_for_each_attempt() -> None:
+    """JSON of names and numbers, also for the attempt that failed."""
+    lines = [json.loads(line) for line in script("structlog_attempts").splitlines()]
+    assert [{**line, "ms": None} for line in lines] == [
+        {"event": "ListAgents", "number": 1, "status": 503, "problem": "ServerError", "ms": None},
+        {"event": "ListAgents", "number": 2, "status": 200, "problem": None, "ms": None},
+    ]
+
+
+def test_prometheus_counts_every_attempt() -> None:
+    """Two calls and one retry are three requests."""
+    lines = script("prometheus_metrics").splitlines()
+    assert [line for line in lines if re.match(r"chatloom_(requests_total|request_seconds_count|queued)", line)] == [
+        'chatloom_requests_total{operation="ListAgents",outcome="503"} 1.0',
+        'chatloom_requests_total{operation="ListAgents",outcome="200"} 2.0',
+        'chatloom_request_seconds_count{operation="ListAgents"} 3.0',
+        "chatloom_queued 0.0",
+    ]
+
+
+async def test_watch_changes_tells_what_changes(acme: Workspace) -> None:
+    """A change in the dashboard becomes a line, until the program is ended."""
+    program = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-W", "error", str(EXAMPLES / "watch_changes.py"), "0.05"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    output = program.stdout
+    assert output is not None
+    first = [(await output.readline()).decode() for _ in range(3)]
+    oldest = acme.agents[-1]
+    assert first[0] == f"{oldest.name} is there, on {', '.join(oldest.domains)}\n"
+    acme.allow_domain(oldest.id, "new.example")
+    assert await output.readline() == f"{oldest.name}: +('new.example',) -()\n".encode()
+    acme.remove_agent(oldest.id)
+    assert await output.readline() == f"{oldest.name} is gone\n".encode()
+    program.send_signal(signal.SIGINT)
+    await program.wait()
 
 
 async def test_the_aiohttp_service_answers_from_the_api(acme: Workspace) -> None:

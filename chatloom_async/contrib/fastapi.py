@@ -1,0 +1,20 @@
+"""asgi.py's client as a FastAPI dependency. A file of its own, since FastAPI looks for types where they are named."""
+
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
+
+from ..client import AsyncChatloom
+from .asgi import chatloom, lifespan
+
+__all__ = ["Chatloom", "dependency", "lifespan"]
+
+
+def dependency(connection: HTTPConnection) -> AsyncChatloom:
+    """The application's client, in requests and WebSockets; in tests, a key for `app.dependency_overrides`."""
+    return chatloom(connection)
+
+
+Chatloom = Annotated[AsyncChatloom, Depends(dependency)]
+"""The type of a path operation's parameter that shall be the application's client."""

@@ -1,0 +1,150 @@
+"""Turns finished calls into OpenTelemetry's spans and metrics. Needs the extra [otel]; whoever does not import this
+file pays nothing for it.
+
+What is told is a fixed list of names and numbers: no URL, no header, no text of the server's, and no key.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import urlsplit
+
+from attrs import frozen
+from opentelemetry import metrics, trace
+
+from ..client import AsyncChatloom
+from ..transports.interface import Transport
+from ..wire.endpoint import Endpoint
+from ..wire.errors import Attempt, ChatloomError
+from ..wire.message import Exchange, Request, Response
+from ..wire.transport_errors import TransportError
+from ..wire.version import VERSION
+
+try:
+    from opentelemetry.instrumentation.utils import suppress_http_instrumentation
+except ImportError:  # then there is nothing that could count a request a second time
+    suppress_http_instrumentation = nullcontext  # type: ignore[assignment]
+
+__all__ = ["InstrumentedChatloom", "Telemetry"]
+
+T = TypeVar("T")
+Attributes = dict[str, Any]
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Seconds, as OpenTelemetry's conventions for `http.client.request.duration` want them."""
+
+
+class Telemetry:
+    """Where spans and metrics go: to the global providers, or to those that are given."""
+
+    def __init__(
+        self,
+        tracer_provider: trace.TracerProvider | None = None,
+        meter_provider: metrics.MeterProvider | None = None,
+    ) -> None:
+        self.tracer = trace.get_tracer("chatloom_async", VERSION, tracer_provider)
+        meter = metrics.get_meter("chatloom_async", VERSION, meter_provider)
+        self.duration = meter.create_histogram(
+            "http.client.request.duration",
+            "s",
+            "Duration of HTTP client requests.",
+            explicit_bucket_boundaries_advisory=BUCKETS,
+        )
+        self.retries = meter.create_counter("chatloom.client.retries", "{retry}", "Requests that were sent again.")
+
+    def tell(self, span: trace.Span, began: int, told: Mapping[str, Any], attempts: Sequence[Attempt]) -> None:
+        """An event and a measurement for each attempt. `began` is the call's start, in nanoseconds of the epoch."""
+        for attempt in attempts:
+            outcome = _outcome(attempt.status, attempt.error)
+            sent = attempt.started + attempt.waited
+            seconds = {"chatloom.attempt.waited": attempt.waited, "chatloom.attempt.elapsed": attempt.elapsed}
+            span.add_event("chatloom.attempt", {**outcome, **seconds}, began + int(sent * 1e9))
+            if attempt.status is not None or attempt.elapsed > 0:  # else it ended before anything was sent
+                self.duration.record(attempt.elapsed, {**told, **outcome})
+            if attempt is not attempts[-1]:
+                self.retries.add(1, {**told, **outcome})
+
+
+class InstrumentedChatloom(AsyncChatloom):
+    """An AsyncChatloom that is seen by OpenTelemetry: use it in its place.
+
+        from chatloom_async.contrib.opentelemetry import InstrumentedChatloom as AsyncChatloom
+
+    Each call is one CLIENT span with an event for each attempt. Each attempt that was sent is measured in
+    `http.client.request.duration`, each repetition counted in `chatloom.client.retries`. Names follow the semantic
+    conventions for HTTP. What the instrumentation of aiohttp (0.60b0 or later) would tell of the same requests is
+    suppressed, so that nothing is counted twice, and no trace context is sent to the API. Requests of a key provider
+    stay visible.
+    For other providers than the global ones, set `telemetry` in a subclass.
+    """
+
+    telemetry: ClassVar[Telemetry] = Telemetry()
+
+    async def exchange(self, endpoint: Endpoint[T]) -> Exchange[T]:
+        if not isinstance(endpoint, Endpoint):
+            return await super().exchange(endpoint)  # type: ignore[unreachable]  # it knows what to say to that
+        self._resources.transport = _quiet(self._resources.open_transport())
+        told, telemetry = _operation(endpoint, self._options.base_url), self.telemetry
+        name, kind, began = f"{endpoint.method} {endpoint.path}", trace.SpanKind.CLIENT, time.time_ns()
+        span = telemetry.tracer.start_span(name, kind=kind, attributes=told, start_time=began)
+        with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
+            try:
+                exchange = await super().exchange(endpoint)
+            except BaseException as error:
+                attempts = error.attempts if isinstance(error, ChatloomError) else ()
+                telemetry.tell(span, began, told, attempts)
+                span.set_attributes(_ended(attempts, error))
+                span.set_status(trace.StatusCode.ERROR)
+                raise
+            telemetry.tell(span, began, told, exchange.attempts)
+            span.set_attributes(_ended(exchange.attempts, None))
+            return exchange
+
+
+@frozen
+class QuietTransport:
+    """A transport that instrumentations of HTTP clients do not see."""
+
+    inner: Transport
+
+    async def send(self, request: Request) -> Response | TransportError:
+        with suppress_http_instrumentation():
+            return await self.inner.send(request)
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+def _quiet(transport: Transport) -> QuietTransport:
+    return transport if isinstance(transport, QuietTransport) else QuietTransport(transport)
+
+
+def _operation(endpoint: Endpoint[object], base_url: str) -> Attributes:
+    url = urlsplit(base_url)
+    return {
+        "http.request.method": endpoint.method,
+        "url.template": endpoint.path,
+        "server.address": url.hostname,
+        "server.port": url.port or (443 if url.scheme == "https" else 80),
+    }
+
+
+def _outcome(status: int | None, error: BaseException | None) -> Attributes:
+    told = {"http.response.status_code": status, "error.type": None if error is None else _error_type(error)}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _error_type(error: BaseException) -> str:
+    """The status as text where the API answered, else the class: so the conventions want it."""
+    return str(getattr(error, "status", type(error).__name__))
+
+
+def _ended(attempts: Sequence[Attempt], error: BaseException | None) -> Attributes:
+    """How a call ended: as its last attempt did, unless something came after that."""
+    told = _outcome(attempts[-1].status if attempts else None, error)
+    if len(attempts) > 1:
+        told["http.request.resend_count"] = len(attempts) - 1
+    if reason := getattr(error, "stop_reason", None):
+        told["chatloom.stop_reason"] = reason
+    return told

@@ -1,0 +1,149 @@
+"""Turns rounds of reading a workspace into events that tell what has changed: what a webhook will do some day.
+
+Reads by the client's own calls, so their limits, retries and deadlines are the client's; keeps the last state in
+memory and nothing else. Between two rounds nothing runs here, so there is nothing to clean up.
+"""
+
+import random
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import aclosing
+from logging import getLogger
+
+from attrs import frozen
+
+from .client import AsyncChatloom
+from .endpoints.agents import Agent, AgentList
+from .fanout import Err, fan_out
+from .wire.errors import ChatloomError, ConfigurationError, DeadlineExceededError
+from .wire.status import NotFoundError
+
+FEW = 4  # calls at once: more would only queue for the rate limit, and use up their deadlines there
+JITTER = 0.1  # of the wait, up and down, so that programs that were started together do not ask together
+LONGEST = 900.0
+
+log = getLogger("chatloom_async")
+
+
+@frozen
+class AgentAdded:
+    """An agent that was not there before, with its allowed domains, oldest first."""
+
+    agent: Agent
+    domains: tuple[str, ...]
+
+
+@frozen
+class AgentRemoved:
+    """An agent that is not listed any more, as it was last seen."""
+
+    agent: Agent
+
+
+@frozen
+class AgentChanged:
+    """An agent of which some field is another one now."""
+
+    before: Agent
+    after: Agent
+
+
+@frozen
+class DomainsChanged:
+    """Allowed domains that an agent has got or lost. Another order, or a domain listed twice, is no change."""
+
+    agent: Agent
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+Event = AgentAdded | AgentRemoved | AgentChanged | DomainsChanged
+Domains = tuple[str, ...]
+Known = dict[str, tuple[Agent, Domains]]
+
+
+async def watch(
+    client: AsyncChatloom,
+    interval: float = 60.0,
+    *,
+    initial: bool = False,
+    random: Callable[[], float] = random.random,
+) -> AsyncGenerator[Event, None]:
+    """Reads all agents and their domains in rounds, and yields what has changed since the round before; never ends.
+
+        async for event in watch(client):
+            match event:
+                case AgentAdded(agent, domains): ...
+                case DomainsChanged(agent, added, removed): ...
+
+    A round is one call, and one more for each agent. Between the end of a round and the next there are `interval`
+    seconds, a tenth more or less by `random`, on the client's clock. The first round yields nothing, or an AgentAdded
+    for every agent where `initial` says so. In each round what was removed comes first, then the rest, oldest agent
+    first.
+
+    A round in which a call fails yields nothing and is logged. After the first such round the wait is the usual one,
+    then it doubles up to 15 minutes; it is never shorter than Retry-After. Errors that no repeat can cure, such as a
+    401, are raised. A list that is not complete never makes an AgentRemoved, and until one was complete, agents that
+    appear make no AgentAdded. An agent whose domains cannot be found is left as it was, until a list settles it.
+    Raises ConfigurationError where `interval` is not above 0.
+    """
+    if not interval > 0:
+        raise ConfigurationError(f"interval must be a number of seconds above 0, not {interval}")
+    known: Known = {}
+    settled, failures = initial, 0
+    while True:
+        asked = 0.0
+        try:
+            agents, domains = await _round(client)
+        except ChatloomError as error:
+            if not (error.retryable or isinstance(error, DeadlineExceededError)):
+                raise
+            failures += 1
+            asked = getattr(error, "retry_after", None) or 0.0
+            log.warning("watch: round failed with %s, %d in a row", type(error).__name__, failures)
+        else:
+            failures, before = 0, known
+            known = _state(before, agents, domains)
+            for event in _events(before, known, announced=settled):
+                yield event
+            settled = settled or agents.complete
+        wait = max(interval, min(LONGEST, interval * 2.0 ** min(failures - 1, 60)))
+        await client._clock.sleep(max(asked, wait * (1 - JITTER + 2 * JITTER * random())))
+
+
+async def _round(client: AsyncChatloom) -> tuple[AgentList, dict[str, Domains]]:
+    """The agents, and the domains of those that still exist. Raises what the first failing call raises."""
+    agents = await client.list_agents()
+    domains: dict[str, Domains] = {}
+    ids = dict.fromkeys(agent.id for agent in agents)
+    async with aclosing(fan_out(ids, client.get_allowed_domains, concurrency=FEW)) as results:
+        async for result in results:
+            if not isinstance(result, Err):
+                domains[result.item] = result.value.domains
+            elif not isinstance(result.error, NotFoundError):
+                raise result.error
+    return agents, domains
+
+
+def _state(before: Known, agents: AgentList, domains: Mapping[str, Domains]) -> Known:
+    """What is known after a round, newest agent first."""
+    listed = {agent.id: (agent, domains[agent.id]) for agent in agents if agent.id in domains}
+    kept = {agent.id for agent in agents} if agents.complete else before.keys()
+    return listed | {each: what for each, what in before.items() if each in kept and each not in listed}
+
+
+def _events(before: Known, after: Known, *, announced: bool) -> Iterator[Event]:
+    yield from (AgentRemoved(agent) for agent_id, (agent, _) in reversed(before.items()) if agent_id not in after)
+    for agent_id, (agent, domains) in reversed(after.items()):
+        if agent_id in before:
+            yield from _changes(*before[agent_id], agent, domains)
+        elif announced:
+            yield AgentAdded(agent, domains)
+
+
+def _changes(before: Agent, had: Domains, after: Agent, has: Domains) -> Iterator[Event]:
+    if after != before:
+        yield AgentChanged(before, after)
+    added = tuple(domain for domain in dict.fromkeys(has) if domain not in had)
+    removed = tuple(domain for domain in dict.fromkeys(had) if domain not in has)
+    if added or removed:
+        yield DomainsChanged(after, added, removed)
