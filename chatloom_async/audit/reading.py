@@ -6,15 +6,17 @@ What was read is kept, whatever happens after it. Nothing is judged here, and no
 from collections.abc import Iterable
 from contextlib import aclosing
 
-from attrs import Factory, define
+from attrs import Factory, define, frozen
 
 from ..client import AsyncChatloom
-from ..endpoints.agents import AgentList, GetAllowedDomains, ListAgents
+from ..endpoints.agents import AgentList, AllowedDomains, GetAllowedDomains, ListAgents
 from ..fanout import Ok, fan_out
 from ..wire.auth import ApiKey
 from ..wire.errors import ChatloomError
 from ..wire.status import AuthenticationError, NotFoundError
 from .keys import resolve_key
+from .rules.contract import unknown_fields
+from .rules.subjects import Evidence
 from .values import AuditedAgent, Failure, Finding, IncompleteListError, Row, Workspace, finding
 
 AGENTS_AT_ONCE = 8
@@ -29,21 +31,45 @@ class Reading:
     domains: dict[str, tuple[str, ...]] = Factory(dict)
     errors: dict[str, BaseException] = Factory(dict)
     gone: set[str] = Factory(set)
+    unknown: set[str] = Factory(set)
     stopped: AuthenticationError | None = None
 
 
-async def read_workspace(workspace: Workspace, client: AsyncChatloom) -> Row:
-    """The workspace's row. A ChatloomError becomes part of it; anything else is a defect, and is raised."""
+@frozen
+class Read:
+    """A workspace's row, not judged yet, and what is known beside it.
+
+    `key` is what it was read with, None where there was none. `starved`: something could not be read because the
+    retry budget that all workspaces share was used up, so that it is worth another try later.
+    """
+
+    row: Row
+    key: ApiKey | None = None
+    evidence: Evidence = Factory(Evidence)
+    starved: bool = False
+
+
+async def read_workspace(workspace: Workspace, client: AsyncChatloom) -> Read:
+    """What came of the workspace. A ChatloomError becomes part of its row; anything else is a defect, and is raised."""
     key = await resolve_key(workspace.key)
     if not isinstance(key, ApiKey):
-        return Row(workspace.name, "failed", error=Failure.of(key))
+        return Read(Row(workspace.name, "failed", error=Failure.of(key)))
     client = client.with_key(key)
     try:
         listed = await client.exchange(ListAgents())
     except ChatloomError as error:
-        return Row(workspace.name, "failed", error=Failure.of(error), requests=len(error.attempts))
+        row = Row(workspace.name, "failed", error=Failure.of(error), requests=len(error.attempts))
+        return Read(row, key, starved=_is_starved(error))
     reading = await _read_domains(dict.fromkeys(agent.id for agent in listed.value), client, len(listed.attempts))
-    return _row(workspace, listed.value, reading)
+    unknown = reading.unknown.union(unknown_fields(listed.response, AgentList))
+    evidence = Evidence(listed.value.count, tuple(sorted(unknown)))
+    starved = any(map(_is_starved, reading.errors.values()))
+    return Read(_row(workspace, listed.value, reading), key, evidence, starved)
+
+
+def _is_starved(error: BaseException) -> bool:
+    """Whether the budget of the whole run ended the call. A throttled key has a budget of its own."""
+    return isinstance(error, ChatloomError) and error.stop_reason == "budget" and error.kind != "throttle"
 
 
 async def _read_domains(agent_ids: Iterable[str], client: AsyncChatloom, requests: int) -> Reading:
@@ -53,6 +79,7 @@ async def _read_domains(agent_ids: Iterable[str], client: AsyncChatloom, request
         exchange = await client.exchange(GetAllowedDomains(agent_id))
         reading.domains[agent_id] = exchange.value.domains  # here, not from the result: a stop must not lose it
         reading.requests += len(exchange.attempts)
+        reading.unknown.update(unknown_fields(exchange.response, AllowedDomains))
 
     async with aclosing(fan_out(agent_ids, read, concurrency=AGENTS_AT_ONCE)) as results:
         async for result in results:

@@ -1,16 +1,24 @@
-"""Turns workspaces into rows, as they complete. It never raises for a workspace: the unlucky one is a row, too."""
+"""Turns workspaces into judged rows, as they complete. It never raises for one: the unlucky workspace is a row too."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
 
+from attrs import evolve
+
 from ..client import AsyncChatloom
 from ..fanout import Ok, fan_out
 from ..policy.retry import RetryPolicy
-from .reading import read_workspace
+from .outage import OnPause, Outage
+from .reading import Read, read_workspace
+from .rules.judging import Judge
+from .rules.subjects import Evidence
+from .store.errors import StoreError
+from .store.run import Run
 from .values import Failure, Row, Workspace
 
 AUDIT_RETRY = RetryPolicy(attempts=6, throttle_attempts=12, max_retry_after=900.0)
 AUDIT_DEADLINE = 300.0
+AUDIT_PATIENCE = 900.0
 """An audit has more patience than a person: a workspace that comes late is better than one that is missing."""
 
 
@@ -18,25 +26,60 @@ async def audit(
     workspaces: Iterable[Workspace] | AsyncIterable[Workspace],
     *,
     client: AsyncChatloom,
+    judge: Judge | None = None,
+    run: Run | None = None,
     concurrency: int = 64,
     retry: RetryPolicy | None = AUDIT_RETRY,
     deadline: float | None = AUDIT_DEADLINE,
+    patience: float = AUDIT_PATIENCE,
+    on_pause: OnPause = lambda _: None,
 ) -> AsyncGenerator[Row, None]:
     """Reads every workspace, `concurrency` at a time, and yields exactly one row for each, in completion order.
 
-    `workspaces` may be of any length, sync or async; memory does not grow with it. `client` lends transport,
-    limiter and budget, and is not closed; its own key is not used. `retry` and `deadline` (seconds, for one
-    call) take the place of the client's. A workspace that cannot be read, its key included, is a row with the
-    state "failed". Raises what reading `workspaces` raises, after the rows of those that were read.
+        async with open_store("audits.db") as store, AsyncChatloom() as client:
+            run = await store.begin(RunConfig(workspaces=workspaces, base_url="https://chatloom.app"))
+            async for row in audit(run.pending(workspaces), client=client, run=run):
+                print(row.workspace, row.state, len(row.findings))
+            await run.finish()
+
+    `workspaces` may be of any length, sync or async; beyond what `judge` remembers, memory does not grow with it.
+    `client` lends transport, limiter and budget, and is not closed; its own key is not used. `judge` has the rules,
+    by default those of this package; `Judge(rules=())` applies none. A row is committed to `run` before it is
+    yielded. `retry` and `deadline` (seconds, for one call) take the place of the client's. Where the retry budget is
+    used up, because the API is down, the audit pauses for up to `patience` seconds in all and probes, and
+    `on_pause` is told.
+
+    A workspace that cannot be read, its key included, is a row with the state "failed". Raises StoreError where `run`
+    cannot take a row, and what reading `workspaces` raises, after the rows of those that were read.
     """
     patient = client.with_options(retry=retry, deadline=deadline)
+    outage = Outage(client._clock, patience, on_pause)
+    judging = Judge() if judge is None else judge
 
-    async def read(workspace: Workspace) -> Row:
-        return await read_workspace(workspace, patient)
+    async def finished(workspace: Workspace) -> Row:
+        read = await outage.sit_out(lambda: read_workspace(workspace, patient))
+        row = judging.judge(read.row, workspace, _evidence(read, run))  # no await before it: in order of completion
+        if run is not None:
+            await run.commit(row, read.key)
+        return row
 
-    async with aclosing(fan_out(workspaces, read, concurrency=concurrency)) as results:
+    async with aclosing(fan_out(workspaces, finished, concurrency=concurrency)) as results:
         async for result in results:
-            if isinstance(result, Ok):
-                yield result.value
-            else:
-                yield Row(result.item.name, "failed", error=Failure.of(result.error))
+            yield result.value if isinstance(result, Ok) else await _failed(result.item, result.error, run)
+
+
+def _evidence(read: Read, run: Run | None) -> Evidence:
+    """With the key's fingerprint: the database's own where there is one, since resumed rows bring that."""
+    if read.key is None:
+        return read.evidence
+    return evolve(read.evidence, fingerprint=run.fingerprint(read.key) if run else read.key.fingerprint)
+
+
+async def _failed(workspace: Workspace, error: BaseException, run: Run | None) -> Row:
+    """The row of a workspace that met a defect. A database that takes no rows is nothing that a row could tell."""
+    if isinstance(error, StoreError):
+        raise error
+    row = Row(workspace.name, "failed", error=Failure.of(error))
+    if run is not None:
+        await run.commit(row)
+    return row

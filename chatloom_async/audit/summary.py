@@ -4,7 +4,13 @@ from typing import Any
 
 from attrs import define
 
-from .values import AuditedAgent, Row
+from .values import AuditedAgent, Row, Severity
+
+AT_OR_ABOVE: dict[Severity, tuple[Severity, ...]] = {
+    "error": ("error",),
+    "warning": ("error", "warning"),
+    "info": ("error", "warning", "info"),
+}
 
 
 @define
@@ -40,9 +46,14 @@ class Summary:
     def findings(self) -> int:
         return self.error + self.warning + self.info
 
+    def at_or_above(self, severity: Severity) -> int:
+        """How many findings are at least as grave."""
+        return sum(getattr(self, each) for each in AT_OR_ABOVE[severity])
+
     def add(self, row: Row) -> None:
         gone = {each.agent_id for each in row.findings if each.rule == "agent-gone"}
-        counted = [row.state, *(each.severity for each in row.findings), *(_fate(agent, gone) for agent in row.agents)]
+        fates = (_fate(agent, row, gone) for agent in row.agents)
+        counted = [row.state, *(each.severity for each in row.findings), *fates]
         for name in counted:
             setattr(self, name, getattr(self, name) + 1)
         self.domains += sum(len(agent.domains or ()) for agent in row.agents)
@@ -60,7 +71,8 @@ class Summary:
         }
 
 
-def _fate(agent: AuditedAgent, gone: set[str | None]) -> str:
+def _fate(agent: AuditedAgent, row: Row, gone: set[str | None]) -> str:
+    """In an ok row all that is not read is gone, also where the finding that says so is muted."""
     if agent.domains is not None:
         return "read"
-    return "gone" if agent.agent.id in gone else "unread"
+    return "gone" if row.state == "ok" or agent.agent.id in gone else "unread"

@@ -1,6 +1,6 @@
 """Puts the commands together, and turns whatever ends one into an exit status and at most one line.
 
-0 done, 2 usage or configuration, 3 some workspaces were not fully audited, 4 nothing could be read,
+0 done, 1 findings, 2 usage or configuration, 3 some workspaces were not fully audited, 4 nothing could be read,
 130 interrupted, 141 nobody reads what is written.
 """
 
@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError, Parameter
 from ..wire.errors import ChatloomError, ConfigurationError, UsageError, clean
 from ..wire.version import VERSION
 from .screen import error_line, readable_streams
+from .typed import TYPED
 
 USAGE, NOTHING_READ, INTERRUPTED, PIPE_CLOSED = 2, 4, 130, 141  # 141: what a shell reports for SIGPIPE
 
@@ -27,6 +28,8 @@ The key comes from the environment variable CHATLOOM_API_KEY, never from an argu
 
 COMMANDS = {
     "audit": ("[WORKSPACES] [OPTIONS]", "Audit every agent and allowed domain of many workspaces."),
+    "runs": ("--db PATH [OPTIONS]", "List the audits that a database holds."),
+    "diff": ("--db PATH [OLD NEW] [OPTIONS]", "Show what changed from one audit to another."),
     "agents": ("[OPTIONS]", "List the agents of one workspace, newest first."),
     "domains": ("AGENT_ID [OPTIONS]", "List the domains on which an agent's widget may load, oldest first."),
     "call": ("PATH [OPTIONS]", "Send a GET to any path of the API and print its JSON."),
@@ -67,6 +70,7 @@ def _shown(default: object) -> str | None:
 def run(arguments: Sequence[str]) -> int:
     """The exit status of one command. No error gets out of here as a traceback, and no key in its text."""
     readable_streams()
+    TYPED.set(arguments)
     getLogger("chatloom_async").addHandler(SILENT)  # what is logged is in the rows and errors, too
     try:
         status: int | None = command_line(_asked(arguments))(arguments)

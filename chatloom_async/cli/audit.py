@@ -1,58 +1,38 @@
 """`chatloom audit`: from a source of workspaces, through the audit, into a format."""
 
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-from attrs import frozen
-from cyclopts import Group, Parameter
-from cyclopts.validators import Number
+from cyclopts import Parameter
 
-from ..audit import runner
+from ..audit.rules import Judge
 from ..audit.selection import select
-from ..audit.summary import Summary
-from ..audit.values import Workspace
+from ..audit.store import RunConfig
 from ..client import AsyncChatloom
-from .access import BaseUrl, file_or_stdin
-from .closing import advice, totals
+from .access import file_or_stdin
+from .closing import Situation, advice, findings, totals
 from .dry_run import PLANS
-from .report import Result, write_report
-from .screen import FormatName, destination, gap, notice
-from .source import Source, opened
-
-WHICH, REPORT, RUN = (
-    Group(name, sort_key=place) for place, name in enumerate(("Which workspaces", "Report", "Run"), 1)
+from .estimate import estimated
+from .live import Live
+from .options import (
+    AT_EASE,
+    EVERY_RULE,
+    EVERY_WORKSPACE,
+    NOT_KEPT,
+    TO_SCREEN,
+    Choice,
+    History,
+    Judging,
+    Pace,
+    Report,
 )
-
-
-@Parameter(name="*", group=WHICH)
-@frozen
-class Choice:
-    """Filters; all of them must agree. One that leaves nothing is an error."""
-
-    only: Annotated[
-        tuple[str, ...], Parameter(metavar="GLOB", help="Names to audit, as a glob pattern; may be repeated.")
-    ] = ()
-    exclude: Annotated[
-        tuple[str, ...], Parameter(metavar="GLOB", help="Names to leave out, as a glob pattern; may be repeated.")
-    ] = ()
-    tag: Annotated[
-        tuple[str, ...], Parameter(metavar="TAG", help="Audit those with this tag; may be repeated, any will do.")
-    ] = ()
-    inline_keys: Annotated[bool, Parameter(help="Accept a field `key` with the key itself.")] = False
-    sandbox: Annotated[bool, Parameter(help="Audit the embedded sandbox, also if there is a key.")] = False
-
-
-@Parameter(name="*", group=REPORT)
-@frozen
-class Report:
-    """What the report looks like and where it goes."""
-
-    format: Annotated[FormatName, Parameter(help="table, json (one document) or jsonl (one workspace a line).")] = (
-        "table"
-    )
-    output: Annotated[
-        Path | None, Parameter(show_default=False, help="Write the report to this file. Default: stdout.")
-    ] = None
+from .progress import AuditProgress
+from .recording import recording
+from .report import FORMATS, Result
+from .screen import destination, gap, notice
+from .source import opened
+from .verdict import Verdict, chosen_rules, verdict
 
 
 async def audit(
@@ -66,59 +46,87 @@ async def audit(
     ] = None,
     /,
     *,
-    choice: Choice = Choice(),
-    report: Report = Report(),
-    concurrency: Annotated[int, Parameter(group=RUN, help="Workspaces at once.", validator=Number(gte=1))] = 64,
-    base_url: Annotated[BaseUrl, Parameter(group=RUN)] = None,
-    dry_run: Annotated[bool, Parameter(group=RUN, help="List what would be audited, and send nothing.")] = False,
+    choice: Choice = EVERY_WORKSPACE,
+    judging: Judging = EVERY_RULE,
+    report: Report = TO_SCREEN,
+    history: History = NOT_KEPT,
+    pace: Pace = AT_EASE,
 ) -> int:
     """Audit every agent and allowed domain of many workspaces.
 
-    Without WORKSPACES, the one workspace of CHATLOOM_API_KEY is audited; without that too, an embedded sandbox.
+    Without WORKSPACES, the one workspace of CHATLOOM_API_KEY is audited; without that too, an embedded sandbox,
+    whose findings are no failure.
 
     A file lists workspaces with a name and a reference to their key, such as this TOML. In place of key_env
-    there may be key_file or key_command; tags and expect are optional.
+    there may be key_file or key_command; tags and expect, the domains that should be allowed, are optional.
 
         [[workspaces]]
         name = "acme"
         key_env = "ACME_CHATLOOM_KEY"
         tags = ["eu"]
+        expect = ["acme.example"]
 
-    Data goes to stdout, everything else to stderr. Exit status: 0 all audited, 2 wrong usage or configuration,
+    Data goes to stdout, everything else to stderr. Ctrl-C lets what is under way end; with --db, --resume goes on
+    from there. Exit status: 0 all is well, 1 findings at or above --fail-on, 2 wrong usage or configuration,
     3 some workspaces not fully audited, 4 none audited, 130 interrupted.
     """
-    async with opened(workspaces, base_url=base_url, sandbox=choice.sandbox, inline_keys=choice.inline_keys) as source:
+    rules, texts = chosen_rules(judging)
+    async with AsyncExitStack() as stack:
+        source = await stack.enter_async_context(opened(workspaces, choice, pace.base_url))
         chosen = select(source.workspaces, only=choice.only, exclude=choice.exclude, tags=choice.tag)
-        with destination(report.output) as stream:
-            if dry_run:
-                stream.write(PLANS[report.format](chosen, stream))
-                return 0
-            async with AsyncChatloom(_no_key, base_url=source.base_url) as client:
-                rows = runner.audit(chosen, client=client, concurrency=concurrency)
-                result = await write_report(rows, report.format, stream, len(chosen))
-    _close(result, source, chosen, workspaces, to_screen=report == Report())
-    return _status(result.summary)
+        outcome = await stack.enter_async_context(verdict(judging, history.db, sandbox=source.kind == "sandbox"))
+        stream = stack.enter_context(destination(report.output))
+        if pace.dry_run:
+            stream.write(PLANS[report.format](chosen, stream))
+            notice(f"estimate: {await estimated(chosen, history.db, pace.concurrency)}")
+            return 0
+        config = RunConfig(workspaces=chosen, base_url=source.identity, rules=tuple(each.id for each in rules))
+        record = await stack.enter_async_context(recording(history, config))
+        client = await stack.enter_async_context(AsyncChatloom(_no_key, base_url=source.base_url))
+        form = FORMATS[report.format](stream, texts)
+        bar = report.format == "table" or not stream.isatty()  # rows on a terminal and a bar would mix
+        progress = AuditProgress(len(chosen), shown=bar)
+        live = Live(record, Judge(rules), outcome, client, pace.concurrency, progress)
+        result = await live.written(form, stream)
+    situation = Situation(
+        kind=source.kind,
+        failing=result.failing,
+        unread=result.summary.failed + result.summary.partial,
+        findings=result.summary.findings,
+        interrupted=result.summary.interrupted,
+        db=history.db,
+        run=record.run.id if record.run else None,
+        baseline=judging.baseline,
+    )
+    _close(result, outcome, situation, asked=len(chosen), whole=len(chosen) == len(source.workspaces))
+    return _status(result, outcome)
 
 
 def _no_key(*, force_refresh: bool = False) -> NoReturn:
     raise RuntimeError("An audit has a key for each workspace, and none of its own")  # pragma: no cover
 
 
-def _close(
-    result: Result, source: Source, chosen: tuple[Workspace, ...], given: Path | None, *, to_screen: bool
-) -> None:
+def _close(result: Result, outcome: Verdict, situation: Situation, *, asked: int, whole: bool) -> None:
     summary = result.summary
-    style = "green" if summary.ok == len(chosen) else "yellow" if summary.ok or summary.partial else "red"
     gap()
-    notice(totals(summary, len(chosen), result.elapsed), style)
-    if next_step := advice(source.kind, given, result.failing, to_screen=to_screen):
-        notice(f"next: {next_step}", "dim", command=True)
+    style = "green" if summary.ok == asked else "yellow" if summary.ok or summary.partial else "red"
+    notice(totals(summary, asked, result.elapsed), style)
+    style = "red" if summary.error else "yellow" if summary.warning else "green"
+    new = outcome.counting.total()
+    notice(findings(summary, result.worst, new=new, muted=outcome.muted, baseline=situation.baseline), style)
+    for each in outcome.sieve.unused() if whole and not summary.interrupted else ():
+        notice(each, "yellow")
+    if next_step := advice(situation):
+        notice(f"next: {next_step}", "bold", command=True)
 
 
-def _status(summary: Summary) -> int:
-    """130 interrupted, 4 none audited, 3 some not fully, 0 all."""
+def _status(result: Result, outcome: Verdict) -> int:
+    """130 interrupted, 4 none audited, 3 some not fully, 1 findings that count, 0 all is well."""
+    summary = result.summary
     if summary.interrupted:
         return 130
     if summary.failed == summary.workspaces:
         return 4
-    return 3 if summary.failed or summary.partial else 0
+    if summary.failed or summary.partial:
+        return 3
+    return 1 if outcome.failing else 0

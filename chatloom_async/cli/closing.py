@@ -1,40 +1,82 @@
 """The last lines of an audit, for people: what it came to, and the command to try next. Text only; prints nothing."""
 
 import glob
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from attrs import frozen
+
+from ..audit.formats.blocks import severities
+from ..audit.formats.guidance import SEVERITIES, counted
 from ..audit.summary import Summary
 from ..wire.errors import clean
+from .typed import again, command
 
-NAMES_SHOWN = 3
+ONCE = ("--only", "--db", "--resume", "--baseline", "--output")
+"""Options that a second look at a few workspaces does without: it is no run of its own, and no report."""
+
+NEW_DB = "audits.db"
 
 
 def totals(summary: Summary, asked: int, elapsed: float) -> str:
     """One line of totals; where the audit was interrupted, it begins with how far it came."""
     states = ((summary.ok, "ok"), (summary.partial, "partial"), (summary.failed, "failed"))
-    told = ", ".join(f"{count} {state}" for count, state in states if count)
-    reach = f"interrupted after {summary.workspaces} of " if summary.interrupted else ""
+    told = ", ".join(f"{count:,} {state}" for count, state in states if count)
+    reach = f"interrupted after {summary.workspaces:,} of " if summary.interrupted else ""
     work = ((summary.agents, "agent"), (summary.domains, "domain"), (summary.requests, "request"))
-    done = ", ".join(_count(number, noun) for number, noun in work)
-    return f"{reach}{_count(asked, 'workspace')}{': ' if told else ''}{told} | {done} in {elapsed:.1f} s"
+    done = ", ".join(counted(number, noun) for number, noun in work)
+    return f"{reach}{counted(asked, 'workspace')}{': ' if told else ''}{told} | {done} in {elapsed:.1f} s"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def findings(summary: Summary, worst: Sequence[str], *, new: int, muted: int, baseline: int | None) -> str:
+    """One line of findings: how many of each severity, how many of them are new, and where to begin."""
+    told = ", ".join(severities(count, each) for each in SEVERITIES if (count := getattr(summary, each)))
+    parts = (
+        f"findings: {told}" if told else "nothing found",
+        f"{new:,} new since run {baseline}" if baseline is not None else "",
+        f"{muted:,} muted" if muted else "",
+        f"begin with {', '.join(worst)}" if summary.workspaces > len(worst) > 0 else "",
+    )
+    return " | ".join(part for part in parts if part)
 
 
-def advice(kind: str, given: Path | None, failing: Sequence[str], *, to_screen: bool) -> str | None:
+@frozen(kw_only=True)
+class Situation:
+    """What the next step depends on. `run` and `db` are where the rows were kept, if they were."""
+
+    kind: str
+    failing: Sequence[str]
+    unread: int
+    findings: int
+    interrupted: bool
+    db: Path | None
+    run: int | None
+    baseline: int | None
+
+
+def advice(now: Situation) -> str | None:
     """The next command to try, or None where there is nothing better than what was done."""
-    command = f"chatloom audit {shlex.quote(str(given))}" if given else "chatloom audit"
-    typable = [name for name in failing if clean(name) == name]
-    if kind == "file" and typable:
-        names = " ".join(f"--only {shlex.quote(glob.escape(name))}" for name in typable[:NAMES_SHOWN])
-        more = f"   (and {len(failing) - NAMES_SHOWN} more)" if len(failing) > NAMES_SHOWN else ""
-        return f"{command} {names}{more}"
-    if kind == "sandbox":
+    typable = [name for name in now.failing if clean(name) == name]
+    if now.interrupted:
+        resume = again("--resume", without=("--resume",))
+        return resume if now.db else f"{again('--db', NEW_DB)}   (what is kept there, --resume can continue)"
+    if now.kind == "file" and typable:
+        chosen = (word for name in typable for word in ("--only", glob.escape(name)))
+        more = f"   (and {now.unread - len(typable)} more)" if now.unread > len(typable) else ""
+        return f"{again(*chosen, without=ONCE)}{more}"
+    if now.kind == "sandbox":
         return "export CHATLOOM_API_KEY=... && chatloom audit   (or name a file of workspaces: chatloom audit --help)"
-    if to_screen and not failing:
-        return f"{command} --format json --output report.json"
+    if now.unread:
+        return None
+    return _compared(now)
+
+
+def _compared(now: Situation) -> str | None:
+    """What to do once all was read: keep it, compare it, and then watch for what is new."""
+    if now.db is None:
+        return f"{again('--db', NEW_DB)}   (keeps the run, to compare later ones with it)"
+    if now.run is not None and now.run > 1:
+        return command("diff", "--db", str(now.db), *([str(now.baseline), str(now.run)] if now.baseline else []))
+    if now.findings:
+        return f"{again('--baseline', str(now.run), without=('--resume',))}   (fails on new findings only)"
     return None

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from ..audit.document import json_text, workspace_document
-from ..audit.formats.table import cell, columns, rendered
+from ..audit.formats.terminal import cell, columns, rendered
 from ..audit.values import Workspace
 from .screen import FormatName, look
 

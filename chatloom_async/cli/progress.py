@@ -1,12 +1,14 @@
-"""Shows on stderr how far an audit is: a bar with counts, rate and failures. On anything but a terminal, nothing."""
+"""Shows on stderr how far an audit is: a bar with counts, rate and what was found. On anything but a terminal, nothing
+but what has to be said."""
 
 import time
 from types import TracebackType
 from typing import Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..audit.summary import Summary
+from ..wire.errors import clean
 from .screen import people
 
 
@@ -17,18 +19,20 @@ class AuditProgress:
         console = people()
         self._bar = Progress(
             TextColumn("auditing"),
-            BarColumn(bar_width=24, complete_style="cyan", finished_style="cyan"),
+            BarColumn(bar_width=20, complete_style="cyan", finished_style="cyan"),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}", style="dim"),
+            TextColumn("{task.fields[found]}", style="yellow"),
             TextColumn("{task.fields[trouble]}", style="red"),
-            TimeElapsedColumn(),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
             transient=True,
             redirect_stdout=False,
             disable=not (shown and console.is_terminal),
         )
-        self._task = self._bar.add_task("", total=total, rate="", trouble="")
+        self._task = self._bar.add_task("", total=total, rate="", found="", trouble="")
         self._started = time.monotonic()
+        self._said = ""
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -44,8 +48,19 @@ class AuditProgress:
         """Seconds since the beginning."""
         return time.monotonic() - self._started
 
+    def say(self, text: str) -> None:
+        """A line above the bar; the same one is not said twice in a row."""
+        if text != self._said:
+            self._bar.console.print(clean(text), style="yellow", soft_wrap=not self._bar.console.is_terminal)
+        self._said = text
+
     def show(self, summary: Summary) -> None:
-        rate = f"{summary.workspaces / max(self.elapsed, 0.001):.1f}/s"
+        speed = self._bar.tasks[self._task].speed
         counts = ((summary.failed, "failed"), (summary.partial, "partial"))
-        trouble = " ".join(f"{count} {name}" for count, name in counts if count)
-        self._bar.update(self._task, completed=summary.workspaces, rate=rate, trouble=trouble)
+        self._bar.update(
+            self._task,
+            completed=summary.workspaces,
+            rate=f"{speed:.0f}/s" if speed else "",
+            found=f"{summary.findings:,} findings" if summary.findings else "",
+            trouble=" ".join(f"{count} {name}" for count, name in counts if count),
+        )

@@ -29,12 +29,15 @@ async def sandbox(
     workspaces: Annotated[int, Parameter(help="How many workspaces there are.", validator=Number(gte=1))] = 3,
     agents: Annotated[int, Parameter(help="How many agents each has.", validator=Number(gte=0))] = 12,
     seed: Annotated[int, Parameter(help="The same seed gives the same keys and data.")] = 7,
+    rate_limit: Annotated[
+        float, Parameter(metavar="PER_MINUTE", help="Requests per minute and key; 0: any.", validator=Number(gte=0))
+    ] = 300,
 ) -> None:
     """Serve a stand-in for the API on this machine until Ctrl-C, and print the lines that point a shell at it.
 
     Example: chatloom sandbox --port 8085
     """
-    grown = planted(workspaces=workspaces, agents=agents, seed=seed)
+    grown = planted(workspaces=workspaces, agents=agents, seed=seed, rate_limit=rate_limit or None)
     async with AsyncExitStack() as server:
         try:
             url = await server.enter_async_context(grown.serve(port=port))

@@ -12,8 +12,10 @@ from ..audit.keys import KeyEnv
 from ..audit.loading import load_ndjson, load_workspaces
 from ..audit.values import Workspace
 from ..policy.keys import ENVIRONMENT_VARIABLE
+from ..wire.base_url import BASE_URL, normalize_base_url
 from ..wire.errors import ConfigurationError
 from .embedded import planted
+from .options import Choice
 from .screen import notice
 
 STDIN = Path("-")
@@ -34,16 +36,22 @@ class Source:
     workspaces: tuple[Workspace, ...]
     base_url: str | None
 
+    @property
+    def identity(self) -> str:
+        """The address as a run remembers it. The embedded sandbox has another port every time, so it has a name."""
+        if self.kind == "sandbox":
+            return "http://sandbox.localhost"
+        return normalize_base_url(self.base_url or os.environ.get("CHATLOOM_BASE_URL") or BASE_URL)
+
 
 @asynccontextmanager
-async def opened(
-    given: Path | None, *, base_url: str | None, sandbox: bool, inline_keys: bool
-) -> AsyncIterator[Source]:
+async def opened(given: Path | None, choice: Choice, base_url: str | None) -> AsyncIterator[Source]:
     """The source; the embedded sandbox serves as long as the context is open. Raises SourceError or a file's error."""
+    sandbox = choice.sandbox
     if sandbox and (given or base_url):
         raise SourceError("--sandbox brings its own workspaces and address: leave out WORKSPACES and --base-url")
     if given:
-        yield Source("file", _loaded(given, inline_keys=inline_keys), base_url)
+        yield Source("file", _loaded(given, inline_keys=choice.inline_keys), base_url)
     elif not sandbox and ENVIRONMENT_VARIABLE in os.environ:
         yield Source("key", (Workspace("default", KeyEnv(ENVIRONMENT_VARIABLE)),), base_url)
     elif base_url:

@@ -1,17 +1,14 @@
-"""Rows as text: JSON Lines, one JSON document, and a table for people."""
+"""Rows as text for programs: JSON Lines, and one JSON document."""
 
 import json
 from datetime import UTC, datetime
 
-import pytest
-
 from chatloom_async import Agent, ApiKey
-from chatloom_async.audit import AuditedAgent, Failure, Finding, KeyEnv, KeyFile, Row, Summary, Workspace
+from chatloom_async.audit import AuditedAgent, Failure, KeyEnv, KeyFile, Row, Summary, Workspace
 from chatloom_async.audit.document import json_text, workspace_document
 from chatloom_async.audit.formats.document import JsonFormat
 from chatloom_async.audit.formats.interface import Format
 from chatloom_async.audit.formats.jsonl import JsonLinesFormat
-from chatloom_async.audit.formats.table import TableFormat, cell
 from chatloom_async.audit.values import finding
 from tests.samples import KEY
 
@@ -133,87 +130,6 @@ def test_json_escapes_what_a_terminal_would_act_on() -> None:
     text = json_text({"name": EVIL})
     assert json.loads(text) == {"name": EVIL}
     assert text.isprintable()
-
-
-TABLE = """\
-workspace  state    agents  domains  findings
-acme       ok            1        2         0
-birch      ok            1        0         1
-acacia     partial       1        0         0
-cedar      failed        -        -         -
-
-info  agent-gone  birch
-  Sales Assistant (agent agt_abc123): It is gone.
-
-partial  acacia
-  ServerError: 1 of 1 agents could not be read.
-
-failed  cedar
-  AuthenticationError: HTTP 401: Invalid API key.
-"""
-NARROW = """\
-workspace  state
-acme       ok
-birch      ok
-acacia     partial
-cedar      failed
-
-info  agent-gone  birch
-  Sales Assistant (agent agt_abc123): It
-  is gone.
-
-partial  acacia
-  ServerError: 1 of 1 agents could not
-  be read.
-
-failed  cedar
-  AuthenticationError: HTTP 401: Invalid
-  API key.
-"""
-
-
-@pytest.mark.parametrize(("width", "text"), [(None, TABLE), (80, TABLE), (40, NARROW)])
-def test_the_table_tells_the_worst_last(width: int | None, text: str) -> None:
-    """What matters most is next to the closing line; a narrow table leaves the numbers out."""
-    assert written(TableFormat(width=width)) == text
-
-
-def test_the_table_is_coloured_only_if_asked_for() -> None:
-    """The states have colours, and nothing that is not on the screen has."""
-    coloured = written(TableFormat(width=80, color=True))
-    assert "\x1b[32mok" in coloured
-    assert "\x1b[31mfailed" in coloured
-    assert "\x1b" not in written(TableFormat(width=80))
-
-
-def test_what_a_tenant_writes_does_not_act_on_the_terminal() -> None:
-    """No control characters, no markup, no keys: in names, subjects and errors."""
-    found = Finding("1", "rule", "error", None, EVIL, EVIL)
-    text = written(TableFormat(), (Row(EVIL, "failed", (), (found,), Failure("E", EVIL), 1),))
-    assert text.replace("\n", "").isprintable()
-    assert "[bold]evil[/]" in text
-    assert KEY not in text
-
-
-def test_a_finding_without_a_subject_is_its_message() -> None:
-    """Findings about a whole workspace may have none."""
-    found = Finding("1", "rule", "warning", None, "", "Something is odd.")
-    assert "warning  rule  acme\n  Something is odd.\n" in written(TableFormat(), (Row("acme", "ok", (), (found,)),))
-
-
-def test_the_table_shows_the_most_telling_notes_and_counts_the_others() -> None:
-    """A thousand notes would push the table off the screen."""
-    findings = tuple(Finding(str(n), f"rule-{n}", "info", None, "", "Note.") for n in range(60))
-    failed = Row("cedar", "failed", error=Failure("E", "broken"))
-    text = written(TableFormat(), (Row("acme", "ok", (), findings), failed))
-    assert text.count("Note.") == 49
-    assert "\n11 less important notes are left out; --format json has all.\n" in text
-    assert text.endswith("failed  cedar\n  E: broken\n")
-
-
-def test_long_cells_are_folded_not_cut() -> None:
-    """Nothing that identifies something is lost."""
-    assert cell("x").overflow == "fold"
 
 
 def test_a_workspace_as_a_document_tells_where_its_key_is_not_what_it_is() -> None:

@@ -29,6 +29,7 @@ from chatloom_async.audit import (
     Workspace,
     audit,
 )
+from chatloom_async.audit.rules import Judge
 from chatloom_async.sandbox import Sandbox
 from tests.samples import AGENT, AGENTS, DOMAINS, KEY, OTHER_KEY, answer, api, failure
 from tests.virtual_clock import VirtualClock
@@ -65,7 +66,8 @@ def domains_by(**answers: Any) -> Callable[[Request], Any]:
 async def rows_of(handler: Callable[[Request], Any], *workspaces: Workspace, **options: Any) -> list[Row]:
     """The rows of an audit whose requests are answered by a function; nothing is retried, and no time passes."""
     client = AsyncChatloom(OTHER_KEY, transport=MockTransport(handler), clock=VirtualClock())
-    return [row async for row in audit(workspaces or (ACME,), client=client, **{"retry": None, **options})]
+    given = {"retry": None, "judge": Judge(rules=()), **options}
+    return [row async for row in audit(workspaces or (ACME,), client=client, **given)]
 
 
 async def test_a_row_holds_every_agent_with_its_domains() -> None:

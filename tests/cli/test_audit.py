@@ -18,6 +18,8 @@ from tests.samples import KEY
 Chatloom = Callable[..., Ran]
 EMBEDDED_NOTICE = "auditing an embedded sandbox on this machine. Its data is fictional.\n"
 
+ESTIMATE = "2 s at the allowed rate (4 a second and key after 8 at once); "
+
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,13 +45,14 @@ def test_without_file_and_key_it_audits_the_embedded_sandbox_and_says_so(chatloo
     ran = chatloom("audit")
     domains = {each.name: sum(len(agent.domains) for agent in each.agents) for each in planted(**source.EMBEDDED)}
     assert ran.status == 0
-    assert [line.split() for line in ran.out.splitlines()] == [
-        ["workspace", "state", "agents", "domains", "findings"],
-        *([name, "ok", "2", str(count), "0"] for name, count in domains.items()),
+    assert [line.split()[:4] for line in ran.out.splitlines()[:4]] == [
+        ["workspace", "state", "agents", "domains"],
+        *([name, "ok", "2", str(count)] for name, count in domains.items()),
     ]
-    first, totals, advice = ran.err.splitlines(keepends=True)
+    first, totals, findings, advice = ran.err.splitlines(keepends=True)
     assert first == f"No workspaces file and no CHATLOOM_API_KEY: {EMBEDDED_NOTICE}"
     assert totals.startswith(f"3 workspaces: 3 ok | 6 agents, {sum(domains.values())} domains, 9 requests in ")
+    assert findings == "findings: 1 warning, 1 info | begin with cedar\n"
     assert advice.startswith("next: export CHATLOOM_API_KEY=... && chatloom audit ")
 
 
@@ -63,13 +66,16 @@ def test_the_embedded_sandbox_can_be_asked_for(chatloom: Chatloom, monkeypatch: 
 
 
 def test_without_a_file_it_audits_the_workspace_of_the_key(chatloom: Chatloom, sandbox: Sandbox) -> None:
-    """The closing lines propose a report."""
+    """The closing lines propose to keep it."""
     ran = chatloom("audit")
     count = sum(len(agent.domains) for agent in sandbox["acme"].agents)
     assert ran.status == 0
-    assert ran.out.splitlines()[1].split() == ["default", "ok", "3", str(count), "0"]
+    assert ran.out.splitlines()[1].split() == ["default", "ok", "3", str(count), "0", "0", "0"]
     assert ran.err.splitlines()[0].startswith(f"1 workspace: 1 ok | 3 agents, {count} domains, 4 requests in ")
-    assert ran.err.splitlines()[1:] == ["next: chatloom audit --format json --output report.json"]
+    assert ran.err.splitlines()[1:] == [
+        "nothing found",
+        "next: chatloom audit --db audits.db   (keeps the run, to compare later ones with it)",
+    ]
 
 
 def test_workspaces_that_fail_are_told_and_make_the_status_3(chatloom: Chatloom, three: str) -> None:
@@ -83,8 +89,7 @@ def test_workspaces_that_fail_are_told_and_make_the_status_3(chatloom: Chatloom,
     ]
     assert "KeyUnavailableError: The environment variable CEDAR_KEY is not set." in ran.out
     assert ran.err.splitlines()[0].startswith("3 workspaces: 1 ok, 1 partial, 1 failed | 5 agents, ")
-    (again,) = ran.err.splitlines()[1:]
-    assert again in (
+    assert ran.err.splitlines()[2] in (
         f"next: chatloom audit {three} --only birch --only cedar",
         f"next: chatloom audit {three} --only cedar --only birch",
     )
@@ -143,7 +148,8 @@ birch      environment variable BIRCH_KEY
 def test_a_dry_run_lists_what_would_be_audited(chatloom: Chatloom, tmp_path: Path, form: str, printed: str) -> None:
     """No key is resolved, and nothing is sent."""
     (tmp_path / "w.csv").write_text("name,key_env,tags,expect\nacme,ACME_KEY,eu,acme.example\nbirch,BIRCH_KEY,,\n")
-    assert chatloom("audit", str(tmp_path / "w.csv"), "--dry-run", "--format", form) == Ran(0, printed, "")
+    ran = chatloom("audit", str(tmp_path / "w.csv"), "--dry-run", "--format", form)
+    assert ran == Ran(0, printed, f"estimate: 26 requests, {ESTIMATE}12 agents assumed in each workspace\n")
 
 
 def test_a_dry_run_can_be_a_json_document(chatloom: Chatloom) -> None:
@@ -161,6 +167,15 @@ def test_a_dry_run_can_be_a_json_document(chatloom: Chatloom) -> None:
         (["no.toml"], "no.toml: cannot be read: No such file or directory."),
         (["--only", "nobody"], "None of the 3 workspaces is selected."),
         (["--output", "/no/such/dir/report"], "/no/such/dir/report cannot be written: No such file or directory."),
+        (["--rule", "nonsense"], "No rule is called 'nonsense'. The rules are agent-color-contrast, "),
+        (["--rule", "agent-colour-invalid"], "No rule is called 'agent-colour-invalid'. Similar: agent-color-invalid"),
+        (["--rules", "no.py"], "no.py: cannot be read: No such file or directory."),
+        (["--mutes", "no.toml"], "no.toml: cannot be read: No such file or directory."),
+        (["--fail-on", "fatal"], 'Invalid value "fatal" for --fail-on.'),
+        (["--resume"], "--resume continues the last run of a database, but there is no --db."),
+        (["--baseline", "1"], "--baseline names a run, but there is no --db."),
+        (["--baseline", "1", "--db", "no.db"], "no.db: there is no such file."),
+        (["--db", "/no/such/dir/a.db"], "/no/such/dir/a.db: unable to open database file."),
         (["--concurrency", "0"], 'Invalid value "0" for --concurrency. Must be >= 1.'),
         (["--format", "xml"], 'Invalid value "xml" for --format.'),
         (["--bogus"], 'Invalid value "--bogus" for WORKSPACES. This is no file, and no option of this command'),

@@ -21,6 +21,7 @@ from tests.cli.conftest import PROGRAM, Ran
 Start = Callable[..., "subprocess.Popen[str]"]
 Chatloom = Callable[..., Ran]
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
+STOPPING = "stopping: what is under way has 10 s to end; Ctrl-C again ends it at once\n"
 EXPORT = re.compile(r"^export (\w+)=(\S+)", re.MULTILINE)
 
 
@@ -130,7 +131,7 @@ def test_who_stops_reading_hears_no_complaint(started: Start) -> None:
 
 @pytest.mark.parametrize("form", ["jsonl", "json", "table"])
 def test_ctrl_c_keeps_the_rows_that_are_there(started: Start, sandbox: Sandbox, tmp_path: Any, form: str) -> None:
-    """The report is whole, says that it was interrupted, and the status is 130."""
+    """The report is whole, says that it was interrupted, and the status is 130. The second one waits for nothing."""
     slow = sandbox.add_workspace("slow", agents=1)
     slow.fails("slow", times=None, seconds=60)
     file = tmp_path / "w.csv"
@@ -140,9 +141,13 @@ def test_ctrl_c_keeps_the_rows_that_are_there(started: Start, sandbox: Sandbox, 
     process = started("audit", str(file), "--format", form, "--output", str(report), env=environment)
     wait_for(lambda: sandbox["acme"].requests >= 4 and slow.requests >= 1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    assert process.stderr is not None
+    assert process.stderr.readline() == STOPPING
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=5)
     assert (process.returncode, out) == (130, "")
     assert err.startswith("interrupted after 1 of 2 workspaces: 1 ok | 3 agents, ")
+    assert err.splitlines()[-1].startswith(f"next: chatloom audit {file} --format {form} --output {report} --db ")
     text = report.read_text()
     assert {"jsonl": '{"workspace":"acme"', "json": '"interrupted":true}}\n', "table": "acme       ok"}[form] in text
 
@@ -164,7 +169,7 @@ def test_a_terminal_gets_colours_and_a_bar(sandbox: Sandbox) -> None:
     assert "\x1b[32mok" in written
     assert "auditing" in STYLE.sub("", written)
     last = STYLE.sub("", written.rpartition("\x1b[2K")[2])
-    assert last.lstrip("\x1b[?25h1A\r").startswith("workspace  state  agents  domains  findings\ndefault    ok")
+    assert last.lstrip("\x1b[?25h1A\r").startswith("workspace  state  agents  domains  errors  ")
     assert "\n\n1 workspace: 1 ok | 3 agents, " in last
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ...wire.errors import clean
-from ..formats.table import cell, columns, rendered
+from ..formats.terminal import cell, columns, rendered
 from .values import Diff
 from .wording import Foreign, Part, heading, sentences, totals
 

@@ -12,11 +12,15 @@ from ..values import Finding, finding
 from .values import Mute, Muted, Sifted
 
 
+def _mutes(mutes: Iterable[Mute]) -> tuple[Mute, ...]:
+    return tuple(mutes)
+
+
 @define
 class Sieve:
     """The mutes of one run. `today` is the day, in UTC, on which it takes place; the first mute that matches counts."""
 
-    mutes: tuple[Mute, ...] = field(converter=tuple)
+    mutes: tuple[Mute, ...] = field(converter=_mutes)
     today: date
     _used: set[int] = field(factory=set, init=False)
 

@@ -16,6 +16,14 @@ AGENT_GONE: Final = Rule(
     scope="audit",
     check=lambda _: (),
 )
+MUTE_EXPIRED: Final = Rule(
+    "mute-expired",
+    "warning",
+    why="What the mute silenced is still there, and its last day has passed.",
+    fix="Correct what it was for, or give the mute a new date and reason.",
+    scope="audit",
+    check=lambda _: (),
+)
 RULE_FAILED: Final = Rule(
     "rule-failed",
     "error",  # a finding has the severity of the rule that failed
@@ -48,6 +56,7 @@ RULES: Final[tuple[Rule, ...]] = (
     contract.contract_order,
     contract.contract_unknown_field,
     AGENT_GONE,
+    MUTE_EXPIRED,
     RULE_FAILED,
 )
 

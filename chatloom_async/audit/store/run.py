@@ -28,6 +28,10 @@ class Run:
     _salt: bytes
     _now: Callable[[], datetime]
 
+    def fingerprint(self, key: ApiKey) -> str:
+        """What stands for the key in this file, as `Store.fingerprint`."""
+        return key_fingerprint(key, self._salt)
+
     async def commit(self, row: Row, key: ApiKey | None = None) -> None:
         """Returns when the row is durable: it survives the end of the process and of the power from then on.
 

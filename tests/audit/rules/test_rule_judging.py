@@ -35,6 +35,7 @@ SEVERITIES = {
     **dict.fromkeys(
         ("agent-name-duplicate", "agent-color-invalid", "agent-created-in-future", "key-duplicate"), "warning"
     ),
+    "mute-expired": "warning",
     **dict.fromkeys(("domain-duplicate", "domain-shared", "agent-color-contrast", "agent-position-unknown"), "info"),
     **dict.fromkeys(("contract-count", "contract-order", "contract-unknown-field", "agent-gone"), "info"),
 }

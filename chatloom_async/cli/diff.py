@@ -1,0 +1,65 @@
+"""`chatloom diff`: what changed between two audits of a database, as a table, JSON or Markdown."""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from ..audit.diff import Diff, diff_runs, json_diff, markdown_diff, table_diff
+from ..audit.store import Store, open_store
+from ..wire.errors import ConfigurationError
+from .runs import Db
+from .screen import look
+
+DiffFormat = Literal["table", "json", "markdown"]
+
+
+class TooFewRunsError(ConfigurationError):
+    """There are no two runs to compare."""
+
+    hint = "`chatloom runs --db PATH` lists what there is; every `chatloom audit --db PATH` adds one."
+
+
+async def diff(
+    old: Annotated[int | None, Parameter(help="Number of the earlier run. Default: the last but one.")] = None,
+    new: Annotated[int | None, Parameter(help="Number of the later run. Default: the last one.")] = None,
+    /,
+    *,
+    db: Db,
+    form: Annotated[
+        DiffFormat, Parameter(name="--format", help="table, json (one document) or markdown (for a pull request).")
+    ] = "table",
+) -> int:
+    """Show what changed from one audit to another.
+
+    Workspaces, agents, domains, findings and keys that came, went or became other. What a run could not read is
+    unknown, and nothing is concluded from it.
+
+    Example: chatloom diff --db audits.db --format markdown
+    """
+    async with open_store(db, write=False) as store:
+        before, after = await _chosen(store, old, new)
+        infos = await store.run_info(before), await store.run_info(after)
+        found = await diff_runs(*infos, store.workspaces(before), store.workspaces(after))
+    sys.stdout.write(WRITERS[form](found))
+    return 0
+
+
+async def _chosen(store: Store, old: int | None, new: int | None) -> tuple[int, int]:
+    ids = [each.id for each in await store.runs()]
+    new = ids[-1] if new is None and ids else new
+    old = next((each for each in reversed(ids) if each != new), None) if old is None else old
+    if old is None or new is None:
+        raise TooFewRunsError(
+            f"{store.path}: it takes two runs to compare, and there {'is one' if ids else 'are none'}"
+        )
+    return old, new
+
+
+def _table(found: Diff) -> str:
+    shown = look(sys.stdout)
+    return table_diff(found, width=shown.width, color=shown.color)
+
+
+WRITERS: dict[DiffFormat, Callable[[Diff], str]] = {"table": _table, "json": json_diff, "markdown": markdown_diff}

@@ -1,0 +1,116 @@
+"""The options of `chatloom audit`, in groups, as values. Nothing is read or decided here."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from attrs import frozen
+from cyclopts import Group, Parameter
+from cyclopts.validators import Number
+
+from .access import BaseUrl
+from .screen import FormatName
+
+FailOn = Literal["error", "warning", "info", "never"]
+
+WHICH, FINDINGS, REPORT, HISTORY, RUN = (
+    Group(name, sort_key=place)
+    for place, name in enumerate(("Which workspaces", "Findings", "Report", "History", "Run"), 1)
+)
+
+
+@Parameter(name="*", group=WHICH)
+@frozen
+class Choice:
+    """Filters; all of them must agree. One that leaves nothing is an error."""
+
+    only: Annotated[
+        tuple[str, ...], Parameter(metavar="GLOB", help="Names to audit, as a glob pattern; may be repeated.")
+    ] = ()
+    exclude: Annotated[
+        tuple[str, ...], Parameter(metavar="GLOB", help="Names to leave out, as a glob pattern; may be repeated.")
+    ] = ()
+    tag: Annotated[
+        tuple[str, ...], Parameter(metavar="TAG", help="Audit those with this tag; may be repeated, any will do.")
+    ] = ()
+    inline_keys: Annotated[bool, Parameter(help="Accept a field `key` with the key itself.")] = False
+    sandbox: Annotated[bool, Parameter(help="Audit the embedded sandbox, also if there is a key.")] = False
+
+
+EVERY_WORKSPACE = Choice()
+
+
+@Parameter(name="*", group=FINDINGS)
+@frozen
+class Judging:
+    """Which rules are applied, and which of their findings count."""
+
+    rule: Annotated[
+        tuple[str, ...],
+        Parameter(metavar="GLOB", help="Rules to apply, as a glob pattern of ids; may be repeated. Default: all."),
+    ] = ()
+    rules: Annotated[
+        tuple[Path, ...],
+        Parameter(metavar="FILE", help="Python file with rules of your own, which is run; may be repeated."),
+    ] = ()
+    fail_on: Annotated[
+        FailOn | None,
+        Parameter(
+            metavar="LEVEL",
+            help="Findings from error, warning or info on make the exit status 1; never: none do. "
+            "Default: error, and never for the embedded sandbox.",
+        ),
+    ] = None
+    mutes: Annotated[
+        Path | None,
+        Parameter(metavar="FILE", help="TOML file of findings that are accepted, with reason and last day."),
+    ] = None
+    baseline: Annotated[
+        int | None,
+        Parameter(metavar="RUN", help="Only findings that this run of --db did not have make the exit status 1."),
+    ] = None
+
+
+EVERY_RULE = Judging()
+
+
+@Parameter(name="*", group=REPORT)
+@frozen
+class Report:
+    """What the report looks like and where it goes."""
+
+    format: Annotated[FormatName, Parameter(help="table, json (one document) or jsonl (one workspace a line).")] = (
+        "table"
+    )
+    output: Annotated[
+        Path | None, Parameter(show_default=False, help="Write the report to this file. Default: stdout.")
+    ] = None
+
+
+TO_SCREEN = Report()
+
+
+@Parameter(name="*", group=HISTORY)
+@frozen
+class History:
+    """Where runs are kept."""
+
+    db: Annotated[
+        Path | None, Parameter(metavar="PATH", help="Keep the run in this file; every row is safe once it is read.")
+    ] = None
+    resume: Annotated[bool, Parameter(help="Continue the last run of --db, and read only what it has not.")] = False
+
+
+NOT_KEPT = History()
+
+
+@Parameter(name="*", group=RUN)
+@frozen
+class Pace:
+    """How it runs."""
+
+    concurrency: Annotated[int, Parameter(help="Workspaces at once.", validator=Number(gte=1))] = 64
+    base_url: BaseUrl = None
+    dry_run: Annotated[bool, Parameter(help="List what would be audited and what it costs, and send nothing.")] = False
+
+
+AT_EASE = Pace()

@@ -1,0 +1,72 @@
+"""`chatloom runs`: the audits that a database holds, as a table or a JSON document."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import attrs
+from cyclopts import Parameter
+
+from ..audit.document import json_text
+from ..audit.formats.terminal import cell, columns, rendered
+from ..audit.store import RunInfo, RunState, open_store
+from .screen import look, notice
+from .typed import command
+
+STYLES: dict[RunState, str] = {"finished": "green", "running": "cyan", "interrupted": "yellow"}
+NUMBERS = ("planned", "ok", "partial", "failed", "pending", "error", "warning", "info")
+WIDE = 92
+"""Narrower terminals do without the time that a run took and its numbers of partial and pending workspaces."""
+
+Db = Annotated[Path, Parameter(metavar="PATH", help="File that `chatloom audit --db PATH` wrote.")]
+
+
+async def runs(
+    *,
+    db: Db,
+    form: Annotated[
+        Literal["table", "json"], Parameter(name="--format", help="table, or json (one document).")
+    ] = "table",
+) -> int:
+    """List the audits that a database holds.
+
+    The newest is last. Also works while an audit is writing.
+
+    Example: chatloom runs --db audits.db
+    """
+    async with open_store(db, write=False) as store:
+        found = await store.runs()
+    sys.stdout.write(_table(found) if form == "table" else _json(found))
+    if len(found) > 1 and form == "table":
+        notice(f"next: {command('diff', '--db', str(db))}", "bold", command=True)
+    return 0
+
+
+def _table(found: list[RunInfo]) -> str:
+    shown = look(sys.stdout)
+    wide = shown.width is None or shown.width >= WIDE
+    numbers = [each for each in NUMBERS if wide or each not in ("partial", "pending")]
+    table = columns(">run", "started (UTC)", *([">took"] * wide), "state", *(f">{each}" for each in numbers))
+    for each in found:
+        took = [cell(_took(each))] * wide
+        counts = (cell(f"{getattr(each, name):,}") for name in numbers)
+        state = cell(each.state, STYLES[each.state])
+        table.add_row(cell(str(each.id)), cell(f"{each.started:%Y-%m-%d %H:%M}"), *took, state, *counts)
+    return rendered([table], width=shown.width, color=shown.color)
+
+
+def _took(run: RunInfo) -> str:
+    """Minutes and seconds; an audit that was resumed counts from its first start."""
+    if run.finished is None:
+        return "-"
+    minutes, seconds = divmod(round((run.finished - run.started).total_seconds()), 60)
+    return f"{minutes}:{seconds:02}"
+
+
+def _json(found: list[RunInfo]) -> str:
+    return json_text({"runs": [_document(each) for each in found]}, indent=True) + "\n"
+
+
+def _document(run: RunInfo) -> dict[str, Any]:
+    moments = {"started": run.started.isoformat(), "finished": run.finished and run.finished.isoformat()}
+    return {**attrs.asdict(run), **moments, "rules": list(run.rules), "pending": run.pending}

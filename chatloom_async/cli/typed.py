@@ -1,0 +1,26 @@
+"""The command as it was typed, so that the next one can be proposed in its words. Text only."""
+
+import shlex
+from collections.abc import Container, Sequence
+from contextvars import ContextVar
+
+TYPED: ContextVar[Sequence[str]] = ContextVar("TYPED", default=("audit",))
+FLAGS = ("--resume",)
+
+
+def command(*words: str) -> str:
+    """A command of this program, ready to be copied into a shell."""
+    return shlex.join(["chatloom", *words])
+
+
+def again(*more: str, without: Container[str] = ()) -> str:
+    """The same command without these options and their values, and with what is new at its end."""
+    kept: list[str] = []
+    words = iter(TYPED.get())
+    for word in words:
+        name, assigned, _ = word.partition("=")
+        if name not in without:
+            kept.append(word)
+        elif not assigned and name not in FLAGS:
+            next(words, None)
+    return command(*kept, *more)

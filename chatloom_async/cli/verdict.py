@@ -1,0 +1,82 @@
+"""Turns --rule, --rules, --fail-on, --mutes and --baseline into rules, and findings into what counts of them."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attrs import Factory, define, evolve
+
+from ..audit.diff import new_findings
+from ..audit.formats.guidance import RuleTexts
+from ..audit.mutes import Sieve, load_mutes
+from ..audit.rules import RULES, Rule, installed_rules, joined, load_rules, select_rules
+from ..audit.store import open_store
+from ..audit.summary import AT_OR_ABOVE
+from ..audit.values import Row, Severity
+from ..wire.errors import ConfigurationError
+from .options import FailOn, Judging
+
+Known = Callable[[frozenset[str]], Awaitable[frozenset[str]]]
+
+
+class BaselineError(ConfigurationError):
+    """A baseline is asked for, and no database that could hold it. Nothing was sent."""
+
+    hint = "Name the database: --db PATH; `chatloom runs --db PATH` lists its runs."
+
+
+def chosen_rules(judging: Judging) -> tuple[tuple[Rule, ...], RuleTexts]:
+    """The rules to apply, and what all that there are say of themselves. Raises a ConfigurationError."""
+    every = joined(RULES, installed_rules(), *map(load_rules, judging.rules))
+    return select_rules(every, judging.rule), {each.id: (each.severity, each.why, each.fix) for each in every}
+
+
+async def _nothing_known(_: frozenset[str]) -> frozenset[str]:
+    return frozenset()
+
+
+@define
+class Verdict:
+    """What the findings of one audit come to. `counting` has those that are neither muted nor in the baseline."""
+
+    fail_on: FailOn
+    sieve: Sieve
+    known: Known = _nothing_known
+    counting: Counter[Severity] = Factory(Counter)
+    muted: int = 0
+
+    async def on(self, row: Row) -> Row:
+        """The row without muted findings."""
+        sifted = self.sieve.sift(row.workspace, row.findings)
+        self.muted += len(sifted.muted)
+        fresh = sifted.kept
+        if fresh:
+            fresh = new_findings(fresh, await self.known(frozenset(each.id for each in fresh)))
+        self.counting.update(each.severity for each in fresh)
+        return evolve(row, findings=sifted.kept) if sifted.kept != row.findings else row
+
+    @property
+    def failing(self) -> int:
+        """How many findings are as grave as --fail-on says."""
+        return 0 if self.fail_on == "never" else sum(self.counting[each] for each in AT_OR_ABOVE[self.fail_on])
+
+
+@asynccontextmanager
+async def verdict(judging: Judging, db: Path | None, *, sandbox: bool) -> AsyncIterator[Verdict]:
+    """The verdict to be; its baseline is read through a connection of its own, so that no commit has to wait.
+
+    Raises a ConfigurationError.
+    """
+    fail_on: FailOn = judging.fail_on or ("never" if sandbox else "error")
+    sieve = Sieve(() if judging.mutes is None else load_mutes(judging.mutes), datetime.now(UTC).date())
+    baseline = judging.baseline
+    if baseline is None:
+        yield Verdict(fail_on, sieve)
+        return
+    if db is None:
+        raise BaselineError("--baseline names a run, but there is no --db")
+    async with open_store(db, write=False) as store:
+        await store.run_info(baseline)
+        yield Verdict(fail_on, sieve, lambda ids: store.known_findings(baseline, ids))

@@ -1,0 +1,143 @@
+"""What an audit says at its end, and on the way: the next command, pauses, and how it ends when asked to."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from chatloom_async.audit import Summary
+from chatloom_async.cli import interrupt
+from chatloom_async.cli.closing import Situation, advice, findings, totals
+from chatloom_async.cli.estimate import Estimate, estimated
+from chatloom_async.cli.interrupt import Interrupt
+from chatloom_async.cli.live import Live
+from chatloom_async.cli.progress import AuditProgress
+from chatloom_async.cli.typed import TYPED, again
+
+DB = Path("a.db")
+
+
+@pytest.mark.parametrize(
+    ("situation", "next_step"),
+    [
+        ({}, "chatloom audit w.toml --db audits.db   (keeps the run, to compare later ones with it)"),
+        ({"db": DB, "run": 1}, None),
+        ({"db": DB, "run": 1, "findings": 3}, "chatloom audit w.toml --baseline 1   (fails on new findings only)"),
+        ({"db": DB, "run": 3}, "chatloom diff --db a.db"),
+        ({"db": DB, "run": 3, "baseline": 1}, "chatloom diff --db a.db 1 3"),
+        ({"failing": ["b*"], "unread": 1}, "chatloom audit w.toml --only 'b[*]'"),
+        ({"failing": ["b", "c", "d"], "unread": 9}, "chatloom audit w.toml --only b --only c --only d   (and 6 more)"),
+        ({"failing": ["b\x1b"], "unread": 1}, None),
+        ({"kind": "key", "failing": ["default"], "unread": 1}, None),
+        ({"interrupted": True, "db": DB, "run": 1}, "chatloom audit w.toml --resume"),
+        (
+            {"interrupted": True, "failing": ["b"], "unread": 1},
+            "chatloom audit w.toml --db audits.db   (what is kept there, --resume can continue)",
+        ),
+    ],
+)
+def test_the_next_step_follows_from_the_situation(situation: dict[str, object], next_step: str | None) -> None:
+    """Continue, look again, keep, compare, and then watch for what is new."""
+    TYPED.set(("audit", "w.toml"))
+    given = {"kind": "file", "failing": [], "unread": 0, "findings": 0, "interrupted": False}
+    now = {**given, "db": None, "run": None, "baseline": None, **situation}
+    assert advice(Situation(**now)) == next_step  # type: ignore[arg-type]
+
+
+def test_a_command_is_proposed_in_the_words_in_which_it_was_typed() -> None:
+    """Without the options that do not fit, and quoted for a shell."""
+    TYPED.set(("audit", "my file.toml", "--only", "a", "--only=b", "--resume", "--db", "a.db", "--tag", "eu"))
+    assert again("--only", "c d", without=("--only", "--db", "--resume")) == (
+        "chatloom audit 'my file.toml' --tag eu --only 'c d'"
+    )
+    TYPED.set(("audit", "--only"))
+    assert again(without=("--only",)) == "chatloom audit"
+
+
+@pytest.mark.parametrize(
+    ("worst", "new", "muted", "baseline", "told"),
+    [
+        ([], 0, 0, None, "nothing found"),
+        (["acme"], 9, 0, None, "findings: 1,234 errors, 1 warning | begin with acme"),
+        (["acme", "birch"], 9, 0, None, "findings: 1,234 errors, 1 warning"),
+        (["acme"], 9, 2, 4, "findings: 1,234 errors, 1 warning | 9 new since run 4 | 2 muted | begin with acme"),
+    ],
+)
+def test_findings_are_one_line(worst: list[str], new: int, muted: int, baseline: int | None, told: str) -> None:
+    """With the workspaces to begin with, unless that is all of them."""
+    summary = Summary(ok=2, error=1234, warning=1) if worst else Summary(ok=2)
+    assert findings(summary, worst, new=new, muted=muted, baseline=baseline) == told
+
+
+def test_totals_are_one_line() -> None:
+    """They begin with how far an interrupted audit came."""
+    summary = Summary(ok=1000, read=1, domains=2, requests=3, interrupted=True)
+    assert totals(summary, 2000, 61.04) == (
+        "interrupted after 1,000 of 2,000 workspaces: 1,000 ok | 1 agent, 2 domains, 3 requests in 61.0 s"
+    )
+
+
+def test_a_pause_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """However often it is probed."""
+    live = Live(None, None, None, None, 1, AuditProgress(2, shown=False))  # type: ignore[arg-type]
+    for seconds in (15.0, 15.0, 3.0):
+        live._pause(seconds)
+    assert capsys.readouterr() == ("", "paused: too many calls fail; one workspace is tried again every 15 s\n")
+
+
+async def test_an_estimate_knows_that_a_database_may_be_without_a_run(tmp_path: Path) -> None:
+    """Such as that of an audit that was refused."""
+    from chatloom_async.audit.store import open_store
+    from tests.cli.test_history import WORKSPACES
+
+    async with open_store(tmp_path / "a.db"):
+        pass
+    assert await estimated(WORKSPACES, tmp_path / "a.db", 64) == (
+        Estimate(39, 1.25, "12 agents assumed in each workspace")
+    )
+
+
+async def numbers() -> AsyncGenerator[int, None]:
+    """Without end."""
+    number = 0
+    while True:
+        yield (number := number + 1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its event loop has no signal handlers")
+async def test_ctrl_c_ends_the_dispatch_and_later_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """First no item is given out any more; what still runs when the time is over is cancelled."""
+    monkeypatch.setattr(interrupt, "GRACE", 0.01)
+    said: list[str] = []
+    asked = Interrupt(said.append)
+
+    async def audit() -> None:
+        with asked.listening():
+            taken = []
+            async for number in asked.until_asked(numbers()):
+                taken.append(number)
+                if number == 3:
+                    os.kill(os.getpid(), signal.SIGINT)
+                await asyncio.sleep(0)
+            assert len(taken) < 6
+            await asyncio.Event().wait()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(audit())
+    assert said == ["stopping: what is under way has 0.01 s to end; Ctrl-C again ends it at once"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+async def test_where_the_loop_cannot_listen_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C is then what it is to every program."""
+
+    def refuse(*_: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "add_signal_handler", refuse)
+    with Interrupt(print).listening():
+        pass

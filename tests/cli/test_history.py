@@ -1,0 +1,228 @@
+"""Audits that are kept: `--db`, `--resume`, `--baseline`, what a dry run learns of them, `chatloom runs`, `diff`."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatloom_async.audit import Workspace
+from chatloom_async.audit.keys import KeyEnv
+from chatloom_async.cli import source
+from chatloom_async.cli.estimate import Estimate, estimated
+from chatloom_async.sandbox import Sandbox
+from tests.cli.conftest import Ran
+from tests.cli.test_program import STOPPING, wait_for
+
+Chatloom = Callable[..., Ran]
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def db(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The path of a database that is not there yet, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    return "a.db"
+
+
+@pytest.fixture
+def two(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A file with acme and birch, each of three agents."""
+    monkeypatch.setenv("BIRCH_KEY", sandbox.add_workspace("birch", agents=3).key.reveal())
+    (tmp_path / "two.csv").write_text("name,key_env\nacme,CHATLOOM_API_KEY\nbirch,BIRCH_KEY\n")
+    return "two.csv"
+
+
+def documents(ran: Ran) -> dict[str, dict[str, Any]]:
+    """The rows of a JSON Lines report, by workspace."""
+    rows = [json.loads(line) for line in ran.out.splitlines()]
+    assert len({row["workspace"] for row in rows}) == len(rows)
+    return {row["workspace"]: row for row in rows}
+
+
+def test_a_run_is_kept_and_listed(chatloom: Chatloom, db: str, two: str) -> None:
+    """The next steps lead from keeping to comparing."""
+    first = chatloom("audit", two, "--db", db, "--format", "jsonl")
+    assert (first.status, sorted(documents(first))) == (0, ["acme", "birch"])
+    assert first.err.splitlines()[1:] == ["nothing found"]
+    second = chatloom("audit", two, "--db", db)
+    assert second.err.splitlines()[1:] == ["nothing found", f"next: chatloom diff --db {db}"]
+    listed = chatloom("runs", "--db", db)
+    heading, *lines = (line.split() for line in listed.out.splitlines())
+    assert heading == (
+        "run started (UTC) took state planned ok partial failed pending error warning info".split()  # noqa: SIM905
+    )
+    assert [line[4:] for line in lines] == [["finished", "2", "2", "0", "0", "0", "0", "0", "0"]] * 2
+    assert (listed.status, listed.err) == (0, f"next: chatloom diff --db {db}\n")
+
+
+def test_runs_are_a_document_too(chatloom: Chatloom, db: str, two: str) -> None:
+    """With what a run was about."""
+    chatloom("audit", two, "--db", db, "--rule", "domain-ip", "--only", "birch")
+    ran = chatloom("runs", "--db", db, "--format", "json")
+    (run,) = json.loads(ran.out)["runs"]
+    started, finished, url = (run.pop(name) for name in ("started", "finished", "base_url"))
+    assert (started < finished, url.startswith("http://127.0.0.1:"), ran.err) == (True, True, "")
+    assert run == {
+        "id": 1, "state": "finished", "version": "0.1.0", "rules": ["domain-ip"], "planned": 1, "pending": 0,
+        "ok": 1, "partial": 0, "failed": 0, "error": 0, "warning": 0, "info": 0,
+    }  # fmt: skip
+
+
+def test_an_interrupted_run_is_resumed_and_reads_only_what_is_missing(
+    chatloom: Chatloom, started: Start, sandbox: Sandbox, db: str, two: str
+) -> None:
+    """The closing line is the command; what is under way at Ctrl-C may end. Every workspace is reported once."""
+    sandbox["birch"].fails("slow", times=None, seconds=60)
+    process = started("audit", two, "--db", db, "--format", "jsonl")
+    wait_for(lambda: sandbox["acme"].requests >= 4 and sandbox["birch"].requests >= 1)
+    running = chatloom("runs", "--db", db).out.splitlines()[1].split()
+    assert running[3:6] == ["-", "running", "2"]
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert process.stderr.readline() == STOPPING
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, list(documents(Ran(0, out, "")))) == (130, ["acme"])
+    assert err.splitlines()[-1] == f"next: chatloom audit {two} --db {db} --format jsonl --resume"
+    sandbox["birch"].recovers()
+    asked = sandbox["acme"].requests
+    ran = chatloom("audit", two, "--db", db, "--format", "jsonl", "--resume")
+    assert (ran.status, sorted(documents(ran))) == (0, ["acme", "birch"])
+    assert sandbox["acme"].requests == asked
+    assert chatloom("runs", "--db", db).out.splitlines()[1].split()[4:6] == ["finished", "2"]
+    again = chatloom("audit", two, "--db", db, "--resume")
+    assert (again.status, again.err) == (
+        2, "error: Run 1 is finished. Leave --resume out to start a run.\n"
+    )  # fmt: skip
+
+
+def test_ctrl_c_lets_end_what_is_under_way(started: Start, sandbox: Sandbox, db: str, two: str) -> None:
+    """It is not lost, and no workspace begins any more."""
+    for each in sandbox:
+        each.fails("slow", times=1, seconds=1)
+    process = started("audit", two, "--db", db, "--concurrency", "1", "--format", "jsonl")
+    wait_for(lambda: sandbox["acme"].requests == 1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, list(documents(Ran(0, out, "")))) == (130, ["acme"])
+    assert sandbox["birch"].requests == 0
+    assert err.splitlines()[1].startswith("interrupted after 1 of 2 workspaces: 1 ok | 3 agents, ")
+
+
+def test_another_configuration_is_not_resumed(
+    chatloom: Chatloom, started: Start, sandbox: Sandbox, db: str, two: str
+) -> None:
+    """Of a run whose process was killed, either. It says what changed."""
+    sandbox["birch"].fails("slow", times=None, seconds=60)
+    process = started("audit", two, "--db", db, "--rule", "domain-local")
+    wait_for(lambda: sandbox["birch"].requests >= 1)
+    process.kill()
+    process.communicate()
+    ran = chatloom("audit", two, "--db", db, "--resume", "--rule", "domain-ip")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err == (
+        "error: Run 1 was begun with another configuration: rules was domain-local and is domain-ip. Undo the change "
+        "to continue that run, or leave --resume out to start another.\n"
+    )
+
+
+def test_only_what_the_baseline_did_not_have_fails(chatloom: Chatloom, sandbox: Sandbox, db: str, two: str) -> None:
+    """An old debt is reported, and does not fail the build."""
+    sandbox["acme"].add_agent(name="Wild", domains=("localhost",))
+    first = chatloom("audit", two, "--db", db)
+    assert first.status == 1
+    assert first.err.splitlines()[-1] == (
+        f"next: chatloom audit {two} --db {db} --baseline 1   (fails on new findings only)"
+    )
+    same = chatloom("audit", two, "--db", db, "--baseline", "1")
+    assert same.status == 0
+    assert same.err.splitlines()[1:] == [
+        "findings: 1 error | 0 new since run 1 | begin with acme",
+        f"next: chatloom diff --db {db} 1 2",
+    ]
+    sandbox["birch"].add_agent(name="Wilder", domains=("*",))
+    more = chatloom("audit", two, "--db", db, "--baseline", "1")
+    assert more.status == 1
+    assert more.err.splitlines()[1] == "findings: 2 errors | 1 new since run 1"
+    none = chatloom("audit", two, "--db", db, "--baseline", "9")
+    assert (none.status, none.err.splitlines()[-1]) == (
+        2, "error: There is no run 9. `chatloom runs --db PATH` lists the runs that it holds."
+    )  # fmt: skip
+
+
+def test_two_runs_are_compared(chatloom: Chatloom, sandbox: Sandbox, db: str, two: str) -> None:
+    """The last two, unless others are named; as a table, as JSON and as Markdown."""
+    chatloom("audit", two, "--db", db)
+    wild = sandbox["acme"].add_agent(name="Wild", domains=("localhost",))
+    chatloom("audit", two, "--db", db)
+    chatloom("audit", two, "--db", db)
+    assert json.loads(chatloom("diff", "--db", db, "--format", "json").out)["summary"]["unchanged"] == 2
+    told = chatloom("diff", "--db", db, "1", "2")
+    assert told.status == 0
+    assert told.out.splitlines()[1:4] == ["workspaces: 1 changed", "agents: 1 added", "findings: 1 new"]
+    assert f"acme       +  agent Wild ({wild.id})" in told.out
+    assert chatloom("diff", "--db", db, "1").out.splitlines()[1:] == told.out.splitlines()[1:]
+    document = json.loads(chatloom("diff", "1", "2", "--db", db, "--format", "json").out)
+    assert (document["old"]["id"], document["new"]["id"], document["summary"]["findings_new"]) == (1, 2, 1)
+    assert f"- **+** agent `Wild` (`{wild.id}`)" in chatloom("diff", "--db", db, "1", "3", "--format", "markdown").out
+
+
+def test_less_than_two_runs_cannot_be_compared(chatloom: Chatloom, db: str) -> None:
+    """Nor can those of a database that does not exist."""
+    assert chatloom("diff", "--db", db).err.startswith("error: a.db: there is no such file. ")
+    chatloom("audit", "--sandbox", "--only", "acorn", "--db", "b.db")
+    ran = chatloom("diff", "--db", "b.db")
+    assert ran.status == 2
+    assert ran.err == (
+        "error: b.db: it takes two runs to compare, and there is one. `chatloom runs --db PATH` lists what there is; "
+        "every `chatloom audit --db PATH` adds one.\n"
+    )
+
+
+def test_the_embedded_sandbox_can_be_kept_and_compared(
+    chatloom: Chatloom, monkeypatch: pytest.MonkeyPatch, db: str
+) -> None:
+    """Its port is another one each time, and it is the same workspaces all the same."""
+    monkeypatch.setattr(source, "EMBEDDED", {"workspaces": 2, "agents": 2, "seed": 7})
+    for _ in range(2):
+        assert chatloom("audit", "--db", db).status == 0
+    ran = chatloom("diff", "--db", db)
+    assert ran.out.splitlines()[1:] == ["2 workspaces did not change"]
+
+
+WORKSPACES = tuple(Workspace(name, KeyEnv(f"KEY_{name}")) for name in ("acme", "birch", "cedar"))
+
+
+async def test_an_estimate_without_a_run_assumes_a_dozen_agents() -> None:
+    """A key's requests follow one another, those of other keys do not wait for them."""
+    assert await estimated(WORKSPACES, None, 64) == Estimate(39, 1.25, "12 agents assumed in each workspace")
+    assert await estimated(WORKSPACES, Path("no.db"), 2) == Estimate(39, 1.875, "12 agents assumed in each workspace")
+    shared = [Workspace(name, KeyEnv("KEY")) for name in "abc"]
+    assert await estimated(shared, None, 64) == Estimate(39, 7.75, "12 agents assumed in each workspace")
+
+
+def test_an_estimate_goes_by_the_last_run(chatloom: Chatloom, sandbox: Sandbox, db: str, two: str) -> None:
+    """Workspaces that it does not have are taken for average ones."""
+    sandbox["acme"].add_agent(name="Fourth")
+    chatloom("audit", two, "--db", db)
+    pace = "less than 1 s at the allowed rate (4 a second and key after 8 at once); as run 1 found them"
+    plan = chatloom("audit", two, "--db", db, "--dry-run").err
+    assert plan == f"estimate: 9 requests, {pace}\n"
+    Path(two).write_text(Path(two).read_text() + "cedar,CEDAR_KEY\n")
+    plan = chatloom("audit", two, "--db", db, "--dry-run").err
+    assert plan == f"estimate: 14 requests, {pace}, 4 agents assumed in the others\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.0, "less than 1 s"), (119.2, "120 s"), (120.0, "2 min"), (7100.0, "119 min"), (7200.0, "2.0 h")],
+)
+def test_an_estimate_is_told_without_false_precision(seconds: float, told: str) -> None:
+    """Seconds, minutes or hours."""
+    assert str(Estimate(1000, seconds, "guessed")) == (
+        f"1,000 requests, {told} at the allowed rate (4 a second and key after 8 at once); guessed"
+    )
