@@ -78,7 +78,7 @@ def _authenticated(keys: dict[ApiKey, Workspace], asked: Asked) -> Workspace | R
     text = bearer or asked.x_api_key.strip()
     if not text:
         return NO_KEY
-    if bearer and asked.x_api_key and bearer != asked.x_api_key.strip():
+    if asked.x_api_key and asked.authorization.strip() and bearer != asked.x_api_key.strip():
         return TWO_KEYS
     key = api_key_or_error(text)
     return keys.get(key, UNKNOWN_KEY) if isinstance(key, ApiKey) else BAD_KEY

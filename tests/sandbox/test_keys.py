@@ -63,7 +63,8 @@ async def test_disagreeing_headers(sandbox: Sandbox, ask: Ask) -> None:
     expected = {"error": "Authorization and X-API-Key disagree. Please provide the API key in one of them."}
     for second in (other.key.reveal(), "clf_abc"):
         assert await ask(LIST, {**bearer(acme.key), "X-API-Key": second}) == (401, expected)
-    assert await ask(LIST, {"Authorization": "Basic dTpw", "X-API-Key": acme.key.reveal()}) == (401, expected)
+    for first in ("Basic dTpw", "Bearer"):
+        assert await ask(LIST, {"Authorization": first, "X-API-Key": acme.key.reveal()}) == (401, expected)
 
 
 async def test_rotation(sandbox: Sandbox, ask: Ask) -> None:

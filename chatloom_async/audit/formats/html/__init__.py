@@ -1,4 +1,4 @@
-"""HTML: one self-contained file for whoever has to decide and whoever has to fix. Needs jinja2, of the [audit] extra."""
+"""HTML: one self-contained file for those who decide and those who fix. Needs jinja2, of the [audit] extra."""
 
 from .pages import MissingExtraError
 from .report import HtmlFormat, PastRun
