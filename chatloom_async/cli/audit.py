@@ -12,8 +12,9 @@ from ..audit.store import RunConfig
 from ..client import AsyncChatloom
 from .access import file_or_stdin
 from .closing import Situation, advice, findings, totals
-from .dry_run import PLANS
+from .dry_run import plan
 from .estimate import estimated
+from .forms import Setting, outputs
 from .live import Live
 from .options import (
     AT_EASE,
@@ -29,7 +30,7 @@ from .options import (
 )
 from .progress import AuditProgress
 from .recording import recording
-from .report import FORMATS, Result
+from .report import Result
 from .screen import destination, gap, notice
 from .source import opened
 from .verdict import Verdict, chosen_rules, verdict
@@ -77,17 +78,23 @@ async def audit(
         outcome = await stack.enter_async_context(verdict(judging, history.db, sandbox=source.kind == "sandbox"))
         stream = stack.enter_context(destination(report.output))
         if pace.dry_run:
-            stream.write(PLANS[report.format](chosen, stream))
+            stream.write(plan(report.format, chosen, stream))
             notice(f"estimate: {await estimated(chosen, history.db, pace.concurrency)}")
             return 0
         config = RunConfig(workspaces=chosen, base_url=source.identity, rules=tuple(each.id for each in rules))
         record = await stack.enter_async_context(recording(history, config))
         client = await stack.enter_async_context(AsyncChatloom(_no_key, base_url=source.base_url))
-        form = FORMATS[report.format](stream, texts)
+        setting = Setting(
+            texts=texts,
+            fail_on=outcome.fail_on,
+            past=await record.past(),
+            source=str(workspaces) if source.kind == "file" else None,
+        )
+        forms = outputs(report, stream, setting, stack)
         bar = report.format == "table" or not stream.isatty()  # rows on a terminal and a bar would mix
         progress = AuditProgress(len(chosen), shown=bar)
         live = Live(record, Judge(rules), outcome, client, pace.concurrency, progress)
-        result = await live.written(form, stream)
+        result = await live.written(forms)
     situation = Situation(
         kind=source.kind,
         failing=result.failing,

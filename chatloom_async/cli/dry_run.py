@@ -6,7 +6,7 @@ from typing import TextIO
 from ..audit.document import json_text, workspace_document
 from ..audit.formats.terminal import cell, columns, rendered
 from ..audit.values import Workspace
-from .screen import FormatName, look
+from .screen import look
 
 
 def _table(workspaces: Sequence[Workspace], stream: TextIO) -> str:
@@ -25,8 +25,9 @@ def _jsonl(workspaces: Sequence[Workspace], _: TextIO) -> str:
     return "".join(json_text(workspace_document(each)) + "\n" for each in workspaces)
 
 
-PLANS: dict[FormatName, Callable[[Sequence[Workspace], TextIO], str]] = {
-    "table": _table,
-    "json": _json,
-    "jsonl": _jsonl,
-}
+PLANS: dict[str, Callable[[Sequence[Workspace], TextIO], str]] = {"json": _json, "jsonl": _jsonl}
+
+
+def plan(name: str, workspaces: Sequence[Workspace], stream: TextIO) -> str:
+    """In the format of this name where a plan has it, else as a table."""
+    return PLANS.get(name, _table)(workspaces, stream)

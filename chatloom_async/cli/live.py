@@ -1,17 +1,16 @@
 """An audit under way: rows that were kept and rows that are read, past the verdict, into a format."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import TextIO
 
 from attrs import frozen
 
 from ..audit import runner
-from ..audit.formats.interface import Format
 from ..audit.outage import PROBE_EVERY
 from ..audit.rules import Judge
 from ..audit.values import Row
 from ..client import AsyncChatloom
+from .forms import Output
 from .interrupt import Interrupt
 from .progress import AuditProgress
 from .recording import Recording
@@ -30,12 +29,12 @@ class Live:
     concurrency: int
     progress: AuditProgress
 
-    async def written(self, form: Format, stream: TextIO) -> Result:
+    async def written(self, outputs: Sequence[Output]) -> Result:
         """Audits, reports every row as it comes, and ends the run."""
         interrupt = Interrupt(self.progress.say)
         with interrupt.listening():
             rows = self._rows(interrupt)
-            result = await write_report(rows, form, stream, self.progress, len(self.record.workspaces))
+            result = await write_report(rows, outputs, self.progress, len(self.record.workspaces))
         await self.record.finish(interrupted=result.summary.interrupted)
         return result
 

@@ -8,8 +8,8 @@ from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
 from .access import BaseUrl
-from .screen import FormatName
 
+ReportName = Literal["table", "json", "jsonl", "csv", "markdown", "html", "github", "junit", "sarif"]
 FailOn = Literal["error", "warning", "info", "never"]
 
 WHICH, FINDINGS, REPORT, HISTORY, RUN = (
@@ -78,11 +78,18 @@ EVERY_RULE = Judging()
 class Report:
     """What the report looks like and where it goes."""
 
-    format: Annotated[FormatName, Parameter(help="table, json (one document) or jsonl (one workspace a line).")] = (
-        "table"
-    )
+    format: Annotated[
+        ReportName,
+        Parameter(
+            help="For people: table, markdown, html. For programs: json, jsonl (a workspace a line), csv, sarif, "
+            "junit, github (annotations of a workflow)."
+        ),
+    ] = "table"
     output: Annotated[
         Path | None, Parameter(show_default=False, help="Write the report to this file. Default: stdout.")
+    ] = None
+    html: Annotated[
+        Path | None, Parameter(metavar="PATH", help="Write an HTML report to this file, beside the other one.")
     ] = None
 
 

@@ -1,12 +1,12 @@
 """Where the rows of an audit come from and go to: with --db a run in a database, new or resumed; else just through."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from attrs import frozen
 
 from ..audit.rules import Evidence, Judge
-from ..audit.store import Run, RunConfig, Store, open_store
+from ..audit.store import Run, RunConfig, RunInfo, Store, open_store
 from ..audit.values import Row, Workspace
 from ..wire.errors import ConfigurationError
 from .options import History
@@ -35,6 +35,12 @@ class Recording:
             if each.row is not None and each.row.state != "failed":
                 judge.remember(each.row, Evidence(fingerprint=each.key))
                 yield each.row
+
+    async def past(self) -> Sequence[RunInfo]:
+        """The runs before this one, the oldest first."""
+        if self.run is None or self.store is None:
+            return ()
+        return [each for each in await self.store.runs() if each.id < self.run.id]
 
     def pending(self) -> AsyncGenerator[Workspace, None]:
         """The workspaces that are still to be read."""

@@ -1,0 +1,96 @@
+"""Makes the formats of `chatloom audit` from what is known before the first row."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from attrs import field, frozen
+
+from ..audit.formats.csv import CsvFormat
+from ..audit.formats.document import JsonFormat
+from ..audit.formats.github import GithubFormat
+from ..audit.formats.guidance import RuleTexts
+from ..audit.formats.interface import Format
+from ..audit.formats.jsonl import JsonLinesFormat
+from ..audit.formats.junit import JunitFormat
+from ..audit.formats.markdown import MarkdownFormat
+from ..audit.formats.sarif import SarifFormat
+from ..audit.formats.table import TableFormat
+from ..audit.store import RunInfo
+from ..audit.summary import Summary
+from ..audit.values import Row
+from .options import FailOn, Report, ReportName
+from .screen import destination, look
+
+
+@frozen(kw_only=True)
+class Setting:
+    """What a format may want to know: of the rules, of earlier runs, of what counts, of the file of workspaces."""
+
+    texts: RuleTexts
+    fail_on: FailOn
+    past: Sequence[RunInfo] = ()
+    source: str | None = None
+    when: datetime = field(factory=lambda: datetime.now(UTC))
+
+
+def _table(stream: TextIO, setting: Setting) -> Format:
+    shown = look(stream)
+    return TableFormat(setting.texts, width=shown.width, color=shown.color)
+
+
+def _html(_: TextIO, setting: Setting) -> Format:
+    from ..audit.formats.html.report import HtmlFormat  # jinja2 takes its time
+
+    past = [(each.started, each.error, each.warning, each.info) for each in setting.past if each.state == "finished"]
+    return HtmlFormat(setting.texts, past=past, when=setting.when)
+
+
+def _junit(_: TextIO, setting: Setting) -> Format:
+    return JunitFormat(setting.texts, fail_on=None if setting.fail_on == "never" else setting.fail_on)
+
+
+FORMATS: dict[ReportName, Callable[[TextIO, Setting], Format]] = {
+    "table": _table,
+    "json": lambda _, __: JsonFormat(),
+    "jsonl": lambda _, __: JsonLinesFormat(),
+    "csv": lambda _, __: CsvFormat(),
+    "markdown": lambda _, setting: MarkdownFormat(setting.texts),
+    "html": _html,
+    "github": lambda _, setting: GithubFormat(setting.texts),
+    "junit": _junit,
+    "sarif": lambda _, setting: SarifFormat(setting.texts, source=setting.source),
+}
+
+
+@frozen
+class Output:
+    """A format and where its text goes."""
+
+    form: Format
+    stream: TextIO
+
+    def start(self) -> None:
+        self._write(self.form.start())
+
+    def row(self, row: Row) -> None:
+        self._write(self.form.row(row))
+
+    def end(self, summary: Summary) -> None:
+        self._write(self.form.end(summary))
+
+    def _write(self, text: str) -> None:
+        if text:
+            self.stream.write(text)
+            self.stream.flush()  # whoever reads along sees every row at once, and a closed pipe is noticed
+
+
+def outputs(report: Report, stream: TextIO, setting: Setting, stack: AsyncExitStack) -> list[Output]:
+    """The report, and the HTML file beside it where there shall be one. Raises OutputFileError, MissingExtraError."""
+    made = [Output(FORMATS[report.format](stream, setting), stream)]
+    if report.html is not None:
+        page = stack.enter_context(destination(Path(report.html)))
+        made.append(Output(_html(page, setting), page))
+    return made
