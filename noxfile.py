@@ -103,6 +103,13 @@ def hosts(session: nox.Session) -> None:
 
 
 @nox.session
+def fleet(session: nox.Session) -> None:
+    """20,000 sandbox workspaces audited over sockets, killed five times on the way and resumed. Five minutes."""
+    install(session, "test")
+    session.run("python", "-m", "tests.fleet", *session.posargs)
+
+
+@nox.session
 def guard(session: nox.Session) -> None:
     """Fails when the client has become much slower, by ratios of CPU time. Half a minute."""
     session.install("-e", ".")
