@@ -54,6 +54,7 @@ def rendered(items: Iterable["RenderableType"], *, width: int | None, color: boo
         width=width or 10_000,
         force_terminal=color,
         color_system="standard" if color else None,
+        no_color=not color,  # whoever asks has honoured NO_COLOR already
         highlight=False,
         markup=False,
         emoji=False,
