@@ -66,7 +66,7 @@ def typing(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The test-suite on the Python that runs nox; every line and branch must be covered. Takes pytest's arguments."""
-    install(session, "test")
+    install(session, "test", "dask")
     session.run("coverage", "erase")
     # Not by pytest-cov: the package's own pytest plugin is imported before pytest-cov could look.
     session.run("coverage", "run", "-m", "pytest", *session.posargs)
@@ -107,6 +107,13 @@ def fleet(session: nox.Session) -> None:
     """20,000 sandbox workspaces audited over sockets, killed five times on the way and resumed. Five minutes."""
     install(session, "test")
     session.run("python", "-m", "tests.fleet", *session.posargs)
+
+
+@nox.session(name="fleet-dask")
+def fleet_dask(session: nox.Session) -> None:
+    """20,000 workspaces on two Dask workers, one of them killed. Four minutes."""
+    install(session, "test", "dask")
+    session.run("python", "-m", "tests.engines.fleet", *session.posargs)
 
 
 @nox.session

@@ -48,7 +48,7 @@ async def test_the_python_blocks_run_and_print_what_the_page_shows(monkeypatch: 
 
 def test_the_test_that_the_page_shows_passes(tmp_path: Path) -> None:
     """In a project of its own, under pytest-asyncio's auto mode, with every warning an error."""
-    (source,) = [text for kind, text in BLOCKS if kind == "py"]
+    (source,) = [text for kind, text in BLOCKS if kind == "py" and "def test_" in text]
     (tmp_path / "test_mine.py").write_text(source, "utf-8")
     settings = ["asyncio_mode=auto", "asyncio_default_fixture_loop_scope=function", "cache_dir=cache"]
     options = [part for setting in settings for part in ("-o", setting)]

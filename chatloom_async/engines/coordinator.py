@@ -1,0 +1,87 @@
+"""Turns an engine's results into judged rows: here they come together, so here are the rules and the database."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from contextlib import aclosing
+from functools import partial
+from itertools import islice, takewhile
+
+from ..audit.rules.judging import Judge
+from ..audit.store import queries
+from ..audit.store.run import Run
+from ..audit.values import Row, Workspace
+from .interface import Engine
+from .partition import SHARD_SIZE, partition
+from .shard import DEFAULTS, SHARD_DEADLINE, Shard, ShardOptions
+from .windowed import windowed
+
+BATCH = 32
+"""Rows that are judged and committed together: one transaction of the database, and no long stop of the event loop."""
+
+
+async def audit_on(
+    engine: Engine,
+    workspaces: Iterable[Workspace] | AsyncIterable[Workspace],
+    *,
+    base_url: str,
+    judge: Judge | None = None,
+    run: Run | None = None,
+    options: ShardOptions = DEFAULTS,
+    shard_size: int = SHARD_SIZE,
+    shard_deadline: float = SHARD_DEADLINE,
+    window: int | None = None,
+    wanted: Callable[[], bool] = lambda: True,
+) -> AsyncGenerator[Row, None]:
+    """Like `audit`, with the workspaces read by the engine: exactly one judged row for each, as shards complete.
+
+    A row is committed to `run` before it is yielded, and a shard that was run twice counts once. `workspaces` are
+    read to their end first: which have a key in common decides who reads them. In memory are they, what `judge`
+    remembers, and the rows of `window` shards (by default as many as the engine says). Once `wanted` is false, no
+    further shard begins.
+
+    Raises KeyInShardError for a workspace that holds its key, WorkersUnfitError, both before anything is sent,
+    EngineLostError, after which the run can be resumed, and StoreError.
+    """
+    salt = secrets.token_bytes(32) if run is None else run._salt
+
+    def make(number: str, chosen: tuple[Workspace, ...]) -> Shard:
+        return Shard(
+            id=number, workspaces=chosen, base_url=base_url, salt=salt, options=options, deadline=shard_deadline
+        )
+
+    shards = list(partition([each async for each in _each(workspaces)], make, size=shard_size))
+    judging = Judge() if judge is None else judge
+    begun = takewhile(lambda _: wanted(), _dropping(shards))
+    async with aclosing(windowed(engine, begun, window=window)) as results:
+        async for shard, result in results:
+            reads = zip(shard.workspaces, result.reads, strict=True)
+            while batch := list(islice(reads, BATCH)):
+                rows = [judging.judge(read.row, each, read.evidence) for each, read in batch]
+                await _commit(run, rows, [read.evidence.fingerprint for _, read in batch])
+                for row in rows:
+                    yield row
+
+
+async def _commit(run: Run | None, rows: list[Row], fingerprints: list[str | None]) -> None:
+    """As `Run.commit` does, with fingerprints that were made where the keys are."""
+    if run is not None:
+        pairs = zip(rows, fingerprints, strict=True)
+        puts = (partial(queries.put_row, run=run.id, row=row, fingerprint=fingerprint) for row, fingerprint in pairs)
+        await asyncio.gather(*map(run._thread.write, puts))
+
+
+def _dropping(shards: list[Shard]) -> Iterable[Shard]:
+    """Each in turn, and none is held here once it was taken."""
+    shards.reverse()
+    while shards:
+        yield shards.pop()
+
+
+async def _each(workspaces: Iterable[Workspace] | AsyncIterable[Workspace]) -> AsyncGenerator[Workspace, None]:
+    if isinstance(workspaces, AsyncIterable):
+        async for each in workspaces:
+            yield each
+    else:
+        for each in workspaces:
+            yield each

@@ -1,0 +1,43 @@
+"""Turns workspaces into shards such that no two shards have a key reference in common.
+
+So a key is worked on by one worker at a time, and the limiter in that worker's process is the only one it needs. What
+two references lead to is not known here: where they lead to one key, the finding key-duplicate says so.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from ..audit.store.fingerprints import reference_digest
+from ..audit.values import Workspace
+from .shard import Shard
+
+SHARD_SIZE = 250
+"""A shard that is lost is read again as a whole, and one that is small waits for its largest workspace."""
+
+MakeShard = Callable[[str, tuple[Workspace, ...]], Shard]
+
+
+def partition(workspaces: Iterable[Workspace], make: MakeShard, *, size: int = SHARD_SIZE) -> Iterator[Shard]:
+    """Shards of up to `size` workspaces, in about the order given; `make` builds one from its id and workspaces.
+
+    Workspaces that share a reference stay together, so a shard may be larger where more than `size` of them do. All
+    workspaces are looked at first, with about 100 bytes each in memory beside the workspaces themselves.
+    """
+    shard: list[Workspace] = []
+    number = 0
+    for group in _by_reference(workspaces):
+        if shard and len(shard) + len(group) > size:
+            number += 1
+            yield make(str(number), tuple(shard))
+            shard = []
+        shard += group
+    if shard:
+        yield make(str(number + 1), tuple(shard))
+
+
+def _by_reference(workspaces: Iterable[Workspace]) -> Iterable[tuple[Workspace, ...]]:
+    """Those with one reference together, where its first one stood. Different spellings of a path are one."""
+    groups: dict[bytes, tuple[Workspace, ...]] = {}
+    for each in workspaces:
+        digest = reference_digest(each.key, b"")
+        groups[digest] = (*groups.get(digest, ()), each)
+    return groups.values()

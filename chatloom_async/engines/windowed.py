@@ -1,0 +1,111 @@
+"""Turns shards and an engine into results as they complete, with a bounded number of shards under way.
+
+A shard that takes its workers along is split until the one workspace that does it is alone: its row failed, and says
+so; the others are read. A neighbour in the same worker may look the same, so the last try is made while nothing else is
+under way: no workspace fails for another one's fault.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing, asynccontextmanager
+
+from attrs import Factory, define, frozen
+
+from ..fanout import Ok, fan_out
+from .errors import ShardLostError, WorkerKilledError
+from .interface import Engine
+from .shard import Shard, ShardRead, ShardResult
+
+PARTS = 8
+"""Into which a lost shard is split. Each round costs the engine's number of tries in workers, whatever the number of
+parts: a thousand workspaces take four rounds with eight, and ten with two."""
+
+
+async def windowed(
+    engine: Engine, shards: Iterable[Shard], *, window: int | None = None
+) -> AsyncGenerator[tuple[Shard, ShardResult], None]:
+    """Every shard with its result, once. `window` shards are under way at most, by default as many as the engine says.
+
+    Leaving early gives up those under way. Raises what the engine raises, except ShardLostError.
+    """
+    width = await engine.prepare()
+    splitter = Splitter(engine)
+    async with aclosing(fan_out(shards, splitter.run, concurrency=window or width)) as results:
+        async for result in results:
+            if not isinstance(result, Ok):
+                raise result.error
+            yield result.item, result.value
+
+
+@define(eq=False)
+class Room:
+    """Holds any number of shards, or one that is alone."""
+
+    inside: int = 0
+    open: asyncio.Event = Factory(asyncio.Event)
+    empty: asyncio.Event = Factory(asyncio.Event)
+
+    def __attrs_post_init__(self) -> None:
+        self.open.set()
+        self.empty.set()
+
+    @asynccontextmanager
+    async def shared(self) -> AsyncIterator[None]:
+        """Waits as long as somebody is, or wants to be, alone."""
+        await self.open.wait()
+        self.inside += 1
+        self.empty.clear()
+        try:
+            yield
+        finally:
+            self.inside -= 1
+            if not self.inside:
+                self.empty.set()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Waits until those inside have left. For one at a time."""
+        self.open.clear()
+        try:
+            await self.empty.wait()
+            yield
+        finally:
+            self.open.set()
+
+
+@frozen(eq=False)
+class Splitter:
+    """Runs a shard, and where it is lost, its parts; one lost shard at a time."""
+
+    engine: Engine
+    room: Room = Factory(Room)
+    turn: asyncio.Lock = Factory(asyncio.Lock)
+
+    async def run(self, shard: Shard) -> ShardResult:
+        async with self.room.shared():
+            try:
+                return await self.engine.run(shard)
+            except ShardLostError:
+                pass
+        async with self.turn:
+            return await self._split(shard)
+
+    async def _split(self, shard: Shard) -> ShardResult:
+        if len(shard) == 1:
+            return await self._last(shard)
+        reads: list[ShardRead] = []
+        for part in shard.parts(PARTS):
+            try:
+                result = await self.engine.run(part)
+            except ShardLostError:
+                result = await self._split(part)
+            reads += result.reads
+        return ShardResult(shard.id, tuple(reads))
+
+    async def _last(self, shard: Shard) -> ShardResult:
+        async with self.room.alone():
+            try:
+                return await self.engine.run(shard)
+            except ShardLostError:
+                text = f"Every worker died that read workspace {shard.workspaces[0].name!r}, at last alone"
+        return shard.failed(WorkerKilledError(text))

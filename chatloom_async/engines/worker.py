@@ -1,0 +1,83 @@
+"""Turns a shard into its result, where the worker runs: keys are resolved here, and nothing is judged or kept.
+
+It does the same however often it is run, and nothing that another run would notice: it only reads.
+"""
+
+import asyncio
+from contextlib import aclosing
+from typing import NoReturn
+
+from attrs import evolve
+
+from ..audit.outage import Outage
+from ..audit.reading import Read, read_workspace
+from ..audit.runner import AUDIT_RETRY
+from ..audit.store.fingerprints import key_fingerprint
+from ..audit.values import Workspace
+from ..client import AsyncChatloom
+from ..fanout import Ok, fan_out
+from ..policy.clock import Clock
+from ..transports.interface import Transport
+from ..wire.version import VERSION
+from .errors import ShardDeadlineError, WorkersUnfitError
+from .shard import Shard, ShardRead, ShardResult
+
+
+def audit_shard(shard: Shard) -> ShardResult:
+    """One read for every workspace of the shard, whatever becomes of each, within the shard's deadline.
+
+    Runs an event loop of its own, in whatever thread. Raises WorkersUnfitError where the shard comes from another
+    version of this package, and nothing for a workspace.
+    """
+    if shard.version != VERSION:
+        reason = f"The coordinator has chatloom-async {shard.version}, and a worker {VERSION}"
+        raise WorkersUnfitError(reason)
+    return asyncio.run(read_shard(shard))
+
+
+async def read_shard(shard: Shard, *, transport: Transport | None = None, clock: Clock | None = None) -> ShardResult:
+    """The same in the running event loop; `transport` and `clock` as for a client."""
+    options, reads = shard.options, dict[int, ShardRead]()
+    client = AsyncChatloom(
+        _no_key,
+        base_url=shard.base_url,
+        auth=options.auth,
+        timeouts=options.timeouts,
+        deadline=options.deadline,
+        retry=AUDIT_RETRY,
+        rate_limit=options.rate_limit,
+        transport=transport,
+        clock=clock,
+    )
+    outage = Outage(client._clock, options.patience)
+
+    async def read(item: tuple[int, Workspace]) -> ShardRead:
+        found = await outage.sit_out(lambda: read_workspace(item[1], client))
+        return _portable(found, shard.salt)
+
+    try:
+        async with client, asyncio.timeout(shard.deadline):
+            items = enumerate(shard.workspaces)
+            async with aclosing(fan_out(items, read, concurrency=options.concurrency)) as results:
+                async for each in results:
+                    number, workspace = each.item
+                    ended = each.value if isinstance(each, Ok) else ShardRead.failed(workspace, each.error)
+                    reads[number] = ended
+    except TimeoutError:
+        pass  # what was read until then is kept
+    return ShardResult(shard.id, tuple(reads.get(number) or _late(shard, number) for number in range(len(shard))))
+
+
+def _portable(read: Read, salt: bytes) -> ShardRead:
+    """Without the key: its fingerprint takes its place."""
+    fingerprint = None if read.key is None else key_fingerprint(read.key, salt)
+    return ShardRead(row=read.row, evidence=evolve(read.evidence, fingerprint=fingerprint))
+
+
+def _late(shard: Shard, number: int) -> ShardRead:
+    text = f"Shard {shard.id} was not done within its deadline of {shard.deadline:g} s"
+    return ShardRead.failed(shard.workspaces[number], ShardDeadlineError(text))
+
+
+def _no_key(*, force_refresh: bool = False) -> NoReturn:
+    raise RuntimeError("A shard has a key for each workspace, and none of its own")  # pragma: no cover

@@ -1,0 +1,52 @@
+"""Partitioning: every workspace in one shard, every key reference too."""
+
+from collections import Counter
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatloom_async.audit import KeyCommand, KeyEnv, KeyFile, Workspace
+from chatloom_async.engines import Shard, partition
+from tests.engines.planted import shard_of
+
+REFERENCES = (
+    *(KeyEnv(f"KEY_{number}") for number in range(4)),
+    KeyFile(Path("key")),
+    KeyFile(Path.cwd() / "key"),
+    KeyCommand(("pass", "key")),
+    KeyCommand(("pass", "key"), timeout=5.0),
+)
+
+
+def make(number: str, workspaces: tuple[Workspace, ...]) -> Shard:
+    """A shard for nowhere."""
+    return shard_of(*workspaces, name=number)
+
+
+def same(workspace: Workspace) -> object:
+    """What names the place of the key, however it is spelled."""
+    key = workspace.key
+    return key.path.absolute() if isinstance(key, KeyFile) else key.argv if isinstance(key, KeyCommand) else key
+
+
+@given(st.lists(st.sampled_from(REFERENCES)), st.integers(1, 5))
+def test_no_reference_is_in_two_shards(references: list[KeyEnv], size: int) -> None:
+    """Whatever shares a key stays together, every workspace is there once, and only sharing makes a shard too large."""
+    workspaces = [Workspace(str(number), key) for number, key in enumerate(references)]
+    shards = list(partition(workspaces, make, size=size))
+    held = Counter(key for shard in shards for key in {same(each) for each in shard.workspaces})
+    assert set(held.values()) <= {1}
+    assert (
+        sorted((each for shard in shards for each in shard.workspaces), key=lambda each: int(each.name)) == workspaces
+    )
+    assert all(len(shard) <= size or len({same(each) for each in shard.workspaces}) == 1 for shard in shards)
+
+
+def test_the_order_is_kept_where_nothing_is_shared() -> None:
+    """Five workspaces in shards of two."""
+    workspaces = [Workspace(name, KeyEnv(name)) for name in "abcde"]
+    shards = [
+        (shard.id, "".join(each.name for each in shard.workspaces)) for shard in partition(workspaces, make, size=2)
+    ]
+    assert shards == [("1", "ab"), ("2", "cd"), ("3", "e")]
