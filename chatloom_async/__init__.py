@@ -15,7 +15,7 @@ from .client import AsyncChatloom
 from .endpoints.agents import Agent, AgentList, AllowedDomains, GetAllowedDomains, ListAgents
 from .fanout import Err, Ok, fan_out
 from .policy.limit import LimitState, RateLimit
-from .policy.limiter import Limiter
+from .policy.limiter import Limiter, SharedLimiter
 from .policy.retry import RetryPolicy
 from .transports.interface import Transport
 from .transports.mock import MockTransport
@@ -119,6 +119,7 @@ __all__ = [
     "Sandbox",
     "SchemaMismatchError",
     "ServerError",
+    "SharedLimiter",
     "TLSError",
     "Timeouts",
     "Transport",

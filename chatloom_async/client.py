@@ -10,9 +10,9 @@ import re
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from logging import DEBUG, getLogger
+from logging import DEBUG, Logger, getLogger
 from types import TracebackType
-from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Final, NoReturn, ParamSpec, Self, TypeVar
 
 import attrs
 from tenacity import AsyncRetrying
@@ -40,7 +40,7 @@ from .wire.transport_errors import TransportError
 T = TypeVar("T")
 P = ParamSpec("P")
 
-log = getLogger("chatloom_async")
+log: Logger = getLogger("chatloom_async")
 UNCHANGED: Any = type("Unchanged", (), {"__repr__": lambda self: "<as before>"})()
 
 
@@ -125,8 +125,8 @@ class AsyncChatloom:
         self._name_of = naming(options.rate_limit)
         self._retrier = options.retrier(self._clock, self._resources)
 
-    list_agents = method_of(ListAgents)
-    get_allowed_domains = method_of(GetAllowedDomains)
+    list_agents: Final = method_of(ListAgents)
+    get_allowed_domains: Final = method_of(GetAllowedDomains)
 
     async def send(self, endpoint: Endpoint[T]) -> T:
         """Calls any endpoint, also one of your own, and returns what it answers."""

@@ -48,7 +48,7 @@ async def fan_out(
 ) -> AsyncGenerator[Ok[Item, Value] | Err[Item], None]:
     """Runs `operation(item)` for every item, `concurrency` at a time, and yields the results in completion order.
 
-        async for result in fan_out(keys, lambda key: client.with_key(key).list_agents()):
+        async for result in fan_out(keys, lambda key: chatloom.with_key(key).list_agents()):
             match result:
                 case Ok(key, agents): ...
                 case Err(key, error): ...

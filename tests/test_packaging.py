@@ -19,6 +19,12 @@ def test_types_are_shipped() -> None:
     assert resources.files("chatloom_async").joinpath("py.typed").is_file()
 
 
+def test_data_is_shipped() -> None:
+    """What is not Python and belongs to the package: the API's description, and the script that Redis runs."""
+    for name in ("openapi.json", "contrib/redis/step.lua"):
+        assert resources.files("chatloom_async").joinpath(name).is_file()
+
+
 def test_programs_start_at_main() -> None:
     """`chatloom` and `chatloom-async` are one program."""
     scripts = metadata.entry_points(group="console_scripts")

@@ -16,7 +16,7 @@ class CountingTransport(AiohttpTransport):
 
     def __init__(self, *, ssl: ssl.SSLContext | None = None) -> None:
         super().__init__(ssl=ssl, name=type(self).__name__)
-        self.opened = 0
+        self.opened: int = 0
         self._pool = Pool(self._sessions)
 
     async def _sessions(self) -> Sessions:

@@ -37,6 +37,9 @@ class AgentList:
 
     `count` is the number that the answer states. The documentation says that it equals the number of
     agents; `complete` is False where it does not, or where an id comes twice.
+
+        agents = await chatloom.list_agents()
+        print(len(agents), agents.complete, [agent.name for agent in agents])
     """
 
     agents: tuple[Agent, ...]
@@ -74,7 +77,13 @@ class AllowedDomains:
 
 @frozen
 class ListAgents(Endpoint[AgentList]):
-    """Every agent in the workspace of the key, newest first: GET /api/plugin/agents."""
+    """Every agent in the workspace of the key, newest first: GET /api/plugin/agents.
+
+    There are two ways to ask for it:
+
+        agents = await chatloom.list_agents()
+        agents = await chatloom.send(ListAgents())          # the same
+    """
 
     path = "/api/plugin/agents"
 

@@ -25,7 +25,7 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's monotonic clock and the running event loop's timers."""
 
-    now = staticmethod(time.monotonic)
+    now: "staticmethod[[], float]" = staticmethod(time.monotonic)
 
     @staticmethod
     async def sleep(seconds: float) -> None:

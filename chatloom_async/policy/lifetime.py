@@ -17,7 +17,7 @@ class Lifetime:
     """Open, then closing for good. Shared by a client and its clones; knows every time limit that is running."""
 
     def __init__(self) -> None:
-        self.closing = False
+        self.closing: bool = False
         self._limits: set[TimeLimit] = set()
         self._empty: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -81,6 +81,8 @@ class TimeLimit:
     """
 
     __slots__ = ("_cancelling", "_lifetime", "_seconds", "_task", "due", "expired")
+    due: float
+    expired: bool
     _task: "asyncio.Task[object]"
 
     def __init__(self, lifetime: Lifetime, seconds: float | None) -> None:

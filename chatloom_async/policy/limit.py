@@ -28,7 +28,12 @@ ALMOST = 1e-9  # of a token: who was woken for a whole one must not miss it by a
 
 @frozen(kw_only=True)
 class RateLimit:
-    """How fast one key may be used: `per_second` on average, `burst` at once, `concurrency` in flight."""
+    """How fast one key may be used.
+
+    `per_second` on average, `burst` at once, `concurrency` in flight:
+
+        chatloom = AsyncChatloom(rate_limit=RateLimit(per_second=10.0, burst=20))
+    """
 
     per_second: float = field(default=4.0, validator=gt(0))
     burst: int = field(default=8, validator=ge(1))

@@ -6,7 +6,7 @@ a shared one under concurrent calls mixes up their results.
 """
 
 from collections.abc import Awaitable, Callable
-from logging import getLogger
+from logging import Logger, getLogger
 from typing import Protocol
 
 from attrs import define, field
@@ -23,7 +23,7 @@ from .retry import RetryPolicy, is_free, refusal
 Outcome = Response | ChatloomError
 Attempting = Callable[[], Awaitable[Outcome]]
 
-log = getLogger("chatloom_async")
+log: Logger = getLogger("chatloom_async")
 
 
 class Retrier(Protocol):

@@ -27,6 +27,8 @@ class RetryPolicy:
     `attempts` and `throttle_attempts` count requests, the first included: for transient failures (5xx, timeouts,
     lost connections) and for 429. `base` and `throttle_base` are the first upper bounds of the jittered wait, `cap`
     the highest. Where the API asks for more than `max_retry_after`, the call fails at once instead of waiting.
+
+        chatloom = AsyncChatloom(retry=RetryPolicy(attempts=5), deadline=120.0)
     """
 
     attempts: int = field(default=3, validator=ge(1))

@@ -33,7 +33,7 @@ class WorkspaceAgents:
     __slots__ = ("_count", "_edited", "_made", "_origin", "name", "pages")
 
     def __init__(self, name: str, count: int, origin: Origin) -> None:
-        self.name = name
+        self.name: str = name
         self.pages: Pages | None = None
         self._origin, self._count, self._made = origin, count, count
         self._edited: list[StoredAgent] | None = None

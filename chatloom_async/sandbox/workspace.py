@@ -23,7 +23,7 @@ class Workspace(WorkspaceAgents):
 
     def __init__(self, name: str, count: int, origin: Origin, keys: "dict[ApiKey, Workspace]") -> None:
         super().__init__(name, count, origin)
-        self.requests = 0
+        self.requests: int = 0
         self.bucket: TokenBucket | None = None
         self.faults: tuple[Fault, ...] = ()
         self._rotations = 0

@@ -26,7 +26,9 @@ class Timer:
     __slots__ = ("callback", "cancelled", "seconds")
 
     def __init__(self, seconds: float, callback: Callable[[], object]) -> None:
-        self.seconds, self.callback, self.cancelled = seconds, callback, False
+        self.seconds: float = seconds
+        self.callback: Callable[[], object] = callback
+        self.cancelled: bool = False
 
     def cancel(self) -> None:
         self.cancelled = True

@@ -34,6 +34,8 @@ class Flight:
 class CachingTransport:
     """Asks `inner` at most once every `ttl` seconds for each key and URL, however many callers there are.
 
+        chatloom = AsyncChatloom(transport=CachingTransport(AiohttpTransport(), ttl=30.0), rate_limit=None)
+
     Answers to GET with status 200 are kept, each for the key that it was given to. Equal requests at the same time
     share one, and its failure; a caller that is cancelled does not fail the others. Where no newer answer is to be had
     (a TransportError, 429 or 5xx), one younger than `ttl + stale_if_error` is served instead, and nothing is asked

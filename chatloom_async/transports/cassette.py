@@ -20,7 +20,7 @@ from ..wire.errors import ConfigurationError
 from ..wire.message import Headers, Request, Response
 from ..wire.transport_errors import TransportError
 
-FORMAT: Final = {"format": "chatloom_async cassette", "version": 1}
+FORMAT: Final[dict[str, str | int]] = {"format": "chatloom_async cassette", "version": 1}
 STORED_HEADERS: Final = frozenset({"accept", "content-type"})
 COOKIES: Final = frozenset({"set-cookie", "set-cookie2"})
 FAILURES: Final[dict[str, type[TransportError]]] = {

@@ -23,6 +23,9 @@ class ApiKey:
 
     `reveal()` is the one way to its text. `fingerprint` names it without telling it: salted per process,
     so it can be a dictionary key or appear in a log, but means nothing elsewhere.
+
+        key = ApiKey("clf_0123456789abcdef")
+        assert f"{key}" == "clf_***"
     """
 
     __slots__ = ("__weakref__", "_signed", "_text", "fingerprint")

@@ -41,6 +41,18 @@ def query(**options: Any) -> Any:
 class Endpoint(Generic[T_co]):
     """One operation of the API; `T_co` is what it answers. Subclass it with `attrs.frozen`.
 
+        from attrs import frozen
+
+        @frozen
+        class Count:
+            count: int
+
+        @frozen
+        class CountAgents(Endpoint[Count]):
+            path = "/api/plugin/agents"
+
+        print((await chatloom.send(CountAgents())).count)
+
     `path` is relative to the base URL. `method` defaults to GET. `success` lists the statuses that carry an
     answer. `idempotent` says whether a request whose answer was lost may be sent again; by default it follows
     from the method (RFC 9110: yes, except POST and PATCH).

@@ -55,6 +55,11 @@ class Attempt:
 class ChatloomError(Exception):
     """Anything that this package raises. Catch it to catch everything.
 
+        try:
+            domains = await chatloom.get_allowed_domains("agt_abc123")
+        except ChatloomError as error:
+            print(error, error.stop_reason, len(error.attempts))
+
     `attempts` is what was tried, `stop_reason` why no further attempt was made (None: it never came to one),
     `retryable` whether the same call may succeed later, `hint` what to do next.
     """

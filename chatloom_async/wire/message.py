@@ -93,6 +93,8 @@ class Timeouts:
 
     `connect`: until a connection stands (name resolution and TLS included). `read`: between two
     pieces of the answer. `attempt`: the whole attempt, from its first byte sent to its last received.
+
+        chatloom = AsyncChatloom(timeouts=Timeouts(connect=2.0, read=5.0, attempt=8.0))
     """
 
     connect: float | None = _limit(5.0)
@@ -138,7 +140,13 @@ class Response:
 
 @frozen
 class Exchange(Generic[T_co]):
-    """A finished call: the decoded `value`, the `response` it came in, every attempt, and the seconds in all."""
+    """A finished call, as `exchange` returns it.
+
+    The decoded `value`, the `response` that it came in, every attempt, and the seconds in all:
+
+        exchange = await chatloom.exchange(ListAgents())
+        print(exchange.value.count, exchange.response.status, len(exchange.attempts), exchange.elapsed)
+    """
 
     value: T_co
     response: Response

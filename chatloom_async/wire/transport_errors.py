@@ -36,7 +36,7 @@ class ConnectError(TransportError):
 class TLSError(TransportError):
     """The server's certificate or TLS set-up was refused. Never retried."""
 
-    kind = "permanent"
+    kind: ClassVar[Kind] = "permanent"
     hint = "Check base_url, the clock and the CA certificates; pass ssl= to AiohttpTransport for a private CA."
 
 
@@ -86,7 +86,7 @@ class ProtocolError(TransportError):
 class ResponseTooLargeError(TransportError):
     """The body is larger than the transport accepts, after decompression. Never retried."""
 
-    kind = "permanent"
+    kind: ClassVar[Kind] = "permanent"
     hint = "Raise max_body= of the transport if answers of this size are expected."
 
 

@@ -118,6 +118,34 @@ async def test_with_options_changes_what_is_named_and_nothing_else() -> None:
     assert (list(client.limits), list(single.limits)) == ([], [ApiKey(KEY).fingerprint])
 
 
+class SharedLimiterOfMine:
+    """Lets everything through; writes down the names it is given, and makes them of what no other process can salt."""
+
+    def __init__(self) -> None:
+        self.names: list[tuple[str, str]] = []
+
+    def fingerprint(self, key: ApiKey) -> str:
+        return f"{len(key.reveal())} characters"
+
+    async def acquire(self, key: str) -> None:
+        self.names.append(("acquire", key))
+
+    def release(self, key: str, outcome: str, retry_after: float | None = None) -> None:
+        self.names.append((outcome, key))
+
+
+async def test_a_shared_limiter_names_the_keys() -> None:
+    """A name that is the same in every process, from the limiter itself; a clone with another limiter has others."""
+    limiter = SharedLimiterOfMine()
+    client = AsyncChatloom(KEY, transport=MockTransport(api), rate_limit=limiter)
+    await client.list_agents()
+    own = client.with_options(rate_limit=RateLimit())
+    await own.list_agents()
+    name = f"{len(KEY)} characters"
+    assert limiter.names == [("acquire", name), ("succeeded", name)]
+    assert (dict(client.limits), list(own.limits)) == ({}, [ApiKey(KEY).fingerprint])
+
+
 async def test_limits_show_what_the_limiter_is_doing() -> None:
     """The snapshot after a 429 with Retry-After: a slower rate, and the end of the pause."""
     client = AsyncChatloom(KEY, transport=MockTransport(lambda _: failure(429, retry_after="30")), retry=None)

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from chatloom_async.policy.limit import LimitState, RateLimit
-from chatloom_async.policy.limiter import TIDY_UP_AT, KeyedLimiter, Limiter, Outcome, Unlimited, outcome_of
+from chatloom_async.policy.limiter import TIDY_UP_AT, KeyedLimiter, Limiter, Outcome, Unlimited, naming, outcome_of
+from chatloom_async.wire.auth import ApiKey
 from chatloom_async.wire.errors import ChatloomError, ClientClosedError
 from chatloom_async.wire.message import Response
 from chatloom_async.wire.status import NotFoundError, RateLimitError, ServerError
@@ -125,3 +126,18 @@ async def test_unlimited() -> None:
 def test_outcome_of(answer: object, error: ChatloomError | None, outcome: tuple[Outcome, float | None]) -> None:
     """Any answer below 500 shows that the rate is fine; a 429 that it is not; the rest says nothing."""
     assert outcome_of(answer, error) == outcome
+
+
+class Shared(Unlimited):
+    """A limiter whose state other processes see."""
+
+    def fingerprint(self, key: ApiKey) -> str:
+        return f"shared {len(key.reveal())}"
+
+
+def test_naming() -> None:
+    """A shared limiter names keys itself; any other, and what there is none for, gets the salted fingerprint."""
+    key = ApiKey("clf_test")
+    assert naming(Shared())(key) == "shared 8"
+    others = (Unlimited(), KeyedLimiter(RateLimit(), VirtualClock()), RateLimit(), None)
+    assert [naming(each)(key) for each in others] == [key.fingerprint] * 4

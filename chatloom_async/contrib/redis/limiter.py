@@ -1,0 +1,148 @@
+"""The rate limit of each key, shared by all processes that use the same Redis. Start at `RedisLimiter`.
+
+Here is what outlives an event loop: the settings, and a key's name in Redis. What happens in a loop is session.py's.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from types import TracebackType
+from typing import Any, Self
+
+from attrs import frozen
+
+from ...policy.limit import LimitState, RateLimit
+from ...policy.limiter import Outcome
+from ...wire.auth import ApiKey
+from .courier import Courier, RedisUnavailableError
+from .script import Step, Terms
+from .session import Session
+from .settings import MakeRedis, Settings, redis_maker
+
+CONTEXT = b"chatloom limiter"  # so that these fingerprints are no other program's
+
+
+@frozen
+class Opened:
+    """A session, the loop that it belongs to, and what closes its connection to Redis."""
+
+    session: Session
+    loop: asyncio.AbstractEventLoop
+    clients: AsyncGenerator[Any, None]
+
+
+async def _open(make: MakeRedis) -> AsyncGenerator[Any, None]:
+    """Yields a client for Redis, and closes it. An event loop finishes such generators when it shuts down, so that the
+    connections of an `asyncio.run()` end with it even where nobody closed the limiter."""
+    redis = make()
+    try:
+        yield redis
+    finally:
+        await redis.aclose()
+
+
+class RedisLimiter:
+    """A rate limit for each key that holds for all processes together, for `AsyncChatloom(rate_limit=...)`.
+
+        async with RedisLimiter("redis://localhost") as limiter, AsyncChatloom(rate_limit=limiter) as chatloom: ...
+
+    The rules are those of `RateLimit` in one process: `burst` at once, then `per_second`; `concurrency` in flight. A
+    429 closes its key's gate for all until Retry-After, and slows all down; successes bring the rate back. Time is
+    Redis's. In a process, first come, first served; processes take turns, as long as each comes when it was told to.
+    Not promised: an exact order between processes, and that a slot that another one frees is taken at once: who waits
+    for one looks again at the pace of the rate.
+
+    While Redis is away (no answer within `timeout` seconds; asked again every `retry_every`) calls go on: each process
+    keeps to `share` of the limit by itself, and to the pauses that it knows of. One WARNING says so. A good `share` is
+    one over the number of processes. With None, calls raise RedisUnavailableError, a ConnectError, which is retried.
+    A Redis that comes back empty allows each key one more burst, and has forgotten pauses and lowered rates.
+
+    redis: a URL (redis://, rediss://, unix://), or a callable that makes a `redis.asyncio.Redis`, once per event loop.
+    lease: seconds after which the slot of a process that was killed is free. Longer than any attempt may take.
+    prefix: what the names in Redis begin with: `chatloom:{fingerprint}:...`. Never the key itself; see `fingerprint`.
+    secret: for the fingerprints; at most 64 bytes, the same in all processes.
+
+    One limiter works in several event loops, one after the other. Redis 5 or later, or Valkey.
+    """
+
+    def __init__(
+        self,
+        redis: str | MakeRedis,
+        limit: RateLimit = RateLimit(),
+        *,
+        share: float | None = 0.25,
+        lease: float = 60.0,
+        timeout: float = 1.0,
+        retry_every: float = 1.0,
+        prefix: str = "chatloom",
+        secret: bytes = b"",
+    ) -> None:
+        self._settings = Settings(
+            limit=limit,
+            share=share,
+            lease=lease,
+            timeout=timeout,
+            retry_every=retry_every,
+            prefix=prefix,
+            secret=secret,
+        )
+        self._make = redis_maker(redis)
+        self._opened: Opened | None = None
+
+    def fingerprint(self, key: ApiKey) -> str:
+        """A key's name in Redis, the same in every process: 16 hexadecimal digits.
+
+        It is of no use to get at a key: keys are long and random, and 2^64 names stand for far more keys. Who already
+        has a key could find out which name is its own; with a `secret`, not even that.
+        """
+        text = key.reveal().encode()
+        return blake2b(text, key=self._settings.secret, person=CONTEXT, digest_size=8).hexdigest()
+
+    async def acquire(self, key: str) -> None:
+        await (await self._session()).acquire(key)
+
+    def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
+        """Reports it in the background, together with the next request for a permit where there is one."""
+        if self._opened is not None:
+            self._opened.session.release(key, outcome, retry_after)
+
+    async def state(self, key: ApiKey) -> LimitState:
+        """What holds for a key now, in all processes; `queued` counts the calls of this one. Raises
+        RedisUnavailableError."""
+        session, name = await self._session(), self.fingerprint(key)
+        answer = await session.ask(Step(name, queued=session.queued(name)))
+        if isinstance(answer, RedisUnavailableError):
+            raise answer
+        until = datetime.now(UTC) + timedelta(seconds=answer.pause) if answer.pause else None
+        return LimitState(rate=answer.rate, queued=session.queued(name), in_flight=answer.in_flight, paused_until=until)
+
+    async def aclose(self) -> None:
+        """Reports what is still to be reported, and closes the connection. The limiter may be used again."""
+        opened, self._opened = self._opened, None
+        if opened is not None and opened.loop is asyncio.get_running_loop():
+            await opened.session.aclose(self._settings.timeout)
+            await opened.clients.aclose()
+
+    async def _session(self) -> Session:
+        if self._opened is None or self._opened.loop is not asyncio.get_running_loop():
+            clients, settings = _open(self._make), self._settings
+            name = secrets.token_hex(6)  # here, since a process may fork after it has made its limiter
+            courier = Courier(
+                await anext(clients), Terms(settings.limit, settings.lease, name, settings.prefix), settings.timeout
+            )
+            session = Session(courier, name, settings.limit.burst, settings.alone(), settings.retry_every)
+            self._opened = Opened(session, asyncio.get_running_loop(), clients)
+        return self._opened.session
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"RedisLimiter({self._settings.limit}, prefix={self._settings.prefix!r})"

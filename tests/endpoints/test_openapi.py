@@ -1,0 +1,173 @@
+"""openapi.json describes the API that the models read and the sandbox answers with."""
+
+import json
+import re
+from datetime import datetime
+from importlib import resources
+from typing import Any, get_args, get_origin
+
+import attrs
+import openapi_spec_validator
+import pytest
+from jsonschema import Draft202012Validator
+
+from chatloom_async import ApiKey, ChatloomError, Request, Response, Sandbox
+from chatloom_async.endpoints.agents import POSITIONS, STATUS_ACTIVE
+from chatloom_async.wire.auth import sign
+from chatloom_async.wire.base_url import BASE_URL
+from chatloom_async.wire.naming import camel
+from chatloom_async.wire.status import status_error
+from tests.endpoints.samples import SAMPLES, Sample
+
+DESCRIPTION: Any = json.loads(resources.files("chatloom_async").joinpath("openapi.json").read_text("utf-8"))
+SCHEMAS = DESCRIPTION["components"]["schemas"]
+JSON_TYPES = {str: "string", int: "integer", datetime: "string", tuple: "array"}
+STATUSES = {"200", "400", "401", "404", "429", "500"}  # the table in the documentation's section Errors
+
+every_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: type(sample.endpoint).__name__)
+
+
+def operation(sample: Sample) -> Any:
+    """The description of an endpoint of ours, by its method and path."""
+    cls: Any = type(sample.endpoint)
+    path = re.sub(r"\{(\w+)\}", lambda found: f"{{{camel(found[1])}}}", cls.path)
+    return DESCRIPTION["paths"][path][cls.method.lower()]
+
+
+def schema_of(response: Any) -> Any:
+    """The schema of a response's JSON; references are followed."""
+    if "$ref" in response:
+        response = DESCRIPTION["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    return response["content"]["application/json"]["schema"]
+
+
+def violations(schema: Any, document: Any) -> list[str]:
+    """What a JSON document does wrong by a schema."""
+    rooted = {**schema, "components": DESCRIPTION["components"]}
+    return [error.message for error in Draft202012Validator(rooted).iter_errors(document)]
+
+
+def test_it_is_valid() -> None:
+    """OpenAPI 3.1, by its own schema."""
+    openapi_spec_validator.validate(DESCRIPTION)
+
+
+def test_where_and_with_what() -> None:
+    """The server is the client's default, and the two headers are those that the client signs with."""
+    assert [server["url"] for server in DESCRIPTION["servers"]] == [BASE_URL]
+    assert DESCRIPTION["security"] == [{"bearer": []}, {"apiKey": []}]
+    key, request = ApiKey("clf_test_0123456789"), Request("GET", BASE_URL)
+    for auth, scheme in (("bearer", "bearer"), ("x-api-key", "apiKey")):
+        described = DESCRIPTION["components"]["securitySchemes"][scheme]
+        name = described.get("name", "Authorization")
+        value = key.reveal() if scheme == "apiKey" else f"{described['scheme'].title()} {key.reveal()}"
+        assert dict(sign(request, key, auth).headers) == {name: value}  # type: ignore[arg-type]
+
+
+def test_every_endpoint_is_described() -> None:
+    """And nothing else is: `listAgents` is `ListAgents`, and so on."""
+    described = {each["operationId"] for path in DESCRIPTION["paths"].values() for each in path.values()}
+    names = [type(sample.endpoint).__name__ for sample in SAMPLES]
+    assert described == {name[0].lower() + name[1:] for name in names}
+
+
+@every_sample
+def test_endpoints_agree(sample: Sample) -> None:
+    """Parameters, the success, the name of the answer, the documented example, and an error class for each failure."""
+    described, cls = operation(sample), type(sample.endpoint)
+    parameters = {each["name"]: each["schema"] for each in described.get("parameters", ())}
+    assert parameters == {camel(field.name): {"type": "string"} for field in attrs.fields(cls)}
+    statuses = STATUSES if parameters else STATUSES - {"404"}
+    assert set(described["responses"]) == statuses
+    success = described["responses"]["200"]
+    assert schema_of(success) == {"$ref": f"#/components/schemas/{type(sample.value).__name__}"}
+    (example,) = success["content"]["application/json"]["examples"].values()
+    assert example["value"] == json.loads(sample.answer)
+    assert violations(schema_of(success), example["value"]) == []
+    for status in statuses - {"200"}:
+        assert schema_of(described["responses"][status]) == {"$ref": "#/components/schemas/Error"}
+        error = status_error(Response(int(status), body=b'{"error": "x"}'))
+        assert isinstance(error, ChatloomError)
+        assert (type(error).__module__, error.message) == ("chatloom_async.wire.status", "x")
+
+
+def models() -> set[Any]:
+    """Every attrs class in the answers of the package's endpoints."""
+    found, left = set[Any](), [type(sample.value) for sample in SAMPLES]
+    while left:
+        model = left.pop()
+        found.add(model)
+        parts = [part for field in attrs.fields(model) for part in (field.type, *get_args(field.type))]
+        left += [part for part in parts if attrs.has(part) and part not in found]
+    return found
+
+
+@pytest.mark.parametrize("model", sorted(models(), key=lambda model: str(model.__name__)))
+def test_models_agree(model: Any) -> None:
+    """Each field is a required property of its JSON type, and each property a field; more may come."""
+    schema = SCHEMAS[model.__name__]
+    fields = {camel(field.name): get_origin(field.type) or field.type for field in attrs.fields(model)}
+    types = {name: described.get("type", "string") for name, described in schema["properties"].items()}
+    assert types == {name: JSON_TYPES[each] for name, each in fields.items()}
+    assert schema["required"] == list(fields)
+    dates = {name for name, each in schema["properties"].items() if each.get("format") == "date-time"}
+    assert dates == {name for name, each in fields.items() if each is datetime}
+    assert "additionalProperties" not in schema
+
+
+def test_there_is_nothing_but_models_and_the_error() -> None:
+    """A schema that nothing uses is a mistake."""
+    assert set(SCHEMAS) == {model.__name__ for model in models()} | {"Error"}
+
+
+def test_open_enums() -> None:
+    """The documented values are named, and any other text is valid, too."""
+    properties = SCHEMAS["Agent"]["properties"]
+    named = {name: each["anyOf"][0]["enum"] for name, each in properties.items() if "anyOf" in each}
+    assert named == {"position": list(POSITIONS), "status": [STATUS_ACTIVE]}
+    for name in named:
+        assert [violations(properties[name], value) == [] for value in ("new", 1, None)] == [True, False, False]
+
+
+def answered(sandbox: Sandbox, path: str, headers: dict[str, str]) -> tuple[int, Any]:
+    """Status and JSON of the sandbox's answer, without a network."""
+    from chatloom_async.sandbox.routes import Asked, handle
+
+    asked = Asked("GET", path, headers.get("Authorization", ""), headers.get("X-API-Key", ""))
+    answer = handle(sandbox._state, asked, 0.0)
+    assert isinstance(answer, Response)
+    return answer.status, json.loads(answer.body)
+
+
+def test_the_sandbox_agrees() -> None:
+    """Some hundred seeded workspaces, with all their troubles, answer as described; so do their errors."""
+    sandbox = Sandbox(seed=7, trouble=0.5, rate_limit=None)
+    seen = set[str]()
+    for number in range(200):
+        workspace = sandbox.add_workspace(f"workspace {number}", agents=number % 30)
+        headers = {"Authorization": f"Bearer {workspace.key.reveal()}"}
+        paths = ["", *(f"/{agent.id}/allowed-domains" for agent in workspace.agents), "/agt_none/allowed-domains"]
+        for path, described in ((path, "/{agentId}/allowed-domains" if path else "") for path in paths):
+            status, document = answered(sandbox, f"/api/plugin/agents{path}", headers)
+            responses = DESCRIPTION["paths"][f"/api/plugin/agents{described}"]["get"]["responses"]
+            assert violations(schema_of(responses[str(status)]), document) == []
+            seen.add(f"{status}{described}")
+    assert seen == {"200", "200/{agentId}/allowed-domains", "404/{agentId}/allowed-domains"}
+
+
+@pytest.mark.parametrize("status", sorted(STATUSES - {"200"}))
+def test_the_sandbox_fails_as_described(status: str) -> None:
+    """With every documented status."""
+    sandbox = Sandbox()
+    workspace = sandbox.add_workspace("acme")
+    workspace.fails(int(status))
+    answer = answered(sandbox, "/api/plugin/agents", {"X-API-Key": workspace.key.reveal()})
+    assert (answer[0], violations({"$ref": "#/components/schemas/Error"}, answer[1])) == (int(status), [])
+
+
+def test_the_error_for_no_key_is_the_documented_one() -> None:
+    """Word for word."""
+    (example,) = DESCRIPTION["components"]["responses"]["Unauthorized"]["content"]["application/json"][
+        "examples"
+    ].values()
+    assert answered(Sandbox(), "/api/plugin/agents", {}) == (401, example["value"])
