@@ -36,7 +36,7 @@ def group(name: str) -> list[str]:
 
 def install(session: nox.Session, *groups: str) -> None:
     """This project with every extra, editable, and what the groups name."""
-    session.install("-e", ".[cli,otel]", *(each for name in groups for each in group(name)))
+    session.install("-e", ".[cli,otel,redis]", *(each for name in groups for each in group(name)))
 
 
 @nox.session
@@ -109,6 +109,29 @@ def fleet(session: nox.Session) -> None:
     session.run("python", "-m", "tests.fleet", *session.posargs)
 
 
+@nox.session
+def contract(session: nox.Session) -> None:
+    """What openapi.json allows, sent to the sandbox by schemathesis. Half a minute."""
+    install(session, "contract")
+    session.run("pytest", "tests/endpoints/test_openapi_contract.py", *session.posargs)
+
+
+APIDOCS = """
+import chatloom_async, pathlib, pdoc
+for name in chatloom_async.__all__: setattr(chatloom_async, name, getattr(chatloom_async, name))  # lazy ones too
+pdoc.pdoc("chatloom_async", *("chatloom_async." + each for each in ("contrib.redis", "contrib.asgi",
+    "contrib.opentelemetry", "testing")), output_directory=pathlib.Path("build/apidocs"))
+"""
+
+
+@nox.session
+def apidocs(session: nox.Session) -> None:
+    """The public API as pages, in build/apidocs."""
+    install(session, "test")
+    session.install("pdoc>=16")
+    session.run("python", "-W", "error", "-c", APIDOCS)
+
+
 @nox.session(name="fleet-dask")
 def fleet_dask(session: nox.Session) -> None:
     """20,000 workspaces on two Dask workers, one of them killed. Four minutes."""
@@ -136,8 +159,10 @@ def benchmarks(session: nox.Session) -> None:
 @nox.session(venv_backend="uv", reuse_venv=False)
 def lowest(session: nox.Session) -> None:
     """The test-suite with the lowest versions that pyproject.toml allows of what the package itself needs."""
-    session.install("--resolution=lowest-direct", "-e", ".[cli,otel]")
-    session.install("-e", ".[cli,otel]", *group("test"))  # leaves what is there as it is, unless a test tool needs more
+    session.install("--resolution=lowest-direct", "-e", ".[cli,otel,redis]")
+    session.install(
+        "-e", ".[cli,otel,redis]", *group("test")
+    )  # leaves what is there as it is, unless a test tool needs more
     session.run("uv", "pip", "list", external=True)
     session.run("pytest", *session.posargs)
 

@@ -32,6 +32,13 @@ def _one_of(*accepted: Any) -> Callable[[object, Any, Any], None]:
     return check
 
 
+def _callable(_: object, attribute: Any, value: Any) -> None:
+    if value is not None and not callable(value):
+        raise ConfigurationError(
+            f"{attribute.name} must be something to call with an Attempt, not {type(value).__name__}"
+        )
+
+
 def _seconds(_: object, attribute: Any, value: Any) -> None:
     if value is not None and not (isinstance(value, (int, float)) and value > 0):
         raise ConfigurationError(f"{attribute.name} must be a number of seconds above 0, or None")
@@ -47,7 +54,7 @@ class Options:
     deadline: float | None = field(validator=_seconds)
     retry: RetryPolicy | AsyncRetrying | None = field(validator=_one_of(RetryPolicy, AsyncRetrying, None))
     rate_limit: RateLimit | Limiter | None = field(validator=_one_of(RateLimit, Limiter, None))
-    on_attempt: OnAttempt | None = None
+    on_attempt: OnAttempt | None = field(default=None, validator=_callable)
 
     def limiter(self, clock: Clock, resources: Resources) -> GatedLimiter:
         given = Unlimited() if self.rate_limit is None else self.rate_limit

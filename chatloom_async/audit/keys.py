@@ -95,7 +95,11 @@ async def resolve_key(reference: KeyReference) -> ApiKey | ConfigurationError:
     if isinstance(text, KeyUnavailableError):
         return text
     key = api_key_or_error(text)
-    return key if isinstance(key, ApiKey) else type(key)(f"{str(reference).capitalize()}: {key.message}")
+    return (
+        key
+        if isinstance(key, ApiKey)
+        else type(key)(f"{str(reference)[:1].upper()}{str(reference)[1:]}: {key.message}")
+    )
 
 
 def command_key(command: object) -> KeyCommand | None:

@@ -18,5 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
     else:
         return run(sys.argv[1:] if arguments is None else arguments)
-    print("error: the command line is an extra: pip install 'chatloom-async[cli]'", file=sys.stderr)
+    print(
+        "error: the command line is an extra: pip install 'chatloom-async[cli]', or '.[cli]' in a clone",
+        file=sys.stderr,
+    )
     return 2

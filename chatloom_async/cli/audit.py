@@ -76,13 +76,14 @@ async def audit(
         source = await stack.enter_async_context(opened(workspaces, choice, pace.base_url))
         chosen = select(source.workspaces, only=choice.only, exclude=choice.exclude, tags=choice.tag)
         outcome = await stack.enter_async_context(verdict(judging, history.db, sandbox=source.kind == "sandbox"))
-        stream = stack.enter_context(destination(report.output))
         if pace.dry_run:
+            stream = stack.enter_context(destination(report.output))
             stream.write(plan(report.format, chosen, stream))
             notice(f"estimate: {await estimated(chosen, history.db, pace.concurrency)}")
             return 0
         config = RunConfig(workspaces=chosen, base_url=source.identity, rules=tuple(each.id for each in rules))
         record = await stack.enter_async_context(recording(history, config))
+        stream = stack.enter_context(destination(report.output))  # not before: it empties the last report
         client = await stack.enter_async_context(AsyncChatloom(_no_key, base_url=source.base_url))
         setting = Setting(
             texts=texts,

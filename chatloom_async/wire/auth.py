@@ -74,7 +74,7 @@ def _problem(text: object) -> str | None:
     if not text.strip():
         return "The API key is empty"
     if not text.startswith("clf_"):
-        return "The API key does not start with clf_"
+        return "The API key does not start with the prefix clf_ of all keys"
     return "The API key holds blanks, quotes, commas or other than visible ASCII, or more than 260 characters"
 
 

@@ -65,7 +65,7 @@ class ChatloomError(Exception):
     """
 
     kind: ClassVar[Kind] = "permanent"
-    hint: ClassVar[str] = "See the message for what went wrong."
+    hint: ClassVar[str] = "help(chatloom_async) is where to begin."
 
     message: str = field(converter=clean)
     attempts: tuple[Attempt, ...] = field(default=(), kw_only=True)
@@ -107,6 +107,8 @@ def _restore(cls: type[ChatloomError], values: dict[str, Any]) -> ChatloomError:
 
 class ConfigurationError(ChatloomError, ValueError):
     """Something given to the client cannot be used. Raised before anything is sent."""
+
+    hint = "Correct what the message names; help(AsyncChatloom) explains the options."
 
 
 class InvalidApiKeyError(ConfigurationError):

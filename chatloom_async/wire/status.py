@@ -61,7 +61,7 @@ class PermissionDeniedError(APIStatusError):
 class NotFoundError(APIStatusError):
     """404: "The agent doesn't exist or isn't owned by the authenticated workspace"."""
 
-    hint = "Check the id, and that the key belongs to the agent's workspace."
+    hint = "Check the path and the id, and that the key belongs to the agent's workspace."
 
 
 class RateLimitError(APIStatusError):

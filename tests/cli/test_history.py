@@ -226,3 +226,11 @@ def test_an_estimate_is_told_without_false_precision(seconds: float, told: str) 
     assert str(Estimate(1000, seconds, "guessed")) == (
         f"1,000 requests, {told} at the allowed rate (4 a second and key after 8 at once); guessed"
     )
+
+
+def test_a_refused_resume_leaves_the_last_report_alone(chatloom: Chatloom, two: str, db: str) -> None:
+    """The file for the report is emptied when there is something to put into it."""
+    chatloom("audit", two, "--db", db, "--output", "report.txt")
+    report = Path("report.txt").read_text("utf-8")
+    refused = chatloom("audit", two, "--db", db, "--resume", "--output", "report.txt")
+    assert (refused.status, Path("report.txt").read_text("utf-8")) == (2, report)

@@ -135,7 +135,7 @@ def test_the_key_may_come_from_standard_input(
     monkeypatch.setattr(sys, "stdin", io.StringIO("hunter2\n"))
     ran = chatloom("agents", "--key-file", "-")
     assert (ran.status, ran.out) == (2, "")
-    assert ran.err.startswith("error: The API key does not start with clf_.")
+    assert ran.err.startswith("error: The API key does not start with the prefix clf_ of all keys.")
 
 
 def test_an_agent_that_is_not_there_is_one_line(chatloom: Chatloom, sandbox: Sandbox) -> None:

@@ -66,7 +66,10 @@ def test_without_the_extra_it_says_how_to_get_it(
     monkeypatch.delitem(sys.modules, "chatloom_async.cli.app", raising=False)
     monkeypatch.setitem(sys.modules, "cyclopts", None)
     assert main([]) == 2
-    assert capsys.readouterr() == ("", "error: the command line is an extra: pip install 'chatloom-async[cli]'\n")
+    assert capsys.readouterr() == (
+        "",
+        "error: the command line is an extra: pip install 'chatloom-async[cli]', or '.[cli]' in a clone\n",
+    )
 
 
 def test_another_missing_module_is_not_taken_for_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -213,6 +213,7 @@ def test_the_key_comes_from_the_environment_where_none_is_passed(monkeypatch: py
         ({"timeouts": 5.0}, ConfigurationError),
         ({"retry": 3}, ConfigurationError),
         ({"rate_limit": 4}, ConfigurationError),
+        ({"on_attempt": 5}, ConfigurationError),
         ({"api_key": "sk_wrong"}, InvalidApiKeyError),
         ({"api_key": b"clf_bytes"}, InvalidApiKeyError),
     ],

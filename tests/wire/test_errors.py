@@ -192,8 +192,11 @@ TOO_LONG = (
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (e.ChatloomError(""), ". See the message for what went wrong."),
-        (e.ConfigurationError("Done?"), "Done? See the message for what went wrong."),
+        (e.ChatloomError(""), ". help(chatloom_async) is where to begin."),
+        (
+            e.ConfigurationError("Done?"),
+            "Done? Correct what the message names; help(AsyncChatloom) explains the options.",
+        ),
         (
             s.RateLimitError("Too many requests", status=429, retry_after=299.2, stop_reason="retry_after_too_long"),
             TOO_LONG,
