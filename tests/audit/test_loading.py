@@ -172,7 +172,7 @@ def test_an_inline_key_that_cannot_be_one_is_not_quoted() -> None:
     with pytest.raises(WorkspacesFileError) as caught:
         load_ndjson('{"name": "a", "key": "hunter2"}', inline_keys=True)
     assert caught.value == WorkspacesFileError(
-        "standard input: line 1 (a): key cannot be used: The API key does not start with clf_"
+        "standard input: line 1 (a): key cannot be used: The API key does not start with the prefix clf_ of all keys"
     )
 
 

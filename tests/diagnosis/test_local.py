@@ -57,7 +57,7 @@ async def test_a_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
     [
         (None, "The environment variable SOME_KEY is not set"),
         ("", "environment variable SOME_KEY: The API key is empty"),
-        ("hunter2", "environment variable SOME_KEY: The API key does not start with clf_"),
+        ("hunter2", "environment variable SOME_KEY: The API key does not start with the prefix clf_ of all keys"),
         ("clf_...", "environment variable SOME_KEY: The API key is the placeholder from the documentation"),
     ],
 )

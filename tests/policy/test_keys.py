@@ -73,8 +73,8 @@ async def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         (None, None, "There is no API key: none was passed, and CHATLOOM_API_KEY is not set"),
         ("", None, "The API key is empty"),
         ("clf_your_api_key_here", None, "The API key is the placeholder from the documentation"),
-        ("canary", None, "The API key does not start with clf_"),
-        ("clf_old", "canary", "The API key does not start with clf_"),
+        ("canary", None, "The API key does not start with the prefix clf_ of all keys"),
+        ("clf_old", "canary", "The API key does not start with the prefix clf_ of all keys"),
         ("clf_old", "", "The API key is empty"),
         ("clf_old", 5, "The API key is a int, not a string"),
         ("clf_old", b"clf_old", "The API key is a bytes, not a string"),
@@ -188,7 +188,7 @@ async def test_a_provider_that_raises() -> None:
 @pytest.mark.parametrize(
     ("nonsense", "problem"),
     [
-        ("canary0123456789", "does not start with clf_"),
+        ("canary0123456789", "does not start with the prefix clf_"),
         ("clf_canary0123456789\n", "visible ASCII"),
         ("", "empty"),
         (None, "NoneType"),
