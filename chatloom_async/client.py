@@ -243,7 +243,7 @@ class AsyncChatloom:
     async def aclose(self, drain: float = 5.0) -> None:
         """Closes the client and its clones. Calls under way have `drain` seconds to finish, then fail with
         ClientClosedError. On a clone, and on a client that is closed already, it does nothing."""
-        if self._owner and not self._resources.lifetime.closing:
+        if self._owner:
             await self._resources.aclose(drain)
 
     async def __aenter__(self) -> Self:

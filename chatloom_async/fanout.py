@@ -61,6 +61,7 @@ async def fan_out(
     if concurrency < 1:
         raise ConfigurationError(f"concurrency must be at least 1, not {concurrency}")
     source = _as_async(items)
+    loop = asyncio.get_running_loop()  # whose tasks may be eager: a plain Task never begins before it is counted
     turn = asyncio.Lock()  # async iterators cannot be asked for two items at once
     results: asyncio.Queue[Ok[Item, Value] | Err[Item] | Ended] = asyncio.Queue(concurrency)
     workers: set[asyncio.Task[None]] = set()
@@ -72,7 +73,7 @@ async def fan_out(
                 async with turn:
                     item = await anext(source)
                 if len(workers) < concurrency:
-                    workers.add(asyncio.create_task(work()))
+                    workers.add(asyncio.Task(work(), loop=loop))
                 await results.put(await _result(item, operation))
         except StopAsyncIteration:
             pass
@@ -82,7 +83,7 @@ async def fan_out(
             end = Ended(problem)
         await results.put(end)
 
-    workers.add(asyncio.create_task(work()))
+    workers.add(asyncio.Task(work(), loop=loop))
     problem, ended = None, 0
     try:
         while ended < len(workers):

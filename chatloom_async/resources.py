@@ -29,6 +29,8 @@ class Resources:
         return self.transport
 
     async def aclose(self, drain: float) -> None:
-        await self.lifetime.end(drain)
-        if self.transport is not None and not self.borrowed:
-            await self.transport.aclose()
+        try:
+            await self.lifetime.end(drain)
+        finally:
+            if self.transport is not None and not self.borrowed:
+                await self.transport.aclose()

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
@@ -425,3 +426,25 @@ def test_properties(items: list[tuple[str, float]], concurrency: int) -> None:
     assert [result.item[0] for result in results] == done
     assert sorted(done) == list(range(len(items)))
     assert all(isinstance(result, Ok) == (result.item[1][0] == "ok") for result in results)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+def test_eager_tasks_change_nothing() -> None:
+    """The concurrency holds, and no worker starts the next one within itself."""
+
+    async def main() -> tuple[int, int]:
+        asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory", None))
+        now = most = done = 0
+
+        async def operation(_: int) -> None:
+            nonlocal now, most
+            now += 1
+            most = max(most, now)
+            await asyncio.sleep(0)
+            now -= 1
+
+        async for _ in fan_out(range(2000), operation, concurrency=8):
+            done += 1
+        return done, most
+
+    assert asyncio.run(main()) == (2000, 8)

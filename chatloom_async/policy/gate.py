@@ -7,6 +7,7 @@ finish sooner than all at once.
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from weakref import WeakKeyDictionary
 
 from .limit import LimitState
@@ -30,6 +31,11 @@ class Gate:
             room = self._rooms[loop] = asyncio.Semaphore(self._width)
         return room
 
+    def leave(self) -> None:
+        """Makes room. Nothing is left to do where the loop is gone, as when a call is only now collected."""
+        with suppress(RuntimeError):
+            self.room().release()
+
 
 class GatedLimiter:
     """A limiter with a gate behind it: first a key's own turn, then room in the client. Itself a `Limiter`."""
@@ -46,8 +52,8 @@ class GatedLimiter:
             raise
 
     def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
-        self._gate.room().release()
         self._limiter.release(key, outcome, retry_after)
+        self._gate.leave()
 
     def states(self) -> Mapping[str, LimitState]:
         """A snapshot of each key's limiter, where the limiter is ours."""

@@ -36,16 +36,24 @@ class Lifetime:
     async def end(self, drain: float) -> None:
         """Lets no new call begin, gives the others `drain` seconds, then makes their time limits run out."""
         self.closing = True
-        await self._until_empty(drain)
-        for limit in tuple(self._limits):
-            limit.expire()
+        try:
+            await self._until_empty(drain)
+        finally:  # also where the wait is cancelled: what is under way ends all the same
+            for limit in self._alive():
+                limit.expire()
         await self._until_empty(1.0)
 
     async def _until_empty(self, seconds: float) -> None:
-        if self._limits:
-            self._empty = asyncio.get_running_loop().create_future()
+        if self._alive():
+            loop = asyncio.get_running_loop()
+            if self._empty is None or self._empty.done() or self._empty.get_loop() is not loop:
+                self._empty = loop.create_future()  # shared by all who wait at the same time
             await asyncio.wait([self._empty], timeout=seconds)
-            self._empty = None
+
+    def _alive(self) -> "list[TimeLimit]":
+        """The limits that are running. Those of a loop that was closed under its calls are forgotten."""
+        self._limits = {limit for limit in self._limits if not limit.loop.is_closed()}
+        return list(self._limits)
 
     def begin(self, limit: "TimeLimit") -> None:
         self._limits.add(limit)
@@ -66,10 +74,11 @@ class Lifetime:
 
     def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
         now, self._timer, self._rings = loop.time(), None, inf
-        for limit in tuple(self._limits):
+        here = [limit for limit in self._alive() if limit.loop is loop]
+        for limit in here:
             if limit.due <= now:
                 limit.expire()
-        nearest = min((limit.due for limit in self._limits), default=inf)
+        nearest = min((limit.due for limit in here), default=inf)
         if nearest < inf:
             self.ring_by(max(nearest, now + GRAIN), loop)
 
@@ -80,7 +89,7 @@ class TimeLimit:
     Works as `asyncio.timeout` does: it cancels the task, and takes the cancellation back on the way out.
     """
 
-    __slots__ = ("_cancelling", "_lifetime", "_seconds", "_task", "due", "expired")
+    __slots__ = ("_cancelling", "_lifetime", "_seconds", "_task", "due", "expired", "loop")
     due: float
     expired: bool
     _task: "asyncio.Task[object]"
@@ -93,7 +102,7 @@ class TimeLimit:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("A call needs a task to run in")
-        self._task, self._cancelling = task, task.cancelling()
+        self._task, self._cancelling, self.loop = task, task.cancelling(), task.get_loop()
         self._lifetime.begin(self)
         self.restart(self._seconds)
         return self

@@ -10,6 +10,9 @@ from .message import Response
 
 __all__ = ["decode"]
 
+BLANKS = (b" :", b"\t:", b"\n:", b"\r:")
+"""What may stand between a member's name and its value, where it would not be counted."""
+
 
 @cache
 def _structure() -> Callable[[Any, Any], Any | Mismatch]:
@@ -39,7 +42,7 @@ def decode(response: Response, returns: Any) -> Any | DecodeError:
         return None
     read = _reader(returns)
     found = read(response.body) if read else None
-    if found and found[1] == response.body.count(b'":'):
+    if found and found[1] == response.body.count(b'":') and not any(blank in response.body for blank in BLANKS):
         return found[0]  # no member was doubled or unknown, so there is nothing more to look for
     document = read_document(response)
     if isinstance(document, DecodeError):

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, get_args, get_origin
 
 import attrs
 import cattrs
+import msgspec
 from cattrs.cols import is_any_set, is_mapping, is_sequence, list_structure_factory, mapping_structure_factory
 from cattrs.gen import make_dict_structure_fn, override
 
@@ -58,12 +59,20 @@ def _number(value: Any, _: Any) -> Any:
     return value if type(value) in (int, float) else _misfit("a number", value)
 
 
+def _instant(text: str) -> datetime:
+    """As mirror.py reads it, so that both readers agree to the microsecond; msgspec knows RFC 3339 only."""
+    try:
+        return msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        return datetime.fromisoformat(text)
+
+
 def _moment(value: Any, _: Any) -> datetime:
     """ISO 8601 with Z or an offset; the result is aware."""
     if type(value) is not str:
         _misfit("a string (ISO 8601)", value)
     try:
-        moment = datetime.fromisoformat(value.upper())  # RFC 3339 allows t and z
+        moment = _instant(value)
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:

@@ -62,3 +62,12 @@ def test_the_gate_works_in_event_loops_one_after_the_other() -> None:
     asyncio.run(two())
     asyncio.run(two())
     assert gated.states() == {}
+
+
+def test_a_permit_can_be_given_back_when_the_loop_is_gone() -> None:
+    """As when a call that a closed loop left behind is only now collected: its key gets the permit back."""
+    limiter = KeyedLimiter(RateLimit(), VirtualClock())
+    gated = GatedLimiter(limiter, Gate(1))
+    asyncio.run(gated.acquire("a"))
+    gated.release("a", "failed")
+    assert limiter.states()["a"].in_flight == 0

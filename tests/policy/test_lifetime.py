@@ -236,3 +236,35 @@ async def test_a_call_that_does_not_let_go_does_not_block_closing_for_ever() -> 
     assert (ending.done(), task.done()) == (True, False)
     task.cancel()
     await asyncio.wait([task])
+
+
+async def test_a_cancelled_end_still_ends_what_is_under_way() -> None:
+    """Whoever gave up waiting for the drain has closed all the same, and may close again."""
+    lifetime = Lifetime()
+    task = asyncio.create_task(under(lifetime, None))
+    await settle()
+    ending = asyncio.create_task(lifetime.end(drain=3600.0))
+    again = asyncio.create_task(lifetime.end(drain=3600.0))
+    await settle()
+    ending.cancel()
+    results = await asyncio.gather(ending, task, again, return_exceptions=True)
+    assert [type(result) for result in results] == [asyncio.CancelledError, ClientClosedError, type(None)]
+
+
+def test_limits_of_a_loop_that_was_closed_under_them_are_forgotten() -> None:
+    """They neither keep the limits of the next loop from running out nor closing from its end."""
+    lifetime = Lifetime()
+    dead = asyncio.new_event_loop()
+    tasks = [dead.create_task(under(lifetime, 60.0)) for _ in range(5)]
+    dead.run_until_complete(settle())
+    dead.close()
+
+    async def next_loop() -> None:
+        with pytest.raises(TimeoutError):
+            await under(lifetime, 0.001)
+        await lifetime.end(drain=3600.0)
+
+    asyncio.run(asyncio.wait_for(next_loop(), 5.0))
+    for task in tasks:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        task.get_coro().close()  # type: ignore[union-attr]

@@ -112,6 +112,20 @@ def test_unknown_members_cost_a_second_look_and_nothing_else() -> None:
     assert "comes twice" in str(decode(Response(200, {}, doubled), AgentList))
 
 
+@pytest.mark.parametrize("blank", [b" ", b"\t", b"\n", b"\r", b"  \t"])
+def test_a_doubled_member_is_seen_whatever_stands_before_its_colon(blank: bytes) -> None:
+    """A name that is set off from its colon is not counted, so the strict reader looks."""
+    answer = decode(Response(200, {}, b'{"domains"' + blank + b':["a"],"domains":["b"]}'), AllowedDomains)
+    assert "comes twice" in str(answer)
+
+
+@pytest.mark.parametrize("moment", ["2025-12-31T23:59:59.9999999Z", "2026-01-01T00:00:00.1234567+01:00"])
+def test_both_readers_agree_on_more_than_microseconds(moment: str) -> None:
+    """Whichever of them an answer comes to."""
+    document = {"agents": [{**AGENT, "createdAt": moment}], "count": 1}
+    assert decode(Response(200, {}, compact(document)), AgentList) == structure(document, AgentList)
+
+
 text = st.text(max_size=20) | st.sampled_from(['":', '"', "\\", "é", "\u2028"])
 moments = st.datetimes(timezones=st.timezones()).map(datetime.isoformat) | st.just("2026-01-15T09:00:00.000Z")
 agents = st.fixed_dictionaries({**dict.fromkeys(AGENT, text), "createdAt": moments})
