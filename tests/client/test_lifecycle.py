@@ -106,6 +106,13 @@ async def test_with_key_shares_everything_but_the_key() -> None:
     assert repr(other) == "<AsyncChatloom https://chatloom.app, a clone>"
 
 
+async def test_with_key_refuses_what_cannot_be_a_key() -> None:
+    """As the constructor does, without a word of it."""
+    with pytest.raises(InvalidApiKeyError) as caught:
+        AsyncChatloom(KEY, transport=MockTransport(api)).with_key("sk_SECRET")
+    assert "SECRET" not in str(caught.value)
+
+
 async def test_with_options_changes_what_is_named_and_nothing_else() -> None:
     """A stricter clone beside the original."""
     transport = MockTransport(lambda _: failure(500))

@@ -268,3 +268,12 @@ def test_limits_of_a_loop_that_was_closed_under_them_are_forgotten() -> None:
     for task in tasks:
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         task.get_coro().close()  # type: ignore[union-attr]
+
+
+async def test_a_limit_ends_its_task_once() -> None:
+    """Closing twice cancels no more often than closing once, so that nothing is left to take back."""
+    lifetime = Lifetime()
+    task = asyncio.create_task(under(lifetime, None))
+    await settle()
+    await asyncio.gather(lifetime.end(drain=0), lifetime.end(drain=0))
+    assert (type(task.exception()), task.cancelling()) == (ClientClosedError, 0)

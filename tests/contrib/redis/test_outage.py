@@ -180,7 +180,7 @@ async def test_scripts_are_loaded_again(server: RedisServer, log: pytest.LogCapt
 
 async def test_many_keys_at_once(server: RedisServer) -> None:
     """500 keys take three round trips, over one connection."""
-    async with limiter_at(server.url) as limiter:
+    async with limiter_at(server.url, timeout=10.0) as limiter:
         await limiter.state(KEY)
         server.client.config_resetstat()
         await asyncio.gather(*(limiter.acquire(f"key {number}") for number in range(500)))
@@ -190,7 +190,7 @@ async def test_many_keys_at_once(server: RedisServer) -> None:
 
 async def test_pauses_are_forgotten(server: RedisServer) -> None:
     """Those that are over, when there are many."""
-    async with limiter_at(server.url, RateLimit(per_second=1e6)) as limiter:
+    async with limiter_at(server.url, RateLimit(per_second=1e6), timeout=10.0) as limiter:
         for number in range(1100):
             await limiter.acquire(f"key {number}")
             limiter.release(f"key {number}", "throttled", 0.001)
