@@ -139,5 +139,6 @@ async def test_where_the_loop_cannot_listen_nothing_changes(monkeypatch: pytest.
         raise NotImplementedError
 
     monkeypatch.setattr(asyncio.get_running_loop(), "add_signal_handler", refuse)
+    before = signal.getsignal(signal.SIGINT)
     with Interrupt(print).listening():
-        pass
+        assert signal.getsignal(signal.SIGINT) is before

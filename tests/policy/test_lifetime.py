@@ -118,8 +118,10 @@ async def test_closing_lets_calls_finish() -> None:
 
 
 async def test_closing_with_nothing_under_way() -> None:
-    """It takes no time."""
-    await asyncio.wait_for(Lifetime().end(drain=3600.0), 5.0)
+    """It takes no time, and is closed then."""
+    lifetime = Lifetime()
+    await asyncio.wait_for(lifetime.end(drain=3600.0), 5.0)
+    assert lifetime.closing
 
 
 async def test_closing_while_a_limit_is_running_out() -> None:

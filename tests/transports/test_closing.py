@@ -51,8 +51,11 @@ async def test_a_closed_transport_stays_closed() -> None:
 
 
 async def test_an_unused_transport_closes_as_well() -> None:
-    """It has opened nothing."""
-    await AiohttpTransport().aclose()
+    """It has opened nothing, and is closed for good all the same."""
+    transport = AiohttpTransport()
+    await transport.aclose()
+    with pytest.raises(ClientClosedError):
+        await transport.send(signed("http://127.0.0.1:9"))
 
 
 WAITING: dict[str, Script] = {
