@@ -10,9 +10,6 @@ from .message import Response
 
 __all__ = ["decode"]
 
-BLANKS = (b" :", b"\t:", b"\n:", b"\r:")
-"""What may stand between a member's name and its value, where it would not be counted."""
-
 
 @cache
 def _structure() -> Callable[[Any, Any], Any | Mismatch]:
@@ -42,8 +39,8 @@ def decode(response: Response, returns: Any) -> Any | DecodeError:
         return None
     read = _reader(returns)
     found = read(response.body) if read else None
-    if found and found[1] == response.body.count(b'":') and not any(blank in response.body for blank in BLANKS):
-        return found[0]  # no member was doubled or unknown, so there is nothing more to look for
+    if found and found[1] == response.body.count(b'"'):
+        return found[0]  # no member was doubled or unknown, or there would be more quotes
     document = read_document(response)
     if isinstance(document, DecodeError):
         return document

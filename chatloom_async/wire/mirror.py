@@ -1,8 +1,9 @@
-"""Turns bytes into plain models in one pass, by msgspec: what nearly every answer is, at half the cost.
+"""Turns bytes into plain models in one pass, by msgspec: what nearly every answer is, at a third of the cost.
 
-A model is plain where each of its fields is required and of one of the types below. Its mirror, a msgspec struct, is
-generated from it. What a mirror takes, the strict reader in structure.py takes too; what it does not take says nothing
-yet: then the strict reader decides, and names the place.
+A model is plain where each of its fields is required, has no opinion of its own (a converter, a validator), and is of
+one of the types below. Its mirror, a msgspec struct, is generated from it: msgspec knows other names than Python's in
+structs only. What a mirror takes, the strict reader in structure.py takes too; what it does not take says nothing yet:
+then the strict reader decides, and names the place.
 """
 
 from collections.abc import Callable
@@ -22,55 +23,58 @@ PLAIN: dict[Any, Any] = {
     int: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],  # beyond that, JSON readers disagree
     datetime: Annotated[datetime, msgspec.Meta(tz=True)],
 }
+QUOTED = {str, datetime}
 
 
 @attrs.frozen
 class Mirror:
-    """A model's struct, and how to get from one to the other. `nested` are the fields that hold models, by position."""
+    """A model's struct, and what is needed to count the quotes in its JSON: those that every document of the model
+    has, the fields that hold lists of strings, and those that hold lists of models."""
 
-    model: Any
     struct: Any
-    nested: tuple[tuple[int, "Mirror"], ...]
+    quotes: int
+    texts: tuple[str, ...]
+    nested: tuple[tuple[str, "Mirror"], ...]
 
-    def build(self, values: tuple[Any, ...]) -> Any:
-        if not self.nested:
-            return self.model(*values)
-        parts = list(values)
-        for place, mirror in self.nested:
-            parts[place] = tuple([mirror.build(msgspec.structs.astuple(each)) for each in values[place]])
-        return self.model(*parts)
-
-    def members(self, values: tuple[Any, ...]) -> int:
-        """How many members its JSON has at least: exactly so many, unless one is doubled or unknown."""
-        count = len(values)
-        for place, mirror in self.nested:
-            if mirror.nested:
-                count += sum(mirror.members(msgspec.structs.astuple(each)) for each in values[place])
+    def quotes_in(self, values: Any) -> int:
+        """How many quotes its JSON has at least: exactly so many, unless a member is doubled or unknown, or a quote
+        is escaped in a text."""
+        count = self.quotes
+        for name in self.texts:
+            count += 2 * len(getattr(values, name))
+        for name, mirror in self.nested:
+            inner = getattr(values, name)
+            if mirror.texts or mirror.nested:
+                count += sum([mirror.quotes_in(each) for each in inner])
             else:
-                count += len(values[place]) * len(attrs.fields(mirror.model))
+                count += len(inner) * mirror.quotes
         return count
 
 
 @cache
 def mirror(model: Any) -> Mirror | None:
     """The mirror of a plain model; None for anything else."""
-    if not attrs.has(model) or get_origin(model) or any(_is_special(each) for each in attrs.fields(model)):
+    if not attrs.has(model) or get_origin(model) or _is_special(model):
         return None
     types: list[tuple[str, Any]] = []
-    nested: list[tuple[int, Mirror]] = []
-    for place, (name, kind) in enumerate(_hints(model)):
+    texts: list[str] = []
+    nested: list[tuple[str, Mirror]] = []
+    quotes = 0
+    for name, kind in _hints(model):
         inner = get_args(kind)[0] if get_origin(kind) is tuple and get_args(kind)[1:] == (...,) else None
+        quotes += 4 if kind in QUOTED else 2  # around its name, and around its value
         if kind in PLAIN:
             types.append((name, PLAIN[kind]))
         elif inner in PLAIN:
             types.append((name, GenericAlias(tuple, (PLAIN[inner], ...))))
+            texts += [name] if inner in QUOTED else []
         elif inner is not None and (within := mirror(inner)):
-            types.append((name, GenericAlias(list, (within.struct,))))
-            nested.append((place, within))
+            types.append((name, GenericAlias(tuple, (within.struct, ...))))
+            nested.append((name, within))
         else:
             return None
     struct = msgspec.defstruct(model.__name__, types, rename={name: camel(name) for name, _ in types}, gc=False)
-    return Mirror(model, struct, tuple(nested))
+    return Mirror(struct, quotes, tuple(texts), tuple(nested))
 
 
 def _hints(model: Any) -> list[tuple[str, Any]]:
@@ -78,23 +82,27 @@ def _hints(model: Any) -> list[tuple[str, Any]]:
     return [(each.name, hints[each.name]) for each in attrs.fields(model)]
 
 
-def _is_special(field: "attrs.Attribute[Any]") -> bool:
-    return field.default is not attrs.NOTHING or field.kw_only or not field.init
+def _is_special(model: Any) -> bool:
+    """Whether constructing one may do more than keep the values, or asks for them in another way."""
+    return hasattr(model, "__attrs_init__") or any(
+        each.default is not attrs.NOTHING or each.kw_only or not each.init or each.converter or each.validator
+        for each in attrs.fields(model)
+    )
 
 
 @cache
 def reader(model: Any) -> Callable[[bytes], tuple[Any, int] | None] | None:
-    """Reads a body as a plain model: the value and its number of members, or None where the strict reader must look."""
+    """Reads a body as a plain model: the value and its number of quotes, or None where the strict reader must look."""
     found = mirror(model)
     if found is None:
         return None
-    decode, build, members = msgspec.json.Decoder(found.struct).decode, found.build, found.members
+    decode, convert, quotes_in = msgspec.json.Decoder(found.struct).decode, msgspec.convert, found.quotes_in
 
     def read(body: bytes) -> tuple[Any, int] | None:
         try:
-            values = msgspec.structs.astuple(decode(body))
-            return build(values), members(values)
-        except Exception:  # msgspec's, or of a converter or validator of the model's own
+            values = decode(body)
+            return convert(values, model, from_attributes=True), quotes_in(values)
+        except Exception:  # msgspec's, or of the model's __attrs_post_init__
             return None
 
     return read
