@@ -7,7 +7,6 @@ from typing import Any
 import aiohttp
 
 from ..transports.aiohttp import AiohttpTransport
-from ..transports.aiohttp_pool import Pool
 from ..transports.aiohttp_session import Sessions, open_session
 
 
@@ -17,7 +16,7 @@ class CountingTransport(AiohttpTransport):
     def __init__(self, *, ssl: ssl.SSLContext | None = None) -> None:
         super().__init__(ssl=ssl, name=type(self).__name__)
         self.opened: int = 0
-        self._pool = Pool(self._sessions)
+        self._pool.open_session = self._sessions
 
     async def _sessions(self) -> Sessions:
         trace = aiohttp.TraceConfig()

@@ -1,6 +1,5 @@
 """What one call has been through so far. Everything that happens to it is written down here, and read from here."""
 
-from collections import Counter
 from collections.abc import Container
 from math import inf
 
@@ -23,7 +22,7 @@ class Call:
     started: float
     deadline: float
     attempts: list[Attempt] = Factory(list)
-    failures: Counter[Kind] = Factory(Counter)
+    failures: dict[Kind, int] = Factory(dict)
     stop_reason: StopReason | None = None
     key: str = ""
     refused: ApiKey | None = None
@@ -56,7 +55,7 @@ class Call:
     def record(self, attempt: Attempt) -> None:
         self.attempts.append(attempt)
         if isinstance(attempt.error, ChatloomError):
-            self.failures[attempt.error.kind] += 1
+            self.failures[attempt.error.kind] = self.failures.get(attempt.error.kind, 0) + 1
 
     def final(self, error: ChatloomError) -> ChatloomError:
         """The error to raise: with the history of the call, and why it ended."""

@@ -22,14 +22,14 @@ class Gate:
     def __init__(self, width: int = WIDTH) -> None:
         self._width = width
         self._rooms: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+        self._last: tuple[asyncio.AbstractEventLoop, asyncio.Semaphore] | None = None
 
     def room(self) -> asyncio.Semaphore:
         """The running loop's share; a semaphore belongs to the loop in which it was first waited for."""
         loop = asyncio.get_running_loop()
-        room = self._rooms.get(loop)
-        if room is None:
-            room = self._rooms[loop] = asyncio.Semaphore(self._width)
-        return room
+        if self._last is None or self._last[0] is not loop:  # there is hardly ever more than one
+            self._last = loop, self._rooms.setdefault(loop, asyncio.Semaphore(self._width))
+        return self._last[1]
 
     def leave(self) -> None:
         """Makes room. Nothing is left to do where the loop is gone, as when a call is only now collected."""

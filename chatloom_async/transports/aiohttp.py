@@ -7,19 +7,18 @@ import ssl
 import traceback
 import warnings
 from functools import lru_cache, partial
-from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-from multidict import CIMultiDict
 from yarl import URL
 
 from ..wire.errors import ClientClosedError, ConfigurationError
-from ..wire.message import Headers, Request, Response, Timeouts
+from ..wire.message import Request, Response, Timeouts
 from ..wire.transport_errors import TransportError
-from .aiohttp_body import read_body
+from .aiohttp_body import answer, read_body
+from .aiohttp_direct import DirectExchange, prepare
 from .aiohttp_errors import transport_error
-from .aiohttp_pool import Pool
+from .aiohttp_pool import Generation, Pool
 from .aiohttp_session import open_session
 
 MAX_BODY = 8 * 2**20
@@ -31,16 +30,9 @@ def _url(text: str) -> URL:
 
 
 @lru_cache(maxsize=16)
-def _timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
+def _limits(timeouts: Timeouts) -> aiohttp.ClientTimeout:
     """The attempt as a whole is bounded by the client, so aiohttp needs no timer of its own for that."""
     return aiohttp.ClientTimeout(total=None, connect=timeouts.connect, sock_read=timeouts.read)
-
-
-def _prepare(headers: Headers) -> "tuple[CIMultiDict[str], int]":
-    """The headers as aiohttp likes them, and what tells the keys apart; kept with them, since a key's come again."""
-    fields: Any = headers.pairs  # of a request, so they are text
-    headers.prepared = CIMultiDict(fields), hash((headers.get("authorization"), headers.get("x-api-key")))
-    return headers.prepared  # type: ignore[no-any-return]
 
 
 class AiohttpTransport:
@@ -62,17 +54,20 @@ class AiohttpTransport:
         share_connections: bool = False,
         name: str = "AiohttpTransport",
     ) -> None:
-        self._pool = Pool(partial(open_session, shared=share_connections))
-        self._ssl, self._proxy, self._max_body, self._name = ssl, proxy, max_body, name
+        direct = partial(DirectExchange, ssl=ssl or True, most=max_body)
+        self._pool = Pool(partial(open_session, shared=share_connections), direct)
+        self._ssl, self._proxy, self._max_body, self._name = ssl or True, proxy, max_body, name
         self._share = share_connections
         if proxy is not None and urlsplit(proxy).scheme not in ("http", "https"):
             raise ConfigurationError("proxy must be the URL of an HTTP proxy, such as http://proxy.example:3128")
 
     async def send(self, request: Request) -> Response | TransportError:
-        key = (request.headers.prepared or _prepare(request.headers))[1]  # no headers in this frame: it may be seen
-        generation = await self._pool.enter(None if self._share else key)
+        key = (request.headers.prepared or prepare(request.headers)).key  # no headers in this frame: it may be seen
+        key = None if self._share else key
+        generation = self._pool.serving(key) or await self._pool.open()
+        generation.enter(key)
         try:
-            outcome = await self._exchange(generation.session, request)
+            outcome = await self._exchange(generation, request, key)
         except BaseException as problem:
             failure = transport_error(problem, request.url)
             if failure is None:
@@ -80,31 +75,33 @@ class AiohttpTransport:
                 raise
             outcome = failure
         finally:
-            await self._pool.leave(generation)
+            generation.in_flight -= 1
+            if self._pool.retired:
+                await self._pool.close_idle()
         if self._pool.closed and isinstance(outcome, TransportError):
             raise ClientClosedError("The transport was closed while this request was under way")
         return outcome
 
-    async def _exchange(self, session: aiohttp.ClientSession, request: Request) -> Response | TransportError:
-        response = await session.request(
+    async def _exchange(self, generation: Generation, request: Request, key: object) -> Response | TransportError:
+        limits = _limits(request.timeouts)
+        target = None if self._proxy else generation.direct.target(request)
+        if target:
+            return await generation.direct.exchange(request, target, key, limits)
+        response = await generation.session.request(
             request.method,
             _url(request.url),
-            headers=request.headers.prepared[0],
+            headers=request.headers.prepared.fields,
             data=request.body,
             allow_redirects=False,
-            timeout=_timeout(request.timeouts),
-            ssl=self._ssl or True,
+            timeout=limits,
+            ssl=self._ssl,
             proxy=self._proxy,
         )
         try:
-            body = await read_body(response, self._max_body)
+            body = await read_body(response.content, response.headers, self._max_body)
         finally:
             response.close()  # once the body is read, the connection has gone back to the pool already
-        if isinstance(body, TransportError):
-            if response.status < 400:
-                return body
-            body = b""  # an answer that tells of a failure counts by its status, even if its text cannot be read
-        return Response(response.status, Headers(response.raw_headers), body)
+        return answer(response.status, response.raw_headers, body)
 
     async def aclose(self) -> None:
         await self._pool.aclose()

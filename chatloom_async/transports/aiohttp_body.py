@@ -1,27 +1,43 @@
-"""Reads the body of an aiohttp response: decompressed, whole and not too long; or says why there is none."""
+"""Reads the body of an answer from aiohttp: decompressed, whole and not too long; or says why there is none."""
 
 import asyncio
 import zlib
+from collections.abc import Iterable
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDictProxy, istr
 
+from ..wire.message import Headers, Response
 from ..wire.transport_errors import PayloadError, ProtocolError, ResponseTooLargeError, TransportError
 from .inflate import ENCODINGS, MEMBERS, PIECE, Inflater, TooManyStreamsError
 
+CONTENT_ENCODING, CONTENT_LENGTH = istr("Content-Encoding"), istr("Content-Length")
 UNCHANGED = frozenset({"", "identity"})
 
 
-async def read_body(response: aiohttp.ClientResponse, most: int) -> bytes | TransportError:
+def answer(
+    status: int, raw_headers: Iterable[tuple[bytes, bytes]], body: bytes | TransportError
+) -> Response | TransportError:
+    """The response. One that tells of a failure counts by its status, even where its text could not be read."""
+    if isinstance(body, TransportError):
+        if status < 400:
+            return body
+        body = b""
+    return Response(status, Headers(raw_headers), body)
+
+
+async def read_body(content: aiohttp.StreamReader, headers: CIMultiDictProxy[str], most: int) -> bytes | TransportError:
     """The body, of `most` bytes at most, both on the wire and decompressed.
 
     It is not read where its length is announced and too large, nor where it is compressed in a way nobody asked for.
     Between two pieces of a large body other tasks get their turn.
     """
-    content, expected = response.content, response.content_length
     if content.at_eof():
         return b""  # HEAD, 204 and 304: Content-Length and Content-Encoding tell of a body that is elsewhere
-    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    length = headers.get(CONTENT_LENGTH)
+    expected = int(length) if length else None  # aiohttp's parser has seen to it that it is a number
+    encoding = headers.get(CONTENT_ENCODING, "").strip().lower()
     if encoding not in UNCHANGED and encoding not in ENCODINGS:
         text = "The body is compressed in a way that was not asked for"
         return PayloadError(text, reason="unasked", expected=expected)

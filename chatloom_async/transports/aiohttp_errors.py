@@ -3,7 +3,7 @@
 import errno
 
 import aiohttp
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from ..wire.base_url import origin
 from ..wire.transport_errors import (
@@ -40,7 +40,7 @@ def transport_error(problem: BaseException, url: str) -> TransportError | None:
             )
         case aiohttp.ClientConnectorError():
             return _no_connection(problem, where)
-        case aiohttp.ClientResponseError():
+        case aiohttp.ClientResponseError() | HttpProcessingError():
             return ProtocolError(f"The answer of {where} is not valid HTTP", reason=_misread(problem))
         case aiohttp.ClientConnectionError():
             reason, how = (

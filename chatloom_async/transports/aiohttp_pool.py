@@ -6,6 +6,7 @@ from collections.abc import Callable
 import aiohttp
 
 from ..wire.errors import ClientClosedError
+from .aiohttp_direct import DirectExchange
 from .aiohttp_session import Sessions
 
 KEYS_PER_SESSION = 64
@@ -19,11 +20,16 @@ class Generation:
     connections of an `asyncio.run()` end with it even where nobody closed the client.
     """
 
-    def __init__(self, sessions: Sessions, session: aiohttp.ClientSession) -> None:
-        self.session, self.loop = session, asyncio.get_running_loop()
+    def __init__(self, sessions: Sessions, session: aiohttp.ClientSession, direct: DirectExchange) -> None:
+        self.session, self.direct, self.loop = session, direct, asyncio.get_running_loop()
         self.keys: set[object] = set()
         self.in_flight = 0
         self._sessions = sessions
+
+    def enter(self, key: object) -> None:
+        """Counts one request in; who leaves takes it from `in_flight` again."""
+        self.keys.add(key)
+        self.in_flight += 1
 
     async def aclose(self) -> None:
         await self._sessions.aclose()
@@ -37,45 +43,22 @@ class Pool:
     from one call to the next, and the one before that closes when its last request is done.
     """
 
-    def __init__(self, open_session: Callable[[], Sessions]) -> None:
+    def __init__(
+        self, open_session: Callable[[], Sessions], direct: Callable[[aiohttp.ClientSession], DirectExchange]
+    ) -> None:
         self.closed = False
-        self._open_session = open_session
+        self.open_session, self._direct = open_session, direct
         self._current: list[Generation] = []  # the newest first
-        self._retired: set[Generation] = set()
+        self.retired: set[Generation] = set()
 
     @property
     def is_open(self) -> bool:
         return any(not each.session.closed for each in self._current)
 
-    async def enter(self, key: object) -> Generation:
-        """The generation for a request signed with `key`; give it back by `leave`. Not after `aclose`."""
+    def serving(self, key: object) -> Generation | None:
+        """The generation for requests signed with `key`, or None where one has to be opened."""
         if self.closed:
             raise ClientClosedError("The transport is closed; nothing was sent")
-        generation = self._serving(key)
-        if generation is None:
-            self._retire(SESSIONS - 1)
-            sessions = self._open_session()
-            generation = Generation(sessions, await anext(sessions))
-            self._current.insert(0, generation)
-        generation.keys.add(key)
-        generation.in_flight += 1
-        return generation
-
-    async def leave(self, generation: Generation) -> None:
-        """Closes, on its way out, the retired generations that no request uses any more."""
-        generation.in_flight -= 1
-        while idle := next((each for each in self._retired if not each.in_flight), None):
-            self._retired.discard(idle)  # before the first await, so that nobody else closes it too
-            await idle.aclose()
-
-    async def aclose(self) -> None:
-        """Closes every connection, those in use as well. Requests under way fail."""
-        self.closed = True
-        self._retire(0)
-        while self._retired:
-            await self._retired.pop().aclose()
-
-    def _serving(self, key: object) -> Generation | None:
         if self._current and self._current[0].loop is not asyncio.get_running_loop():
             self._retire(0)
         for generation in self._current:
@@ -84,8 +67,30 @@ class Pool:
         newest = self._current[0] if self._current else None
         return newest if newest and len(newest.keys) < KEYS_PER_SESSION else None
 
+    async def open(self) -> Generation:
+        """A new generation."""
+        self._retire(SESSIONS - 1)
+        sessions = self.open_session()
+        session = await anext(sessions)
+        generation = Generation(sessions, session, self._direct(session))
+        self._current.insert(0, generation)
+        return generation
+
+    async def close_idle(self) -> None:
+        """Closes the retired generations that no request uses any more."""
+        while idle := next((each for each in self.retired if not each.in_flight), None):
+            self.retired.discard(idle)  # before the first await, so that nobody else closes it too
+            await idle.aclose()
+
+    async def aclose(self) -> None:
+        """Closes every connection, those in use as well. Requests under way fail."""
+        self.closed = True
+        self._retire(0)
+        while self.retired:
+            await self.retired.pop().aclose()
+
     def _retire(self, kept: int) -> None:
         """All but the newest ones. Those of another event loop are dropped: that loop closes them, if it still can."""
         loop = asyncio.get_running_loop()
-        self._retired.update(each for each in self._current[kept:] if each.loop is loop or each.loop.is_closed())
+        self.retired.update(each for each in self._current[kept:] if each.loop is loop or each.loop.is_closed())
         del self._current[kept:]

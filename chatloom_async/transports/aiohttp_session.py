@@ -8,6 +8,7 @@ takes a truncated body for a whole one, and decompresses what was never asked fo
 import asyncio
 from collections.abc import AsyncGenerator
 from functools import partial
+from math import inf
 from typing import Any
 
 import aiohttp
@@ -23,6 +24,11 @@ AUTHORIZATION, X_API_KEY = istr("Authorization"), istr("X-API-Key")
 Sessions = AsyncGenerator[aiohttp.ClientSession, None]
 
 
+def for_key(connections: ConnectionKey, key: object) -> ConnectionKey:
+    """Those of one key among the connections that aiohttp would take for equal."""
+    return connections._replace(proxy_headers_hash=hash((connections.proxy_headers_hash, key)))
+
+
 class KeyedRequest(aiohttp.ClientRequest):
     """A request that shares connections only with requests of the same key.
 
@@ -32,9 +38,7 @@ class KeyedRequest(aiohttp.ClientRequest):
 
     @property
     def connection_key(self) -> ConnectionKey:
-        host, port, is_ssl, context, proxy, proxy_auth, proxy_headers, server = super().connection_key
-        mixed = hash((proxy_headers, self.headers.get(AUTHORIZATION), self.headers.get(X_API_KEY)))
-        return ConnectionKey(host, port, is_ssl, context, proxy, proxy_auth, mixed, server)
+        return for_key(super().connection_key, hash((self.headers.get(AUTHORIZATION), self.headers.get(X_API_KEY))))
 
 
 class WatchedConnection(ResponseHandler):
@@ -46,6 +50,7 @@ class WatchedConnection(ResponseHandler):
     """
 
     _begun = False
+    _silent_until = inf
 
     def set_response_params(self, **options: Any) -> None:
         self._begun = False
@@ -60,6 +65,28 @@ class WatchedConnection(ResponseHandler):
         if isinstance(exc, HttpProcessingError):
             self._end_body(exc)
         super().set_exception(exc, *cause, **named)
+
+    def _reschedule_timeout(self) -> None:
+        """The limit of silence, but with one timer for many requests: it is set anew when it rings too early."""
+        self._silent_until = self._loop.time() + self._read_timeout if self._read_timeout else inf
+        timer = self._read_timeout_handle
+        if timer is not None and timer.when() > self._silent_until:
+            timer.cancel()
+            timer = None
+        if timer is None and self._silent_until < inf:
+            self._read_timeout_handle = self._loop.call_at(self._silent_until, self._ring)
+
+    def _drop_timeout(self) -> None:
+        self._silent_until = inf
+        if self.transport is None or self.transport.is_closing():
+            super()._drop_timeout()
+
+    def _ring(self) -> None:
+        self._read_timeout_handle = None
+        if self._loop.time() >= self._silent_until:
+            self._on_read_timeout()
+        elif self._silent_until < inf:
+            self._read_timeout_handle = self._loop.call_at(self._silent_until, self._ring)
 
     def close(self) -> None:
         self._end_body(aiohttp.ClientPayloadError("closed on this side"))

@@ -71,7 +71,7 @@ class Ours:
         pool = getattr(self.transport, "_pool", None)
         if pool is None:
             return 0
-        generations = [each for each in (*pool._retired, *pool._current) if not each.session.closed]
+        generations = [each for each in (*pool.retired, *pool._current) if not each.session.closed]
         return sum(len(each.session.connector._acquired) for each in generations)
 
 

@@ -1,0 +1,203 @@
+"""What is written past aiohttp's session, and what is not."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from chatloom_async import AiohttpTransport, AsyncChatloom, ConnectionLostError, Request, Response, Timeouts
+from chatloom_async.transports import aiohttp_direct, aiohttp_session
+from chatloom_async.transports.aiohttp_direct import DirectExchange
+from chatloom_async.transports.aiohttp_session import open_session
+from chatloom_async.wire.version import USER_AGENT
+from tests.raw_server import RawServer, Script, http
+from tests.samples import KEY
+from tests.signed import signed
+
+EMPTY = http(b'{"agents": [], "count": 0}')
+NAMED = {"Accept": "*/*", "User-Agent": USER_AGENT}
+
+
+@pytest.fixture
+def through_session(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths of the requests that go through aiohttp's session, seen without changing which way they go."""
+    paths: list[str] = []
+    request: Any = aiohttp.ClientSession.request
+
+    def seen(self: aiohttp.ClientSession, method: str, url: Any, **options: Any) -> Any:
+        paths.append(f"{method} {url.raw_path}")
+        return request(self, method, url, **options)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "request", seen)
+    return paths
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", ["/", "/api/plugin/agents/agt_1/allowed-domains", "/a%20b/../c?x=%22&y=~!$;'"])
+async def test_both_ways_write_the_same_bytes(method: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Request line and headers, in their order."""
+    async with RawServer((http(b"", "204 No Content"),)) as server:
+        for known in (aiohttp_direct.KNOWN, ()):
+            monkeypatch.setattr(aiohttp_direct, "KNOWN", known)
+            transport = AiohttpTransport()
+            request = Request(method, server.url + path, signed(server.url).headers)
+            assert await transport.send(request) == Response(
+                204, {"content-length": "0", "content-type": "application/json"}
+            )
+            await transport.aclose()
+    first, second = server.requests
+    assert first == second
+    assert first.startswith(f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n".encode())
+
+
+def plain(url: str, path: str = "/x", **changes: Any) -> Request:
+    """A request that could not be plainer, but for the changes."""
+    return Request(**{"method": "GET", "url": url + path, "headers": NAMED, **changes})
+
+
+NOT_PLAIN: dict[str, Callable[[str], Request]] = {
+    "a body": lambda url: plain(url, body=b"{}"),
+    "another method": lambda url: plain(url, method="DELETE"),
+    "headers that aiohttp adds": lambda url: plain(url, headers={"User-Agent": USER_AGENT}),
+    "a header that is aiohttp's business": lambda url: plain(url, headers={**NAMED, "Host": "elsewhere.example"}),
+    "a header beyond ASCII": lambda url: plain(url, headers={**NAMED, "X-Name": "Zoë"}),
+    "a blank in the URL": lambda url: plain(url, "/x?a b"),
+    "a user in the URL": lambda url: plain(url.replace("//", "//me:too@")),
+    "a fragment": lambda url: plain(url, "/x#there"),
+}
+
+
+@pytest.mark.parametrize("made", NOT_PLAIN.values(), ids=list(NOT_PLAIN))
+async def test_what_is_not_plain_goes_through_the_session(
+    made: Callable[[str], Request], through_session: list[str]
+) -> None:
+    """It is answered all the same, and one that is plain passes the session by."""
+    async with RawServer((EMPTY,)) as server:
+        transport = AiohttpTransport()
+        answers = [await transport.send(each) for each in (made(server.url), plain(server.url))]
+        await transport.aclose()
+    assert [type(answer) for answer in answers] == [Response, Response]
+    assert through_session == [f"{made('http://127.0.0.1').method} /x"]
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-More: b", "a\nb", "a\0b", "a\x7fb"])
+async def test_a_header_cannot_end_early(value: str) -> None:
+    """aiohttp refuses it; nothing is sent."""
+    async with RawServer((EMPTY,)) as server:
+        transport = AiohttpTransport()
+        with pytest.raises(ValueError, match="header"):
+            await transport.send(plain(server.url, headers={**NAMED, "X-Name": value}))
+        await transport.aclose()
+    assert server.requests == []
+
+
+async def test_a_session_that_is_watched_sees_every_request() -> None:
+    """As OpenTelemetry's instrumentor and others do it, by trace configurations."""
+    trace, seen = aiohttp.TraceConfig(), []
+
+    async def note(_: object, __: object, params: aiohttp.TraceRequestStartParams) -> None:
+        seen.append(params.url.raw_path)
+
+    trace.on_request_start.append(note)
+    async with RawServer((EMPTY,)) as server:
+        transport = AiohttpTransport()
+        inner = transport._pool.open_session
+
+        async def traced() -> Any:
+            async for session in inner():
+                trace.freeze()
+                session.trace_configs.append(trace)
+                yield session
+
+        transport._pool.open_session = traced
+        await transport.send(plain(server.url))
+        await transport.aclose()
+    assert seen == ["/x"]
+
+
+async def test_a_session_that_is_patched_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As aioresponses and some monitors do it."""
+    seen, request = [], aiohttp.ClientSession._request
+
+    async def patched(self: aiohttp.ClientSession, method: str, url: Any, **options: Any) -> Any:
+        seen.append(method)
+        return await request(self, method, url, **options)
+
+    async with RawServer((EMPTY,)) as server, AsyncChatloom(KEY, base_url=server.url) as client:
+        await client.list_agents()
+        with monkeypatch.context() as patch:
+            patch.setattr(aiohttp.ClientSession, "_request", patched)
+            await client.list_agents()
+        await client.list_agents()
+    assert (seen, len(server.requests)) == (["GET"], 3)
+
+
+async def test_a_connection_that_is_lost_at_once_is_not_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counts as lost before any byte of an answer."""
+    monkeypatch.setattr(aiohttp_session.WatchedConnection, "is_connected", lambda self: False)
+    async with RawServer((EMPTY,)) as server:
+        transport = AiohttpTransport()
+        lost = await transport.send(plain(server.url))
+        await transport.aclose()
+    assert isinstance(lost, ConnectionLostError)
+    assert (lost.received, server.requests) == (False, [])
+
+
+async def test_origins_are_forgotten_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forgetting one costs a little time, and no connection."""
+    monkeypatch.setattr(aiohttp_direct, "ORIGINS", 2)
+    async with RawServer((EMPTY,)) as server, RawServer((EMPTY,)) as other, RawServer((EMPTY,)) as third:
+        transport = AiohttpTransport()
+        for url in (server.url, other.url, third.url) * 2:
+            assert isinstance(await transport.send(plain(url)), Response)
+        await transport.aclose()
+    assert [each.connections for each in (server, other, third)] == [1, 1, 1]
+
+
+async def test_an_origin_knows_no_key() -> None:
+    """What is kept to connect with is no request of a key's."""
+    async for session in open_session(shared=False):
+        origin = DirectExchange(session, ssl=True, most=1)._origin("http://127.0.0.1:1", 7)
+        assert sorted(origin.headers) == ["Accept", "Accept-Encoding", "Host", "User-Agent"]
+
+
+SLOW: Script = (http(b"{}", length=3), 0.15, b"x")
+
+
+@pytest.mark.parametrize(
+    ("limits", "outcomes"),
+    [
+        ((5.0, 0.05), ["Response", "AttemptTimeoutError"]),
+        ((0.05, 5.0), ["AttemptTimeoutError", "Response"]),
+        ((None, 0.05), ["Response", "AttemptTimeoutError"]),
+    ],
+)
+async def test_each_request_has_its_own_limit_of_silence(limits: tuple[float, float], outcomes: list[str]) -> None:
+    """Whatever the limit was of the one before it on the same connection."""
+    async with RawServer((EMPTY,), SLOW, (EMPTY,), SLOW) as server:
+        transport = AiohttpTransport()
+        seen = []
+        for limit in limits:
+            quick = plain(server.url, timeouts=Timeouts(read=30.0))
+            assert isinstance(await transport.send(quick), Response)
+            seen.append(type(await transport.send(plain(server.url, timeouts=Timeouts(read=limit)))).__name__)
+        await transport.aclose()
+        await asyncio.sleep(0)
+    assert seen == outcomes
+
+
+async def test_many_quick_answers_cost_one_timer() -> None:
+    """The limit of silence is a moment that moves, not a timer for each piece of an answer."""
+    loop: Any = asyncio.get_running_loop()
+    async with RawServer((EMPTY,)) as server:
+        transport = AiohttpTransport()
+        await transport.send(plain(server.url))
+        before = len(loop._scheduled)
+        for _ in range(50):
+            await transport.send(plain(server.url))
+        after = len(loop._scheduled)
+        await transport.aclose()
+    assert (before, after) == (before, before)
