@@ -10,6 +10,7 @@ from ..wire.auth import ApiKey, api_key_or_error
 from ..wire.errors import InvalidApiKeyError
 
 ENVIRONMENT_VARIABLE = "CHATLOOM_API_KEY"
+REMEMBERED = 256  # refused keys of one provider, which may serve many workspaces
 
 
 class KeyProvider(Protocol):
@@ -46,35 +47,50 @@ class FixedKey:
 
 
 class ProvidedKey:
-    """Keys from a provider. However many calls are refused at once, the provider is asked to refresh only once."""
+    """Keys from a provider. However many calls are refused at once, the provider is asked to refresh only once.
+
+    A provider need not remember what it refreshed: where its plain answer is a key that was refused, the key that
+    took its place is used. That one can be refused too, and so on.
+    """
 
     def __init__(self, provider: KeyProvider) -> None:
         self._provider = provider
         self._refreshing: dict[ApiKey, asyncio.Task[ApiKey | InvalidApiKeyError]] = {}
-        self._successor: tuple[ApiKey, ApiKey] | None = None
+        self._successors: dict[ApiKey, ApiKey] = {}
 
     async def current(self) -> ApiKey:
-        return _checked(await self._ask(force_refresh=False))
+        return self._latest(_checked(await self._ask(force_refresh=False)))
 
     async def renewed(self, refused: ApiKey) -> ApiKey | None:
         """The key that takes the place of a refused one, or None where the provider has no other."""
-        if self._successor and self._successor[0] == refused:
-            return self._successor[1]
+        latest = self._latest(refused)
+        if latest != refused:
+            return latest
         task = self._refreshing.get(refused)
         if task is None or task.get_loop() is not asyncio.get_running_loop():
             task = self._refreshing[refused] = asyncio.create_task(self._ask(force_refresh=True))
-            task.add_done_callback(lambda done: self._forget(refused, done))
+            task.add_done_callback(lambda done: self._settle(refused, done))
         key = _checked(await asyncio.shield(task))  # one caller's cancellation must not fail the others
-        if key == refused:
-            return None
-        self._successor = (refused, key)
+        return None if key == refused else key
+
+    def _latest(self, key: ApiKey) -> ApiKey:
+        while key in self._successors:
+            key = self._successors[key]
         return key
 
-    def _forget(self, refused: ApiKey, done: asyncio.Task[ApiKey | InvalidApiKeyError]) -> None:
-        if self._refreshing.get(refused) is done:  # else another event loop has begun anew
-            del self._refreshing[refused]
-        if not done.cancelled():
-            done.exception()  # seen, even if every caller has gone away meanwhile
+    def _settle(self, refused: ApiKey, done: asyncio.Task[ApiKey | InvalidApiKeyError]) -> None:
+        """Remembers what a refresh gave, also if every caller has gone away meanwhile."""
+        failed = done.cancelled() or done.exception()  # which counts as seen then
+        if self._refreshing.get(refused) is not done:  # another event loop has begun anew
+            return
+        del self._refreshing[refused]
+        if failed or isinstance(key := done.result(), InvalidApiKeyError):
+            return
+        self._successors.pop(key, None)  # it is good again, whatever was said of it; so there is never a circle
+        if key != refused:
+            self._successors[refused] = key
+        if len(self._successors) > REMEMBERED:
+            del self._successors[next(iter(self._successors))]  # the oldest; it would cost one more refresh
 
     async def _ask(self, *, force_refresh: bool) -> ApiKey | InvalidApiKeyError:
         """As data: this frame knows the text, so it must not be on a traceback."""

@@ -5,13 +5,18 @@ import functools
 import gc
 import traceback
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from chatloom_async.policy.keys import ENVIRONMENT_VARIABLE, FixedKey, KeySource, ProvidedKey, key_source
+from chatloom_async import AsyncChatloom, MockTransport, Request, Response
+from chatloom_async.policy.keys import ENVIRONMENT_VARIABLE, REMEMBERED, FixedKey, KeySource, ProvidedKey, key_source
 from chatloom_async.wire.auth import ApiKey
 from chatloom_async.wire.errors import InvalidApiKeyError
+from tests.samples import AGENTS, answer, failure
 
 OLD, NEW, NEWER = ApiKey("clf_old"), ApiKey("clf_new"), ApiKey("clf_newer")
 
@@ -145,6 +150,78 @@ async def test_rotation_goes_on() -> None:
     assert await keys.renewed(NEWER) is None
 
 
+async def test_a_refused_key_is_not_used_again_though_the_provider_gives_it() -> None:
+    """A provider that forgets what it refreshed costs one refusal for each rotation, not one for each attempt."""
+    refreshed = iter([NEW, NEWER])
+    keys = source(lambda force_refresh=False: next(refreshed) if force_refresh else OLD)
+    assert (await keys.renewed(OLD), await keys.current()) == (NEW, NEW)
+    assert (await keys.renewed(NEW), await keys.current(), await keys.renewed(OLD)) == (NEWER, NEWER, NEWER)
+
+
+async def test_a_key_that_is_given_again_is_good_again() -> None:
+    """As after a rotation that was taken back; there is no going round in circles."""
+    refreshed = iter([NEW, OLD, NEW, OLD])
+    keys = source(lambda force_refresh=False: next(refreshed) if force_refresh else OLD)
+    assert [await keys.renewed(OLD), await keys.renewed(NEW), await keys.current()] == [NEW, OLD, OLD]
+    assert [await keys.renewed(OLD), await keys.current(), await keys.renewed(NEW)] == [NEW, NEW, OLD]
+
+
+async def test_the_keys_of_several_workspaces_do_not_mix() -> None:
+    """One provider may serve many, and each of its keys has a successor of its own."""
+    refreshed = iter(["clf_new", "clf_other_new"])
+    keys = source(lambda force_refresh=False: next(refreshed))
+    assert [await keys.renewed(OLD), await keys.renewed(ApiKey("clf_other"))] == [NEW, ApiKey("clf_other_new")]
+    assert [await keys.renewed(OLD), await keys.renewed(ApiKey("clf_other"))] == [NEW, ApiKey("clf_other_new")]
+
+
+async def test_only_so_many_refused_keys_are_remembered() -> None:
+    """The oldest is forgotten: it would be refreshed once more."""
+    numbers, asked = count(), list[int]()
+
+    def provider(*, force_refresh: bool = False) -> ApiKey:
+        asked.append(number := next(numbers))
+        return ApiKey(f"clf_{number}")
+
+    keys = source(provider)
+    for number in range(REMEMBERED + 1):
+        await keys.renewed(ApiKey(f"clf_refused_{number}"))
+    assert await keys.renewed(ApiKey("clf_refused_1")) == ApiKey("clf_1")
+    assert (await keys.renewed(ApiKey("clf_refused_0")), len(asked)) == (ApiKey("clf_257"), REMEMBERED + 2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=st.lists(st.sampled_from(["rotate", "call", "storm"]), max_size=12), remembers=st.booleans())
+def test_whatever_is_rotated_when_a_call_succeeds_with_one_refresh(steps: list[str], remembers: bool) -> None:
+    """Of a provider that remembers what it refreshed, and of one that always gives its first key. A hundred calls at
+    once share that refresh."""
+    asyncio.run(rotated(steps, remembers=remembers))
+
+
+async def rotated(steps: list[str], *, remembers: bool) -> None:
+    """Checks, after each step, what it cost."""
+    valid, plain, stale, refreshes = 0, 0, False, 0
+
+    def provider(*, force_refresh: bool = False) -> str:
+        nonlocal plain, refreshes
+        refreshes += force_refresh
+        plain = valid if force_refresh and remembers else plain
+        return f"clf_{valid if force_refresh else plain}"
+
+    def api(request: Request) -> Response:
+        return answer(AGENTS) if request.headers["authorization"] == f"Bearer clf_{valid}" else failure(401)
+
+    client = AsyncChatloom(provider, transport=MockTransport(api), rate_limit=None)
+    for step in steps:
+        refreshes = 0
+        if step == "rotate":
+            valid, stale = valid + 1, True
+            continue
+        calls = [client.list_agents() for _ in range(100 if step == "storm" else 1)]
+        assert [each.count for each in await asyncio.gather(*calls)] == [1] * len(calls)
+        assert refreshes == stale
+        stale = False
+
+
 async def test_a_cancelled_caller_does_not_fail_the_others() -> None:
     """The refresh goes on for whoever still waits."""
     vault = SlowVault("clf_old", "clf_new")
@@ -244,7 +321,7 @@ async def test_a_refresh_of_another_loop_is_not_waited_for() -> None:
     await asyncio.sleep(0)
     assert keys._refreshing[OLD] is not stale
     await asyncio.to_thread(other.run_until_complete, stale)
-    keys._forget(OLD, stale)
+    keys._settle(OLD, stale)
     other.close()
     assert OLD in keys._refreshing
     gate.set()
