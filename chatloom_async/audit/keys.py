@@ -7,7 +7,6 @@ import asyncio
 import os
 import shlex
 import signal
-import stat
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from pathlib import Path
@@ -16,8 +15,8 @@ from attrs import field, frozen
 
 from ..wire.auth import ApiKey, api_key_or_error
 from ..wire.errors import ConfigurationError, clean
+from .key_file import private_bytes
 
-KEY_FILE_LIMIT = 4096
 COMMAND_TIMEOUT = 30.0
 
 
@@ -43,9 +42,13 @@ class KeyEnv:
 
 @frozen
 class KeyFile:
-    """The key is the content of this file, which nobody but its owner may read (POSIX)."""
+    """The key is the content of this file, which nobody but its owner may read (POSIX).
+
+    It may be a pipe, as of `<(pass show chatloom)`, which is given `patience` seconds.
+    """
 
     path: Path = field(converter=Path)
+    patience: float = COMMAND_TIMEOUT
 
     def __str__(self) -> str:
         return f"key file {self.path}"
@@ -115,22 +118,21 @@ def command_key(command: object) -> KeyCommand | None:
 
 def _file_text(reference: KeyFile) -> str | KeyUnavailableError:
     try:
-        with reference.path.expanduser().open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode  # of the opened file: nobody can swap it in between
-            if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-                return KeyUnavailableError(f"The {reference} can be read by others: chmod 600 {reference.path}")
-            raw = file.read(KEY_FILE_LIMIT)
+        raw = private_bytes(reference.path, reference.patience)
     except (OSError, RuntimeError) as problem:  # RuntimeError: no home directory for ~
         return KeyUnavailableError(f"The {reference} cannot be read: {_reason(problem)}")
-    return _text(raw, reference)
+    return _text(raw, reference) if isinstance(raw, bytes) else KeyUnavailableError(f"The {reference} {raw}")
 
 
 def _text(raw: bytes, reference: KeyFile | KeyCommand) -> str | KeyUnavailableError:
     """Without a byte order mark and one trailing newline, which editors and `echo` leave behind."""
     try:
-        return raw.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
+        text = raw.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         return KeyUnavailableError(f"The {reference} gives something that is not UTF-8 text")
+    if lines := text.count("\n"):
+        return KeyUnavailableError(f"The {reference} gives {lines + 1} lines, where the key alone should be")
+    return text
 
 
 def _reason(problem: Exception) -> str:

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,22 @@ def key_file(directory: Path, content: bytes, mode: int = 0o600) -> KeyFile:
     return KeyFile(path)
 
 
+def written(content: str | bytes, mode: int = 0o600) -> Callable[[Path], object]:
+    """Makes a file with this content."""
+    return lambda path: key_file(path.parent, content.encode() if isinstance(content, str) else content, mode)
+
+
+def linked(mode: int) -> Callable[[Path], object]:
+    """Makes a symbolic link to a file with a key."""
+
+    def make(path: Path) -> None:
+        target = path.with_name("target")
+        target.mkdir()
+        path.symlink_to(key_file(target, KEY.encode(), mode).path)
+
+    return make
+
+
 async def test_a_key_in_code_is_itself() -> None:
     """An ApiKey needs no resolving."""
     key = ApiKey(KEY)
@@ -42,12 +60,6 @@ async def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     assert await resolve_key(KeyEnv("ACME_KEY")) == KeyUnavailableError("The environment variable ACME_KEY is not set")
 
 
-@pytest.mark.parametrize("content", [KEY, f"{KEY}\n", f"{KEY}\r\n", f"\ufeff{KEY}\n"])
-async def test_a_key_file_may_end_in_a_newline_and_begin_with_a_byte_order_mark(tmp_path: Path, content: str) -> None:
-    """What editors leave behind is no part of the key."""
-    assert await resolve_key(key_file(tmp_path, content.encode())) == ApiKey(KEY)
-
-
 async def test_a_key_file_in_the_home_directory_may_start_with_a_tilde(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,33 +69,61 @@ async def test_a_key_file_in_the_home_directory_may_start_with_a_tilde(
     assert await resolve_key(KeyFile("~/key")) == ApiKey(KEY)
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644, 0o601])
-async def test_a_key_file_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
-    """Any permission for group or world will do to refuse it, and the error says how to mend it."""
-    reference = key_file(tmp_path, KEY.encode(), mode)
-    assert await resolve_key(reference) == KeyUnavailableError(
-        f"The key file {reference.path} can be read by others: chmod 600 {reference.path}"
-    )
+LOOSE = "can be read by others: chmod 600 {}"
+LINES = "gives {} lines, where the key alone should be"
+FILES: dict[str, tuple[Callable[[Path], object], str | None]] = {
+    "a key": (written(KEY), None),
+    "a key and a newline": (written(f"{KEY}\n"), None),
+    "a key and Windows' newline": (written(f"{KEY}\r\n"), None),
+    "a byte order mark": (written(f"\ufeff{KEY}\n"), None),
+    "readable by its owner only": (written(KEY, 0o400), None),
+    **{f"mode {mode:o}": (written(KEY, mode), LOOSE) for mode in (0o640, 0o604, 0o620, 0o644, 0o601)},
+    "a link": (linked(0o600), None),
+    "a link to a loose file": (linked(0o644), LOOSE),
+    "a link to nothing": (lambda path: path.symlink_to("gone"), "cannot be read: No such file or directory"),
+    "a link to itself": (lambda path: path.symlink_to(path), "cannot be read: Too many levels of symbolic links"),
+    "nothing": (lambda path: None, "cannot be read: No such file or directory"),
+    "a directory": (lambda path: path.mkdir(0o700), "is a directory, not a file"),
+    "a device": (lambda path: path.symlink_to("/dev/zero"), "is a device, not a file"),
+    "a pipe without a writer": (
+        lambda path: os.mkfifo(path, 0o600), "cannot be read: nobody wrote to this pipe in time"
+    ),
+    "two keys": (written(f"{KEY}\n{KEY}\n"), LINES.format(2)),
+    "a comment": (written(f"# {SECRET}\n\n{KEY}\n"), LINES.format(3)),
+    "two newlines": (written(f"{KEY}\n\n"), LINES.format(2)),
+    "enormous": (written("clf_" + SECRET * 1_000_000), "holds more than 4096 bytes, and so no key"),
+    "no text": (written(b"\xff\xfe\x00"), "gives something that is not UTF-8 text"),
+}  # fmt: skip
+"""What may stand where the key file should be, and what is said of it; None: it gives the key."""
 
 
-async def test_a_key_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """The operating system's reason is passed on."""
-    assert await resolve_key(KeyFile(tmp_path / "none")) == KeyUnavailableError(
-        f"The key file {tmp_path / 'none'} cannot be read: No such file or directory"
-    )
+@pytest.mark.skipif(os.name == "nt", reason="has neither these permissions nor pipes in directories")
+@pytest.mark.parametrize("what", FILES)
+async def test_a_key_file_gives_its_key_or_a_clear_error(tmp_path: Path, what: str) -> None:
+    """Whatever is there: nothing is waited for without end, nothing of it is shown, and the file is named."""
+    (put, problem), path = FILES[what], tmp_path / "key"
+    put(path)
+    told = None if problem is None else KeyUnavailableError(f"The key file {path} {problem.format(path)}")
+    assert await resolve_key(KeyFile(path, patience=0.05)) == (told or ApiKey(KEY))
 
 
-async def test_a_key_file_must_be_text(tmp_path: Path) -> None:
-    """Bytes that are no UTF-8 are not shown."""
-    reference = key_file(tmp_path, b"\xff\xfe\x00")
-    assert await resolve_key(reference) == KeyUnavailableError(
-        f"The key file {reference.path} gives something that is not UTF-8 text"
-    )
+@pytest.mark.skipif(os.name == "nt", reason="has no pipes in directories")
+async def test_a_key_may_come_through_a_pipe(tmp_path: Path) -> None:
+    """As from `<(pass show chatloom)`: it is waited for until its writer is done."""
+    path = tmp_path / "key"
+    os.mkfifo(path, 0o600)
+
+    def write() -> None:
+        with path.open("wb", buffering=0) as pipe:
+            pipe.write(KEY.encode()[:7])
+            time.sleep(0.02)
+            pipe.write(KEY.encode()[7:])
+
+    key, _ = await asyncio.gather(resolve_key(KeyFile(path, patience=10)), asyncio.to_thread(write))
+    assert key == ApiKey(KEY)
 
 
-@pytest.mark.parametrize(
-    "content", ["", "\n", SECRET, f"clf_{SECRET} {SECRET}", f"clf_{SECRET}\n\n", "clf_" + "x" * 5000]
-)
+@pytest.mark.parametrize("content", ["", "\n", " ", SECRET, f"#{SECRET}", f"clf_{SECRET} {SECRET}", "clf_" + "x" * 300])
 async def test_what_cannot_be_a_key_is_refused_and_not_shown(tmp_path: Path, content: str) -> None:
     """The error names the file and the problem, never the content."""
     error = await resolve_key(key_file(tmp_path, content.encode()))

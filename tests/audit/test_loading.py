@@ -182,6 +182,19 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         load_workspaces(tmp_path / "w.toml")
 
 
+def test_a_directory_is_no_file(tmp_path: Path) -> None:
+    """Whatever it is called."""
+    (tmp_path / "w.toml").mkdir()
+    with pytest.raises(WorkspacesFileError, match=r"w\.toml: cannot be read: Is a directory"):
+        load_workspaces(tmp_path / "w.toml")
+
+
+def test_two_workspaces_may_name_the_same_key() -> None:
+    """That is for the rule key-duplicate to judge, when both are read."""
+    loaded = load_ndjson('{"name": "a", "key_env": "KEY"}\n{"name": "b", "key_env": "KEY"}')
+    assert loaded == (Workspace("a", KeyEnv("KEY")), Workspace("b", KeyEnv("KEY")))
+
+
 def test_a_file_must_be_text(tmp_path: Path) -> None:
     """UTF-8, that is."""
     path = tmp_path / "w.csv"
