@@ -18,7 +18,7 @@ import attrs
 from tenacity import AsyncRetrying
 
 from .endpoints.agents import GetAllowedDomains, ListAgents
-from .options import OnAttempt, Options
+from .options import CLOCK, TRANSPORT, OnAttempt, Options
 from .policy.call import Call
 from .policy.clock import Clock, SystemClock
 from .policy.keys import KeyProvider, key_source
@@ -111,6 +111,8 @@ class AsyncChatloom:
             rate_limit=rate_limit,
             on_attempt=on_attempt,
         )
+        TRANSPORT.check("transport", transport)
+        CLOCK.check("clock", clock)
         caller = sys._getframe(1)
         name = f"{type(self).__name__} (created at {caller.f_code.co_filename}:{caller.f_lineno})"
         self._owner = True

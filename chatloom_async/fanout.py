@@ -9,12 +9,15 @@ from typing import Generic, TypeVar
 
 from attrs import frozen
 
-from .wire.errors import ConfigurationError
+from .wire.checks import COUNT, Wanted
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 Item_co = TypeVar("Item_co", covariant=True)
 Value_co = TypeVar("Value_co", covariant=True)
+
+ITEMS = Wanted("an iterable, sync or async", lambda value: isinstance(value, (Iterable, AsyncIterable)))
+OPERATION = Wanted("an async function of one item", callable)
 
 
 @frozen
@@ -40,7 +43,7 @@ class Ended:
     problem: BaseException | None = None
 
 
-async def fan_out(
+def fan_out(
     items: Iterable[Item] | AsyncIterable[Item],
     operation: Callable[[Item], Awaitable[Value]],
     *,
@@ -56,11 +59,17 @@ async def fan_out(
     `items` may be of any length, sync or async; it is read only as fast as results are taken, so that at most
     2 x `concurrency` items are in memory. If reading it fails, the results of what was read come first, then the
     exception. Leaving the loop early cancels what is running; `contextlib.aclosing` makes that immediate.
-    Raises ConfigurationError where `concurrency` is less than 1.
+    Raises ConfigurationError at once where an argument cannot be one, such as a `concurrency` of 0.
     """
-    if concurrency < 1:
-        raise ConfigurationError(f"concurrency must be at least 1, not {concurrency}")
-    source = _as_async(items)
+    ITEMS.check("items", items)
+    OPERATION.check("operation", operation)
+    COUNT.check("concurrency", concurrency)
+    return _results(_as_async(items), operation, concurrency)
+
+
+async def _results(
+    source: AsyncGenerator[Item, None], operation: Callable[[Item], Awaitable[Value]], concurrency: int
+) -> AsyncGenerator[Ok[Item, Value] | Err[Item], None]:
     loop = asyncio.get_running_loop()  # whose tasks may be eager: a plain Task never begins before it is counted
     turn = asyncio.Lock()  # async iterators cannot be asked for two items at once
     results: asyncio.Queue[Ok[Item, Value] | Err[Item] | Ended] = asyncio.Queue(concurrency)

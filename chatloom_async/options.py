@@ -1,7 +1,6 @@
 """What a client is told at construction, checked, and the policies that follow from it."""
 
 from collections.abc import Callable
-from typing import Any
 
 from attrs import field, frozen
 from tenacity import AsyncRetrying
@@ -15,33 +14,29 @@ from .policy.retry import RetryPolicy
 from .resources import Resources
 from .wire.auth import Auth
 from .wire.base_url import normalize_base_url, origin
-from .wire.errors import Attempt, ConfigurationError
+from .wire.checks import FUNCTION, LIMIT, Wanted, has, unlimited
+from .wire.errors import Attempt
 from .wire.message import Timeouts
 
 OnAttempt = Callable[[Attempt], object]
 
 
-def _one_of(*accepted: Any) -> Callable[[object, Any, Any], None]:
-    """A validator for values, types and None, with an error that says what would do."""
-
-    def check(_: object, attribute: Any, value: Any) -> None:
-        if not any(isinstance(value, each) if isinstance(each, type) else value == each for each in accepted):
-            names = ", ".join(each.__name__ if isinstance(each, type) else repr(each) for each in accepted)
-            raise ConfigurationError(f"{attribute.name} must be one of: {names}; not {type(value).__name__}")
-
-    return check
-
-
-def _callable(_: object, attribute: Any, value: Any) -> None:
-    if value is not None and not callable(value):
-        raise ConfigurationError(
-            f"{attribute.name} must be something to call with an Attempt, not {type(value).__name__}"
-        )
-
-
-def _seconds(_: object, attribute: Any, value: Any) -> None:
-    if value is not None and not (isinstance(value, (int, float)) and value > 0):
-        raise ConfigurationError(f"{attribute.name} must be a number of seconds above 0, or None")
+AUTH = Wanted('"bearer" or "x-api-key"', lambda value: value in ("bearer", "x-api-key"))
+TIMEOUTS = Wanted("a Timeouts", lambda value: isinstance(value, Timeouts))
+RETRY = Wanted(
+    "a RetryPolicy, a tenacity.AsyncRetrying, or None",
+    lambda value: value is None or isinstance(value, (RetryPolicy, AsyncRetrying)),
+)
+RATE_LIMIT = Wanted(
+    "a RateLimit, a Limiter with acquire() and release(), or None",
+    lambda value: value is None or isinstance(value, RateLimit) or has(value, "acquire", "release"),
+)
+ON_ATTEMPT = Wanted(f"{FUNCTION.what}, or None", lambda value: value is None or FUNCTION.fits(value))
+TRANSPORT = Wanted("a Transport with send(), or None", lambda value: value is None or has(value, "send"))
+CLOCK = Wanted(
+    "a Clock with now(), sleep() and call_later(), or None",
+    lambda value: value is None or has(value, "now", "sleep", "call_later"),
+)
 
 
 @frozen(kw_only=True, repr=False)
@@ -49,12 +44,12 @@ class Options:
     """The options of one client, as AsyncChatloom documents them. Raises ConfigurationError for what cannot work."""
 
     base_url: str = field(converter=normalize_base_url)
-    auth: Auth = field(validator=_one_of("bearer", "x-api-key"))
-    timeouts: Timeouts = field(validator=_one_of(Timeouts))
-    deadline: float | None = field(validator=_seconds)
-    retry: RetryPolicy | AsyncRetrying | None = field(validator=_one_of(RetryPolicy, AsyncRetrying, None))
-    rate_limit: RateLimit | Limiter | None = field(validator=_one_of(RateLimit, Limiter, None))
-    on_attempt: OnAttempt | None = field(default=None, validator=_callable)
+    auth: Auth = field(validator=AUTH)
+    timeouts: Timeouts = field(validator=TIMEOUTS)
+    deadline: float | None = field(converter=unlimited, validator=LIMIT)
+    retry: RetryPolicy | AsyncRetrying | None = field(validator=RETRY)
+    rate_limit: RateLimit | Limiter | None = field(validator=RATE_LIMIT)
+    on_attempt: OnAttempt | None = field(default=None, validator=ON_ATTEMPT)
 
     def limiter(self, clock: Clock, resources: Resources) -> GatedLimiter:
         given = Unlimited() if self.rate_limit is None else self.rate_limit

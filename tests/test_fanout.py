@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatloom_async.fanout import Err, Ok, fan_out
-from chatloom_async.wire.errors import ConfigurationError
 from tests.virtual_clock import VirtualClock
 
 
@@ -353,15 +352,6 @@ async def test_an_operation_that_fails_while_it_is_cancelled() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-
-
-@pytest.mark.parametrize("concurrency", [0, -1])
-async def test_no_concurrency(concurrency: int) -> None:
-    """Less than one at a time is refused, before an item is read."""
-    numbers = iter(range(3))
-    with pytest.raises(ConfigurationError, match=f"concurrency must be at least 1, not {concurrency}"):
-        await anext(fan_out(numbers, double, concurrency=concurrency))
-    assert list(numbers) == [0, 1, 2]
 
 
 async def test_memory_is_flat() -> None:

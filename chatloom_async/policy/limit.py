@@ -17,8 +17,8 @@ from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 
 from attrs import field, frozen
-from attrs.validators import ge, gt
 
+from ..wire.checks import COUNT, RATE
 from .clock import Clock, Timer
 
 SLOWER, FASTER, SLOWEST = 0.7, 0.02, 0.2
@@ -28,16 +28,16 @@ ALMOST = 1e-9  # of a token: who was woken for a whole one must not miss it by a
 
 @frozen(kw_only=True)
 class RateLimit:
-    """How fast one key may be used.
+    """How fast one key may be used. Raises ConfigurationError.
 
     `per_second` on average, `burst` at once, `concurrency` in flight:
 
         chatloom = AsyncChatloom(rate_limit=RateLimit(per_second=10.0, burst=20))
     """
 
-    per_second: float = field(default=4.0, validator=gt(0))
-    burst: int = field(default=8, validator=ge(1))
-    concurrency: int = field(default=8, validator=ge(1))
+    per_second: float = field(default=4.0, validator=RATE)
+    burst: int = field(default=8, validator=COUNT)
+    concurrency: int = field(default=8, validator=COUNT)
 
 
 @frozen(kw_only=True)

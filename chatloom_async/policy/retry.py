@@ -13,8 +13,8 @@ import random
 from collections.abc import Callable
 
 from attrs import field, frozen
-from attrs.validators import ge, gt
 
+from ..wire.checks import COUNT, FUNCTION, LONGEST, WAIT
 from ..wire.errors import ChatloomError, DeadlineExceededError, Kind, StopReason
 from ..wire.transport_errors import ConnectionLostError
 from .call import Call
@@ -27,17 +27,18 @@ class RetryPolicy:
     `attempts` and `throttle_attempts` count requests, the first included: for transient failures (5xx, timeouts,
     lost connections) and for 429. `base` and `throttle_base` are the first upper bounds of the jittered wait, `cap`
     the highest. Where the API asks for more than `max_retry_after`, the call fails at once instead of waiting.
+    Raises ConfigurationError.
 
         chatloom = AsyncChatloom(retry=RetryPolicy(attempts=5), deadline=120.0)
     """
 
-    attempts: int = field(default=3, validator=ge(1))
-    throttle_attempts: int = field(default=6, validator=ge(1))
-    base: float = field(default=0.25, validator=ge(0))
-    throttle_base: float = field(default=1.0, validator=ge(0))
-    cap: float = field(default=20.0, validator=gt(0))
-    max_retry_after: float = field(default=60.0, validator=ge(0))
-    random: Callable[[], float] = field(default=random.random, eq=False, repr=False)
+    attempts: int = field(default=3, validator=COUNT)
+    throttle_attempts: int = field(default=6, validator=COUNT)
+    base: float = field(default=0.25, validator=WAIT)
+    throttle_base: float = field(default=1.0, validator=WAIT)
+    cap: float = field(default=20.0, validator=LONGEST)
+    max_retry_after: float = field(default=60.0, validator=LONGEST)
+    random: Callable[[], float] = field(default=random.random, eq=False, repr=False, validator=FUNCTION)
 
     def again(self, error: ChatloomError, call: Call, now: float) -> float | StopReason:
         """The wait before the next attempt, or the reason why there is none. What it costs is budget.py's question."""

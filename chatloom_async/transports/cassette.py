@@ -16,7 +16,7 @@ import orjson
 from attrs import frozen
 
 from ..wire import transport_errors
-from ..wire.errors import ConfigurationError
+from ..wire.errors import ConfigurationError, UsageError
 from ..wire.message import Headers, Request, Response
 from ..wire.transport_errors import TransportError
 
@@ -84,7 +84,7 @@ def read(path: Path) -> list[Recorded]:
         problem = "is of another format or version"
     except FileNotFoundError:
         problem = "does not exist: record it first, with RecordingTransport(AiohttpTransport(), path)"
-    except (ValueError, TypeError, KeyError, AttributeError) as found:
+    except (ValueError, TypeError, KeyError, AttributeError, UsageError) as found:
         problem = f"cannot be read as a recording ({type(found).__name__}: {found}); record it again"
     raise ConfigurationError(f"The recording {path} {problem}")
 

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable
 
-from ..wire.errors import ChatloomError
+from ..wire.errors import ChatloomError, UsageError
 from ..wire.message import Request, Response
 from ..wire.transport_errors import TransportError
 
@@ -14,7 +14,8 @@ Handler = Callable[[Request], Answer | Awaitable[Answer]]
 class MockTransport:
     """Answers every request by `handler(request)`, sync or async; `requests` holds what was sent, in order.
 
-    The handler returns a `Response`, or returns or raises a TransportError to play a broken network.
+    The handler returns a `Response`, or returns or raises a TransportError to play a broken network. A call for which
+    it returns anything else raises UsageError.
 
         transport = MockTransport(lambda request: Response(200, body=b'{"agents": [], "count": 0}'))
         client = AsyncChatloom("clf_test", transport=transport)
@@ -30,7 +31,7 @@ class MockTransport:
         if inspect.isawaitable(answer):
             answer = await answer
         if not isinstance(answer, (Response, ChatloomError)):
-            raise TypeError(f"The handler of a MockTransport returned {type(answer).__name__}, not a Response.")
+            raise UsageError(f"The handler of a MockTransport returned {type(answer).__name__}, not a Response")
         return answer
 
     async def aclose(self) -> None:

@@ -4,12 +4,13 @@ None of them shows a key: a header's value is displayed only where its name is o
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Generic, NoReturn, TypeVar
 
 from attrs import field, frozen
-from attrs.validators import gt, instance_of, optional
 
-from .errors import Attempt
+from .checks import LIMIT, unlimited
+from .errors import Attempt, UsageError
 
 __all__ = ["Exchange", "Headers", "Request", "Response", "Timeouts"]
 
@@ -80,16 +81,29 @@ class Headers(Mapping[str, str]):
 
 
 def _headers(value: Mapping[str, str]) -> Headers:
-    return value if type(value) is Headers else Headers(value)
+    if type(value) is Headers:
+        return value
+    headers = Headers(value)
+    parts: Iterable[object] = chain.from_iterable(headers.pairs)
+    for odd in {type(each).__name__ for each in parts if not isinstance(each, (str, bytes))}:
+        raise UsageError(f"Headers have names and values of text, not of the type {odd}")
+    return headers
+
+
+def _response(response: "Response", _: object, body: object) -> None:
+    if not isinstance(response.status, int):
+        raise UsageError(f"A Response has a status such as 200, not of the type {type(response.status).__name__}")
+    if not isinstance(body, bytes):
+        raise UsageError(f"A Response has a body of bytes, not of the type {type(body).__name__}: encode it")
 
 
 def _limit(default: float | None) -> Any:
-    return field(default=default, validator=optional(gt(0.0)))
+    return field(default=default, converter=unlimited, validator=LIMIT)
 
 
 @frozen(kw_only=True)
 class Timeouts:
-    """How long one attempt may take, in seconds; `None` lifts a limit.
+    """How long one attempt may take, in seconds; `None` lifts a limit. Raises ConfigurationError.
 
     `connect`: until a connection stands (name resolution and TLS included). `read`: between two
     pieces of the answer. `attempt`: the whole attempt, from its first byte sent to its last received.
@@ -125,11 +139,14 @@ class Request:
 
 @frozen(repr=False)
 class Response:
-    """One HTTP answer with its whole body, decompressed. The repr shows its size, never its text."""
+    """One HTTP answer with its whole body, decompressed. The repr shows its size, never its text.
 
-    status: int = field(validator=instance_of(int))
+    Raises UsageError for a status that is no number, a body that is not bytes, and headers that are not text.
+    """
+
+    status: int
     headers: Headers = field(factory=Headers, converter=_headers)
-    body: bytes = b""
+    body: bytes = field(default=b"", validator=_response)
 
     def __repr__(self) -> str:
         return f"Response({self.status}, {self.headers!r}, body=<{len(self.body)} bytes>)"

@@ -178,7 +178,7 @@ def test_defaults() -> None:
         {"throttle_attempts": 0},
         {"base": -1.0},
         {"throttle_base": -1.0},
-        {"cap": 0.0},
+        {"cap": -1.0},
         {"max_retry_after": -1.0},
     ],
 )

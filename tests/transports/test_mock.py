@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chatloom_async import ConnectionLostError, MockTransport, Request, Response, Transport
+from chatloom_async import ConnectionLostError, MockTransport, Request, Response, Transport, UsageError
 from tests.signed import signed
 
 REQUEST = signed("https://api.example")
@@ -36,7 +36,7 @@ async def test_the_handler_answers(handler: Callable[[Request], Any], expected: 
 
 async def test_a_handler_that_returns_something_else_is_told_so() -> None:
     """Rather than the client failing later on."""
-    with pytest.raises(TypeError, match="returned dict, not a Response"):
+    with pytest.raises(UsageError, match="returned dict, not a Response"):
         await MockTransport(lambda request: {}).send(REQUEST)  # type: ignore[arg-type,return-value]
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from chatloom_async.wire.errors import Attempt
+from chatloom_async.wire.errors import Attempt, UsageError
 from chatloom_async.wire.message import Exchange, Headers, Request, Response, Timeouts
 
 CANARY = "clf_canary0123456789"
@@ -136,7 +136,7 @@ def test_an_exchange_can_be_stored() -> None:
 
 def test_a_response_has_a_number_for_a_status() -> None:
     """A test double that returns "200" is told so at once."""
-    with pytest.raises(TypeError, match="status"):
+    with pytest.raises(UsageError, match="status such as 200, not of the type str"):
         Response("200")  # type: ignore[arg-type]
 
 

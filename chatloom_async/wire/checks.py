@@ -1,0 +1,76 @@
+"""Turns a value that a caller gave, and that cannot work, into a ConfigurationError that says what would.
+
+The error shows a number as it is, and of anything else only its type: it could be a key.
+"""
+
+import sys
+from collections.abc import Callable
+from inspect import iscoroutinefunction
+from math import inf
+from numbers import Integral, Real
+from typing import Any, Final
+
+from attrs import frozen
+
+from .errors import ConfigurationError
+
+MOST = 1e9
+"""Seconds, some thirty years: event loops and HTTP libraries cannot count much further."""
+
+
+@frozen
+class Wanted:
+    """What an option has to be, in words and as a test. A validator for attrs; `check` is for other places."""
+
+    what: str
+    fits: Callable[[Any], bool]
+
+    def __call__(self, _: object, attribute: Any, value: Any) -> None:
+        self.check(attribute.name, value)
+
+    def check(self, name: str, value: object) -> None:
+        """Raises ConfigurationError."""
+        if not self.fits(value):
+            raise ConfigurationError(f"{name} must be {self.what}, not {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, type):
+        return f"the class {value.__name__} itself"
+    if value is None or isinstance(value, bool):
+        return str(value)
+    if isinstance(value, (int, float)):
+        return f"{value}" if abs(value) < sys.maxsize or not isinstance(value, int) else "a number that large"
+    return f"a value of the type {type(value).__name__}"
+
+
+def _real(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def has(value: object, *methods: str) -> bool:
+    """Whether it is an object, not a class, with these methods."""
+    return not isinstance(value, type) and all(callable(getattr(value, each, None)) for each in methods)
+
+
+def unlimited(seconds: Any) -> Any:
+    """An endless limit is none."""
+    return None if isinstance(seconds, float) and seconds == inf else seconds
+
+
+LIMIT: Final = Wanted(
+    "a number of seconds above 0 and below 1e9, or None for no limit",
+    lambda value: value is None or (_real(value) and 0 < value < MOST),
+)
+WAIT: Final = Wanted("a number of seconds from 0 to 1e9", lambda value: _real(value) and 0 <= value < MOST)
+LONGEST: Final = Wanted(
+    "a number of seconds, 0 or more", lambda value: _real(value) and (0 <= value < MOST or value == inf)
+)
+RATE: Final = Wanted("a number above 0 and below 1e9", lambda value: _real(value) and 0 < value < MOST)
+COUNT: Final = Wanted(
+    "a whole number, 1 or more",
+    lambda value: not isinstance(value, bool) and isinstance(value, Integral) and 1 <= int(value) <= sys.maxsize,
+)
+FUNCTION: Final = Wanted(
+    "a function that is not async", lambda value: callable(value) and not iscoroutinefunction(value)
+)
