@@ -81,7 +81,12 @@ async def audit(
             stream.write(plan(report.format, chosen, stream))
             notice(f"estimate: {await estimated(chosen, history.db, pace.concurrency)}")
             return 0
-        config = RunConfig(workspaces=chosen, base_url=source.identity, rules=tuple(each.id for each in rules))
+        config = RunConfig(
+            workspaces=chosen,
+            base_url=source.identity,
+            rules=tuple(each.id for each in rules),
+            listed=[each.name for each in source.workspaces],
+        )
         record = await stack.enter_async_context(recording(history, config))
         stream = stack.enter_context(destination(report.output))  # not before: it empties the last report
         client = await stack.enter_async_context(AsyncChatloom(_no_key, base_url=source.base_url))

@@ -67,8 +67,8 @@ def test_runs_are_a_document_too(chatloom: Chatloom, db: str, two: str) -> None:
     started, finished, url = (run.pop(name) for name in ("started", "finished", "base_url"))
     assert (started < finished, url.startswith("http://127.0.0.1:"), ran.err) == (True, True, "")
     assert run == {
-        "id": 1, "state": "finished", "version": "0.1.0", "rules": ["domain-ip"], "planned": 1, "pending": 0,
-        "ok": 1, "partial": 0, "failed": 0, "error": 0, "warning": 0, "info": 0,
+        "id": 1, "state": "finished", "version": "0.1.0", "rules": ["domain-ip"], "planned": 1, "unselected": 1,
+        "pending": 0, "ok": 1, "partial": 0, "failed": 0, "error": 0, "warning": 0, "info": 0,
     }  # fmt: skip
 
 
@@ -169,6 +169,21 @@ def test_two_runs_are_compared(chatloom: Chatloom, sandbox: Sandbox, db: str, tw
     document = json.loads(chatloom("diff", "1", "2", "--db", db, "--format", "json").out)
     assert (document["old"]["id"], document["new"]["id"], document["summary"]["findings_new"]) == (1, 2, 1)
     assert f"- **+** agent `Wild` (`{wild.id}`)" in chatloom("diff", "--db", db, "1", "3", "--format", "markdown").out
+
+
+def test_a_selection_is_compared_with_the_whole(chatloom: Chatloom, sandbox: Sandbox, db: str, two: str) -> None:
+    """What was not selected is not compared, and is not taken for removed."""
+    chatloom("audit", two, "--db", db)
+    sandbox["birch"].add_agent(name="Wild", domains=("localhost",))
+    chatloom("audit", two, "--db", db, "--only", "birch")
+    told = chatloom("diff", "--db", db).out.splitlines()
+    assert told[1:5] == [
+        "note: The new run was to read 1 of 2 workspaces only. The others are not compared.",
+        "workspaces: 1 changed, 1 not compared",
+        "agents: 1 added",
+        "findings: 1 new",
+    ]
+    assert "removed" not in chatloom("diff", "--db", db, "2", "1").out.replace("agents: 1 removed", "")
 
 
 def test_less_than_two_runs_cannot_be_compared(chatloom: Chatloom, db: str) -> None:

@@ -31,6 +31,7 @@ def _run(run: RunInfo) -> dict[str, Any]:
         "started": run.started.isoformat(timespec="seconds"),
         "state": run.state,
         "workspaces": run.planned,
+        "unselected": run.unselected,
         "pending": run.pending,
     }
 

@@ -1,11 +1,12 @@
 """Turns two runs, each a stream of workspaces in the order of their names, into the difference. Keeps only changes."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 
 import attrs
+from attrs import Factory, define
 
 from ..store.values import RunInfo, Stored
-from ..values import finding
+from ..values import Finding, finding
 from .baseline import new_findings
 from .comparing import compare
 from .values import Diff, WorkspaceChange
@@ -14,17 +15,39 @@ Stream = AsyncIterator[Stored]
 
 
 async def diff_runs(old: RunInfo, new: RunInfo, old_workspaces: Stream, new_workspaces: Stream) -> Diff:
-    """What changed from the old run to the new one; the streams are what `Store.workspaces` gives for them."""
+    """What changed from the old run to the new one; the streams are what `Store.workspaces` gives for them.
+
+    Nothing is concluded from what one of the runs was not to read, nor from a rule that it did not apply.
+    """
     changes: list[WorkspaceChange] = []
-    roaming: tuple[set[str], set[str]] = (set(), set())
-    compared = 0
+    sides = (Side(old), Side(new))
+    compared = not_compared = 0
     async for pair in merged(old_workspaces, new_workspaces):
+        selected = [each.selected for each in pair if each]
+        for side, stored in zip(sides, pair, strict=True):
+            side.roaming.update(_roaming(stored))
+        if not all(selected):
+            not_compared += any(selected)
+            continue
         compared += 1
         changes += [change] if (change := compare(*pair)) else []
-        for ids, side in zip(roaming, pair, strict=True):
-            ids.update(_roaming(side))
-    left = tuple(change for each in changes if (change := _settled(each, *roaming)))
-    return Diff(old, new, tuple(_notes(old, new)), left, compared - len(left))
+    left = tuple(change for each in changes if (change := _settled(each, *sides)))
+    return Diff(old, new, tuple(_notes(old, new)), left, compared - len(left), not_compared)
+
+
+@define
+class Side:
+    """One of the runs, and the ids of its findings that are not bound to their workspace."""
+
+    run: RunInfo
+    roaming: set[str] = Factory(set)
+
+    def lacks(self, found: Iterable[Finding], other: "Side") -> tuple[Finding, ...]:
+        """Those of the other run's findings that this one could have had, and has on no workspace."""
+        could = (each for each in found if not self.run.rules or each.rule in self.run.rules)
+        if self.run.unselected:  # with more workspaces it might have found it
+            could = (each for each in could if each.id not in other.roaming)
+        return new_findings(could, self.roaming)
 
 
 def _roaming(stored: Stored | None) -> Iterator[str]:
@@ -39,12 +62,12 @@ def _roaming(stored: Stored | None) -> Iterator[str]:
                 yield each.id
 
 
-def _settled(change: WorkspaceChange, old: set[str], new: set[str]) -> WorkspaceChange:
-    """Without findings that the other run has elsewhere."""
+def _settled(change: WorkspaceChange, old: Side, new: Side) -> WorkspaceChange:
+    """Without findings that the other run has elsewhere, or could not have."""
     return attrs.evolve(
         change,
-        findings_new=new_findings(change.findings_new, old),
-        findings_fixed=new_findings(change.findings_fixed, new),
+        findings_new=old.lacks(change.findings_new, new),
+        findings_fixed=new.lacks(change.findings_fixed, old),
     )
 
 
@@ -65,6 +88,9 @@ async def merged(old: Stream, new: Stream) -> AsyncGenerator[tuple[Stored | None
 
 def _notes(old: RunInfo, new: RunInfo) -> Iterator[str]:
     for run, name in ((old, "old"), (new, "new")):
+        if run.unselected:
+            some = f"{run.planned} of {run.planned + run.unselected}"
+            yield f"The {name} run was to read {some} workspaces only. The others are not compared."
         if run.pending:
             yield f"The {name} run did not reach {run.pending} of its {run.planned} workspaces."
     if old.base_url != new.base_url:

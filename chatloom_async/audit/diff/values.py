@@ -60,18 +60,22 @@ class WorkspaceChange:
 
 @frozen
 class Diff:
-    """The changes from one run to another, by workspace. `notes` are reasons to read them with care."""
+    """The changes from one run to another, by workspace. `notes` are reasons to read them with care.
+
+    `not_compared` workspaces were on the lists of both runs, and one of them was not to read them.
+    """
 
     old: RunInfo
     new: RunInfo
     notes: tuple[str, ...]
     changes: tuple[WorkspaceChange, ...]
     unchanged: int
+    not_compared: int = 0
 
     def summary(self) -> dict[str, int]:
-        """How many of each, under the names of COUNTS; `unchanged` are workspaces."""
+        """How many of each, under the names of COUNTS; `unchanged` are workspaces, too."""
         counts = {name: sum(count(change) for change in self.changes) for name, count in COUNTS.items()}
-        return {**counts, "unchanged": self.unchanged}
+        return {**counts, "workspaces_not_compared": self.not_compared, "unchanged": self.unchanged}
 
 
 def _workspaces(kind: Kind) -> Callable[[WorkspaceChange], int]:

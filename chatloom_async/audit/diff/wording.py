@@ -29,7 +29,7 @@ class Sentence:
 
 KINDS = {"added": "+", "removed": "-", "not_comparable": "?"}
 TITLES = {
-    "workspaces": ("added", "removed", "changed", "not_comparable"),
+    "workspaces": ("added", "removed", "changed", "not_comparable", "not_compared"),
     "agents": ("added", "removed", "changed", "renamed", "recoloured"),
     "domains": ("added", "removed"),
     "findings": ("new", "fixed"),

@@ -56,6 +56,8 @@ class Plan:
     def insert(self, connection: Connection, run: int) -> None:
         """Raises StoreUsageError for a name that comes twice, or that is no Unicode text."""
         _put(connection, "INSERT INTO planned VALUES (?, ?, ?, ?)", ((run, *entry) for entry in self.entries()))
+        others = frozenset(self.config.listed).difference(each.name for each in self.config.workspaces)
+        _put(connection, "INSERT INTO unselected VALUES (?, ?)", ((run, name) for name in others))
 
     def changes(self, connection: Connection, run: int, options: str) -> list[str]:
         """What differs from the run's own plan, in words; empty where nothing does. Raises like `insert`."""

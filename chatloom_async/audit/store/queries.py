@@ -13,14 +13,17 @@ from .values import RunInfo, Stored
 PAGE = 64
 
 RUNS = """SELECT id, started, finished, state, version, options,
-    (SELECT count(*) FROM planned WHERE run = runs.id)
+    (SELECT count(*) FROM planned WHERE run = runs.id), (SELECT count(*) FROM unselected WHERE run = runs.id)
     FROM runs WHERE id = :run OR :run IS NULL ORDER BY id"""
 STATES = "SELECT state, count(*) FROM rows WHERE run = ? GROUP BY state"
 SEVERITIES = "SELECT severity, count(*) FROM findings WHERE run = ? GROUP BY severity"
-PAGES = """SELECT planned.name, document, fingerprint
+PAGES = """SELECT planned.name AS name, document, fingerprint, 1
     FROM planned LEFT JOIN rows ON rows.run = planned.run AND rows.name = planned.name
-    WHERE planned.run = ? AND {} ORDER BY planned.name LIMIT ?"""
-FIRST_PAGE, NEXT_PAGE = PAGES.format("? IS NULL"), PAGES.format("planned.name > ?")
+    WHERE planned.run = :run AND {0}
+    UNION ALL SELECT unselected.name, NULL, NULL, 0 FROM unselected WHERE unselected.run = :run AND {1}
+    ORDER BY name LIMIT :most"""
+FIRST_PAGE = PAGES.format("TRUE", "TRUE")
+NEXT_PAGE = PAGES.format("planned.name > :after", "unselected.name > :after")
 SHARED = "SELECT name FROM rows WHERE run = ? AND fingerprint = ? ORDER BY name"
 KEYS = """SELECT fingerprint FROM rows WHERE run = ? AND fingerprint IS NOT NULL
     GROUP BY fingerprint HAVING count(*) > 1 ORDER BY min(name)"""
@@ -44,7 +47,7 @@ def one_run(connection: Connection, run: int) -> RunInfo:
 
 
 def _run(connection: Connection, values: tuple[Any, ...]) -> RunInfo:
-    run, started, finished, state, version, options, planned = values
+    run, started, finished, state, version, options, planned, unselected = values
     read = json.loads(options)
     return RunInfo(
         id=run,
@@ -55,6 +58,7 @@ def _run(connection: Connection, values: tuple[Any, ...]) -> RunInfo:
         base_url=read["base_url"],
         rules=read["rules"],
         planned=planned,
+        unselected=unselected,
         **dict(connection.execute(STATES, (run,)).fetchall()),
         **dict(connection.execute(SEVERITIES, (run,)).fetchall()),
     )
@@ -80,12 +84,13 @@ def put_row(connection: Connection, run: int, row: Row, fingerprint: str | None)
 def page(connection: Connection, run: int, after: str | None) -> list[Stored]:
     """The workspaces that follow `after` in the order of their names; None: the first ones."""
     query = FIRST_PAGE if after is None else NEXT_PAGE
-    return [_stored(run, *values) for values in connection.execute(query, (run, after, PAGE))]
+    found = connection.execute(query, {"run": run, "after": after, "most": PAGE})
+    return [_stored(run, *values) for values in found]
 
 
-def _stored(run: int, name: str, document: bytes | None, fingerprint: str | None) -> Stored:
+def _stored(run: int, name: str, document: bytes | None, fingerprint: str | None, selected: int) -> Stored:
     if document is None:
-        return Stored(name)
+        return Stored(name, selected=bool(selected))
     try:
         row = decode_row(document)
     except ValueError as problem:

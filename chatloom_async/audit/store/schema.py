@@ -38,9 +38,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX findings_by_id ON findings (run, id)",
         "CREATE INDEX findings_by_rule ON findings (run, severity, rule)",
     ),
+    (
+        """CREATE TABLE unselected (
+            run INTEGER NOT NULL REFERENCES runs, name TEXT NOT NULL, PRIMARY KEY (run, name)) WITHOUT ROWID""",
+    ),
 )
-"""`planned` holds what a run should read, `rows` what came of it. `findings` repeats the rows' findings, for queries.
-Key references, expectations and keys are there as salted digests only."""
+"""`planned` holds what a run should read, `rows` what came of it, `unselected` what else was on the list. `findings`
+repeats the rows' findings, for queries. Key references, expectations and keys are there as salted digests only."""
 
 VERSION = len(MIGRATIONS)
 

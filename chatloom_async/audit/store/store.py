@@ -80,7 +80,8 @@ class Store:
         return await self._thread.call(partial(queries.one_run, run=run_id))
 
     async def workspaces(self, run_id: int) -> AsyncGenerator[Stored, None]:
-        """Every workspace of the run, by name; also those that were not reached. 64 at a time are in memory.
+        """Every workspace of the run, by name; also those that were not reached, and those that were on its list, but
+        not selected. 64 at a time are in memory.
 
         Raises NoSuchRunError, and StoreDamagedError at a row that cannot be read.
         """

@@ -20,12 +20,15 @@ class RunConfig:
     """What a run is about, and what must be the same for it to be continued.
 
     `base_url` is a normalized address, `rules` are the ids of those that are applied. Of a workspace count its
-    name, the reference to its key and its `expect`; its tags do not, since they only select.
+    name, the reference to its key and its `expect`; its tags do not, since they only select. `listed` are the
+    names of the list that they were selected from, so that a comparison can tell a workspace that was left out from
+    one that is gone; empty: all were selected. It does not count for continuing.
     """
 
     workspaces: Collection[Workspace]
     base_url: str
     rules: tuple[str, ...] = field(default=(), converter=_sorted)
+    listed: Collection[str] = ()
 
 
 @frozen(kw_only=True)
@@ -34,8 +37,8 @@ class RunInfo:
 
     `state` is "running" also where the audit died without a word; the next one to open the file for writing says
     "interrupted" in its place. `finished` is None until it ended in order. `planned` is the number of workspaces,
-    of which `ok`, `partial` and `failed` have a row; the others were not reached. `error`, `warning` and `info`
-    count findings.
+    of which `ok`, `partial` and `failed` have a row; the others were not reached. `unselected` more were on the list.
+    `error`, `warning` and `info` count findings.
     """
 
     id: int
@@ -46,6 +49,7 @@ class RunInfo:
     base_url: str
     rules: tuple[str, ...] = field(converter=_sorted)
     planned: int
+    unselected: int = 0
     ok: int = 0
     partial: int = 0
     failed: int = 0
@@ -60,8 +64,12 @@ class RunInfo:
 
 @frozen
 class Stored:
-    """One workspace of a run: its row, or None where it was not reached, and the salted fingerprint of its key."""
+    """One workspace of a run: its row, or None where it was not reached, and the salted fingerprint of its key.
+
+    One that is not `selected` was on the list, but the run was not to read it.
+    """
 
     workspace: str
     row: Row | None = None
     key: str | None = None
+    selected: bool = True

@@ -21,9 +21,9 @@ def workspaces(*names: str) -> tuple[Workspace, ...]:
     return tuple(Workspace(name, KeyEnv(f"KEY_OF_{name}")) for name in names)
 
 
-def config(*names: str, rules: Iterable[str] = (), base_url: str = URL) -> RunConfig:
+def config(*names: str, rules: Iterable[str] = (), base_url: str = URL, listed: Iterable[str] = ()) -> RunConfig:
     """A run over workspaces of these names."""
-    return RunConfig(workspaces=workspaces(*names), base_url=base_url, rules=tuple(rules))
+    return RunConfig(workspaces=workspaces(*names), base_url=base_url, rules=tuple(rules), listed=tuple(listed))
 
 
 def agent(agent_id: str = "agt_1", domains: Iterable[str] | None = ("example.com",), **fields: Any) -> AuditedAgent:

@@ -244,6 +244,57 @@ async def test_what_makes_two_runs_hard_to_compare_is_noted() -> None:
     )
 
 
+UNSELECTED = Stored("b", selected=False)
+GONE = {"b": "removed", "c": "added"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kinds", "not_compared"),
+    [
+        ((Stored("b", row("b")),), (UNSELECTED,), {}, 1),
+        ((UNSELECTED,), (Stored("b", row("b")),), {}, 1),
+        ((UNSELECTED,), (UNSELECTED,), {}, 0),
+        ((UNSELECTED,), (), {}, 0),
+        ((Stored("b", row("b")),), (Stored("c", row("c")),), GONE, 0),
+        ((Stored("b", row("b")), Stored("c", selected=False)), (Stored("c", row("c")),), {"b": "removed"}, 1),
+    ],
+)
+async def test_what_a_run_was_not_to_read_is_not_compared(
+    old: tuple[Stored, ...], new: tuple[Stored, ...], kinds: dict[str, str], not_compared: int
+) -> None:
+    """It is neither removed nor added; what is not on the list at all is."""
+    diff = await diff_runs(run_info(1), run_info(2), stream(*old), stream(*new))
+    assert {each.workspace: each.kind for each in diff.changes} == kinds
+    assert (diff.not_compared, diff.unchanged) == (not_compared, 0)
+
+
+async def test_a_selection_is_noted_and_concludes_nothing_of_what_several_workspaces_share() -> None:
+    """Those that share a domain may be among the ones that were left out. What a workspace has alone is compared."""
+    own = found("a", "localhost")
+    both = (Stored("a", row("a", findings=(shared("b"), own))), Stored("b", row("b")))
+    alone = (Stored("a", row("a")), UNSELECTED)
+    old, new = run_info(1, planned=2, ok=2), run_info(2, unselected=1)
+    note = "run was to read 1 of 2 workspaces only. The others are not compared."
+    fixed, told = changed_a(findings_fixed=(own,)), changed_a(findings_new=(own,))
+    forth = await diff_runs(old, new, stream(*both), stream(*alone))
+    assert forth == Diff(old, new, (f"The new {note}",), (fixed,), 0, 1)
+    back = await diff_runs(new, old, stream(*alone), stream(*both))
+    assert back == Diff(new, old, (f"The old {note}",), (told,), 0, 1)
+
+
+def changed_a(**fields: object) -> WorkspaceChange:
+    """A change of the workspace a."""
+    return attrs.evolve(changed(**fields), workspace="a")
+
+
+async def test_what_a_rule_found_is_not_fixed_where_it_was_not_applied() -> None:
+    """Nor new. It is noted that the rules differ."""
+    local, wide = (Stored("a", row("a", findings=each)) for each in ((LOCAL,), (WIDE,)))
+    old, new = run_info(1, rules=("domain-local",)), run_info(2, rules=("domain-missing",))
+    note = "Only one of the runs applied these rules: domain-local, domain-missing."
+    assert await diff_runs(old, new, stream(local), stream(wide)) == Diff(old, new, (note,), (), 1)
+
+
 async def test_two_runs_of_a_store_are_compared(tmp_path: Path) -> None:
     """From the file to the totals."""
     async with open_store(tmp_path / "a.db") as store:
@@ -271,6 +322,7 @@ async def test_two_runs_of_a_store_are_compared(tmp_path: Path) -> None:
         "workspaces_removed": 1,
         "workspaces_changed": 1,
         "workspaces_not_comparable": 1,
+        "workspaces_not_compared": 0,
         "keys_rotated": 1,
         "agents_added": 1,
         "agents_removed": 0,

@@ -4,7 +4,7 @@ import json
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -25,7 +25,7 @@ from tests.audit.store.samples import agent, found, run_info
 EVIL = "\x1b[31m[x](javascript:1)<img src=x>|`a``b`@all www.x.example\n# h"
 DIFF = Diff(
     run_info(3),
-    run_info(4, state="interrupted", planned=9),
+    run_info(4, state="interrupted", planned=9, unselected=2),
     ("The new run did not reach 8 of its 9 workspaces.",),
     (
         WorkspaceChange(
@@ -49,13 +49,14 @@ DIFF = Diff(
         WorkspaceChange("dogwood", "changed", "ok", "ok", key_rotated=True),
     ),
     7,
+    2,
 )
 EMPTY = Diff(run_info(3), run_info(4), (), (), 1)
 
 PLAIN = """\
 From run 3 (2026-03-01 12:30 UTC, finished) to run 4 (2026-03-01 12:30 UTC, interrupted)
 note: The new run did not reach 8 of its 9 workspaces.
-workspaces: 1 removed, 2 changed, 1 not comparable
+workspaces: 1 removed, 2 changed, 1 not comparable, 2 not compared
 agents: 1 added, 1 removed, 1 changed, 1 renamed
 domains: 1 added, 1 removed
 findings: 2 new, 1 fixed
@@ -87,7 +88,7 @@ dogwood
 TABLE = """\
 From run 3 (2026-03-01 12:30 UTC, finished) to run 4 (2026-03-01 12:30 UTC, interrupted)
 note: The new run did not reach 8 of its 9 workspaces.
-workspaces: 1 removed, 2 changed, 1 not comparable
+workspaces: 1 removed, 2 changed, 1 not comparable, 2 not compared
 agents: 1 added, 1 removed, 1 changed, 1 renamed
 domains: 1 added, 1 removed
 findings: 2 new, 1 fixed
@@ -113,7 +114,7 @@ dogwood    ~  key rotated
 MARKDOWN = """\
 # From run 3 (2026-03-01 12:30 UTC, finished) to run 4 (2026-03-01 12:30 UTC, interrupted)
 
-- workspaces: 1 removed, 2 changed, 1 not comparable
+- workspaces: 1 removed, 2 changed, 1 not comparable, 2 not compared
 - agents: 1 added, 1 removed, 1 changed, 1 renamed
 - domains: 1 added, 1 removed
 - findings: 2 new, 1 fixed
@@ -186,7 +187,7 @@ def test_json_is_one_document() -> None:
     assert list(document) == ["schema_version", "old", "new", "notes", "workspaces", "summary"]
     assert (document["schema_version"], document["summary"]) == (1, DIFF.summary())
     run = {"id": 4, "started": "2026-03-01T12:30:00+00:00", "state": "interrupted", "workspaces": 9, "pending": 8}
-    assert document["new"] == run
+    assert document["new"] == {**run, "unselected": 2}
     assert document["workspaces"][0]["agents_changed"] == [
         {
             "agent_id": "agt_1",
@@ -227,6 +228,7 @@ def evil_diff(text: str) -> Diff:
     return Diff(run_info(1), run_info(2), (text,), (change,), 0)
 
 
+@settings(deadline=None)
 @given(st.just(EVIL) | st.text(st.sampled_from("`|*_<>[]()!\\#@&:/. \n\t\x1b\u202eaw\u00a0-+=~0"), max_size=30))
 def test_text_from_outside_is_nothing_but_text(text: str) -> None:
     """In Markdown it stays in its code span; on a terminal no control character is left."""

@@ -60,6 +60,21 @@ async def test_long_runs_are_read_page_by_page(store: Store) -> None:
     assert [each.workspace async for each in store.rows(run.id)] == sorted(names)
 
 
+async def test_a_run_remembers_what_else_was_on_its_list(store: Store) -> None:
+    """By name and page by page, between those that were selected; it expects no row of them."""
+    names = [f"w{number:03}" for number in range(300)]
+    run = await store.begin(config(*names[::2], listed=names))
+    await asyncio.gather(*(run.commit(row(name)) for name in names[::2]))
+    await run.finish()
+    stored = [each async for each in store.workspaces(run.id)]
+    assert stored == [Stored(name, row(name)) if place % 2 == 0 else Stored(name, selected=False)
+                      for place, name in enumerate(names)]  # fmt: skip
+    info = await store.run_info(run.id)
+    assert (info.planned, info.unselected, info.pending) == (150, 150, 0)
+    with pytest.raises(StoreUsageError, match=f"Workspace '{names[1]}' is not one of run 1"):
+        await run.commit(row(names[1]))
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
 @given(rows)
 async def test_any_row_can_be_stored(tmp_path: Path, any_row: Row) -> None:
@@ -192,13 +207,14 @@ PLANNED = RunConfig(workspaces=(ACME, BIRCH, CEDAR, DOGWOOD), base_url=URL, rule
         PLANNED,
         attrs.evolve(PLANNED, workspaces=(DOGWOOD, BIRCH, CEDAR, ACME), rules=("b", "a", "a")),
         attrs.evolve(PLANNED, workspaces=(attrs.evolve(ACME, tags=()), BIRCH, CEDAR, DOGWOOD)),
+        attrs.evolve(PLANNED, listed=("acme", "elm")),
         attrs.evolve(
             PLANNED, workspaces=(attrs.evolve(ACME, key=KeyFile(Path.cwd() / "keys/acme")), BIRCH, CEDAR, DOGWOOD)
         ),
     ],
 )
 async def test_the_same_configuration_in_other_words_is_resumed(store: Store, now: RunConfig) -> None:
-    """Order, tags and the way a path is written do not count."""
+    """Order, tags, the way a path is written and what is not selected do not count."""
     await store.begin(PLANNED)
     assert (await store.resume(now)).id == 1
 
