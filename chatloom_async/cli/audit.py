@@ -33,6 +33,7 @@ from .recording import recording
 from .report import Result
 from .screen import destination, gap, notice
 from .source import opened
+from .typed import TYPED
 from .verdict import Verdict, chosen_rules, verdict
 
 
@@ -86,6 +87,7 @@ async def audit(
             base_url=source.identity,
             rules=tuple(each.id for each in rules),
             listed=[each.name for each in source.workspaces],
+            command=TYPED.get(),
         )
         record = await stack.enter_async_context(recording(history, config))
         stream = stack.enter_context(destination(report.output))  # not before: it empties the last report
@@ -105,6 +107,7 @@ async def audit(
         kind=source.kind,
         failing=result.failing,
         unread=result.summary.failed + result.summary.partial,
+        failed=result.summary.failed,
         findings=result.summary.findings,
         interrupted=result.summary.interrupted,
         db=history.db,

@@ -12,8 +12,8 @@ from ..audit.summary import Summary
 from ..wire.errors import clean
 from .typed import again, command
 
-ONCE = ("--only", "--db", "--resume", "--baseline", "--output")
-"""Options that a second look at a few workspaces does without: it is no run of its own, and no report."""
+ONCE = ("--only", "--exclude", "--tag", "--db", "--resume", "--baseline", "--output", "--html", "--format")
+"""Options that a second look at a few workspaces does without: it is no run of its own, and overwrites no report."""
 
 NEW_DB = "audits.db"
 
@@ -42,11 +42,13 @@ def findings(summary: Summary, worst: Sequence[str], *, new: int, muted: int, ba
 
 @frozen(kw_only=True)
 class Situation:
-    """What the next step depends on. `run` and `db` are where the rows were kept, if they were."""
+    """What the next step depends on. `run` and `db` are where the rows were kept, if they were. `unread` workspaces
+    were not read as a whole, and `failed` of them not at all."""
 
     kind: str
     failing: Sequence[str]
     unread: int
+    failed: int
     findings: int
     interrupted: bool
     db: Path | None
@@ -58,8 +60,9 @@ def advice(now: Situation) -> str | None:
     """The next command to try, or None where there is nothing better than what was done."""
     typable = [name for name in now.failing if clean(name) == name]
     if now.interrupted:
-        resume = again("--resume", without=("--resume",))
-        return resume if now.db else f"{again('--db', NEW_DB)}   (what is kept there, --resume can continue)"
+        return resumed() if now.db else f"{again('--db', NEW_DB)}   (what is kept there, --resume can continue)"
+    if now.failed and now.db and now.kind != "sandbox":
+        return f"{resumed()}   (reads the {now.failed:,} failed again, and keeps the others)"
     if now.kind == "file" and typable:
         chosen = (word for name in typable for word in ("--only", glob.escape(name)))
         more = f"   (and {now.unread - len(typable)} more)" if now.unread > len(typable) else ""
@@ -69,6 +72,11 @@ def advice(now: Situation) -> str | None:
     if now.unread:
         return None
     return _compared(now)
+
+
+def resumed(typed: Sequence[str] | None = None) -> str:
+    """The command that goes on with a run, which was begun by these words, or by those that were typed now."""
+    return again("--resume", without=("--resume",), typed=typed)
 
 
 def _compared(now: Situation) -> str | None:

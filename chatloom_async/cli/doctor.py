@@ -66,7 +66,7 @@ async def doctor(*, what: What = What(), access: Access = FROM_ENVIRONMENT) -> i
     """
     observations: list[Observation] = []
     journal = Journal()
-    with destination(what.report) if what.report else nullcontext() as file:
+    with destination(what.report, "--report") if what.report else nullcontext() as file:
         async with _setup(what, access) as setup:
             async for each in examine(setup, journal):
                 observations.append(each)

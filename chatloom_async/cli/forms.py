@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TextIO
 
 from attrs import field, frozen
@@ -91,6 +90,6 @@ def outputs(report: Report, stream: TextIO, setting: Setting, stack: AsyncExitSt
     """The report, and the HTML file beside it where there shall be one. Raises OutputFileError, MissingExtraError."""
     made = [Output(FORMATS[report.format](stream, setting), stream)]
     if report.html is not None:
-        page = stack.enter_context(destination(Path(report.html)))
+        page = stack.enter_context(destination(report.html, "--html"))
         made.append(Output(_html(page, setting), page))
     return made

@@ -104,7 +104,9 @@ class History:
     db: Annotated[
         Path | None, Parameter(metavar="PATH", help="Keep the run in this file; every row is safe once it is read.")
     ] = None
-    resume: Annotated[bool, Parameter(help="Continue the last run of --db, and read only what it has not.")] = False
+    resume: Annotated[
+        bool, Parameter(help="Continue the last run of --db: read only what it has not, and what failed.")
+    ] = False
 
 
 NOT_KEPT = History()

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from attrs import frozen
 
 from ..audit.rules import Evidence, Judge
-from ..audit.store import Run, RunConfig, RunInfo, Store, open_store
+from ..audit.store import NothingToResumeError, Run, RunConfig, RunInfo, Store, open_store
 from ..audit.values import Row, Workspace
 from ..wire.errors import ConfigurationError
 from .options import History
@@ -59,12 +59,17 @@ async def _each(workspaces: Collection[Workspace]) -> AsyncGenerator[Workspace, 
 
 @asynccontextmanager
 async def recording(history: History, config: RunConfig) -> AsyncIterator[Recording]:
-    """Begins or resumes the run; it is ended by `finish`. Raises a StoreError, or ResumeError."""
+    """Begins or resumes the run; it is ended by `finish`. Raises a StoreError, or ResumeError.
+
+    Where there is nothing to resume, no file is made.
+    """
     if history.db is None:
         if history.resume:
             raise ResumeError("--resume continues the last run of a database, but there is no --db")
         yield Recording(config.workspaces)
         return
+    if history.resume and not history.db.exists():
+        raise NothingToResumeError(f"{history.db}: there is no such file")
     async with open_store(history.db) as store:
         run = await (store.resume(config) if history.resume else store.begin(config))
         yield Recording(config.workspaces, run, store, history.resume)

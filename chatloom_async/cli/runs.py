@@ -10,11 +10,13 @@ from cyclopts import Parameter
 from ..audit.document import json_text
 from ..audit.formats.terminal import cell, columns, rendered
 from ..audit.store import RunInfo, RunState, open_store
+from .closing import resumed
 from .screen import look, notice
 from .typed import command
 
 STYLES: dict[RunState, str] = {"finished": "green", "running": "cyan", "interrupted": "yellow"}
 NUMBERS = ("planned", "ok", "partial", "failed", "pending", "error", "warning", "info")
+LEFT = ("pending", "failed")
 WIDE = 92
 """Narrower terminals do without the time that a run took and its numbers of partial and pending workspaces."""
 
@@ -30,16 +32,26 @@ async def runs(
 ) -> int:
     """List the audits that a database holds.
 
-    The newest is last. Also works while an audit is writing.
+    The newest is last. Also works while an audit is writing; one that was killed is interrupted. Of the last run,
+    --resume reads what is pending or failed.
 
     Example: chatloom runs --db audits.db
     """
     async with open_store(db, write=False) as store:
         found = await store.runs()
     sys.stdout.write(_table(found) if form == "table" else _json(found))
-    if len(found) > 1 and form == "table":
-        notice(f"next: {command('diff', '--db', str(db))}", "bold", command=True)
+    if form == "table" and (next_step := _next(found, db)):
+        notice(f"next: {next_step}", "bold", command=True)
     return 0
+
+
+def _next(found: list[RunInfo], db: Path) -> str | None:
+    last = found[-1] if found else None
+    if last and last.resumable:
+        left = " and ".join(f"{count:,} {name}" for name in LEFT if (count := getattr(last, name)))
+        typed = last.command or ("audit", "...", "--db", str(db))
+        return f"{resumed(typed)}   (run {last.id} has {left or 'nothing'} left)"
+    return command("diff", "--db", str(db)) if len(found) > 1 else None
 
 
 def _table(found: list[RunInfo]) -> str:
@@ -69,4 +81,10 @@ def _json(found: list[RunInfo]) -> str:
 
 def _document(run: RunInfo) -> dict[str, Any]:
     moments = {"started": run.started.isoformat(), "finished": run.finished and run.finished.isoformat()}
-    return {**attrs.asdict(run), **moments, "rules": list(run.rules), "pending": run.pending}
+    return {
+        **attrs.asdict(run),
+        **moments,
+        "rules": list(run.rules),
+        "command": list(run.command),
+        "pending": run.pending,
+    }

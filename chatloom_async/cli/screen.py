@@ -17,9 +17,9 @@ FormatName = Literal["table", "json", "jsonl"]
 
 
 class OutputFileError(ConfigurationError):
-    """The file for the output cannot be written. Nothing was sent."""
+    """A file that a report was to be written to cannot be written. Nothing was sent."""
 
-    hint = "Choose another --output, or leave it out to print to stdout."
+    hint = "Choose a path in a directory that is there and that you may write to."
 
 
 def readable_streams() -> None:
@@ -76,14 +76,14 @@ def look(stream: TextIO) -> Look:
 
 
 @contextmanager
-def destination(output: Path | None) -> Iterator[TextIO]:
-    """Where data goes: stdout, or the file, which is emptied first. Raises OutputFileError."""
+def destination(output: Path | None, option: str = "--output") -> Iterator[TextIO]:
+    """Where data goes: stdout, or the file of this option, which is emptied first. Raises OutputFileError."""
     if output is None:
         yield sys.stdout
         return
     try:
         file = output.open("w", encoding="utf-8", newline="\n")
     except OSError as problem:
-        raise OutputFileError(f"{output} cannot be written: {problem.strerror}") from None
+        raise OutputFileError(f"{option} {output} cannot be written: {problem.strerror}") from None
     with file:
         yield file

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 
 TYPED: ContextVar[Sequence[str]] = ContextVar("TYPED", default=("audit",))
 FLAGS = ("--resume",)
+"""Options without a value."""
 
 
 def command(*words: str) -> str:
@@ -13,10 +14,10 @@ def command(*words: str) -> str:
     return shlex.join(["chatloom", *words])
 
 
-def again(*more: str, without: Container[str] = ()) -> str:
+def again(*more: str, without: Container[str] = (), typed: Sequence[str] | None = None) -> str:
     """The same command without these options and their values, and with what is new at its end."""
     kept: list[str] = []
-    words = iter(TYPED.get())
+    words = iter(TYPED.get() if typed is None else typed)
     for word in words:
         name, assigned, _ = word.partition("=")
         if name not in without:

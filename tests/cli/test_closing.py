@@ -19,6 +19,7 @@ from chatloom_async.cli.progress import AuditProgress
 from chatloom_async.cli.typed import TYPED, again
 
 DB = Path("a.db")
+TRY = "export CHATLOOM_API_KEY=... && chatloom audit   (or name a file of workspaces: chatloom audit --help)"
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,16 @@ DB = Path("a.db")
         ({"failing": ["b", "c", "d"], "unread": 9}, "chatloom audit w.toml --only b --only c --only d   (and 6 more)"),
         ({"failing": ["b\x1b"], "unread": 1}, None),
         ({"kind": "key", "failing": ["default"], "unread": 1}, None),
+        (
+            {"failing": ["b"], "unread": 2000, "failed": 1000, "db": DB, "run": 1},
+            "chatloom audit w.toml --resume   (reads the 1,000 failed again, and keeps the others)",
+        ),
+        (
+            {"kind": "key", "failing": ["default"], "unread": 1, "failed": 1, "db": DB, "run": 1},
+            "chatloom audit w.toml --resume   (reads the 1 failed again, and keeps the others)",
+        ),
+        ({"failing": ["b"], "unread": 1, "db": DB, "run": 2}, "chatloom audit w.toml --only b"),
+        ({"kind": "sandbox", "failing": ["b"], "unread": 1, "failed": 1, "db": DB, "run": 1}, TRY),
         ({"interrupted": True, "db": DB, "run": 1}, "chatloom audit w.toml --resume"),
         (
             {"interrupted": True, "failing": ["b"], "unread": 1},
@@ -43,9 +54,19 @@ DB = Path("a.db")
 def test_the_next_step_follows_from_the_situation(situation: dict[str, object], next_step: str | None) -> None:
     """Continue, look again, keep, compare, and then watch for what is new."""
     TYPED.set(("audit", "w.toml"))
-    given = {"kind": "file", "failing": [], "unread": 0, "findings": 0, "interrupted": False}
+    given = {"kind": "file", "failing": [], "unread": 0, "failed": 0, "findings": 0, "interrupted": False}
     now = {**given, "db": None, "run": None, "baseline": None, **situation}
     assert advice(Situation(**now)) == next_step  # type: ignore[arg-type]
+
+
+def test_a_second_look_overwrites_no_report() -> None:
+    """It goes to the screen, and is no run of its own."""
+    report = ("--output", "r.md", "--format=markdown", "--html", "r.html", "--db", "a.db", "--resume", "--baseline=1")
+    TYPED.set(("audit", "w.toml", *report, "--tag", "eu", "--only", "*", "--mutes", "m.toml"))
+    now = Situation(
+        kind="file", failing=["b"], unread=1, failed=0, findings=0, interrupted=False, db=DB, run=2, baseline=1
+    )
+    assert advice(now) == "chatloom audit w.toml --mutes m.toml --only b"
 
 
 def test_a_command_is_proposed_in_the_words_in_which_it_was_typed() -> None:

@@ -182,7 +182,10 @@ def test_a_broken_promise_makes_it_1(chatloom: Chatloom, sandbox: Sandbox) -> No
     [
         (["--sandbox", "--base-url", "http://127.0.0.1:1"], "--sandbox brings its own key and address"),
         (["--sandbox", "--key-file", "-"], "--sandbox brings its own key and address"),
-        (["--report", "/no/such/dir/report"], "/no/such/dir/report cannot be written: No such file or directory."),
+        (
+            ["--report", "/no/such/dir/report"],
+            "--report /no/such/dir/report cannot be written: No such file or directory.",
+        ),
         (["--time-limit", "0"], 'Invalid value "0.0" for --time-limit. Must be > 0.'),
         ([KEY], "Unused Tokens: ['clf_***"),
     ],

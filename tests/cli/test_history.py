@@ -1,5 +1,6 @@
 """Audits that are kept: `--db`, `--resume`, `--baseline`, what a dry run learns of them, `chatloom runs`, `diff`."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from chatloom_async.audit import Workspace
 from chatloom_async.audit.keys import KeyEnv
+from chatloom_async.audit.store import RunConfig, open_store
 from chatloom_async.cli import source
 from chatloom_async.cli.estimate import Estimate, estimated
 from chatloom_async.sandbox import Sandbox
@@ -65,6 +67,7 @@ def test_runs_are_a_document_too(chatloom: Chatloom, db: str, two: str) -> None:
     ran = chatloom("runs", "--db", db, "--format", "json")
     (run,) = json.loads(ran.out)["runs"]
     started, finished, url = (run.pop(name) for name in ("started", "finished", "base_url"))
+    assert run.pop("command") == ["audit", two, "--db", db, "--rule", "domain-ip", "--only", "birch"]
     assert (started < finished, url.startswith("http://127.0.0.1:"), ran.err) == (True, True, "")
     assert run == {
         "id": 1, "state": "finished", "version": "0.1.0", "rules": ["domain-ip"], "planned": 1, "unselected": 1,
@@ -96,8 +99,68 @@ def test_an_interrupted_run_is_resumed_and_reads_only_what_is_missing(
     assert chatloom("runs", "--db", db).out.splitlines()[1].split()[4:6] == ["finished", "2"]
     again = chatloom("audit", two, "--db", db, "--resume")
     assert (again.status, again.err) == (
-        2, "error: Run 1 is finished. Leave --resume out to start a run.\n"
+        2, "error: Run 1 is finished, and none of its workspaces failed. Leave --resume out to start a run.\n"
     )  # fmt: skip
+
+
+def test_what_failed_is_read_again(chatloom: Chatloom, sandbox: Sandbox, db: str, two: str) -> None:
+    """Of a finished run, too; what was read is kept, and every workspace is reported once."""
+    sandbox["birch"].fails(404, times=None)
+    first = chatloom("audit", two, "--db", db, "--html", "r.html")
+    assert first.status == 3
+    again = f"next: chatloom audit {two} --db {db} --html r.html --resume   "
+    assert first.err.splitlines()[-1] == f"{again}(reads the 1 failed again, and keeps the others)"
+    assert chatloom("runs", "--db", db).err == f"{again}(run 1 has 1 failed left)\n"
+    sandbox["birch"].recovers()
+    asked = sandbox["acme"].requests
+    ran = chatloom("audit", two, "--db", db, "--format", "jsonl", "--resume")
+    assert (ran.status, {name: row["state"] for name, row in documents(ran).items()}) == (
+        0, {"acme": "ok", "birch": "ok"}
+    )  # fmt: skip
+    assert sandbox["acme"].requests == asked
+    assert chatloom("runs", "--db", db).out.splitlines()[1].split()[4:9] == ["finished", "2", "2", "0", "0"]
+
+
+def test_a_run_whose_process_was_killed_is_interrupted(
+    chatloom: Chatloom, started: Start, sandbox: Sandbox, db: str, two: str
+) -> None:
+    """It holds the file no more. The command that began it goes on with it, and no other does."""
+    sandbox["birch"].fails("slow", times=None, seconds=60)
+    process = started("audit", two, "--db", db, "--rule", "domain-*")
+    wait_for(lambda: sandbox["birch"].requests >= 1)
+    assert chatloom("runs", "--db", db).err == ""
+    process.kill()
+    process.communicate()
+    for _ in range(2):  # looking changes nothing
+        listed = chatloom("runs", "--db", db)
+        assert listed.out.splitlines()[1].split()[3:6] == ["-", "interrupted", "2"]
+        again = f"chatloom audit {two} --db {db} --rule 'domain-*' --resume"
+        assert listed.err.startswith(f"next: {again}   (run 1 has ")
+    other = chatloom("audit", two, "--db", db, "--resume", "--rule", "domain-ip")
+    assert (other.status, other.out) == (2, "")
+    assert other.err.startswith("error: Run 1 was begun with another configuration: rules was domain-duplicate, ")
+    assert other.err.endswith(
+        " and is domain-ip. Undo the change to continue that run, or leave --resume out to start another.\n"
+    )
+    sandbox["birch"].recovers()
+    assert chatloom("audit", two, "--db", db, "--rule", "domain-*", "--resume").status == 0
+
+
+async def test_a_run_that_no_program_began_is_resumed_by_one_of_your_own(chatloom: Chatloom, db: str) -> None:
+    """Its command is not known."""
+    async with open_store(db) as store:
+        await store.begin(RunConfig(workspaces=WORKSPACES, base_url="https://chatloom.app"))
+    listed = await asyncio.to_thread(chatloom, "runs", "--db", db)
+    assert listed.err == f"next: chatloom audit ... --db {db} --resume   (run 1 has 3 pending left)\n"
+    async with open_store("none.db"):
+        pass
+    assert (await asyncio.to_thread(chatloom, "runs", "--db", "none.db")).err == ""
+
+
+def test_a_resume_that_cannot_be_makes_no_file(chatloom: Chatloom, db: str, two: str) -> None:
+    """A typo in a path leaves nothing behind."""
+    assert chatloom("audit", two, "--db", db, "--resume").status == 2
+    assert sorted(each.name for each in Path.cwd().iterdir()) == [two]
 
 
 def test_ctrl_c_lets_end_what_is_under_way(started: Start, sandbox: Sandbox, db: str, two: str) -> None:
@@ -111,23 +174,6 @@ def test_ctrl_c_lets_end_what_is_under_way(started: Start, sandbox: Sandbox, db:
     assert (process.returncode, list(documents(Ran(0, out, "")))) == (130, ["acme"])
     assert sandbox["birch"].requests == 0
     assert err.splitlines()[1].startswith("interrupted after 1 of 2 workspaces: 1 ok | 3 agents, ")
-
-
-def test_another_configuration_is_not_resumed(
-    chatloom: Chatloom, started: Start, sandbox: Sandbox, db: str, two: str
-) -> None:
-    """Of a run whose process was killed, either. It says what changed."""
-    sandbox["birch"].fails("slow", times=None, seconds=60)
-    process = started("audit", two, "--db", db, "--rule", "domain-local")
-    wait_for(lambda: sandbox["birch"].requests >= 1)
-    process.kill()
-    process.communicate()
-    ran = chatloom("audit", two, "--db", db, "--resume", "--rule", "domain-ip")
-    assert (ran.status, ran.out) == (2, "")
-    assert ran.err == (
-        "error: Run 1 was begun with another configuration: rules was domain-local and is domain-ip. Undo the change "
-        "to continue that run, or leave --resume out to start another.\n"
-    )
 
 
 def test_only_what_the_baseline_did_not_have_fails(chatloom: Chatloom, sandbox: Sandbox, db: str, two: str) -> None:

@@ -10,6 +10,7 @@ What a resumed run still has to read is `run.pending(workspaces)`; what it keeps
 
 from .errors import (
     ConfigurationChangedError,
+    NoDatabaseError,
     NoSuchRunError,
     NothingToResumeError,
     StoreAccessError,
@@ -28,6 +29,7 @@ from .values import RunConfig, RunInfo, RunState, Stored
 
 __all__ = [
     "ConfigurationChangedError",
+    "NoDatabaseError",
     "NoSuchRunError",
     "NothingToResumeError",
     "Run",

@@ -5,15 +5,18 @@ Must be used and closed in one thread.
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from sqlite3 import Connection
 
-from .errors import StoreAccessError, translated
+from .errors import NoDatabaseError, StoreAccessError, translated
 from .schema import check, check_current, migrate
 
 PATIENCE = 1.0
 """Seconds to wait for another program's short lock, such as that of `chatloom runs` while it opens the file."""
+
+GLANCE = 0.1
+"""Seconds to wait for those that only look whether an audit runs: longer than that, it is another audit."""
 
 SETTINGS = (
     # In WAL mode NORMAL would lose the last commits when the power fails; FULL flushes the log at every commit.
@@ -34,6 +37,7 @@ def writable(path: Path) -> Iterator[Connection]:
         with _taken(path):
             _log_ahead(connection, path)
             migrate(connection)
+            connection.execute("UPDATE runs SET state = 'interrupted' WHERE state = 'running'")  # whoever ran is gone
             for setting in SETTINGS:
                 connection.execute(setting)
             yield connection
@@ -43,7 +47,7 @@ def writable(path: Path) -> Iterator[Connection]:
 def readable(path: Path) -> Iterator[Connection]:
     """A connection that cannot write; it works while an audit writes. Raises a StoreError where there is no file."""
     if not path.is_file():
-        raise StoreAccessError(f"{path}: there is no such file")
+        raise NoDatabaseError(f"{path}: there is no such file")
     with _connected(path) as connection:
         check_current(connection, path)
         connection.execute("PRAGMA query_only = ON")
@@ -67,12 +71,25 @@ def _taken(path: Path) -> Iterator[None]:
     A lock on the database itself would shut out those that read it. SQLite does it, so that it works the same on
     every system.
     """
-    lock = sqlite3.connect(f"{path}-lock", timeout=0, isolation_level=None)
+    lock = sqlite3.connect(f"{path}-lock", timeout=GLANCE, isolation_level=None)
     try:
         lock.execute("BEGIN EXCLUSIVE")
         yield
     finally:
         lock.close()
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether an audit has the file open to write. One that was killed has not."""
+    lock = Path(f"{path}-lock")
+    if not lock.exists():
+        return False
+    with closing(sqlite3.connect(f"{lock.absolute().as_uri()}?mode=ro", timeout=0, uri=True)) as connection:
+        try:
+            connection.execute("SELECT * FROM sqlite_master")
+        except sqlite3.OperationalError:  # it is locked; or not to be read, which does not mean that it is free
+            return True
+    return False
 
 
 def _log_ahead(connection: Connection, path: Path) -> None:

@@ -41,6 +41,12 @@ class StoreAccessError(StoreError, ConfigurationError):
     hint = "Choose a --db in a directory on a local disk that you may write to."
 
 
+class NoDatabaseError(StoreAccessError):
+    """There is no database where one is to be read."""
+
+    hint = "Check the path of --db; `chatloom audit --db PATH` makes a database."
+
+
 class StoreFormatError(StoreError, ConfigurationError):
     """The file is not a database of audits. It was not changed."""
 
@@ -60,7 +66,7 @@ class NoSuchRunError(StoreError, ConfigurationError):
 
 
 class NothingToResumeError(StoreError, ConfigurationError):
-    """There is no unfinished run to continue. Nothing was sent."""
+    """No run is left undone, and none of the last one's workspaces failed. Nothing was sent."""
 
     hint = "Leave --resume out to start a run."
 

@@ -41,6 +41,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """CREATE TABLE unselected (
             run INTEGER NOT NULL REFERENCES runs, name TEXT NOT NULL, PRIMARY KEY (run, name)) WITHOUT ROWID""",
+        "ALTER TABLE runs ADD COLUMN command TEXT NOT NULL DEFAULT '[]'",
     ),
 )
 """`planned` holds what a run should read, `rows` what came of it, `unselected` what else was on the list. `findings`

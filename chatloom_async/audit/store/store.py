@@ -1,5 +1,7 @@
 """Opens a database of audits, begins and resumes runs, and reads what earlier runs left."""
 
+import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -7,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ...wire.auth import ApiKey
 from ...wire.base_url import origin
 from ...wire.version import VERSION
 from ..values import Row
 from . import queries
-from .database import readable, writable
+from .database import is_being_written, readable, writable
 from .errors import ConfigurationChangedError, NothingToResumeError
 from .fingerprints import key_fingerprint
 from .plan import Plan
@@ -42,7 +44,7 @@ async def open_store(
     try:
         await thread.start(writable(file) if write else readable(file))
         (salt,) = await thread.call(lambda connection: connection.execute("SELECT salt FROM store").fetchone())
-        yield Store(file, thread, salt, now)
+        yield Store(file, thread, salt, now, write)
     finally:
         await thread.stop()
 
@@ -55,6 +57,7 @@ class Store:
     _thread: DatabaseThread
     _salt: bytes
     _now: Callable[[], datetime]
+    _writes: bool
 
     async def begin(self, config: RunConfig) -> Run:
         """A new run. Runs that never ended are interrupted from now on.
@@ -64,20 +67,31 @@ class Store:
         return self._run(await self._thread.call(partial(self._begin, plan=Plan(config, self._salt))))
 
     async def resume(self, config: RunConfig) -> Run:
-        """The last run, to be continued.
+        """The last run, to be continued: with what it did not reach, and with what failed, also once it was finished.
 
-        Raises NothingToResumeError where there is none or it is finished, and ConfigurationChangedError, which
-        says what changed, where it was begun with another configuration.
+        Raises NothingToResumeError where there is nothing of that, and ConfigurationChangedError, which says what
+        changed, where the run was begun with another configuration.
         """
         return self._run(await self._thread.call(partial(self._resume, plan=Plan(config, self._salt))))
 
     async def runs(self) -> list[RunInfo]:
         """Every run, oldest first."""
-        return await self._thread.call(queries.runs)
+        return await self._truly(queries.runs)
 
     async def run_info(self, run_id: int) -> RunInfo:
         """Raises NoSuchRunError."""
-        return await self._thread.call(partial(queries.one_run, run=run_id))
+        (info,) = await self._truly(lambda connection: [queries.one_run(connection, run_id)])
+        return info
+
+    async def _truly(self, query: Callable[[Connection], list[RunInfo]]) -> list[RunInfo]:
+        """Without saying "running" of an audit that was killed. What was running, and is not held by anybody since,
+        has either said how it ended in the meantime, or never will."""
+        found = await self._thread.call(query)
+        running = not self._writes and any(each.state == "running" for each in found)
+        if not running or await asyncio.to_thread(is_being_written, self.path):
+            return found
+        found = await self._thread.call(query)
+        return [evolve(each, state="interrupted") if each.state == "running" else each for each in found]
 
     async def workspaces(self, run_id: int) -> AsyncGenerator[Stored, None]:
         """Every workspace of the run, by name; also those that were not reached, and those that were on its list, but
@@ -116,10 +130,11 @@ class Store:
     def _begin(self, connection: Connection, plan: Plan) -> int:
         connection.execute("UPDATE runs SET state = 'interrupted' WHERE state = 'running'")
         base_url = plan.config.base_url
-        values = (self._now().isoformat(), plan.digest, plan.options, VERSION, origin(base_url))
+        command = json.dumps(plan.config.command)
+        values = (self._now().isoformat(), plan.digest, plan.options, VERSION, origin(base_url), command)
         (run,) = connection.execute(
-            """INSERT INTO runs (started, state, digest, options, version, origin)
-            VALUES (?, 'running', ?, ?, ?, ?) RETURNING id""",
+            """INSERT INTO runs (started, state, digest, options, version, origin, command)
+            VALUES (?, 'running', ?, ?, ?, ?, ?) RETURNING id""",
             values,
         ).fetchone()
         plan.insert(connection, run)
@@ -128,8 +143,9 @@ class Store:
     def _resume(self, connection: Connection, plan: Plan) -> int:
         query = "SELECT id, state, digest, options FROM runs ORDER BY id DESC LIMIT 1"
         run, state, digest, options = connection.execute(query).fetchone() or (0, "finished", b"", "")
-        if state == "finished":
-            raise NothingToResumeError(f"Run {run} is finished" if run else "No run was begun yet")
+        if state == "finished" and not (run and queries.one_run(connection, run).failed):
+            done = f"Run {run} is finished, and none of its workspaces failed"
+            raise NothingToResumeError(done if run else "No run was begun yet")
         if digest != plan.digest:
             changes = "; ".join(plan.changes(connection, run, options))
             raise ConfigurationChangedError(f"Run {run} was begun with another configuration: {changes}")

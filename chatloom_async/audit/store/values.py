@@ -15,6 +15,10 @@ def _sorted(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(names)))
 
 
+def _words(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(words)
+
+
 @frozen(kw_only=True)
 class RunConfig:
     """What a run is about, and what must be the same for it to be continued.
@@ -22,21 +26,23 @@ class RunConfig:
     `base_url` is a normalized address, `rules` are the ids of those that are applied. Of a workspace count its
     name, the reference to its key and its `expect`; its tags do not, since they only select. `listed` are the
     names of the list that they were selected from, so that a comparison can tell a workspace that was left out from
-    one that is gone; empty: all were selected. It does not count for continuing.
+    one that is gone; empty: all were selected. `command` are the words that began the run, if a program did. Both do
+    not count for continuing.
     """
 
     workspaces: Collection[Workspace]
     base_url: str
     rules: tuple[str, ...] = field(default=(), converter=_sorted)
     listed: Collection[str] = ()
+    command: tuple[str, ...] = field(default=(), converter=_words)
 
 
 @frozen(kw_only=True)
 class RunInfo:
     """One run, as its database knows it.
 
-    `state` is "running" also where the audit died without a word; the next one to open the file for writing says
-    "interrupted" in its place. `finished` is None until it ended in order. `planned` is the number of workspaces,
+    `state` is "interrupted" also where the audit died without a word: "running" is only what holds the file open to
+    write. `finished` is None until it ended in order. `planned` is the number of workspaces,
     of which `ok`, `partial` and `failed` have a row; the others were not reached. `unselected` more were on the list.
     `error`, `warning` and `info` count findings.
     """
@@ -48,6 +54,7 @@ class RunInfo:
     version: str
     base_url: str
     rules: tuple[str, ...] = field(converter=_sorted)
+    command: tuple[str, ...] = field(default=(), converter=_words)
     planned: int
     unselected: int = 0
     ok: int = 0
@@ -60,6 +67,11 @@ class RunInfo:
     @property
     def pending(self) -> int:
         return self.planned - self.ok - self.partial - self.failed
+
+    @property
+    def resumable(self) -> bool:
+        """Whether `Store.resume` would continue it, if it is the last one: it was interrupted, or workspaces failed."""
+        return self.state == "interrupted" or (self.state == "finished" and self.failed > 0)
 
 
 @frozen

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from chatloom_async.audit.store import (
+    NoDatabaseError,
     StoreAccessError,
     StoreError,
     StoreFormatError,
@@ -160,7 +161,7 @@ def test_a_migration_adds_to_what_is_there(tmp_path: Path) -> None:
 async def test_a_reader_needs_a_file_and_does_not_make_one(tmp_path: Path) -> None:
     """A typo in a path leaves no empty database behind; an empty file is said to be empty."""
     path = tmp_path / "a.db"
-    assert await refusal(path, write=False) == StoreAccessError(f"{path}: there is no such file")
+    assert await refusal(path, write=False) == NoDatabaseError(f"{path}: there is no such file")
     assert not path.exists()
     path.touch()
     assert await refusal(path, write=False) == StoreFormatError(f"{path}: it is empty")

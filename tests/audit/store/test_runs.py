@@ -153,14 +153,47 @@ async def test_a_run_is_finished_only_when_every_workspace_has_a_row(store: Stor
     assert (await store.run_info(1)).state == "finished"
 
 
-async def test_a_run_that_nobody_ended_is_interrupted_as_soon_as_another_begins(tmp_path: Path) -> None:
-    """Before that, it cannot be told from one that is under way."""
-    async with open_store(tmp_path / "a.db") as store:
+async def test_a_run_that_nobody_ended_is_interrupted_once_nobody_holds_the_file(tmp_path: Path) -> None:
+    """Who only reads can tell it from one that is under way, and so can who writes next."""
+    path = tmp_path / "a.db"
+    async with open_store(path) as store:
         await store.begin(config("a"))
-    async with open_store(tmp_path / "a.db") as store:
-        assert [each.state for each in await store.runs()] == ["running"]
+        async with open_store(path, write=False) as reader:
+            assert ([each.state for each in await reader.runs()], (await reader.run_info(1)).state) == (
+                ["running"], "running"
+            )  # fmt: skip
+    for _ in range(2):
+        async with open_store(path, write=False) as reader:
+            assert ([each.state for each in await reader.runs()], (await reader.run_info(1)).state) == (
+                ["interrupted"], "interrupted"
+            )  # fmt: skip
+        await asyncio.to_thread(Path(f"{path}-lock").unlink, missing_ok=True)  # as where only the database was copied
+    async with open_store(path) as store:
+        assert [each.state for each in await store.runs()] == ["interrupted"]
         await store.begin(config("a"))
-        assert [each.state for each in await store.runs()] == ["interrupted", "running"]
+        await store.begin(config("a"))
+        assert [each.state for each in await store.runs()] == ["interrupted", "interrupted", "running"]
+
+
+async def test_a_glance_at_the_lock_does_not_shut_an_audit_out(tmp_path: Path) -> None:
+    """Many that only look, while others begin and end."""
+    path = tmp_path / "a.db"
+    async with open_store(path) as store:
+        await store.begin(config("a"))
+
+    async def look() -> None:
+        for _ in range(20):
+            async with open_store(path, write=False) as reader:
+                await reader.runs()
+
+    async def audits() -> None:
+        for _ in range(10):
+            async with open_store(path) as store:
+                await store.begin(config("a"))
+
+    await asyncio.gather(look(), look(), audits())
+    async with open_store(path) as store:
+        assert len(await store.runs()) == 11
 
 
 async def test_a_resumed_run_reads_what_is_missing_or_failed(tmp_path: Path) -> None:
@@ -190,8 +223,22 @@ async def test_only_the_last_run_is_resumed_and_only_an_unfinished_one(store: St
     run = await store.begin(config("a"))
     await run.commit(row("a"))
     await run.finish()
-    with pytest.raises(NothingToResumeError, match="Run 2 is finished"):
+    with pytest.raises(NothingToResumeError, match="Run 2 is finished, and none of its workspaces failed"):
         await store.resume(config("a"))
+
+
+async def test_a_finished_run_is_resumed_where_workspaces_failed(store: Store) -> None:
+    """To read those again; a partial row is not given up for an attempt that may read less."""
+    run = await store.begin(config("a", "b", "c"))
+    await asyncio.gather(run.commit(row("a")), run.commit(row("b", state="partial")), run.commit(failed("c")))
+    await run.finish()
+    assert (await store.run_info(1)).resumable
+    run = await store.resume(config("a", "b", "c"))
+    assert [each.name async for each in run.pending(workspaces("a", "b", "c"))] == ["c"]
+    await run.commit(row("c"))
+    await run.finish()
+    info = await store.run_info(1)
+    assert (info.state, info.ok, info.partial, info.resumable) == ("finished", 2, 1, False)
 
 
 ACME = Workspace("acme", KeyFile("keys/acme"), tags=("eu",), expect=("a.example", "b.example"))
