@@ -32,17 +32,18 @@ class Outage:
 
     async def sit_out(self, read: Callable[[], Awaitable[Read]]) -> Read:
         """What `read` gives, once it is no longer starved of retries, or the patience is at its end."""
-        async with self._turn:  # while somebody probes, nobody begins
-            ended = self._ended
-        found = await read()
-        if found.starved:
+        while True:
+            async with self._turn:  # while somebody probes, nobody begins
+                ended = self._ended
+            found = await read()
+            if not found.starved:
+                return found
             async with self._turn:
-                found = await self._probed(read, found, at_once=ended != self._ended)
-        return found
+                if ended == self._ended:  # nobody was read since it began
+                    return await self._probed(read, found)
+            # else the outage that starved it is over: it is read again, beside the others
 
-    async def _probed(self, read: Callable[[], Awaitable[Read]], found: Read, *, at_once: bool) -> Read:
-        """`at_once`: the outage that starved the workspace is over, since another one was read after it."""
-        found = await read() if at_once else found
+    async def _probed(self, read: Callable[[], Awaitable[Read]], found: Read) -> Read:
         while found.starved and self.left > 0:
             pause = min(PROBE_EVERY, self.left)
             self.left -= pause

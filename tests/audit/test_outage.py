@@ -13,22 +13,23 @@ PATIENT = RetryPolicy(attempts=6, random=lambda: 0.5)
 
 
 class Api:
-    """Is down until a moment of the clock, and counts the requests until then."""
+    """Is down until a moment of the clock, and counts the requests until then. Later, an answer takes its time."""
 
-    def __init__(self, clock: VirtualClock, until: float) -> None:
-        self.clock, self.until, self.refused = clock, clock.now() + until, 0
+    def __init__(self, clock: VirtualClock, until: float, takes: float) -> None:
+        self.clock, self.until, self.takes, self.refused = clock, clock.now() + until, takes, 0
 
-    def __call__(self, request: Request) -> Any:
+    async def __call__(self, request: Request) -> Any:
         if self.clock.now() >= self.until:
+            await self.clock.sleep(self.takes)
             return answer(EMPTY)
         self.refused += 1
         return failure(503)
 
 
-async def outcome(until: float, patience: float = 900.0) -> tuple[list[Row], Api, list[float]]:
+async def outcome(until: float, patience: float = 900.0, takes: float = 0.0) -> tuple[list[Row], Api, list[float]]:
     """The rows of an audit of two hundred workspaces, of an API that is down for so many seconds."""
     clock, pauses = VirtualClock(), list[float]()
-    api = Api(clock, until)
+    api = Api(clock, until, takes)
     client = AsyncChatloom(OTHER_KEY, transport=MockTransport(api), clock=clock)
     rows = audit(WORKSPACES, client=client, patience=patience, on_pause=pauses.append, retry=PATIENT)
     return [row async for row in rows], api, pauses
@@ -42,6 +43,13 @@ async def test_an_outage_is_waited_out_and_costs_no_workspace() -> None:
     assert pauses == [15.0] * 7
     assert api.refused < 110
     assert api.clock.now() - 1000 < 120
+
+
+async def test_after_an_outage_those_that_it_starved_are_read_at_once() -> None:
+    """Beside each other: one after the other, at a second each, they would take half a minute more."""
+    rows, api, pauses = await outcome(until=100, takes=1.0)
+    assert ({row.state for row in rows}, len(rows), pauses) == ({"ok"}, 200, [15.0] * 7)
+    assert api.clock.now() - 1000 < 115
 
 
 async def test_patience_ends() -> None:
