@@ -29,12 +29,14 @@ The key comes from the environment variable CHATLOOM_API_KEY, never from an argu
 COMMANDS = {
     "audit": ("[WORKSPACES] [OPTIONS]", "Audit every agent and allowed domain of many workspaces."),
     "runs": ("--db PATH [OPTIONS]", "List the audits that a database holds."),
+    "rules": ("[OPTIONS]", "List the rules that an audit applies, and why."),
     "diff": ("--db PATH [OLD NEW] [OPTIONS]", "Show what changed from one audit to another."),
     "agents": ("[OPTIONS]", "List the agents of one workspace, newest first."),
     "domains": ("AGENT_ID [OPTIONS]", "List the domains on which an agent's widget may load, oldest first."),
     "call": ("PATH [OPTIONS]", "Send a GET to any path of the API and print its JSON."),
     "doctor": ("[OPTIONS]", "Check, step by step, whether calls to the API work from here."),
     "sandbox": ("[OPTIONS]", "Serve a stand-in for the API on this machine until Ctrl-C."),
+    "completion": ("SHELL", "Print a script that lets a shell complete commands and options."),
 }
 """Each command, in the file of its name: what follows it, and the first line of its docstring."""
 

@@ -68,6 +68,16 @@ async def audit(
         tags = ["eu"]
         expect = ["acme.example"]
 
+    A file for --mutes accepts findings until a day, each for a reason. In place of rule there may be finding, an id;
+    workspace and subject, glob patterns, are optional.
+
+        [[mutes]]
+        rule = "domain-wildcard"
+        workspace = "acme*"
+        subject = "*.acme.example"
+        reason = "Until the new shop is live"
+        until = 2026-12-31
+
     Data goes to stdout, everything else to stderr. Ctrl-C lets what is under way end; with --db, --resume goes on
     from there. Exit status: 0 all is well, 1 findings at or above --fail-on, 2 wrong usage or configuration,
     3 some workspaces not fully audited, 4 none audited, 130 interrupted.

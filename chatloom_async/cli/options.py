@@ -39,19 +39,23 @@ class Choice:
 EVERY_WORKSPACE = Choice()
 
 
+RuleGlobs = Annotated[
+    tuple[str, ...],
+    Parameter(metavar="GLOB", help="Rules to apply, as a glob pattern of ids; may be repeated. Default: all."),
+]
+RuleFiles = Annotated[
+    tuple[Path, ...],
+    Parameter(metavar="FILE", help="Python file with rules of your own, which is run; may be repeated."),
+]
+
+
 @Parameter(name="*", group=FINDINGS)
 @frozen
 class Judging:
     """Which rules are applied, and which of their findings count."""
 
-    rule: Annotated[
-        tuple[str, ...],
-        Parameter(metavar="GLOB", help="Rules to apply, as a glob pattern of ids; may be repeated. Default: all."),
-    ] = ()
-    rules: Annotated[
-        tuple[Path, ...],
-        Parameter(metavar="FILE", help="Python file with rules of your own, which is run; may be repeated."),
-    ] = ()
+    rule: RuleGlobs = ()
+    rules: RuleFiles = ()
     fail_on: Annotated[
         FailOn | None,
         Parameter(

@@ -1,15 +1,24 @@
-"""`chatloom sandbox`: serves the stand-in for the API until it is interrupted, and prints how to use it."""
+"""`chatloom sandbox`: serves the stand-in for the API until it is interrupted, and prints how to use it.
+
+Only here does this package show keys: a sandbox's keys follow from its seed, open nothing but fictional data on this
+machine, and are of no use to anybody who cannot see them here.
+"""
 
 import asyncio
+import os
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from ..audit.document import json_text
 from ..wire.errors import ConfigurationError
 from .embedded import planted
+from .screen import OutputFileError
+from .typed import command
 
 if TYPE_CHECKING:
     from ..sandbox import Sandbox
@@ -23,6 +32,12 @@ class PortError(ConfigurationError):
     hint = "Choose another --port; 0 takes any free one."
 
 
+def ndjson(_: object, value: Path | None) -> None:
+    """A validator: an audit knows the format of a file by its name."""
+    if value is not None and value.suffix not in (".ndjson", ".jsonl"):
+        raise ValueError("End the name in .ndjson")
+
+
 async def sandbox(
     *,
     port: Annotated[int, Parameter(help="Port on 127.0.0.1; 0: any free one.", validator=Number(gte=0, lt=65536))] = 0,
@@ -32,10 +47,18 @@ async def sandbox(
     rate_limit: Annotated[
         float, Parameter(metavar="PER_MINUTE", help="Requests per minute and key; 0: any.", validator=Number(gte=0))
     ] = 300,
+    write_workspaces: Annotated[
+        Path | None,
+        Parameter(
+            metavar="FILE.ndjson",
+            help="Write all workspaces and their keys to this file, for `chatloom audit`, as long as it serves.",
+            validator=ndjson,
+        ),
+    ] = None,
 ) -> None:
     """Serve a stand-in for the API on this machine until Ctrl-C, and print the lines that point a shell at it.
 
-    Example: chatloom sandbox --port 8085
+    Example: chatloom sandbox --workspaces 20 --write-workspaces all.ndjson
     """
     grown = planted(workspaces=workspaces, agents=agents, seed=seed, rate_limit=rate_limit or None)
     async with AsyncExitStack() as server:
@@ -43,15 +66,35 @@ async def sandbox(
             url = await server.enter_async_context(grown.serve(port=port))
         except OSError as problem:
             raise PortError(f"Port {port} cannot be used: {problem.strerror or problem}") from None
-        print("\n".join(_instructions(grown, url, agents)), flush=True)
+        if write_workspaces:
+            server.enter_context(_listed(grown, write_workspaces))
+        print("\n".join(_instructions(grown, url, agents, write_workspaces)), flush=True)
         await asyncio.Event().wait()
 
 
-def _instructions(sandbox: "Sandbox", url: str, agents: int) -> Iterator[str]:
-    """Lines for a shell. The only place where this package prints a key: a sandbox's keys follow from its seed,
-    open nothing but fictional data on this machine, and are of no use to anybody who cannot see them here."""
+@contextmanager
+def _listed(sandbox: "Sandbox", path: Path) -> Iterator[None]:
+    """A file of workspaces for its owner only, which is gone in the end. Overwrites none; raises OutputFileError."""
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as problem:
+        raise OutputFileError(f"--write-workspaces {path} cannot be written: {problem.strerror}") from None
+    with os.fdopen(file, "w", encoding="utf-8") as stream:
+        stream.writelines(json_text({"name": each.name, "key": each.key.reveal()}) + "\n" for each in sandbox)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _instructions(sandbox: "Sandbox", url: str, agents: int, listed: Path | None) -> Iterator[str]:
+    """Lines for a shell."""
     yield f"# A Chatloom sandbox: {len(sandbox)} workspaces of {agents} agents. Ctrl-C ends it. In another shell:"
     yield f"export CHATLOOM_BASE_URL={url}"
     for workspace in list(sandbox)[:KEYS_SHOWN]:
         yield f"export CHATLOOM_API_KEY={workspace.key.reveal()}  # workspace {workspace.name}"
     yield "chatloom agents"
+    if listed:
+        yield command("audit", str(listed.absolute()), "--inline-keys", "--base-url", url)
+    elif len(sandbox) > KEYS_SHOWN:
+        yield f"# and {len(sandbox) - KEYS_SHOWN} more: --write-workspaces FILE.ndjson lists all of them for an audit"

@@ -1,18 +1,24 @@
 """The program as a process of its own: pipes, terminals, signals, and what it imports."""
 
+import json
 import os
 import pty
 import re
 import select
+import shlex
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chatloom_async.audit import KeyEnv, load_workspaces
+from chatloom_async.audit.mutes import load_mutes
 from chatloom_async.cli import main
 from chatloom_async.cli.app import COMMANDS
 from chatloom_async.sandbox import Sandbox
@@ -22,6 +28,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 Chatloom = Callable[..., Ran]
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 STOPPING = "stopping: what is under way has 10 s to end; Ctrl-C again ends it at once\n"
+FILES = ("workspaces", "mutes")
 EXPORT = re.compile(r"^export (\w+)=(\S+)", re.MULTILINE)
 
 
@@ -52,6 +59,19 @@ def test_every_command_explains_itself(chatloom: Chatloom) -> None:
         assert ran.out.startswith(f"Usage: chatloom {name} {usage}\n")
         docstring = getattr(import_module(f"chatloom_async.cli.{name}"), name).__doc__
         assert docstring.startswith(summary.removesuffix("."))
+
+
+def test_the_files_that_the_help_shows_can_be_used(chatloom: Chatloom, tmp_path: Path) -> None:
+    """The list of workspaces, and the mutes."""
+    shown = chatloom("audit", "--help").out.partition("╭")[0]
+    workspaces, mutes = (
+        re.findall(rf"^ \[\[{name}\]\].*?\n\s*\n", shown, re.MULTILINE | re.DOTALL)[0] for name in FILES
+    )
+    (tmp_path / "w.toml").write_text(workspaces)
+    (tmp_path / "m.toml").write_text(mutes)
+    (acme,), (mute,) = load_workspaces(tmp_path / "w.toml"), load_mutes(tmp_path / "m.toml")
+    assert (acme.name, acme.key, acme.expect) == ("acme", KeyEnv("ACME_CHATLOOM_KEY"), ("acme.example",))
+    assert mute.target == "rule domain-wildcard, workspace acme*, subject *.acme.example"
 
 
 def test_the_version_is_printed(chatloom: Chatloom) -> None:
@@ -106,6 +126,67 @@ def test_a_whole_audit_of_a_sandbox_that_another_process_serves(started: Start) 
     server.send_signal(signal.SIGINT)
     assert server.communicate(timeout=30)[1] == "error: interrupted\n"
     assert server.returncode == 130
+
+
+def test_all_workspaces_of_a_sandbox_are_audited_by_one_copied_line(started: Start, tmp_path: Path) -> None:
+    """The file is its owner's only, holds the keys, and is gone with the sandbox; an existing one is not touched."""
+    path = tmp_path / "all of them.ndjson"
+    server = started("sandbox", "--workspaces", "5", "--agents", "1", "--write-workspaces", str(path))
+    assert server.stdout is not None
+    line = [server.stdout.readline() for _ in range(7)][6]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    program, *words = shlex.split(line)
+    audit = started(*words, "--format", "jsonl")
+    names = {json.loads(row)["workspace"] for row in audit.communicate(timeout=30)[0].splitlines()}
+    assert (program, names) == ("chatloom", {"acorn", "birch", "cedar", "dogwood", "elm"})
+    again = started("sandbox", "--write-workspaces", str(path))
+    assert again.communicate(timeout=30)[1] == (
+        f"error: --write-workspaces {path} cannot be written: File exists. Choose a path in a directory that is there "
+        "and that you may write to.\n"
+    )
+    server.send_signal(signal.SIGINT)
+    server.communicate(timeout=30)
+    assert (again.returncode, path.exists()) == (2, False)
+
+
+def test_a_sandbox_of_many_workspaces_says_how_to_reach_them(started: Start, chatloom: Chatloom) -> None:
+    """Three keys fit on the screen."""
+    server = started("sandbox", "--workspaces", "5", "--agents", "1")
+    assert server.stdout is not None
+    last = [server.stdout.readline() for _ in range(7)][6]
+    assert last == "# and 2 more: --write-workspaces FILE.ndjson lists all of them for an audit\n"
+    ran = chatloom("sandbox", "--write-workspaces", "all.txt")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith('error: Invalid value "all.txt" for --write-workspaces. End the name in .ndjson')
+
+
+def test_the_completion_of_bash_knows_commands_and_options(chatloom: Chatloom, tmp_path: Path) -> None:
+    """bash accepts the script, and completes by it."""
+    ran, script = chatloom("completion", "bash"), tmp_path / "chatloom"
+    script.write_text(ran.out)
+    assert (ran.status, ran.err) == (0, "")
+
+    def completed(*words: str) -> list[str]:
+        """What bash offers for the last word."""
+        line = f'COMP_WORDS=({shlex.join(words)} ); COMP_CWORD={len(words) - 1}; _chatloom; echo "${{COMPREPLY[@]}}"'
+        code = f"source {shlex.quote(str(script))}; {line}"
+        done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        return done.stdout.split()
+
+    assert subprocess.run(["bash", "-n", script], check=True).returncode == 0
+    assert completed("chatloom", "") == [*COMMANDS]
+    assert completed("chatloom", "audit", "--re") == ["--resume"]
+    assert completed("chatloom", "runs", "--format", "j") == ["json"]
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_have_a_completion_too(chatloom: Chatloom, shell: str) -> None:
+    """With every command in it; what is no shell is refused."""
+    ran = chatloom("completion", shell)
+    assert ran.status == 0
+    assert [name for name in COMMANDS if name not in ran.out] == []
+    assert chatloom("completion", "tcsh").status == 2
 
 
 def test_a_port_that_is_taken_is_told(started: Start) -> None:

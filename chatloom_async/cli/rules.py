@@ -1,0 +1,50 @@
+"""`chatloom rules`: what an audit looks for, why, and what to do about it, as a table or a JSON document."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from ..audit.document import json_text
+from ..audit.formats.terminal import STYLES, cell, columns, rendered
+from ..audit.rules import Rule
+from .options import Judging, RuleFiles, RuleGlobs
+from .screen import look
+from .verdict import chosen_rules
+
+
+async def rules(
+    *,
+    rule: RuleGlobs = (),
+    files: Annotated[RuleFiles, Parameter(name="--rules")] = (),
+    form: Annotated[
+        Literal["table", "json"], Parameter(name="--format", help="table, or json (one document).")
+    ] = "table",
+) -> int:
+    """List the rules that an audit applies, and why.
+
+    Those of this package, of installed packages that announce some, and of the files that --rules names.
+
+    Example: chatloom rules --rule 'domain-*'
+    """
+    chosen, _ = chosen_rules(Judging(rule=rule, rules=files))
+    sys.stdout.write(WRITERS[form](chosen))
+    return 0
+
+
+def _table(chosen: Sequence[Rule]) -> str:
+    shown = look(sys.stdout)
+    table = columns("rule", "severity", "why it matters, and what to do")
+    for each in chosen:
+        table.add_row(cell(each.id), cell(each.severity, STYLES[each.severity]), cell(each.why))
+        table.add_row("", "", cell(each.fix, "cyan"))
+    return rendered([table], width=shown.width, color=shown.color)
+
+
+def _json(chosen: Sequence[Rule]) -> str:
+    names = ("id", "severity", "scope", "why", "fix")
+    return json_text({"rules": [{name: getattr(each, name) for name in names} for each in chosen]}, indent=True) + "\n"
+
+
+WRITERS: dict[str, Callable[[Sequence[Rule]], str]] = {"table": _table, "json": _json}

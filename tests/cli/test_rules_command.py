@@ -1,0 +1,51 @@
+"""`chatloom rules`: what an audit looks for, the rules of one's own included."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from chatloom_async.audit.rules import RULES
+from tests.cli.conftest import Ran
+
+Chatloom = Callable[..., Ran]
+MINE = """
+from chatloom_async.audit.rules import CheckedAgent, rule
+
+@rule("house-template", severity="warning", why="We support one template.", fix="Choose the template 'modern'.")
+def house_template(checked: CheckedAgent):
+    yield "Never."
+"""
+
+
+def test_every_rule_says_why_and_what_to_do(chatloom: Chatloom) -> None:
+    """In the order of the table of rules."""
+    ran = chatloom("rules", "--format", "json")
+    assert (ran.status, ran.err) == (0, "")
+    assert json.loads(ran.out)["rules"] == [
+        {"id": each.id, "severity": each.severity, "scope": each.scope, "why": each.why, "fix": each.fix}
+        for each in RULES
+    ]
+
+
+def test_rules_of_ones_own_are_listed_too(chatloom: Chatloom, tmp_path: Path) -> None:
+    """Chosen by a pattern, as an audit would choose them."""
+    (tmp_path / "mine.py").write_text(MINE)
+    ran = chatloom("rules", "--rules", str(tmp_path / "mine.py"), "--rule", "house-*", "--rule", "agent-gone")
+    assert ran == Ran(
+        0,
+        """\
+rule            severity  why it matters, and what to do
+agent-gone      info      The agent was deleted while the audit ran, so that its domains are not part of it.
+                          Nothing, if the deletion was intended.
+house-template  warning   We support one template.
+                          Choose the template 'modern'.
+""",
+        "",
+    )
+
+
+def test_a_pattern_that_matches_none_is_told(chatloom: Chatloom) -> None:
+    """With what resembles it."""
+    ran = chatloom("rules", "--rule", "domain-wildcards")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith("error: No rule is called 'domain-wildcards'. Similar: domain-wildcard")
