@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+import chatloom_async
 from chatloom_async import Sandbox
+from chatloom_async.audit import keys, store
 
 README = Path(__file__).parent.parent / "README.md"
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -70,6 +72,20 @@ def test_the_console_blocks_show_what_the_program_prints(command: str, shown: st
         check=True,
     )
     assert [line.rstrip() for line in done.stdout.splitlines()] == shown.rstrip().splitlines()
+
+
+def test_what_the_page_says_to_do_is_what_the_errors_say() -> None:
+    """In the table of what can go wrong: the last cell of a row is the hint of the error that the first one names."""
+    section = README.read_text("utf-8").partition("## When something goes wrong\n")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    assert [(name, advice) for name, _, advice in rows] == [(name, hint(name.split("`")[1])) for name, _, _ in rows]
+    assert len(rows) >= 10
+
+
+def hint(name: str) -> str:
+    """What an error of this name says to do."""
+    (kind,) = {getattr(place, name) for place in (chatloom_async, keys, store) if hasattr(place, name)}
+    return str(kind.hint)
 
 
 def test_the_links_lead_somewhere() -> None:
