@@ -29,8 +29,9 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{host}{port}"
 
 
-def _is_host(name: str) -> bool:
-    return bool(HOST.fullmatch(name) or (":" in name and "%" not in name and ip_address(name)))
+def _is_host(name: str, *, bracketed: bool) -> bool:
+    """Brackets are for IPv6 only: urlsplit also takes what they may hold one day, and then drops them."""
+    return bool(":" in name and "%" not in name and ip_address(name)) if bracketed else bool(HOST.fullmatch(name))
 
 
 def _is_loopback(name: str) -> bool:
@@ -51,7 +52,7 @@ def _complaint(text: str, parts: SplitResult) -> str | None:
         return "holds a user name or password"
     if "?" in text or "#" in text:
         return "has a query or a fragment"
-    if not _is_host(host) or parts.port == 0:
+    if not _is_host(host, bracketed="[" in parts.netloc) or parts.port == 0:
         return "has no valid host name or port (internationalized names go in their xn-- form)"
     if not PATH.fullmatch(parts.path.rstrip("/")) or any(part in (".", "..") for part in parts.path.split("/")):
         return "has a path with characters other than letters, digits and -._~"

@@ -64,6 +64,7 @@ BAD = [
     ("https://chatloom.app\\evil", "host"),
     ("https://chatloom%2eapp", "host"),
     ("https://[fe80::1%25eth0]", "host"),
+    ("https://[v1.chatloom.app]", "host"),
     (f"https://{LABEL}a.example", "host"),
     (f"https://{'a.' * 130}example", "host"),
     ("https://chatloom.app:0", "port"),
