@@ -4,7 +4,6 @@ One function a format. What an entry must hold is loading.py's business.
 """
 
 import csv
-import tomllib
 from collections.abc import Callable, Iterator
 from io import StringIO
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import orjson
 
 from ..wire.errors import ConfigurationError
+from .toml import toml_document
 
 Entry = tuple[str, Any]
 """A place such as "line 3" or "entry 2", and what was found there."""
@@ -27,13 +27,10 @@ class WorkspacesFileError(ConfigurationError):
 
 def toml_entries(text: str) -> Iterator[Entry]:
     """`[[workspaces]]` tables."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as problem:
-        reason = str(problem)
-    else:
-        return _numbered(document)
-    raise WorkspacesFileError(f"not valid TOML: {reason}")
+    document = toml_document(text)
+    if isinstance(document, str):
+        raise WorkspacesFileError(document)
+    return _numbered(document)
 
 
 def json_entries(text: str) -> Iterator[Entry]:

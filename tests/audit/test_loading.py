@@ -145,6 +145,8 @@ def test_a_mistake_is_named_with_file_and_entry(tmp_path: Path, text: str, probl
     ("name", "text", "problem"),
     [
         ("w.toml", "a = [", "not valid TOML: Invalid value (at end of document)"),
+        ("w.toml", f"a = {'[' * 5000}", "not usable TOML: it is nested too deeply"),
+        ("w.toml", f"a = {'9' * 5000}", "not usable TOML: an integer has too many digits"),
         ("w.ndjson", '\n{"name": "a", "key_env": "A"}\n{', "line 3: not valid JSON: unexpected end of data (column 2)"),
         ("w.ndjson", '\n{"name": "a"}', f"line 2 (a): no key reference: {ONE_OF}"),
         ("w.csv", "name,key_env\na,A,more\n", "line 2: more cells than the header has"),

@@ -10,12 +10,12 @@
 Reads the file and nothing else; whether a mute is of any use shows in the run.
 """
 
-import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from ...wire.errors import ConfigurationError
+from ..toml import toml_document
 from .values import Mute
 
 TARGETS = ("rule", "finding")
@@ -32,20 +32,19 @@ class MutesFileError(ConfigurationError):
 def load_mutes(path: Path) -> tuple[Mute, ...]:
     """The mutes, in the order of the file. An empty file has none. Raises MutesFileError."""
     try:
-        document = tomllib.loads(path.read_text("utf-8-sig"))
-        return tuple(_mutes(document))
+        return tuple(_mutes(toml_document(path.read_text("utf-8-sig"))))
     except OSError as problem:
         reason = f"cannot be read: {problem.strerror}"
     except UnicodeDecodeError:
         reason = "cannot be read: it is not UTF-8 text"
-    except tomllib.TOMLDecodeError as problem:
-        reason = f"not valid TOML: {problem}"
     except MutesFileError as problem:
         reason = problem.message
     raise MutesFileError(f"{path}: {reason}")
 
 
-def _mutes(document: dict[str, Any]) -> list[Mute]:
+def _mutes(document: dict[str, Any] | str) -> list[Mute]:
+    if isinstance(document, str):
+        raise MutesFileError(document)
     entries = document.get("mutes", [])
     if others := sorted(set(document) - {"mutes"}):
         raise MutesFileError(f"unknown at the top level: {', '.join(others)}. Only [[mutes]] is read")

@@ -64,6 +64,8 @@ GOOD = 'rule = "r"\nreason = "because"\nuntil = 2026-09-30\n'
 A_DAY = "a day without quotes and time, such as 2026-09-30"
 MISTAKES = {
     "[[mutes]": "not valid TOML: Expected ']]' at the end of an array declaration (at line 1, column 8)",
+    f"mutes = {'[' * 5000}": "not usable TOML: it is nested too deeply",
+    f"mutes = {'9' * 5000}": "not usable TOML: an integer has too many digits",
     "[[mute]]\n": "unknown at the top level: mute. Only [[mutes]] is read",
     "mutes = 7": "holds no list of mutes: write [[mutes]] above each",
     "mutes = [7]": "entry 1: not a table: write [[mutes]] above each",
