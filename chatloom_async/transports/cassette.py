@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import attrs
 import orjson
-from attrs import frozen
+from attrs import field, frozen
+from attrs.validators import instance_of
 
 from ..wire import transport_errors
 from ..wire.errors import ConfigurationError, UsageError
@@ -34,8 +35,8 @@ FAILURES: Final[dict[str, type[TransportError]]] = {
 class Asked:
     """What a recorded request is found by again."""
 
-    method: str
-    url: str
+    method: str = field(validator=instance_of(str))
+    url: str = field(validator=instance_of(str))
     body: bytes | None
 
 
@@ -84,6 +85,8 @@ def read(path: Path) -> list[Recorded]:
         problem = "is of another format or version"
     except FileNotFoundError:
         problem = "does not exist: record it first, with RecordingTransport(AiohttpTransport(), path)"
+    except OSError as found:
+        problem = f"cannot be read: {found.strerror}"
     except (ValueError, TypeError, KeyError, AttributeError, UsageError) as found:
         problem = f"cannot be read as a recording ({type(found).__name__}: {found}); record it again"
     raise ConfigurationError(f"The recording {path} {problem}")
@@ -112,13 +115,19 @@ def _details(failure: TransportError, kind: type[TransportError]) -> dict[str, A
 
 def _read(entry: dict[str, Any]) -> Recorded:
     sent = entry["request"]
-    wanted = Asked(sent["method"], sent["url"], _bytes(sent["body"]))
+    wanted, headers = Asked(sent["method"], sent["url"], _bytes(sent["body"])), _headers(sent["headers"])
     if "failure" in entry:
         details = dict(entry["failure"])
-        return Recorded(wanted, Headers(sent["headers"]), FAILURES[details.pop("type")](**details))
+        return Recorded(wanted, headers, FAILURES[details.pop("type")](**details))
     got = entry["response"]
-    response = Response(got["status"], Headers(got["headers"]), _bytes(got["body"]) or b"")
-    return Recorded(wanted, Headers(sent["headers"]), response)
+    return Recorded(wanted, headers, Response(got["status"], _headers(got["headers"]), _bytes(got["body"]) or b""))
+
+
+def _headers(value: dict[str, str]) -> Headers:
+    """Checked here, since `Headers` would only stumble when it is looked at."""
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+        raise TypeError("headers are an object of strings")
+    return Headers(value)
 
 
 def _body(body: bytes | None) -> dict[str, str] | None:

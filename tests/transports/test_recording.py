@@ -371,8 +371,9 @@ def test_a_recording_that_is_not_there_is_a_configuration_error(path: Path) -> N
         ReplayTransport(path)
 
 
+REQUEST = {"method": "GET", "url": AGENTS_URL, "headers": {}, "body": None}
 EXCHANGE = {
-    "request": {"method": "GET", "url": AGENTS_URL, "headers": {}, "body": None},
+    "request": REQUEST,
     "response": {"status": 200, "headers": {}, "body": {"text": ""}},
 }
 
@@ -388,6 +389,10 @@ EXCHANGE = {
             {"format": "chatloom_async cassette", "version": 1, "exchanges": [{**EXCHANGE, **wrong}]}
             for wrong in (
                 {"request": "GET"},
+                {"request": {**REQUEST, "method": 7}},
+                {"request": {**REQUEST, "url": ["https://chatloom.app"]}},
+                {"request": {**REQUEST, "headers": "accept"}},
+                {"response": {"status": 200, "headers": {"age": 7}, "body": None}},
                 {"response": {"status": "200", "headers": {}, "body": None}},
                 {"response": {"status": 200, "headers": {}, "body": "text"}},
                 {"response": {"status": 200, "headers": {}, "body": {"base64": "?"}}},
@@ -404,6 +409,12 @@ def test_a_damaged_recording_is_a_configuration_error(path: Path, document: obje
     path.write_bytes(orjson.dumps(document))
     with pytest.raises(ConfigurationError, match=r"agents\.json (is of another format|cannot be read as a recording)"):
         ReplayTransport(path)
+
+
+def test_a_recording_that_cannot_be_opened_is_a_configuration_error(tmp_path: Path) -> None:
+    """The operating system's reason is passed on."""
+    with pytest.raises(ConfigurationError, match=r"cannot be read: Is a directory"):
+        ReplayTransport(tmp_path)
 
 
 def test_an_empty_recording_has_nothing_near(path: Path) -> None:
