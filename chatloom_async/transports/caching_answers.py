@@ -19,6 +19,7 @@ Answer = Response | TransportError
 Slot = tuple[str, str]  # the credentials' fingerprint, and the URL
 
 DELTA_SECONDS = re.compile("[0-9]{1,9}")
+LONGEST = 999_999_999  # seconds: what is told of a ttl without an end, since headers have no word for that
 
 
 @frozen
@@ -93,7 +94,7 @@ def marked(stored: Stored, now: float, how: str) -> Response:
     headers = {name.lower(): value for name, value in stored.response.headers.items()}
     received = headers.get("age", "")
     age = int(now - stored.asked) + (int(received) if DELTA_SECONDS.fullmatch(received) else 0)
-    told = f"chatloom_async; {how}; ttl={math.floor(stored.stale_at - now)}"
+    told = f"chatloom_async; {how}; ttl={math.floor(min(stored.stale_at - now, LONGEST))}"
     earlier = headers.get("cache-status")  # of caches between the API and here: each adds itself at the end
     headers |= {"age": str(age), "cache-status": f"{earlier}, {told}" if earlier else told}
     return Response(stored.response.status, Headers(headers), stored.response.body)

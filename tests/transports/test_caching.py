@@ -95,6 +95,14 @@ async def test_within_ttl_the_stored_answer_is_served_and_says_its_age() -> None
     assert len(inner.requests) == 2
 
 
+async def test_an_answer_may_be_kept_for_ever() -> None:
+    """An infinite ttl is told as the longest that caches speak of."""
+    clock, (one,) = VirtualClock(), named("one")
+    cache = CachingTransport(in_turn(one), ttl=float("inf"), clock=clock)
+    got = await in_order(cache, asking(), lambda: clock.advance(86400.0), asking())
+    assert got == [one, cached(one, 86400, "hit; ttl=999999999")]
+
+
 async def test_an_answer_is_served_to_nobody_but_its_key() -> None:
     """Keys, headers that carry them, and URLs each have answers of their own; no credentials at all, too."""
     inner = MockTransport(lambda request: answer([*sorted(request.headers.items()), request.url]))
