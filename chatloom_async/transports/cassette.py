@@ -123,7 +123,7 @@ def _read(entry: dict[str, Any]) -> Recorded:
     return Recorded(wanted, headers, Response(got["status"], _headers(got["headers"]), _bytes(got["body"]) or b""))
 
 
-def _headers(value: dict[str, str]) -> Headers:
+def _headers(value: Any) -> Headers:
     """Checked here, since `Headers` would only stumble when it is looked at."""
     if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
         raise TypeError("headers are an object of strings")

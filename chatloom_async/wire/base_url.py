@@ -13,6 +13,7 @@ BASE_URL = "https://chatloom.app"
 
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 HOST = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(\.{LABEL})*\.?")
+BRACKETS = re.compile(r"\[[^\[\]]*\](:[0-9]*)?")
 PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 
 
@@ -29,9 +30,12 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{host}{port}"
 
 
-def _is_host(name: str, *, bracketed: bool) -> bool:
-    """Brackets are for IPv6 only: urlsplit also takes what they may hold one day, and then drops them."""
-    return bool(":" in name and "%" not in name and ip_address(name)) if bracketed else bool(HOST.fullmatch(name))
+def _is_host(parts: SplitResult) -> bool:
+    """Brackets are for IPv6 only, and have a port behind them or nothing: urlsplit takes more, and then drops it."""
+    name = parts.hostname or ""
+    if "[" not in parts.netloc:
+        return bool(HOST.fullmatch(name))
+    return bool(BRACKETS.fullmatch(parts.netloc) and ":" in name and "%" not in name and ip_address(name))
 
 
 def _is_loopback(name: str) -> bool:
@@ -43,7 +47,6 @@ def _is_loopback(name: str) -> bool:
 
 def _complaint(text: str, parts: SplitResult) -> str | None:
     """Why this cannot be a base URL, or None. Never quotes the text: it may carry a password."""
-    host = parts.hostname or ""
     if re.search(r"[^\x21-\x7e]", text):
         return "holds blanks, control characters or characters outside ASCII"
     if parts.scheme not in ("https", "http"):
@@ -52,11 +55,11 @@ def _complaint(text: str, parts: SplitResult) -> str | None:
         return "holds a user name or password"
     if "?" in text or "#" in text:
         return "has a query or a fragment"
-    if not _is_host(host, bracketed="[" in parts.netloc) or parts.port == 0:
+    if not _is_host(parts) or parts.port == 0:
         return "has no valid host name or port (internationalized names go in their xn-- form)"
     if not PATH.fullmatch(parts.path.rstrip("/")) or any(part in (".", "..") for part in parts.path.split("/")):
         return "has a path with characters other than letters, digits and -._~"
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
         return "uses plain http, which would send the key unencrypted; http is accepted for loopback hosts only"
     return None
 
