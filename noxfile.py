@@ -116,6 +116,13 @@ def contract(session: nox.Session) -> None:
     session.run("pytest", "tests/endpoints/test_openapi_contract.py", *session.posargs)
 
 
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Bytes from strangers, guided by what they reach: `nox -s fuzz -- toml -max_total_time=300`. Five minutes."""
+    install(session, "fuzz")
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
+
+
 APIDOCS = """
 import chatloom_async, pathlib, pdoc
 for name in chatloom_async.__all__: setattr(chatloom_async, name, getattr(chatloom_async, name))  # lazy ones too
