@@ -7,7 +7,7 @@ memory and nothing else. Between two rounds nothing runs here, so there is nothi
 import random
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
-from logging import getLogger
+from logging import Logger, getLogger
 
 from attrs import frozen
 
@@ -21,7 +21,7 @@ FEW = 4  # calls at once: more would only queue for the rate limit, and use up t
 JITTER = 0.1  # of the wait, up and down, so that programs that were started together do not ask together
 LONGEST = 900.0
 
-log = getLogger("chatloom_async")
+log: Logger = getLogger("chatloom_async")
 
 
 @frozen

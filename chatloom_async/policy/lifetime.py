@@ -92,6 +92,7 @@ class TimeLimit:
     __slots__ = ("_cancelling", "_lifetime", "_seconds", "_task", "due", "expired", "loop")
     due: float
     expired: bool
+    loop: asyncio.AbstractEventLoop
     _task: "asyncio.Task[object]"
 
     def __init__(self, lifetime: Lifetime, seconds: float | None) -> None:

@@ -21,7 +21,9 @@ class Generation:
     """
 
     def __init__(self, sessions: Sessions, session: aiohttp.ClientSession, direct: DirectExchange) -> None:
-        self.session, self.direct, self.loop = session, direct, asyncio.get_running_loop()
+        self.session: aiohttp.ClientSession = session
+        self.direct: DirectExchange = direct
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.keys: set[object] = set()
         self.in_flight = 0
         self._sessions = sessions
@@ -46,8 +48,9 @@ class Pool:
     def __init__(
         self, open_session: Callable[[], Sessions], direct: Callable[[aiohttp.ClientSession], DirectExchange]
     ) -> None:
-        self.closed = False
-        self.open_session, self._direct = open_session, direct
+        self.closed: bool = False
+        self.open_session: Callable[[], Sessions] = open_session
+        self._direct = direct
         self._current: list[Generation] = []  # the newest first
         self.retired: set[Generation] = set()
 

@@ -28,7 +28,7 @@ class Sentence:
 
 
 KINDS = {"added": "+", "removed": "-", "not_comparable": "?"}
-TITLES = {
+TITLES: dict[str, tuple[str, ...]] = {
     "workspaces": ("added", "removed", "changed", "not_comparable", "not_compared"),
     "agents": ("added", "removed", "changed", "renamed", "recoloured"),
     "domains": ("added", "removed"),
