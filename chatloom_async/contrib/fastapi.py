@@ -2,11 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import Depends
-from fastapi.requests import HTTPConnection
-
 from ..client import AsyncChatloom
 from .asgi import chatloom, lifespan
+from .extras import brought_by
+
+with brought_by("fastapi", "fastapi", "starlette"):
+    from fastapi import Depends
+    from fastapi.requests import HTTPConnection
 
 __all__ = ["Chatloom", "dependency", "lifespan"]
 

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import frozen
-from opentelemetry import metrics, trace
 
 from ..client import AsyncChatloom
 from ..transports.interface import Transport
@@ -20,6 +19,10 @@ from ..wire.errors import Attempt, ChatloomError
 from ..wire.message import Exchange, Request, Response
 from ..wire.transport_errors import TransportError
 from ..wire.version import VERSION
+from .extras import brought_by, extra
+
+with brought_by(extra("otel"), "opentelemetry"):
+    from opentelemetry import metrics, trace
 
 try:
     from opentelemetry.instrumentation.utils import suppress_http_instrumentation
@@ -43,15 +46,17 @@ class Telemetry:
         tracer_provider: trace.TracerProvider | None = None,
         meter_provider: metrics.MeterProvider | None = None,
     ) -> None:
-        self.tracer = trace.get_tracer("chatloom_async", VERSION, tracer_provider)
+        self.tracer: trace.Tracer = trace.get_tracer("chatloom_async", VERSION, tracer_provider)
         meter = metrics.get_meter("chatloom_async", VERSION, meter_provider)
-        self.duration = meter.create_histogram(
+        self.duration: metrics.Histogram = meter.create_histogram(
             "http.client.request.duration",
             "s",
             "Duration of HTTP client requests.",
             explicit_bucket_boundaries_advisory=BUCKETS,
         )
-        self.retries = meter.create_counter("chatloom.client.retries", "{retry}", "Requests that were sent again.")
+        self.retries: metrics.Counter = meter.create_counter(
+            "chatloom.client.retries", "{retry}", "Requests that were sent again."
+        )
 
     def tell(self, span: trace.Span, began: int, told: Mapping[str, Any], attempts: Sequence[Attempt]) -> None:
         """An event and a measurement for each attempt. `began` is the call's start, in nanoseconds of the epoch."""

@@ -5,7 +5,10 @@ session.py   one event loop        line.py      one key in it
 courier.py   the round trips       script.py    values <-> step.lua, which holds the rules
 """
 
-from .courier import RedisUnavailableError
-from .limiter import RedisLimiter
+from ..extras import brought_by, extra
+
+with brought_by(extra("redis"), "redis"):
+    from .courier import RedisUnavailableError
+    from .limiter import RedisLimiter
 
 __all__ = ["RedisLimiter", "RedisUnavailableError"]
