@@ -108,16 +108,20 @@ async def test_a_look_up_that_hangs_ends_with_the_time_limit() -> None:
     await asyncio.to_thread(threads[0].join)
 
 
-def test_a_look_up_that_outlives_the_event_loop() -> None:
+def test_a_look_up_that_outlives_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """Finds nobody to tell, which is no error."""
     threads: list[threading.Thread] = []
+    complaints: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", complaints.append)
 
     async def ask(waits: Any) -> None:
         await examine_names("chatloom.invalid", 443, waits, TimeLimit(0.02))
 
     with stuck(threads) as waits:
         asyncio.run(ask(waits))
+        assert threads[0].is_alive()
     threads[0].join()
+    assert complaints == []
 
 
 async def test_a_connection_and_one_address_that_takes_none() -> None:

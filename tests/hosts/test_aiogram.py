@@ -48,17 +48,22 @@ async def test_a_command_is_answered(
     acme: Workspace, load: Callable[[str], ModuleType], text: str, sent: list[tuple[str, str]]
 ) -> None:
     """Through the dispatcher, with its filters; other messages are left alone."""
+    assert await answers(load, text) == sent
+
+
+async def answers(load: Callable[[str], ModuleType], text: str) -> list[tuple[str, object]]:
+    """What the bot sends when somebody writes this."""
     session = Recording()
     user = User(id=1, is_bot=False, first_name="Ada")
     message = Message(message_id=1, date=datetime.now(UTC), chat=Chat(id=1, type="private"), from_user=user, text=text)
     async with AsyncChatloom() as chatloom:
         bot = Bot("1:token", session=session)
         await load("aiogram_bot").dispatcher.feed_update(bot, Update(update_id=1, message=message), chatloom=chatloom)
-    assert session.sent == sent
+    return session.sent
 
 
 async def test_no_agents_are_said_to_be_none(acme: Workspace, load: Callable[[str], ModuleType]) -> None:
     """Telegram refuses an empty message."""
     for agent in acme.agents:
         acme.remove_agent(agent.id)
-    await test_a_command_is_answered(acme, load, "/agents", [("SendMessage", "no agents")])
+    assert await answers(load, "/agents") == [("SendMessage", "no agents")]

@@ -251,5 +251,12 @@ def test_a_loop_that_ends_before_the_store_is_closed_is_not_waited_for(tmp_path:
         await asyncio.sleep(0)
         task.cancel()
 
+    async def kept() -> list[Row]:
+        async with open_store(tmp_path / "a.db", write=False) as store:
+            return [each async for each in store.rows(1)]
+
     loop.run_until_complete(leave())
     loop.close()
+    while not (rows := asyncio.run(kept())):
+        time.sleep(0.01)
+    assert rows == [row("a")]
