@@ -1,12 +1,7 @@
-"""The HTML report in Chromium: what it does, that it asks nothing of anybody, and that everybody can use it.
+"""The HTML report in Chromium: what it does, that it asks nothing of anybody, and that everybody can use it."""
 
-Needs Debian's `chromium` (or another one on PATH) and the dependency group `browser`; nothing is downloaded.
-"""
-
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +12,23 @@ from chatloom_async.audit import Failure, Row
 from chatloom_async.audit.formats.html import HtmlFormat
 from chatloom_async.audit.formats.visible import visible
 from tests.audit.formats.reported import HOSTILE, NOW, ROWS, SHARED, TEXTS, WILDCARD, hostile_rows, written
+from tests.chromium import MARKS, obstacles, running
 
 pytest.importorskip("jinja2", reason="jinja2 is of the extra [html]")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is of the dependency group browser")
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 ADDRESS = "http://report.test/"  # answered here; nobody is asked
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: apt-get install chromium"),
-]
+pytestmark = MARKS
 
 Open = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One for the module, with a profile that is empty and goes away."""
-    with playwright.sync_playwright() as started:
-        running = started.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, "--disable-sync"])
-        yield running
-        running.close()
+    """One for the module."""
+    with running(playwright) as browser:
+        yield browser
 
 
 @pytest.fixture
@@ -226,13 +215,10 @@ def unfolded(opened: Open, name: str, **options: Any) -> Any:
 
 @pytest.mark.parametrize("name", ["light", "dark", "narrow"])
 def test_everybody_can_use_it(opened: Open, name: str) -> None:
-    """axe-core, the checker that browsers build on, finds nothing serious; a popover is open, too."""
+    """axe-core finds nothing serious; a popover is open, too."""
     page = unfolded(opened, name, bypass_csp=True)  # so that the checker may be loaded into it
-    page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text("utf-8"))
     for _ in range(2):
-        found = page.evaluate("() => axe.run()")["violations"]
-        told = [(each["id"], [node["html"] for node in each["nodes"]]) for each in found if each["impact"] != "minor"]
-        assert told == []
+        assert obstacles(page) == []
         page.locator("article").get_by_role("button", name="domain-wildcard").click()
 
 
