@@ -92,7 +92,7 @@ def examples(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """The HTML report in Chromium, which must be installed (Debian: chromium)."""
+    """The HTML report and the dashboard in Chromium, which must be installed (Debian: chromium)."""
     install(session, "test", "browser")
     session.run("pytest", "-m", "browser", *session.posargs)
 
