@@ -4,11 +4,9 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
-from functools import partial
 from itertools import islice, takewhile
 
 from ..audit.rules.judging import Judge
-from ..audit.store import queries
 from ..audit.store.run import Run
 from ..audit.values import Row, Workspace
 from .interface import Engine
@@ -43,7 +41,7 @@ async def audit_on(
     Raises KeyInShardError for a workspace that holds its key, WorkersUnfitError, both before anything is sent,
     EngineLostError, after which the run can be resumed, and StoreError.
     """
-    salt = secrets.token_bytes(32) if run is None else run._salt
+    salt = secrets.token_bytes(32) if run is None else run.salt
 
     def make(number: str, chosen: tuple[Workspace, ...]) -> Shard:
         return Shard(
@@ -64,11 +62,9 @@ async def audit_on(
 
 
 async def _commit(run: Run | None, rows: list[Row], fingerprints: list[str | None]) -> None:
-    """As `Run.commit` does, with fingerprints that were made where the keys are."""
+    """All at once, so that they share a commit; with fingerprints that were made where the keys are."""
     if run is not None:
-        pairs = zip(rows, fingerprints, strict=True)
-        puts = (partial(queries.put_row, run=run.id, row=row, fingerprint=fingerprint) for row, fingerprint in pairs)
-        await asyncio.gather(*map(run._thread.write, puts))
+        await asyncio.gather(*map(run.put, rows, fingerprints))
 
 
 def _dropping(shards: list[Shard]) -> Iterable[Shard]:

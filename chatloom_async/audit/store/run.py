@@ -7,7 +7,7 @@ from itertools import islice
 from sqlite3 import Connection
 from typing import Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ...wire.auth import ApiKey
 from ..values import Row, Workspace
@@ -21,16 +21,19 @@ CHUNK = 500
 
 @frozen(eq=False)
 class Run:
-    """Made by `Store.begin` and `Store.resume`. `id` is its number in the store."""
+    """Made by `Store.begin` and `Store.resume`. `id` is its number in the store.
+
+    `salt` is what the file's fingerprints are made with (`key_fingerprint`), for those who read a key elsewhere.
+    """
 
     id: int
     _thread: DatabaseThread
-    _salt: bytes
+    salt: bytes = field(repr=False)
     _now: Callable[[], datetime]
 
     def fingerprint(self, key: ApiKey) -> str:
         """What stands for the key in this file, as `Store.fingerprint`."""
-        return key_fingerprint(key, self._salt)
+        return key_fingerprint(key, self.salt)
 
     async def commit(self, row: Row, key: ApiKey | None = None) -> None:
         """Returns when the row is durable: it survives the end of the process and of the power from then on.
@@ -40,7 +43,10 @@ class Run:
         cancelled, the row is stored or not. Raises StoreUsageError for a workspace that the run was not begun
         with, and StoreError, such as StoreFullError.
         """
-        fingerprint = None if key is None else key_fingerprint(key, self._salt)
+        await self.put(row, None if key is None else self.fingerprint(key))
+
+    async def put(self, row: Row, fingerprint: str | None) -> None:
+        """As `commit`, with a fingerprint that was made with `salt` where the key is; the key itself stays there."""
         await self._thread.write(partial(queries.put_row, run=self.id, row=row, fingerprint=fingerprint))
 
     async def pending(self, workspaces: Iterable[Workspace]) -> AsyncGenerator[Workspace, None]:

@@ -27,6 +27,7 @@ from chatloom_async.audit.store import (
     open_store,
 )
 from chatloom_async.audit.store.documents import encode_row
+from chatloom_async.audit.store.fingerprints import key_fingerprint
 from chatloom_async.wire.version import VERSION
 from tests.audit.store.samples import NOW, URL, config, failed, found, row, rows, workspaces
 from tests.samples import KEY, OTHER_KEY
@@ -325,6 +326,15 @@ async def test_one_key_for_two_workspaces_is_seen(store: Store) -> None:
     await run.commit(failed("d"))
     assert await store.shared_keys(run.id) == [("a", "b")]
     assert store.fingerprint(ApiKey(KEY)) != store.fingerprint(ApiKey(OTHER_KEY))
+
+
+async def test_a_key_that_was_read_elsewhere_counts_by_its_fingerprint(store: Store) -> None:
+    """Made with the run's salt, it is the one that the file has for the key; the salt is not shown."""
+    run = await store.begin(config("a", "b"))
+    await run.commit(row("a"), ApiKey(KEY))
+    await run.put(row("b"), key_fingerprint(ApiKey(KEY), run.salt))
+    assert await store.shared_keys(run.id) == [("a", "b")]
+    assert repr(run.salt) not in repr(run)
 
 
 def content(directory: Path) -> bytes:
