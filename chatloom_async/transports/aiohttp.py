@@ -43,6 +43,9 @@ class AiohttpTransport:
     to its end. Works on any event loop, on several in turn too. `ssl` is for a private CA; `proxy` is the URL of an
     HTTP proxy. The creator closes it; a client closes only the transport that it made itself. Closed, it stays so:
     requests under way, and later ones, raise ClientClosedError.
+
+    Bytes that a server sends unasked on an idle connection are taken for the answer to that key's next request. With
+    `connection_reuse=False` they reach nobody: each request has a connection of its own, and pays for its handshakes.
     """
 
     def __init__(
@@ -52,10 +55,11 @@ class AiohttpTransport:
         proxy: str | None = None,
         max_body: int = MAX_BODY,
         share_connections: bool = False,
+        connection_reuse: bool = True,
         name: str = "AiohttpTransport",
     ) -> None:
         direct = partial(DirectExchange, ssl=ssl or True, most=max_body)
-        self._pool = Pool(partial(open_session, shared=share_connections), direct)
+        self._pool = Pool(partial(open_session, shared=share_connections, reused=connection_reuse), direct)
         self._ssl, self._proxy, self._max_body, self._name = ssl or True, proxy, max_body, name
         self._share = share_connections
         if proxy is not None and urlsplit(proxy).scheme not in ("http", "https"):

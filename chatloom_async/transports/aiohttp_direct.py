@@ -2,8 +2,8 @@
 
 Those cost more than all the rest of a call (`python -m benchmarks` shows both ways), for the sake of cookies,
 redirects, authentication and hooks, which this transport switches off. So a plain GET is written here, byte for byte
-as aiohttp would write it. All else goes through the session as ever: bodies, proxies, sessions that are traced or
-patched (as aioresponses and some monitors do), and any aiohttp but those whose insides the tests have seen.
+as aiohttp would write it. All else goes through the session as ever: bodies, proxies, connections that are not reused,
+sessions that are traced or patched (as aioresponses and some monitors do), and any aiohttp but those whose insides the tests have seen.
 """
 
 import asyncio
@@ -79,7 +79,8 @@ class DirectExchange:
     def __init__(self, session: aiohttp.ClientSession, *, ssl: Any, most: int) -> None:
         self._session, self._ssl, self._most = session, ssl, most
         self._connector: Any = session.connector
-        self._plain = aiohttp.__version__.startswith(KNOWN) and not session.trace_configs
+        known = aiohttp.__version__.startswith(KNOWN)
+        self._plain = known and not session.trace_configs and not self._connector.force_close
         self._origins: dict[tuple[str, object], Origin] = {}
 
     def target(self, request: Request) -> tuple[str, str] | None:

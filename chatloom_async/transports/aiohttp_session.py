@@ -101,13 +101,14 @@ class WatchedConnection(ResponseHandler):
             self._payload.set_exception(problem)
 
 
-async def open_session(*, shared: bool) -> Sessions:
-    """Yields one session, for the running loop, and closes it. Unless `shared`, its connections never mix keys.
+async def open_session(*, shared: bool, reused: bool = True) -> Sessions:
+    """Yields one session, for the running loop, and closes it. Unless `shared`, its connections never mix keys; unless
+    `reused`, each serves one request, which says so by `Connection: close`.
 
     The connections are not limited: whatever waits for one would count as slowness of the server. What is private
     in aiohttp and changed here, for want of a public switch, is held by tests on the wire.
     """
-    connector = aiohttp.TCPConnector(limit=0)
+    connector = aiohttp.TCPConnector(limit=0, force_close=not reused)
     watched: Any = partial(WatchedConnection, loop=asyncio.get_running_loop())
     connector._factory = watched
     session = aiohttp.ClientSession(
