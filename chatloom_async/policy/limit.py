@@ -100,7 +100,8 @@ class KeyLimiter:
         if now - self._cut_at >= 1.0:
             self._cut_at, self._rate = now, min(self._rate, max(SLOWEST, self._rate * SLOWER))
             self._throttles += 1
-        pause = min(LONGEST_PAUSE, PAUSE * 2.0 ** min(self._throttles - 1, 10)) if retry_after is None else retry_after
+        doubled = min(max(self._throttles - 1, 0), 10)  # none may be counted yet, right after a success
+        pause = min(LONGEST_PAUSE, PAUSE * 2.0**doubled) if retry_after is None else retry_after
         self._gate = max(self._gate, now + min(pause, LONGEST_RETRY_AFTER))
         self._tokens, self._stamp = min(self._tokens, 1.0), max(self._stamp, self._gate)
         self._leave()

@@ -195,6 +195,18 @@ async def test_many_429s_at_once_are_one_event() -> None:
     assert await leave_one(limiter, clock) == pytest.approx([1.0 + 1 / 2.8], abs=1e-5)
 
 
+async def test_a_pause_is_a_second_at_least() -> None:
+    """Also where a success came between two 429 that are one event, so that the row begins anew and counts none."""
+    clock = VirtualClock()
+    limiter = limiter_on(clock, per_second=1000.0)
+    for _ in range(3):
+        await limiter.acquire()
+    limiter.throttled(0.0)
+    limiter.succeeded()
+    limiter.throttled(None)
+    assert await leave_one(limiter, clock) == pytest.approx([1.0], abs=0.01)
+
+
 async def test_the_rate_falls_and_climbs() -> None:
     """x 0.7 for each second with a 429, not below 0.2/s; + 0.02/s for each success, not above `per_second`."""
     clock = VirtualClock()

@@ -25,7 +25,7 @@ local function throttled(pause)
   if now - cut >= 1 then
     cut, rate, throttles = now, math.min(rate, math.max(SLOWEST, rate * SLOWER)), throttles + 1
   end
-  pause = pause or math.min(LONGEST_PAUSE, PAUSE * 2 ^ math.min(throttles - 1, 10))
+  pause = pause or math.min(LONGEST_PAUSE, PAUSE * 2 ^ math.min(math.max(throttles - 1, 0), 10))
   gate = math.max(gate, now + math.min(pause, LONGEST_RETRY_AFTER))
   tokens, stamp = math.min(tokens, 1), math.max(stamp, gate)
 end

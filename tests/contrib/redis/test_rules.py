@@ -159,6 +159,20 @@ async def test_429s_within_a_second_count_as_one(limiters: Any) -> None:
     assert evolve(state, paused_until=None) == evolve(REST, rate=2.8)
 
 
+async def test_a_pause_is_a_second_at_least(limiters: Any) -> None:
+    """Also where a success came between two 429 that are one event, so that the row begins anew and counts none."""
+    limiter = limiters()
+    name = limiter.fingerprint(KEY)
+    for _ in range(3):
+        await limiter.acquire(name)
+    limiter.release(name, "throttled", 0.0)
+    limiter.release(name, "succeeded")
+    limiter.release(name, "throttled")
+    paused_until = (await reported(limiter)).paused_until
+    assert paused_until is not None
+    assert paused_until - datetime.now(UTC) > timedelta(seconds=0.6)
+
+
 async def test_the_rate_comes_back(limiters: Any) -> None:
     """By 0.02 with each success, never above what was asked for."""
     limiter = limiters(per_second=100.0, burst=10)
