@@ -112,6 +112,13 @@ def fleet(session: nox.Session) -> None:
 
 
 @nox.session
+def schedules(session: nox.Session) -> None:
+    """20,000 random schedules against limiter, retries and connections, and mutants of them. Some minutes."""
+    install(session, "test")
+    session.run("python", "-m", "tests.properties", *session.posargs)
+
+
+@nox.session
 def contract(session: nox.Session) -> None:
     """What openapi.json allows, sent to the sandbox by schemathesis. Half a minute."""
     install(session, "contract")

@@ -1,7 +1,8 @@
 """A TCP server that does whatever its script says, however wrong, and counts exactly what reaches it.
 
 A script is a tuple of steps. It is played as the answer to one request; the n-th request gets the n-th script, and
-the last script is for all that follow. Bytes are sent as they are, a number is a pause in seconds, and:
+the last script is for all that follow; a function makes one of the request. Bytes are sent as they are, a number is a
+pause in seconds, and:
 
     FIN, RST    end the connection, politely or not; nothing after it is played
     SILENCE     keeps the connection open and says nothing more
@@ -13,7 +14,7 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from enum import Enum
 from types import TracebackType
@@ -40,6 +41,7 @@ class Loop:
 
 Step = bytes | float | End | Loop | asyncio.Event
 Script = tuple[Step, ...]
+Play = Script | Callable[[bytes], Script]
 
 
 def http(body: bytes = b"", status: str = "200 OK", *headers: str, length: int | None = None) -> bytes:
@@ -59,7 +61,7 @@ class RawServer:
     """
 
     def __init__(
-        self, *scripts: Script, tls: ssl.SSLContext | None = None, greeting: Script = (), idle: Script = ()
+        self, *scripts: Play, tls: ssl.SSLContext | None = None, greeting: Script = (), idle: Script = ()
     ) -> None:
         self.scripts, self.greeting, self.idle, self.tls = scripts, greeting, idle, tls
         self.requests: list[bytes] = []
@@ -107,6 +109,7 @@ class RawServer:
             while alive and (request := await read_request(reader)):
                 self.requests.append(request)
                 script = self.scripts[min(len(self.requests), len(self.scripts)) - 1]
+                script = script(request) if callable(script) else script
                 alive = await self._play(script, reader, writer) and await self._play(self.idle, reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # the client has gone, which is what many of the tests are about
