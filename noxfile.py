@@ -28,6 +28,9 @@ nox.options.error_on_missing_interpreters = False  # a missing Python is a skipp
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 
+AIOHTTP = next(each for each in PROJECT["project"]["dependencies"] if each.startswith("aiohttp>="))
+LOWEST_AIOHTTP = AIOHTTP.partition(",")[0].replace(">=", "==")
+
 
 def group(name: str) -> list[str]:
     """The requirements of one of pyproject.toml's dependency groups."""
@@ -116,6 +119,24 @@ def schedules(session: nox.Session) -> None:
     """20,000 random schedules against limiter, retries and connections, and mutants of them. Some minutes."""
     install(session, "test")
     session.run("python", "-m", "tests.properties", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """25,000 calls over mistreated connections: flat memory and descriptors; and an outage. A minute."""
+    install(session, "test")
+    session.run("python", "-m", "tests.faults.soak", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("parser", [nox.param({}, id="C"), nox.param(PURE, id="pure")])
+@nox.parametrize("aiohttp", [nox.param(LOWEST_AIOHTTP, id="lowest"), nox.param(AIOHTTP, id="newest")])
+def faults(session: nox.Session, aiohttp: str, parser: dict[str, str]) -> None:
+    """The fault table with the lowest and the newest aiohttp, also in pure Python. Half a minute each."""
+    install(session, "test")
+    session.install("--upgrade", aiohttp)
+    session.run("pytest", "tests/faults", env=parser)
+    session.run("python", "-m", "tests.faults", *session.posargs, env=parser)
 
 
 @nox.session
