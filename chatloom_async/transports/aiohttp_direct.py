@@ -3,7 +3,7 @@
 Those cost more than all the rest of a call (`python -m benchmarks` shows both ways), for the sake of cookies,
 redirects, authentication and hooks, which this transport switches off. So a plain GET is written here, byte for byte
 as aiohttp would write it. All else goes through the session as ever: bodies, proxies, connections that are not reused,
-sessions that are traced or patched (as aioresponses and some monitors do), and any aiohttp but those whose insides the tests have seen.
+sessions that are traced or patched (as aioresponses and some monitors do), and any aiohttp whose insides are not known.
 """
 
 import asyncio
@@ -78,9 +78,10 @@ class DirectExchange:
 
     def __init__(self, session: aiohttp.ClientSession, *, ssl: Any, most: int) -> None:
         self._session, self._ssl, self._most = session, ssl, most
-        self._connector: Any = session.connector
+        connector: Any = session.connector
+        self._connector = connector
         known = aiohttp.__version__.startswith(KNOWN)
-        self._plain = known and not session.trace_configs and not self._connector.force_close
+        self._plain = known and not session.trace_configs and not connector.force_close
         self._origins: dict[tuple[str, object], Origin] = {}
 
     def target(self, request: Request) -> tuple[str, str] | None:
