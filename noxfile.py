@@ -9,7 +9,6 @@ A session installs once and is kept for the next run; `nox -l` lists them all.
 
 import os
 import tempfile
-from itertools import chain
 from pathlib import Path
 
 import nox
@@ -233,12 +232,13 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def audit_deps(session: nox.Session) -> None:
-    """Known vulnerabilities in what the package needs. Asks a public database, so it is not part of CI."""
-    session.install("pip-audit")
-    wanted = Path(session.create_tmp(), "requirements.txt")
-    extras = PROJECT["project"]["optional-dependencies"].values()
-    wanted.write_text("\n".join([*PROJECT["project"]["dependencies"], *chain(*extras)]), "utf-8")
-    session.run("pip-audit", "--strict", "--requirement", str(wanted))
+    """Known vulnerabilities in what the package needs, newest and lowest. Asks a public database, so not part of CI."""
+    session.install("pip-audit", "uv")
+    for resolution in ("highest", "lowest-direct"):
+        wanted = str(Path(session.create_tmp(), f"{resolution}.txt"))
+        options = ["--quiet", f"--resolution={resolution}", "--all-extras", "--output-file", wanted]
+        session.run("uv", "pip", "compile", *options, "pyproject.toml", silent=True)
+        session.run("pip-audit", "--strict", "--disable-pip", "--no-deps", "--requirement", wanted)
 
 
 if __name__ == "__main__":

@@ -1,49 +1,60 @@
 """Prints the fault table, measured now: `python -m tests.faults`.
 
-Both columns come from the same scripts. A number after an error counts the requests that reached the server.
+Both columns come from the same scripts. The number before an outcome counts the requests that reached the server.
+--summary prints the README's table instead. --check compares with measured.json, --record writes it.
 """
 
+import argparse
 import asyncio
 import logging
+import sys
 import warnings
-from typing import Any
 
-from attrs import evolve
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.rows import PURE_PYTHON, ROWS, Row
+from tests.faults.measuring import Measured
+from tests.faults.rows import PURE_PYTHON, ROWS
 from tests.faults.scenes import only_loopback, replaced
-from tests.faults.subjects import Ours, Outcome, Plain
+from tests.faults.summary import summary
 
 
-async def measured(row: Row, subject: Any) -> str:
-    """What came of it, in a few words."""
-    async with row.scene() as scene:
-        if scene.transport and subject is Plain:
-            return "-"
-        outcome = await Outcome.of(subject, row, scene, row.drive)
-        if outcome.subject:
-            await outcome.subject.aclose()
-    result, spent = outcome.result, f"{outcome.requests} x" if scene.server else ""
-    if not isinstance(result, BaseException):
-        return f"{spent} answers {str(result)[:30]!r}".strip()
-    reason = getattr(result, "reason", "") if subject is Ours else ""
-    return f"{spent} {type(result).__name__}{f' ({reason})' if reason else ''}".strip()
-
-
-async def main() -> None:
-    """Meets every fault twice."""
-    parser = "pure Python" if PURE_PYTHON else "C"
-    table = Table("row", "fault", "plain aiohttp", "chatloom_async", title=f"aiohttp's parser: {parser}")
+def table(seen: Measured) -> Table:
+    """The rows side by side."""
+    title = f"aiohttp {seen.aiohttp}, parser in {'pure Python' if PURE_PYTHON else 'C'}"
+    printed = Table("row", "fault", "plain aiohttp", "chatloom_async", title=title)
     for row in ROWS:
-        asked = evolve(row, **row.python) if PURE_PYTHON else row
-        table.add_row(str(row.number), row.fault, await measured(asked, Plain), await measured(asked, Ours))
-    Console(width=140).print(table)
+        printed.add_row(str(row.number), row.fault, *(str(each or "-") for each in seen.pairs[row.name]))
+    return printed
 
 
-if __name__ == "__main__":
+def differences(seen: Measured) -> list[str]:
+    """Where it is not as recorded."""
+    before, now = Measured.recorded().pairs, seen.without_details().pairs
+    names = [*now, *(before.keys() - now.keys())]
+    return [f"{name}: {before.get(name)} -> {now.get(name)}" for name in names if before.get(name) != now.get(name)]
+
+
+def main() -> int:
+    """Meets every fault twice."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    for name in ("summary", "check", "record"):
+        parser.add_argument(f"--{name}", action="store_true")
+    options = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable()
     with replaced(asyncio.BaseEventLoop, "getaddrinfo", only_loopback):  # plain aiohttp would go where it is sent
-        asyncio.run(main())
+        seen = asyncio.run(Measured.now())
+    if options.record:
+        seen.record()
+    if options.summary:
+        print(summary(seen), end="")
+    else:
+        Console(width=140).print(table(seen))
+    changed = differences(seen) if options.check else []
+    print(*changed, sep="\n", end="\n" if changed else "")
+    return int(bool(changed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

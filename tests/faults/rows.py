@@ -304,17 +304,7 @@ STATUSES = [
     *(Row(81, f"{code}", status(code, b""), APIStatusError, {"status": code}) for code in (300, 304, 305)),
 ]  # fmt: skip
 
-LIFECYCLE = [
-    Row(82, "cancelled under way", plays((SILENCE,)), asyncio.CancelledError, {}, drive=cancelled),
-    Row(84, "timeout around the call", plays((SILENCE,)), TimeoutError, {}, drive=outer_timeout),
-    Row(84, "timeout around the connecting", scenes.black_hole, TimeoutError, {}, 0, drive=outer_timeout),
-    Row(85, "cancelled between attempts", status(500), asyncio.CancelledError, {}, options={"retry": PATIENT, "deadline": 60.0}, drive=cancelled),
-    Row(86, "deadline before the next attempt", status(500), ServerError, {"stop_reason": "deadline"}, options={"retry": PATIENT}),
-    Row(86, "deadline in an attempt", plays((SILENCE,)), DeadlineExceededError, {"last": None}, options={"deadline": 0.05}),
-    Row(87, "called after close", plays((http(BODY),)), ClientClosedError, {}, 0, drive=after_close),
-    Row(88, "closed under way", plays((SILENCE,)), ClientClosedError, {}, drive=close_under_way),
-    Row(89, "two event loops in turn", plays((http(BODY),)), None, {"count": 1}, 2, drive=two_loops),
-    Row(93, "proxy and netrc in the environment", scenes.tempting_environment, None, {"count": 0}, plain={"trust_env": True}),
+INPUT = [
     *(
         Row(94, f"base URL {url[:24]}", scenes.refused, InvalidBaseUrlError, {}, 0, options={"base_url": url})
         for url in ("http://chatloom.app", "https://a:b@chatloom.app", "https://chatloom.app?a=b", "https://chatloom.app#a",
@@ -333,12 +323,25 @@ LIFECYCLE = [
         Row(97, f"agent id {agent[:12]!a}", plays((http(b'{"domains": []}'),)), InvalidAgentIdError, {}, 0, endpoint=GetAllowedDomains(agent))
         for agent in ("../x", "..", ".", "", "a/b", "a?b", "a#b", "%2e%2e", "a\nb", "\ud800", "a" * 257)
     ),
+]  # fmt: skip
+
+LIFECYCLE = [
+    Row(82, "cancelled under way", plays((SILENCE,)), asyncio.CancelledError, {}, drive=cancelled),
+    Row(84, "timeout around the call", plays((SILENCE,)), TimeoutError, {}, drive=outer_timeout),
+    Row(84, "timeout around the connecting", scenes.black_hole, TimeoutError, {}, 0, drive=outer_timeout),
+    Row(85, "cancelled between attempts", status(500), asyncio.CancelledError, {}, options={"retry": PATIENT, "deadline": 60.0}, drive=cancelled),
+    Row(86, "deadline before the next attempt", status(500), ServerError, {"stop_reason": "deadline"}, options={"retry": PATIENT}),
+    Row(86, "deadline in an attempt", plays((SILENCE,)), DeadlineExceededError, {"last": None}, options={"deadline": 0.05}),
+    Row(87, "called after close", plays((http(BODY),)), ClientClosedError, {}, 0, drive=after_close),
+    Row(88, "closed under way", plays((SILENCE,)), ClientClosedError, {}, drive=close_under_way),
+    Row(89, "two event loops in turn", plays((http(BODY),)), None, {"count": 1}, 2, drive=two_loops),
+    Row(93, "proxy and netrc in the environment", scenes.tempting_environment, None, {"count": 0}, plain={"trust_env": True}),
     Row(98, "retry budget is used up", status(500), ServerError, {"stop_reason": "budget"}, 19 + 35, drive=times(19)),
     Row(99, "no descriptors left", scenes.no_descriptors, ConnectError, {"reason": "local", "sent": False}, 0),
     Row(100, "no memory left", scenes.raises(MemoryError()), MemoryError, {}, 0),
 ]  # fmt: skip
 
-ROWS = [*CONNECTING, *HEAD, *BODIES, *STATUSES, *LIFECYCLE]
+ROWS = [*CONNECTING, *HEAD, *BODIES, *STATUSES, *INPUT, *LIFECYCLE]
 
 ELSEWHERE = {
     5: "tests/transports/test_pool.py",  # waiting for a connection: there is no such wait
