@@ -75,7 +75,7 @@ def _shown(keys: list[str], body: bytes) -> str:
     for key in keys:
         while key and (spelling := spelling_in(key, body)):
             body = body.replace(spelling, b"***")
-    with suppress(ValueError):
+    with suppress(ValueError, TypeError):  # no JSON; or nested deeper than orjson writes, though it reads it
         body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
     lines = body.decode(errors="replace").splitlines()
     kept = [" " * (len(line) - len(line.lstrip(" "))) + clean(line) for line in lines[:LINES]]

@@ -47,6 +47,13 @@ async def test_an_exchange_is_written_down() -> None:
     assert journal.answered == (response, NOW + timedelta(seconds=0.25))
 
 
+async def test_json_that_is_nested_too_deep_is_written_down_as_it_came() -> None:
+    """orjson reads more levels than it writes."""
+    deep = b"[" * 500 + b"]" * 500
+    entry, _ = await written(Response(200, {"Content-Type": "application/json"}, deep))
+    assert entry.body == deep.decode()
+
+
 async def test_a_failure_is_written_down() -> None:
     """In the place of an answer."""
     entry, journal = await written(ConnectError("No way", reason="refused"))
