@@ -114,6 +114,8 @@ async def test_unlimited() -> None:
     ("answer", "error", "outcome"),
     [
         (Response(200), None, ("succeeded", None)),
+        (Response(499), None, ("succeeded", None)),
+        (Response(500), None, ("failed", None)),
         (Response(404), NotFoundError("x", status=404), ("succeeded", None)),
         (Response(429), RateLimitError("x", status=429, retry_after=7.0), ("throttled", 7.0)),
         (Response(429), RateLimitError("x", status=429), ("throttled", None)),

@@ -299,11 +299,17 @@ async def never_again(_: object) -> bool:
     return False
 
 
+class Finished(tenacity.RetryError):
+    """What a caller has tenacity raise in the place of its own error."""
+
+
 TEMPLATES: list[tuple[dict[str, Any], list[Outcome], Outcome, str | None, list[float]]] = [
     ({}, [DOWN, OK], OK, None, [2]),
     ({}, [DOWN, DOWN, DOWN], DOWN, "attempts", [2, 2]),
     ({}, [GONE, GONE, GONE], GONE, "not_retryable", [2, 2]),  # retried all the same: the caller's rules hold
     ({"reraise": False}, [DOWN, DOWN, DOWN], DOWN, "attempts", [2, 2]),
+    ({"retry_error_cls": Finished, "reraise": False}, [DOWN, DOWN, DOWN], DOWN, "attempts", [2, 2]),
+    ({"retry_error_cls": Finished, "retry": tenacity.retry_always}, [DOWN, OK, OK], OK, None, [2, 2]),
     ({"stop": tenacity.stop_after_attempt(1)}, [DOWN], DOWN, "attempts", []),
     ({"retry": tenacity.retry_if_exception_type(RateLimitError)}, [SLOW_DOWN, DOWN], DOWN, "attempts", [2]),
     ({"retry": tenacity.retry_if_exception_type(KeyError)}, [DOWN], DOWN, "attempts", []),

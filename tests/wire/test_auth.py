@@ -5,6 +5,7 @@ import json
 import pickle
 import traceback
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any
 
 import attrs
@@ -74,6 +75,24 @@ def test_a_bad_key_is_refused_at_construction(text: Any, problem: str) -> None:
         ApiKey(text)
     assert "ry" not in f"{caught.value} {caught.value!r}".replace("dictionary", "")
     assert api_key_or_error(text) == caught.value
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("clf_...", "The API key is the placeholder from the documentation"),
+        (" ", "The API key is empty"),
+        ("canary", "The API key does not start with the prefix clf_ of all keys"),
+        (
+            "clf_ canary",
+            "The API key holds blanks, quotes, commas or other than visible ASCII, or more than 260 characters",
+        ),
+        (7, "The API key is a int, not a string"),
+    ],
+)
+def test_each_reason_in_full(text: Any, message: str) -> None:
+    """One sentence for each way in which a text is no key."""
+    assert api_key_or_error(text) == InvalidApiKeyError(message)
 
 
 @pytest.mark.parametrize("text", ["clf_cana ry0123456789", "cana-ry0123456789", "clf_cana,ry0123456789"])
@@ -160,6 +179,7 @@ def test_keys_compare_by_their_text() -> None:
     assert (hash(one), one.fingerprint) == (hash(same), same.fingerprint)
     assert len({one, same, other}) == 2
     assert one.fingerprint != other.fingerprint
+    assert hash(one) != hash(other)
 
 
 def test_the_fingerprint_does_not_tell_the_key() -> None:
@@ -167,6 +187,7 @@ def test_the_fingerprint_does_not_tell_the_key() -> None:
     fingerprint = ApiKey(SECRET).fingerprint
     assert (len(fingerprint), set(fingerprint) <= set("0123456789abcdef")) == (16, True)
     assert fingerprint not in SECRET
+    assert fingerprint != blake2b(SECRET.encode(), digest_size=8).hexdigest(), "anybody could compute it"
 
 
 SIGNED: list[tuple[Auth, dict[str, str]]] = [

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any, Generic, Literal, TypeVar
 
 import attrs
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -213,7 +214,10 @@ NO_JSON: list[tuple[bytes, str, str, str]] = [
     (b"<html>", "application/json", "syntax", "<html>"),
     (b'{"agents": [{"id"', "application/json", "possible_truncation", '{"agents": [{"id"'),  # 37, 42
     (b'[{"id": 1}, ', "text/plain", "possible_truncation", '[{"id": 1},'),
+    (b'{"a": X', "application/json", "possible_truncation", '{"a": X'),
     (b'{"a": 1}}', "application/json", "syntax", '{"a": 1}}'),
+    (b"{'a': 1}", "text/plain", "syntax", "{'a': 1}"),
+    (b"X[", "text/plain", "content_type", "X["),
     (b"{'a': 1}", "application/json", "syntax", "{'a': 1}"),
     (b'{"a": 1,}', "application/json", "syntax", '{"a": 1,}'),
     (b'{"a": "\xff"}', "application/json", "syntax", '{"a": "\ufffd"}'),  # 52
@@ -246,6 +250,26 @@ def test_a_portal_is_named_in_the_message() -> None:
     error = decode(answer("<h1>Sign in\x1b[31m to WiFi</h1>", "text/html; charset=utf-8"), Any)
     text = "The answer is not JSON (text/html; charset=utf-8) but begins: <h1>Sign in [31m to WiFi</h1>"
     assert error == NotJSONError(text, reason="content_type", excerpt="<h1>Sign in [31m to WiFi</h1>")
+
+
+MESSAGES: list[tuple[bytes, dict[str, str], str]] = [
+    (b" ", {}, "The answer is empty where JSON was expected"),
+    (b"<p>", {}, "The answer is not JSON (no content type) but begins: <p>"),
+    (b"<p>", {"content-type": "t" * 81}, f"The answer is not JSON ({'t' * 77}...) but begins: <p>"),
+    (b"<p>", {"Content-Type": "Application/JSON"}, "The answer is not valid JSON: {orjson}"),
+    (b"[1,]", {}, "The answer is not valid JSON: {orjson}"),
+    (b"[1", {}, "The answer ends in the middle of its JSON: {orjson}"),
+]
+
+
+@pytest.mark.parametrize(("body", "headers", "message"), MESSAGES)
+def test_what_is_not_json_is_explained(body: bytes, headers: dict[str, str], message: str) -> None:
+    """In a sentence, with orjson's own words for the place."""
+    with pytest.raises(ValueError, match="line 1 column") as caught:
+        orjson.loads(body)
+    error = decode(Response(200, headers, body), Any)
+    assert isinstance(error, NotJSONError)
+    assert error.message == message.format(orjson=caught.value)
 
 
 @pytest.mark.parametrize(

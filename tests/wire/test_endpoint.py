@@ -1,5 +1,6 @@
 """Descriptions of endpoints become requests: what goes where, and how it is spelled."""
 
+import time as time_module
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import Enum, IntEnum, StrEnum
 from typing import Any, Generic, TypeVar
@@ -185,6 +186,25 @@ UNSENDABLE: list[tuple[Any, str]] = [
 ]
 
 
+def test_what_json_cannot_hold_is_explained() -> None:
+    """In one sentence, not in that of an error within an error."""
+    with pytest.raises(ConfigurationError) as caught:
+        Post(datetime(2026, 1, 15)).request(BASE)  # noqa: DTZ001
+    reason = "A datetime without a time zone cannot be sent: add tzinfo, such as datetime.UTC"
+    assert caught.value == ConfigurationError(f"Post cannot be written as JSON: {reason}")
+
+
+@pytest.mark.skipif(not hasattr(time_module, "tzset"), reason="needs POSIX, to be elsewhere for a moment")
+def test_moments_are_sent_in_utc_wherever_this_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own time zone plays no part."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "XXX-9")
+        time_module.tzset()
+        body = Post(datetime(2026, 1, 15, 9, tzinfo=UTC)).request(BASE).body
+    time_module.tzset()
+    assert body == b'{"someValue":"2026-01-15T09:00:00.000Z"}'
+
+
 @pytest.mark.parametrize(("value", "reason"), UNSENDABLE)
 def test_what_json_cannot_hold(value: Any, reason: str) -> None:
     """A value without an exact JSON form is refused before anything is sent, with the reason."""
@@ -213,6 +233,13 @@ def test_what_a_query_cannot_hold(value: Any) -> None:
     with pytest.raises(ConfigurationError) as caught:
         url_of(value)
     assert "canary" not in str(caught.value)
+
+
+def test_what_a_query_cannot_hold_is_explained() -> None:
+    """By the names of the field and of the type."""
+    with pytest.raises(ConfigurationError) as caught:
+        url_of([b"bytes"])
+    assert caught.value.message == "search_for cannot be part of a query: its bytes has no such form"
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,20 @@ class Optional:
     name: str = ""
 
 
+@frozen(kw_only=True)
+class Named:
+    """Not plain: its field is given by name."""
+
+    name: str
+
+
+@frozen
+class Derived:
+    """Not plain: its field is not given at all."""
+
+    name: str = field(init=False)
+
+
 @frozen
 class Choosy:
     """Plain, but with an opinion of its own."""
@@ -60,6 +74,8 @@ def test_a_plain_model_is_read_in_one_pass(model: Any, document: Any) -> None:
     "model",
     [
         Optional,
+        Named,
+        Derived,
         tuple[str, ...],
         dict[str, Any],
         Any,
