@@ -37,6 +37,8 @@ def test_earning_never_overfills() -> None:
     budget.spend("a", 14.0)
     budget.earn("a", 1.0)
     assert budget.left("a") == CAPACITY - 13.0
+    budget.earn("a", 12.5)
+    assert budget.left("a") == CAPACITY - 0.5
     budget.earn("a", 20.0)
     assert (budget.left("a"), budget._spent) == (CAPACITY, {})
 

@@ -79,6 +79,36 @@ async def test_resting_keys_are_forgotten() -> None:
     assert 500 < most <= TIDY_UP_AT
 
 
+async def test_tidying_up_pays_for_itself() -> None:
+    """It waits for 1024 keys, and where it was in vain, for twice as many as there were."""
+    clock = VirtualClock()
+    limiter = KeyedLimiter(RateLimit(), clock)
+    kept: list[int] = []
+    for number in range(TIDY_UP_AT + 1):
+        await limiter.acquire(f"busy {number}")
+    kept.append(len(limiter.states()))
+    for number in range(TIDY_UP_AT + 1):
+        limiter.release(f"busy {number}", "succeeded")
+    for number in range(TIDY_UP_AT - 1):
+        await limiter.acquire(f"idle {number}")
+        limiter.release(f"idle {number}", "succeeded")
+    kept.append(len(limiter.states()))
+    clock.advance(10.0)
+    await limiter.acquire("the last")
+    kept.append(len(limiter.states()))
+    assert kept == [TIDY_UP_AT + 1, 2 * TIDY_UP_AT, 1]
+
+
+async def test_a_success_brings_the_rate_back() -> None:
+    """A little, after each call that a 429 had slowed down."""
+    limiter = KeyedLimiter(RateLimit(), VirtualClock())
+    outcomes: tuple[Outcome, ...] = ("throttled", "failed", "succeeded")
+    for outcome in outcomes:
+        await limiter.acquire("a")
+        limiter.release("a", outcome, 0.0)
+    assert limiter.states()["a"].rate == pytest.approx(2.82)
+
+
 async def test_who_has_not_recovered_is_kept() -> None:
     """In flight, queued, paused, slowed down or short of tokens: that is not dropped, however much there is of it."""
     clock = VirtualClock()

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatloom_async.wire.decode import decode
-from chatloom_async.wire.errors import ConfigurationError, DecodeError, NotJSONError, SchemaMismatchError
+from chatloom_async.wire.document import excerpt
+from chatloom_async.wire.errors import ConfigurationError, DecodeError, NotJSONError, SchemaMismatchError, clean
 from chatloom_async.wire.message import Response
 
 T = TypeVar("T")
@@ -292,6 +293,7 @@ DOUBLED = [  # fault 57
     ('{"partId":1,"x":{"a b":1,"c":[{"a b":1,"a b":2}]}}', "a b"),
     ('{"partId":1,"\\u0070artId":1}', "partId"),
     ('{"x":1,"partId" : 1, "y":1,"x":1,"y":1}', "x"),
+    ('{"partId":1,"x":1,"x":2}', "x"),
     ('{"partId":1,"x":' + "[" * 300 + '{"y":1,"y":1}' + "]" * 300 + "}", "y"),
 ]
 
@@ -304,6 +306,15 @@ def test_doubled_members_are_refused(body: str, name: str, encoding: str, return
     error = decode(answer(body.encode(encoding)), returns)
     assert isinstance(error, SchemaMismatchError)
     assert error.message == f"The answer is not as documented: the member {name!r} comes twice in one object"
+    assert (error.path, error.excerpt) == ("$", clean(excerpt(answer(body.encode(encoding)))))
+
+
+def test_a_doubled_member_of_a_long_name_is_named_by_its_beginning() -> None:
+    """So that the rest of the sentence is still read."""
+    name = "n" * 81
+    error = decode(answer(f'{{"{name}": 1, "{name}": 2}}'), Any)
+    message = f"The answer is not as documented: the member '{'n' * 77}...' comes twice in one object"
+    assert (type(error), error.message) == (SchemaMismatchError, message)
 
 
 @pytest.mark.parametrize(

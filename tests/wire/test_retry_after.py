@@ -46,6 +46,9 @@ UNREADABLE = [
     "0x10",
     "5s",
     "5, 10",
+    "\xa05",
+    "5\x0b",
+    "X5",
     "\u0661\u0662",
     "\uff15",
     "²",
@@ -93,6 +96,8 @@ def test_given_twice() -> None:
         ("Thu, 15 Jan 2026 11:00:00 GMT", 30.0),  # this machine's clock is two hours slow
         ("Thu, 15 Jan 2026 11:00:40 GMT", 0.0),
         ("Thu Jan 15 11:00:00 2026", 30.0),
+        ("\xa0Thu, 15 Jan 2026 11:00:00 GMT", 7230.0),
+        ("X Thu, 15 Jan 2026 11:00:00 GMT", 7230.0),
         ("garbage", 7230.0),
         ("", 7230.0),
     ],
