@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .inputs import SAMPLES, WORDS
+from .samples import SAMPLES, WORDS
 
 KEPT = Path(".fuzz")
 OPTIONS = ("-max_total_time=20", "-timeout=5", "-max_len=2048", "-print_final_stats=1", "-verbosity=0")

@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 
 from chatloom_async import ChatloomError, ConfigurationError, NotJSONError
 
-from .inputs import SAMPLES, inputs
+from .inputs import inputs
 from .promises import explained
+from .samples import SAMPLES
 from .targets import TARGETS
 
 BROKE: list[tuple[str, bytes]] = [
