@@ -51,5 +51,5 @@ FROM_ENVIRONMENT = Access()
 
 async def _key(path: Path) -> ApiKey | Exception:
     if path == Path("-"):
-        return api_key_or_error(sys.stdin.readline().removesuffix("\n"))
+        return api_key_or_error(sys.stdin.readline().removeprefix("\ufeff").removesuffix("\n"))
     return await resolve_key(KeyFile(path))

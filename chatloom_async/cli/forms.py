@@ -21,7 +21,7 @@ from ..audit.store import RunInfo
 from ..audit.summary import Summary
 from ..audit.values import Row
 from .options import FailOn, Report, ReportName
-from .screen import destination, look
+from .screen import OutputFileError, destination, look
 
 
 @frozen(kw_only=True)
@@ -84,6 +84,12 @@ class Output:
         if text:
             self.stream.write(text)
             self.stream.flush()  # whoever reads along sees every row at once, and a closed pipe is noticed
+
+
+def apart(report: Report) -> None:
+    """Raises OutputFileError where two reports would be written into one file, before anything is."""
+    if report.output and report.html and report.output.absolute() == report.html.absolute():
+        raise OutputFileError(f"--output and --html both name {report.html}: one would spoil the other")
 
 
 def outputs(report: Report, stream: TextIO, setting: Setting, stack: AsyncExitStack) -> list[Output]:

@@ -167,6 +167,7 @@ def test_a_dry_run_can_be_a_json_document(chatloom: Chatloom) -> None:
         (["no.toml"], "no.toml: cannot be read: No such file or directory."),
         (["--only", "nobody"], "None of the 3 workspaces is selected."),
         (["--output", "/no/such/dir/a"], "--output /no/such/dir/a cannot be written: No such file or directory."),
+        (["--html", "r", "--output", "./r"], "--output and --html both name r: one would spoil the other."),
         (["--html", "/no/such/dir/b"], "--html /no/such/dir/b cannot be written: No such file or directory."),
         (["--rule", "nonsense"], "No rule is called 'nonsense'. The rules are agent-color-contrast, "),
         (["--rule", "agent-colour-invalid"], "No rule is called 'agent-colour-invalid'. Similar: agent-color-invalid"),

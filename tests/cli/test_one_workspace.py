@@ -128,10 +128,11 @@ def test_the_key_may_come_from_a_file(
 def test_the_key_may_come_from_standard_input(
     chatloom: Chatloom, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A line of it."""
+    """A line of it, with the byte order mark that some shells put before what they pipe."""
     monkeypatch.delenv("CHATLOOM_API_KEY")
-    monkeypatch.setattr(sys, "stdin", io.StringIO(sandbox["acme"].key.reveal() + "\n"))
-    assert chatloom("agents", "--key-file", "-").status == 0
+    for mark in ("", "\ufeff"):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(mark + sandbox["acme"].key.reveal() + "\n"))
+        assert chatloom("agents", "--key-file", "-").status == 0
     monkeypatch.setattr(sys, "stdin", io.StringIO("hunter2\n"))
     ran = chatloom("agents", "--key-file", "-")
     assert (ran.status, ran.out) == (2, "")
