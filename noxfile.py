@@ -7,7 +7,9 @@
 A session installs once and is kept for the next run; `nox -l` lists them all.
 """
 
+import json
 import os
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -212,11 +214,11 @@ def no_extensions(session: nox.Session) -> None:
 
 @nox.session(reuse_venv=False)
 def build(session: nox.Session) -> None:
-    """sdist and wheel, as a user gets them: installed without extras, then with [cli]."""
-    session.install("build")
+    """sdist and wheel, as users and packagers get them: without extras, with [cli], by uvx, and the sdist's tests."""
+    session.install("build", "uv")
     with tempfile.TemporaryDirectory() as folder:
         session.run("python", "-m", "build", "--outdir", folder)
-        (wheel,) = Path(folder).glob("*.whl")
+        (wheel,), (sdist,) = Path(folder).glob("*.whl"), Path(folder).glob("*.tar.gz")
         session.run("python", "-m", "venv", f"{folder}/user")
         programs = Path(folder, "user", "Scripts" if os.name == "nt" else "bin")
         python, chatloom = str(programs / "python"), str(programs / "chatloom")
@@ -226,8 +228,26 @@ def build(session: nox.Session) -> None:
             said = session.run(chatloom, "--help", external=True, silent=True, success_codes=[1, 2])
             if "[cli]" not in (said or "") or "Traceback" in (said or "") or len((said or "").splitlines()) != 1:
                 session.error(f"Without the [cli] extra, `chatloom` must say so in one line. It said:\n{said}")
-            session.run(python, "-m", "pip", "install", "--quiet", f"{wheel}[cli]", external=True)
-            session.run(chatloom, "--help", external=True)
+            once = (
+                "uv",
+                "tool",
+                "run",
+                "--python",
+                str(Path(session.bin, "python")),
+                "--from",
+                f"{wheel}[cli]",
+                "chatloom",
+            )
+            session.run(*once, "--help")
+            session.run(*once, "audit", "--sandbox", "--format", "json", "--output", "audit.json")
+            told = json.loads(Path("audit.json").read_text("utf-8"))["summary"]
+            if told["workspaces"]["ok"] != told["workspaces"]["total"] or not told["findings"]["total"]:
+                session.error(f"The audit of the embedded sandbox by uvx is not whole, or found nothing: {told}")
+            with tarfile.open(sdist) as archive:
+                archive.extractall(folder, filter="data")
+            session.install(f"{wheel}[cli,otel,redis]", *group("test"))
+            with session.chdir(sdist.name.removesuffix(".tar.gz")):
+                session.run("python", "-m", "pytest", "--collect-only", "--quiet", "--quiet")
 
 
 @nox.session
