@@ -170,6 +170,13 @@ def apidocs(session: nox.Session) -> None:
     session.run("python", "-W", "error", "-c", APIDOCS)
 
 
+@nox.session
+def engines(session: nox.Session) -> None:
+    """Audits on processes of Dask that are killed, interrupted and restarted. A minute."""
+    install(session, "test", "dask")
+    session.run("pytest", "-m", "cluster", *session.posargs)
+
+
 @nox.session(name="fleet-dask")
 def fleet_dask(session: nox.Session) -> None:
     """20,000 workspaces on two Dask workers, one of them killed. Four minutes."""

@@ -51,14 +51,11 @@ class DaskEngine:
         return await self._threads()
 
     async def run(self, shard: Shard) -> ShardResult:
-        """The future is let go as soon as the result is here, so that nobody keeps it in memory."""
         from distributed import KilledWorker
         from distributed.client import FutureCancelledError
 
-        future: Any = self.client.submit(audit_shard, shard, key=f"audit-shard-{shard.id}-{uuid4().hex}", pure=False)
         try:
-            async with asyncio.timeout(TRIES * shard.deadline + GRACE):
-                result: ShardResult = await future
+            return await self._result(shard)
         except ChatloomError:
             raise
         except TimeoutError:
@@ -69,11 +66,17 @@ class DaskEngine:
             lost = EngineLostError(f"Dask gave up shard {shard.id}: {gone.reason}")
         except Exception as problem:
             lost = EngineLostError(f"Dask cannot run shard {shard.id}: {type(problem).__name__}: {problem}")
-        else:
-            return result
+        raise lost
+
+    async def _result(self, shard: Shard) -> ShardResult:
+        """The future is let go as soon as the result is here, so that nobody keeps it in memory."""
+        future: Any = self.client.submit(audit_shard, shard, key=f"audit-shard-{shard.id}-{uuid4().hex}", pure=False)
+        try:
+            async with asyncio.timeout(TRIES * shard.deadline + GRACE):
+                result: ShardResult = await future
+                return result
         finally:
             future.release()
-        raise lost
 
     async def _overdue(self, shard: Shard) -> ShardResult:
         text = f"Shard {shard.id} did not come back, though its deadline of {shard.deadline:g} s is long over"
