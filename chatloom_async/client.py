@@ -12,19 +12,17 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from logging import DEBUG, Logger, getLogger
 from types import TracebackType
-from typing import Any, Concatenate, Final, NoReturn, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec, Self, TypeVar
 
 import attrs
-from tenacity import AsyncRetrying
 
 from .endpoints.agents import GetAllowedDomains, ListAgents
 from .options import CLOCK, TRANSPORT, OnAttempt, Options
-from .policy.call import Call
+from .policy.call import Call, Outcome
 from .policy.clock import Clock, SystemClock
 from .policy.keys import KeyProvider, key_source
 from .policy.limit import LimitState, RateLimit
 from .policy.limiter import Limiter, naming, outcome_of
-from .policy.retrier import Outcome
 from .policy.retry import RetryPolicy
 from .resources import Resources
 from .transports.interface import Transport
@@ -36,6 +34,9 @@ from .wire.errors import Attempt, ChatloomError, ClientClosedError, DecodeError,
 from .wire.message import Exchange, Request, Response, Timeouts
 from .wire.status import AuthenticationError, status_error
 from .wire.transport_errors import TransportError
+
+if TYPE_CHECKING:
+    from tenacity import AsyncRetrying
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -92,7 +93,7 @@ class AsyncChatloom:
         auth: Auth = "bearer",
         timeouts: Timeouts = Timeouts(),
         deadline: float | None = 60.0,
-        retry: RetryPolicy | AsyncRetrying | None = RetryPolicy(),
+        retry: "RetryPolicy | AsyncRetrying | None" = RetryPolicy(),
         rate_limit: RateLimit | Limiter | None = RateLimit(),
         transport: Transport | None = None,
         on_attempt: OnAttempt | None = None,
@@ -224,7 +225,7 @@ class AsyncChatloom:
         auth: Auth = UNCHANGED,
         timeouts: Timeouts = UNCHANGED,
         deadline: float | None = UNCHANGED,
-        retry: RetryPolicy | AsyncRetrying | None = UNCHANGED,
+        retry: "RetryPolicy | AsyncRetrying | None" = UNCHANGED,
         rate_limit: RateLimit | Limiter | None = UNCHANGED,
         on_attempt: OnAttempt | None = UNCHANGED,
     ) -> Self:

@@ -1,15 +1,17 @@
 """What a client is told at construction, checked, and the policies that follow from it."""
 
+import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
-from tenacity import AsyncRetrying
 
+from .policy.budget import Budgets
 from .policy.clock import Clock
 from .policy.gate import GatedLimiter
 from .policy.limit import RateLimit
 from .policy.limiter import KeyedLimiter, Limiter, Unlimited
-from .policy.retrier import Budgets, PolicyRetrier, Retrier, SingleAttempt, TenacityRetrier
+from .policy.retrier import PolicyRetrier, Retrier, SingleAttempt
 from .policy.retry import RetryPolicy
 from .resources import Resources
 from .wire.auth import Auth
@@ -18,14 +20,23 @@ from .wire.checks import FUNCTION, LIMIT, Wanted, has, unlimited
 from .wire.errors import Attempt
 from .wire.message import Timeouts
 
+if TYPE_CHECKING:  # importing tenacity takes its time; who hands in one of its objects has imported it
+    from tenacity import AsyncRetrying
+
 OnAttempt = Callable[[Attempt], object]
+
+
+def is_tenacity(value: Any) -> bool:
+    """Whether it is a tenacity.AsyncRetrying."""
+    tenacity = sys.modules.get("tenacity")
+    return tenacity is not None and isinstance(value, tenacity.AsyncRetrying)
 
 
 AUTH = Wanted('"bearer" or "x-api-key"', lambda value: value in ("bearer", "x-api-key"))
 TIMEOUTS = Wanted("a Timeouts", lambda value: isinstance(value, Timeouts))
 RETRY = Wanted(
     "a RetryPolicy, a tenacity.AsyncRetrying, or None",
-    lambda value: value is None or isinstance(value, (RetryPolicy, AsyncRetrying)),
+    lambda value: value is None or isinstance(value, RetryPolicy) or is_tenacity(value),
 )
 RATE_LIMIT = Wanted(
     "a RateLimit, a Limiter with acquire() and release(), or None",
@@ -47,7 +58,7 @@ class Options:
     auth: Auth = field(validator=AUTH)
     timeouts: Timeouts = field(validator=TIMEOUTS)
     deadline: float | None = field(converter=unlimited, validator=LIMIT)
-    retry: RetryPolicy | AsyncRetrying | None = field(validator=RETRY)
+    retry: "RetryPolicy | AsyncRetrying | None" = field(validator=RETRY)
     rate_limit: RateLimit | Limiter | None = field(validator=RATE_LIMIT)
     on_attempt: OnAttempt | None = field(default=None, validator=ON_ATTEMPT)
 
@@ -59,7 +70,9 @@ class Options:
     def retrier(self, clock: Clock, resources: Resources) -> Retrier:
         if self.retry is None:
             return SingleAttempt()
-        if isinstance(self.retry, AsyncRetrying):
-            return TenacityRetrier(self.retry, clock, resources.lifetime)
-        budgets = Budgets(origin(self.base_url), resources.transient, resources.throttle)
-        return PolicyRetrier(self.retry, clock, budgets, resources.lifetime)
+        if isinstance(self.retry, RetryPolicy):
+            budgets = Budgets(origin(self.base_url), resources.transient, resources.throttle)
+            return PolicyRetrier(self.retry, clock, budgets, resources.lifetime)
+        from .policy.retrying import TenacityRetrier
+
+        return TenacityRetrier(self.retry, clock, resources.lifetime)

@@ -4,7 +4,10 @@ A token bucket that is never refilled by time: a retry costs tokens, a success e
 failures are counted per origin, throttling per key. The client and its clones share the buckets.
 """
 
-from ..wire.errors import Kind
+from attrs import define, field
+
+from ..wire.errors import ChatloomError, Kind
+from .call import Call
 
 CAPACITY = 500.0
 COST: dict[Kind, float] = {"transient": 14.0, "once": 14.0, "throttle": 5.0}
@@ -32,3 +35,19 @@ class RetryBudget:
             self._spent[scope] -= tokens
             if self._spent[scope] <= 0:
                 del self._spent[scope]
+
+
+@define
+class Budgets:
+    """What a client's calls may spend on retries: transient failures per origin, throttling per key."""
+
+    origin: str
+    transient: RetryBudget = field(factory=RetryBudget)
+    throttle: RetryBudget = field(factory=RetryBudget)
+
+    def account(self, error: ChatloomError, call: Call) -> tuple[RetryBudget, str]:
+        return (self.throttle, call.key) if error.kind == "throttle" else (self.transient, self.origin)
+
+    def succeeded(self, call: Call) -> None:
+        self.transient.earn(self.origin, 1.0)
+        self.throttle.earn(call.key, 1.0)

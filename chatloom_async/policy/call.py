@@ -1,6 +1,6 @@
 """What one call has been through so far. Everything that happens to it is written down here, and read from here."""
 
-from collections.abc import Container
+from collections.abc import Awaitable, Callable, Container
 from math import inf
 
 from attrs import Factory, define, evolve
@@ -8,7 +8,11 @@ from attrs import Factory, define, evolve
 from ..wire.auth import ApiKey
 from ..wire.endpoint import Endpoint
 from ..wire.errors import Attempt, ChatloomError, DeadlineExceededError, Kind, StopReason
+from ..wire.message import Response
 from ..wire.transport_errors import AttemptTimeoutError
+
+Outcome = Response | ChatloomError
+Attempting = Callable[[], Awaitable[Outcome]]
 
 
 @define(eq=False)

@@ -6,6 +6,7 @@ a timer for each, set and cancelled, would be the dearest part of this package's
 
 import asyncio
 from math import inf
+from operator import attrgetter
 from types import TracebackType
 
 from ..wire.errors import ClientClosedError
@@ -74,7 +75,7 @@ class Lifetime:
 
     def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
         now, self._timer, self._rings = loop.time(), None, inf
-        here = [limit for limit in self._alive() if limit.loop is loop]
+        here = sorted((limit for limit in self._alive() if limit.loop is loop), key=attrgetter("due"))
         for limit in here:
             if limit.due <= now:
                 limit.expire()

@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tenacity import AsyncRetrying
 
-from chatloom_async.policy import retrier as module
-from chatloom_async.policy.budget import CAPACITY, RetryBudget
-from chatloom_async.policy.call import Call
+from chatloom_async.policy import retrying as module
+from chatloom_async.policy.budget import CAPACITY, Budgets, RetryBudget
+from chatloom_async.policy.call import Call, Outcome
 from chatloom_async.policy.lifetime import Lifetime
-from chatloom_async.policy.retrier import Budgets, Outcome, PolicyRetrier, SingleAttempt, TenacityRetrier
+from chatloom_async.policy.retrier import PolicyRetrier, SingleAttempt
 from chatloom_async.policy.retry import RetryPolicy
+from chatloom_async.policy.retrying import TenacityRetrier
 from chatloom_async.wire.errors import Attempt, ChatloomError, ClientClosedError, DeadlineExceededError
 from chatloom_async.wire.message import Response
 from chatloom_async.wire.status import NotFoundError, RateLimitError, ServerError
@@ -115,7 +116,7 @@ async def test_the_first_success_never_enters_tenacity(monkeypatch: pytest.Monke
         raise Entered
 
     monkeypatch.setattr(module, "AsyncRetrying", refuse)
-    monkeypatch.setattr(module.Decisions, "__init__", refuse)
+    monkeypatch.setattr(module.Retrying, "__init__", refuse)
     assert await Desk().run(Script(OK)) is OK
     with pytest.raises(Entered):
         await Desk().run(Script(DOWN, OK))
