@@ -18,7 +18,7 @@ def main() -> int:
     """Runs everything."""
     parser = argparse.ArgumentParser(prog="python -m tests.properties", description=__doc__)
     parser.add_argument("--schedules", type=int, default=20_000)
-    parser.add_argument("--mutants", type=int, default=2_000, help="schedules to look for each mutant in")
+    parser.add_argument("--mutants", type=int, default=500, help="schedules to look for each mutant in")
     options = parser.parse_args()
     total = 0
     for each in PROPERTIES:
