@@ -193,7 +193,7 @@ async def test_a_free_retry_needs_no_budget() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.lists(st.sampled_from([OK, DOWN, SLOW_DOWN, STALE, GONE]), min_size=12, max_size=12), max_size=30))
+@given(st.lists(st.lists(st.sampled_from([OK, DOWN, SLOW_DOWN, STALE, GONE]), min_size=18, max_size=18), max_size=30))
 def test_budgets_stay_within_bounds(calls: list[list[Outcome]]) -> None:
     """Whatever calls go through, both budgets stay between empty and full."""
     desk = Desk(RetryPolicy(attempts=6, throttle_attempts=12, random=lambda: 0.0), capacity=50.0)
