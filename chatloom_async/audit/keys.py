@@ -6,15 +6,15 @@ Every failure is returned as data: a frame on a traceback would hold the key's t
 import asyncio
 import os
 import shlex
-import signal
-import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Iterable
 from pathlib import Path
 
 from attrs import field, frozen
 
 from ..wire.auth import ApiKey, api_key_or_error
-from ..wire.errors import ConfigurationError, clean
+from ..wire.checks import Wanted
+from ..wire.errors import ConfigurationError
+from .key_command import printed_bytes
 from .key_file import private_bytes
 
 COMMAND_TIMEOUT = 30.0
@@ -26,11 +26,25 @@ class KeyUnavailableError(ConfigurationError):
     hint = "Correct the reference, or run the audit where it leads to a key."
 
 
+VARIABLE = Wanted("the name of a variable", lambda name: isinstance(name, str) and bool(name))
+COMMAND = Wanted(
+    "a command, as a list of words or one line",
+    lambda words: bool(words) and all(isinstance(each, str) for each in words) and bool(words[0]),
+)
+
+
+def _words(command: str | Iterable[str]) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(command) if isinstance(command, str) else command)
+    except (ValueError, TypeError):  # an open quote, or nothing to go through
+        return ()
+
+
 @frozen
 class KeyEnv:
     """The key is the value of this environment variable."""
 
-    name: str
+    name: str = field(validator=VARIABLE)
 
     def __str__(self) -> str:
         return f"environment variable {self.name}"
@@ -54,14 +68,21 @@ class KeyFile:
         return f"key file {self.path}"
 
     async def read(self) -> str | KeyUnavailableError:
-        return await asyncio.to_thread(_file_text, self)
+        try:
+            raw = await asyncio.to_thread(private_bytes, self.path, self.patience)
+        except (OSError, RuntimeError, ValueError) as problem:  # no home directory for ~; a NUL in the path
+            return KeyUnavailableError(f"The {self} cannot be read: {_reason(problem)}")
+        return _text(raw, self)
 
 
 @frozen
 class KeyCommand:
-    """The key is what this command prints. It runs without shell and input, for `timeout` seconds at most."""
+    """The key is what this command prints. It runs without shell and input, for `timeout` seconds at most.
 
-    argv: tuple[str, ...] = field(converter=tuple)
+    Raises ConfigurationError for words that are no command. A line is split into words as a shell would.
+    """
+
+    argv: tuple[str, ...] = field(converter=_words, validator=COMMAND)
     timeout: float = COMMAND_TIMEOUT
 
     def __str__(self) -> str:
@@ -69,22 +90,10 @@ class KeyCommand:
 
     async def read(self) -> str | KeyUnavailableError:
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self.argv, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True
-            )
+            raw = await printed_bytes(self.argv, self.timeout)
         except (OSError, ValueError) as problem:
             return KeyUnavailableError(f"The {self} cannot be started: {_reason(problem)}")
-        try:
-            async with asyncio.timeout(self.timeout):
-                output, complaint = await process.communicate()
-        except TimeoutError:
-            return KeyUnavailableError(f"The {self} did not finish within {self.timeout:g} s")
-        finally:
-            await _end(process)
-        if process.returncode != 0:
-            said = clean(complaint.decode(errors="replace"), 200) or "it said nothing"
-            return KeyUnavailableError(f"The {self} ended with status {process.returncode}: {said}")
-        return _text(output, self)
+        return _text(raw, self)
 
 
 KeyReference = KeyEnv | KeyFile | KeyCommand | ApiKey
@@ -106,26 +115,17 @@ async def resolve_key(reference: KeyReference) -> ApiKey | ConfigurationError:
 
 
 def command_key(command: object) -> KeyCommand | None:
-    """The reference for an argv list, or a string that is split as a shell would; None where it is neither."""
+    """The reference for a list of words, or a line that is split as a shell would; None where it is neither."""
     try:
-        argv = shlex.split(command) if isinstance(command, str) else command
-    except ValueError:  # an open quote
+        return KeyCommand(command) if isinstance(command, (str, list)) else None
+    except ConfigurationError:
         return None
-    if isinstance(argv, list) and argv and all(isinstance(each, str) for each in argv) and argv[0]:
-        return KeyCommand(argv)
-    return None
 
 
-def _file_text(reference: KeyFile) -> str | KeyUnavailableError:
-    try:
-        raw = private_bytes(reference.path, reference.patience)
-    except (OSError, RuntimeError) as problem:  # RuntimeError: no home directory for ~
-        return KeyUnavailableError(f"The {reference} cannot be read: {_reason(problem)}")
-    return _text(raw, reference) if isinstance(raw, bytes) else KeyUnavailableError(f"The {reference} {raw}")
-
-
-def _text(raw: bytes, reference: KeyFile | KeyCommand) -> str | KeyUnavailableError:
+def _text(raw: bytes | str, reference: KeyFile | KeyCommand) -> str | KeyUnavailableError:
     """Without a byte order mark and one trailing newline, which editors and `echo` leave behind."""
+    if isinstance(raw, str):  # the reason why there is nothing
+        return KeyUnavailableError(f"The {reference} {raw}")
     try:
         text = raw.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
@@ -137,14 +137,3 @@ def _text(raw: bytes, reference: KeyFile | KeyCommand) -> str | KeyUnavailableEr
 
 def _reason(problem: Exception) -> str:
     return problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
-
-
-async def _end(process: Process) -> None:
-    """Kills what still runs, children included: one of them could hold the pipe open, and the audit with it."""
-    if process.returncode is not None:
-        return
-    if sys.platform == "win32":  # pragma: no cover
-        process.kill()
-    else:
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()

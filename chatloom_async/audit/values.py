@@ -3,14 +3,24 @@
 from hashlib import blake2b
 from typing import Literal
 
-from attrs import frozen
+from attrs import field, frozen
+from attrs.validators import optional
 
 from ..endpoints.agents import Agent
+from ..wire.auth import ApiKey
+from ..wire.checks import Wanted
 from ..wire.errors import ChatloomError, clean
-from .keys import KeyReference
+from .keys import KeyCommand, KeyEnv, KeyFile, KeyReference
 
 State = Literal["ok", "partial", "failed"]
 Severity = Literal["error", "warning", "info"]
+
+
+NAME = Wanted("a text", lambda value: isinstance(value, str))
+KEY = Wanted(
+    "a KeyEnv, KeyFile, KeyCommand or ApiKey", lambda value: isinstance(value, (KeyEnv, KeyFile, KeyCommand, ApiKey))
+)
+TEXTS = Wanted("a tuple of texts", lambda value: isinstance(value, tuple))
 
 
 @frozen
@@ -19,12 +29,13 @@ class Workspace:
 
     `key` is a reference that is resolved while the audit runs (`KeyEnv`, `KeyFile`, `KeyCommand`), or an
     `ApiKey` in code. `expect` are the domains that its agents should allow; None: nothing is expected.
+    Raises ConfigurationError for anything else.
     """
 
-    name: str
-    key: KeyReference
-    tags: tuple[str, ...] = ()
-    expect: tuple[str, ...] | None = None
+    name: str = field(validator=NAME)
+    key: KeyReference = field(validator=KEY)
+    tags: tuple[str, ...] = field(default=(), validator=TEXTS)
+    expect: tuple[str, ...] | None = field(default=None, validator=optional(TEXTS))
 
 
 @frozen

@@ -6,11 +6,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from chatloom_async import ApiKey, InvalidApiKeyError
-from chatloom_async.audit import KeyCommand, KeyEnv, KeyFile, KeyUnavailableError
+from chatloom_async import ApiKey, ConfigurationError, InvalidApiKeyError
+from chatloom_async.audit import KeyCommand, KeyEnv, KeyFile, KeyUnavailableError, Workspace
 from chatloom_async.audit.keys import command_key, resolve_key
 from tests.samples import KEY
 
@@ -105,6 +106,13 @@ async def test_a_key_file_gives_its_key_or_a_clear_error(tmp_path: Path, what: s
     put(path)
     told = None if problem is None else KeyUnavailableError(f"The key file {path} {problem.format(path)}")
     assert await resolve_key(KeyFile(path, patience=0.05)) == (told or ApiKey(KEY))
+
+
+async def test_a_path_that_no_system_has_is_refused() -> None:
+    """Rather than failing as a defect."""
+    assert await resolve_key(KeyFile("a\0b")) == KeyUnavailableError(
+        "The key file a b cannot be read: embedded null byte"
+    )
 
 
 @pytest.mark.skipif(os.name == "nt", reason="has no pipes in directories")
@@ -206,5 +214,30 @@ async def test_a_command_ends_with_the_audit_that_waits_for_it(tmp_path: Path) -
 def test_a_command_is_a_list_of_words_or_a_line_that_is_split_like_a_shell_would(
     command: object, reference: KeyCommand | None
 ) -> None:
-    """Anything else is no command."""
+    """Anything else is no command. In code, too, where it is an error."""
     assert command_key(command) == reference
+    if reference is None:
+        with pytest.raises(ConfigurationError, match="argv must be a command, as a list of words or one line"):
+            KeyCommand(command)  # type: ignore[arg-type]
+    else:
+        assert KeyCommand(command) == reference  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("made", "problem"),
+    [
+        (lambda: KeyEnv(5), "name must be the name of a variable, not 5"),  # type: ignore[arg-type]
+        (lambda: KeyEnv(""), "name must be the name of a variable, not a value of the type str"),
+        (lambda: Workspace("a", KEY), "key must be a KeyEnv, KeyFile, KeyCommand or ApiKey, not a value of the type s"),  # type: ignore[arg-type]
+        (lambda: Workspace("a", KeyEnv), "key must be a KeyEnv, KeyFile, KeyCommand or ApiKey, not the class KeyEnv"),  # type: ignore[arg-type]
+        (lambda: Workspace(5, KeyEnv("A")), "name must be a text, not 5"),  # type: ignore[arg-type]
+        (lambda: Workspace("a", KeyEnv("A"), tags="eu"), "tags must be a tuple of texts, not a value of the type str"),  # type: ignore[arg-type]
+        (lambda: Workspace("a", KeyEnv("A"), expect="b"), "expect must be a tuple of texts, not a value of the type"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_workspace_that_cannot_be_audited_is_refused_where_it_is_made(made: Callable[[], Any], problem: str) -> None:
+    """Not in its row; and a key that is given as a text is not shown."""
+    with pytest.raises(ConfigurationError) as caught:
+        made()
+    assert caught.value.message.startswith(problem)
+    assert KEY not in str(caught.value)

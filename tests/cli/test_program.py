@@ -21,6 +21,8 @@ from chatloom_async.audit import KeyEnv, load_workspaces
 from chatloom_async.audit.mutes import load_mutes
 from chatloom_async.cli import main
 from chatloom_async.cli.app import COMMANDS
+from chatloom_async.cli.embedded import planted
+from chatloom_async.cli.sandbox import _instructions
 from chatloom_async.sandbox import Sandbox
 from tests.cli.conftest import PROGRAM, Ran
 
@@ -149,12 +151,10 @@ def test_all_workspaces_of_a_sandbox_are_audited_by_one_copied_line(started: Sta
     assert (again.returncode, path.exists()) == (2, False)
 
 
-def test_a_sandbox_of_many_workspaces_says_how_to_reach_them(started: Start, chatloom: Chatloom) -> None:
+def test_a_sandbox_of_many_workspaces_says_how_to_reach_them(chatloom: Chatloom) -> None:
     """Three keys fit on the screen."""
-    server = started("sandbox", "--workspaces", "5", "--agents", "1")
-    assert server.stdout is not None
-    last = [server.stdout.readline() for _ in range(7)][6]
-    assert last == "# and 2 more: --write-workspaces FILE.ndjson lists all of them for an audit\n"
+    *_, last = _instructions(planted(workspaces=5, agents=1, seed=7), "http://127.0.0.1:1", 1, None)
+    assert last == "# and 2 more: --write-workspaces FILE.ndjson lists all of them for an audit"
     ran = chatloom("sandbox", "--write-workspaces", "all.txt")
     assert (ran.status, ran.out) == (2, "")
     assert ran.err.startswith('error: Invalid value "all.txt" for --write-workspaces. End the name in .ndjson')

@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from attrs import evolve
@@ -49,10 +50,17 @@ def test_a_shard_keeps_what_it_read_before_its_deadline(tmp_path: Path) -> None:
     assert told(result) == [("w0", "ok", None), ("w1", "failed", SLOW), ("w2", "ok", None)]
 
 
+class Broken(KeyEnv):
+    """A reference that cannot be read, and does not say so as it should."""
+
+    async def read(self) -> NoReturn:
+        raise ZeroDivisionError
+
+
 async def test_a_defect_of_one_workspace_is_its_row(tmp_path: Path) -> None:
     """What no part of the audit expects is a failed row too."""
     sandbox, workspaces = planted(tmp_path, 1)
-    broken = Workspace("broken", None)  # type: ignore[arg-type]
+    broken = Workspace("broken", Broken("ANY"))
     engine = LocalEngine(transport=sandbox.transport())
     result = await engine.run(shard_of(broken, *workspaces, options=ShardOptions(concurrency=1)))
     assert [(name, state) for name, state, _ in told(result)] == [("broken", "failed"), ("w0", "ok")]
