@@ -341,6 +341,8 @@ async def test_state() -> None:
     assert abs(until - datetime.now(UTC) - timedelta(seconds=60)) < timedelta(seconds=5)
     clock.advance(60.0)
     assert limiter.state().paused_until is None
+    limiter.throttled(0.5)
+    assert limiter.state().paused_until is not None
 
 
 def test_two_event_loops() -> None:

@@ -1,6 +1,8 @@
 """The one-pass reader: what it takes, the strict reader takes too, with the same value."""
 
 import json
+import subprocess
+import sys
 from datetime import datetime
 from typing import Any
 
@@ -105,6 +107,18 @@ def test_what_does_not_fit_is_left_to_the_strict_reader(change: dict[str, Any]) 
     read = reader(AgentList)
     assert read is not None
     assert read(compact({"agents": [{**AGENT, **change}], "count": 1})) is None
+
+
+def test_a_plain_answer_does_not_even_load_the_strict_reader() -> None:
+    """Which stands on cattrs: a program whose answers are as documented never needs it."""
+    code = f"""if True:
+        import sys
+        from chatloom_async import AgentList, Response
+        from chatloom_async.wire.decode import decode
+        print(decode(Response(200, {{}}, {compact(AGENTS)!r}), AgentList).complete, "cattrs" in sys.modules)
+    """
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said == "True False\n"
 
 
 @pytest.mark.parametrize("count", [True, 1.0, "1", None, 10**30])
