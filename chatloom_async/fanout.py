@@ -22,7 +22,13 @@ OPERATION = Wanted("an async function of one item", callable)
 
 @frozen
 class Ok(Generic[Item_co, Value_co]):
-    """What the operation returned for an item."""
+    """What the operation returned for an item.
+
+    With the item that it is for:
+
+        async for result in fan_out(["acme"], lambda name: chatloom.list_agents()):
+            print(result.item, len(result.value))  # acme 2
+    """
 
     item: Item_co
     value: Value_co
@@ -30,7 +36,13 @@ class Ok(Generic[Item_co, Value_co]):
 
 @frozen
 class Err(Generic[Item_co]):
-    """What the operation raised for an item."""
+    """What the operation raised for an item.
+
+    With the item that it is for; the others go on:
+
+        async for result in fan_out(["agt_gone"], chatloom.get_allowed_domains):
+            print(result.item, type(result.error).__name__)  # agt_gone NotFoundError
+    """
 
     item: Item_co
     error: BaseException

@@ -26,7 +26,15 @@ log: Logger = getLogger("chatloom_async")
 
 @frozen
 class AgentAdded:
-    """An agent that was not there before, with its allowed domains, oldest first."""
+    """An agent that was not there before, with its allowed domains, oldest first.
+
+    Its parts can be matched:
+
+        agent = (await chatloom.list_agents()).agents[0]
+        match AgentAdded(agent, ("acme.example",)):
+            case AgentAdded(_, domains):
+                print(domains)  # ('acme.example',)
+    """
 
     agent: Agent
     domains: tuple[str, ...]
@@ -34,14 +42,26 @@ class AgentAdded:
 
 @frozen
 class AgentRemoved:
-    """An agent that is not listed any more, as it was last seen."""
+    """An agent that is not listed any more, as it was last seen.
+
+    All of it, since it cannot be asked for any more:
+
+        agent = (await chatloom.list_agents()).agents[0]
+        print(AgentRemoved(agent).agent == agent)  # True
+    """
 
     agent: Agent
 
 
 @frozen
 class AgentChanged:
-    """An agent of which some field is another one now."""
+    """An agent of which some field is another one now.
+
+    Both, so that a program can tell the difference:
+
+        before, after = await chatloom.list_agents()
+        print(AgentChanged(before, after).after.name)  # Returns Desk
+    """
 
     before: Agent
     after: Agent
@@ -49,7 +69,13 @@ class AgentChanged:
 
 @frozen
 class DomainsChanged:
-    """Allowed domains that an agent has got or lost. Another order, or a domain listed twice, is no change."""
+    """Allowed domains that an agent has got or lost. Another order, or a domain listed twice, is no change.
+
+    Only the difference:
+
+        agent = (await chatloom.list_agents()).agents[0]
+        print(DomainsChanged(agent, added=("acme.example",), removed=()).added)  # ('acme.example',)
+    """
 
     agent: Agent
     added: tuple[str, ...]
@@ -70,10 +96,11 @@ async def watch(
 ) -> AsyncGenerator[Event, None]:
     """Reads all agents and their domains in rounds, and yields what has changed since the round before; never ends.
 
-        async for event in watch(client):
+        async for event in watch(chatloom, initial=True):
             match event:
                 case AgentAdded(agent, domains): ...
                 case DomainsChanged(agent, added, removed): ...
+            break  # or it goes on for ever
 
     A round is one call, and one more for each agent. Between the end of a round and the next there are `interval`
     seconds, a tenth more or less by `random`, on the client's clock. The first round yields nothing, or an AgentAdded

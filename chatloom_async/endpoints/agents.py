@@ -19,6 +19,9 @@ class Agent:
     `position` is one of `POSITIONS`, `status` is "usually active" and `template` a widget template's name;
     all three are plain strings, so that a value the documentation does not know yet is never an error.
     The colours are hex strings such as "#611F69"; `created_at` is an aware datetime.
+
+        agent = (await chatloom.list_agents()).agents[0]
+        print(agent.name, agent.primary_color, agent.created_at.year)  # Account Recovery #BE185D 2026
     """
 
     id: str
@@ -39,7 +42,8 @@ class AgentList:
     agents; `complete` is False where it does not, or where an id comes twice.
 
         agents = await chatloom.list_agents()
-        print(len(agents), agents.complete, [agent.name for agent in agents])
+        print(len(agents), agents.complete)  # 2 True
+        print([agent.name for agent in agents])  # ['Account Recovery', 'Returns Desk']
     """
 
     agents: tuple[Agent, ...]
@@ -61,6 +65,10 @@ class AllowedDomains:
     """The domains on which one agent's widget may load, oldest first. Iterable, with `len()` and `in`.
 
     The documentation does not say what an empty list means.
+
+        agents = await chatloom.list_agents()
+        domains = await chatloom.get_allowed_domains(agents.agents[1].id)
+        print(len(domains), [*domains], "evil.example" in domains)  # 1 ['workspace-0.example'] False
     """
 
     domains: tuple[str, ...]
@@ -93,6 +101,9 @@ class GetAllowedDomains(Endpoint[AllowedDomains]):
     """The allowed domains of one agent: GET /api/plugin/agents/{agentId}/allowed-domains.
 
     Raises NotFoundError for an agent that does not exist or belongs to another workspace.
+
+        agents = await chatloom.list_agents()
+        domains = await chatloom.send(GetAllowedDomains(agents.agents[0].id))
     """
 
     path = "/api/plugin/agents/{agent_id}/allowed-domains"

@@ -43,7 +43,11 @@ class RateLimit:
 @frozen(kw_only=True)
 class LimitState:
     """A snapshot of one key's limiter: requests per second now, calls in the queue and in flight, and the end of a
-    pause that the API asked for (aware), or None."""
+    pause that the API asked for (aware), or None.
+
+        await chatloom.list_agents()
+        print([(state.rate, state.queued, state.in_flight) for state in chatloom.limits.values()])  # [(4.0, 0, 0)]
+    """
 
     rate: float
     queued: int

@@ -21,6 +21,12 @@ class Limiter(Protocol):
 
     Each `acquire` that returns is followed by exactly one `release`, when the attempt is over. An `acquire`
     that is cancelled must leave no trace.
+
+        class Unlimited:
+            async def acquire(self, key): ...
+            def release(self, key, outcome, retry_after=None): ...
+
+        chatloom = AsyncChatloom(rate_limit=Unlimited())
     """
 
     async def acquire(self, key: str) -> None: ...
@@ -31,7 +37,18 @@ class Limiter(Protocol):
 @runtime_checkable
 class SharedLimiter(Limiter, Protocol):
     """A limiter whose state other processes see, too. It names keys itself, since `ApiKey.fingerprint`, which others
-    get, is salted anew in each process. The name must not tell the key: a keyed hash does not."""
+    get, is salted anew in each process. The name must not tell the key: a keyed hash does not.
+
+        import hmac
+
+        class Counted:
+            async def acquire(self, key): ...
+            def release(self, key, outcome, retry_after=None): ...
+            def fingerprint(self, key):
+                return hmac.digest(b"shared by all processes", key.reveal().encode(), "sha256").hex()
+
+        print(isinstance(Counted(), SharedLimiter))  # True
+    """
 
     def fingerprint(self, key: ApiKey) -> str: ...
 

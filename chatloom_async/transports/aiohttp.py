@@ -46,6 +46,10 @@ class AiohttpTransport:
 
     Bytes that a server sends unasked on an idle connection are taken for the answer to that key's next request. With
     `connection_reuse=False` they reach nobody: each request has a connection of its own, and pays for its handshakes.
+
+        transport = AiohttpTransport(max_body=2**20)
+        print(len(await AsyncChatloom(transport=transport).list_agents()))  # 2
+        await transport.aclose()
     """
 
     def __init__(

@@ -14,6 +14,24 @@ class Transport(Protocol):
     (An implementation may raise a TransportError all the same; the client takes both.) A transport does
     not retry, follow redirects, keep cookies or judge statuses. It honours `request.timeouts.connect` and
     `.read`; the client itself bounds the attempt as a whole, by cancelling `send`.
+
+        class Counting:
+            count = 0
+
+            def __init__(self, inner):
+                self.inner = inner
+
+            async def send(self, request):
+                self.count += 1
+                return await self.inner.send(request)
+
+            async def aclose(self):
+                await self.inner.aclose()
+
+        transport = Counting(AiohttpTransport())
+        await AsyncChatloom(transport=transport).list_agents()
+        await transport.aclose()
+        print(transport.count)  # 1
     """
 
     async def send(self, request: Request) -> Response | TransportError: ...

@@ -95,6 +95,11 @@ class ReplayTransport:
     A request is found by method, URL and body; one that was recorded several times gets its outcomes in that order,
     each once. Failures are played as well. Raises NotRecordedError for any other request, naming the nearest one, and
     ConfigurationError where the file is missing or damaged.
+
+        empty = MockTransport(lambda _: Response(200, body=b'{"agents": [], "count": 0}'))
+        await AsyncChatloom(transport=RecordingTransport(empty, "agents.json")).list_agents()
+        played = await AsyncChatloom(transport=ReplayTransport("agents.json")).list_agents()
+        print(played)  # AgentList(agents=(), count=0)
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:

@@ -34,7 +34,22 @@ JSON_SENT = Headers({**JSON_ACCEPTED, "Content-Type": "application/json"})
 
 
 def query(**options: Any) -> Any:
-    """An attrs field that travels in the query, whatever the endpoint's method. Takes `attrs.field`'s arguments."""
+    """An attrs field that travels in the query, whatever the endpoint's method. Takes `attrs.field`'s arguments.
+
+    The other fields of a POST are its JSON body:
+
+        from attrs import frozen
+
+        @frozen
+        class SearchAgents(Endpoint[AgentList]):
+            method = "POST"
+            path = "/api/plugin/search"
+            text: str
+            page: int = query(default=1)
+
+        request = SearchAgents("sales", page=2).request("https://chatloom.app")
+        print(request.url, request.body)  # https://chatloom.app/api/plugin/search?page=2 b'{"text":"sales"}'
+    """
     return attrs.field(metadata={"in": "query"}, **options)
 
 

@@ -47,6 +47,9 @@ class Attempt:
 
     `started` counts from the start of the call, `waited` is the time in the rate limiter, `elapsed` the
     time from there to the end. `status` is None where no answer came, `error` None where it succeeded.
+
+        exchange = await chatloom.exchange(ListAgents())
+        print([(each.operation, each.number, each.status) for each in exchange.attempts])  # [('ListAgents', 1, 200)]
     """
 
     operation: str
@@ -113,42 +116,94 @@ def _restore(cls: type[ChatloomError], values: dict[str, Any]) -> ChatloomError:
 
 
 class ConfigurationError(ChatloomError, ValueError):
-    """Something given to the client cannot be used. Raised before anything is sent."""
+    """Something given to the client cannot be used. Raised before anything is sent.
+
+    It is caught as Python's own error, too:
+
+        try:
+            CachingTransport(AiohttpTransport(), ttl=-1.0)
+        except ValueError as error:
+            print(type(error).__name__)  # ConfigurationError
+    """
 
     hint = "Correct what the message names; help(AsyncChatloom) explains the options."
 
 
 class InvalidApiKeyError(ConfigurationError):
-    """No API key, or one that cannot be valid. The key itself is never part of the message."""
+    """No API key, or one that cannot be valid. The key itself is never part of the message.
+
+    It says what is wrong without quoting it:
+
+        try:
+            ApiKey("sk_of_another_service")
+        except InvalidApiKeyError as error:
+            print(error.message)  # The API key does not start with the prefix clf_ of all keys
+    """
 
     hint = "Generate a key in the dashboard under Settings > API Keys, and pass it as api_key or set CHATLOOM_API_KEY."
 
 
 class InvalidBaseUrlError(ConfigurationError):
-    """The base URL is not https (or http to a loopback host), or holds more than scheme, host, port and path."""
+    """The base URL is not https (or http to a loopback host), or holds more than scheme, host, port and path.
+
+    Nothing is sent, so nothing can be read on the way:
+
+        try:
+            AsyncChatloom(base_url="http://chatloom.app")
+        except InvalidBaseUrlError as error:
+            print(error.message.partition(",")[0])  # The base URL uses plain http
+    """
 
     hint = "Pass the final https address, such as https://chatloom.app, without credentials, query or fragment."
 
 
 class InvalidAgentIdError(ConfigurationError):
-    """An agent id with characters that could change the request's path. Nothing was sent."""
+    """An agent id with characters that could change the request's path. Nothing was sent.
+
+    An id from outside cannot lead to another path:
+
+        try:
+            await chatloom.get_allowed_domains("../../admin")
+        except InvalidAgentIdError as error:
+            print(error.message.partition(":")[0])  # agent_id cannot be part of a path
+    """
 
     hint = "Use an id from list_agents(): 1 to 256 letters, digits, '_', '-', '~' or '.'."
 
 
 class UsageError(ChatloomError, RuntimeError):
-    """The client was used in a way that its documentation rules out."""
+    """The client was used in a way that its documentation rules out.
+
+    It is Python's error for a wrong order of calls, too:
+
+        print(issubclass(ClientClosedError, UsageError), issubclass(UsageError, RuntimeError))  # True True
+    """
 
 
 class ClientClosedError(UsageError):
-    """The client was closed before or during this call."""
+    """The client was closed before or during this call.
+
+    Nothing was sent:
+
+        client = AsyncChatloom()
+        await client.aclose()
+        try:
+            await client.list_agents()
+        except ClientClosedError as error:
+            print(error.message)  # The client is closed; nothing was sent
+    """
 
     hint = "Make the call inside `async with`, before aclose(), or construct a new client."
 
 
 @frozen(slots=False, eq=False, repr=False, str=False)
 class DeadlineExceededError(ChatloomError, TimeoutError):
-    """The call's deadline passed. `last` is the last failure before that, or None where there was none."""
+    """The call's deadline passed. `last` is the last failure before that, or None where there was none.
+
+    So it tells why the time ran out:
+
+        print(DeadlineExceededError("60 s are over", last=ServerError("Down", status=503)).last.status)  # 503
+    """
 
     hint: ClassVar[str] = "Raise deadline=, or make fewer calls per key at once if they wait for the rate limit."
 
@@ -158,7 +213,11 @@ class DeadlineExceededError(ChatloomError, TimeoutError):
 @frozen(slots=False, eq=False, repr=False, str=False)
 class DecodeError(ChatloomError):
     """An answer came that is not what the API documents. `path` is the JSON path of the misfit, `excerpt` the body's
-    beginning."""
+    beginning.
+
+        error = SchemaMismatchError("Not a string", path="$.agents[0].name")
+        print(isinstance(error, DecodeError), error.path)  # True $.agents[0].name
+    """
 
     hint: ClassVar[str] = "If it persists, send request and response to Chatloom's support, or update this package."
 
@@ -168,7 +227,16 @@ class DecodeError(ChatloomError):
 
 @frozen(slots=False, eq=False, repr=False, str=False)
 class NotJSONError(DecodeError):
-    """The body is not JSON. `reason` is one of empty, content_type, possible_truncation, syntax."""
+    """The body is not JSON. `reason` is one of empty, content_type, possible_truncation, syntax.
+
+    A login page of the network's is none:
+
+        transport = MockTransport(lambda _: Response(200, {"Content-Type": "text/html"}, b"<html>Please log in</html>"))
+        try:
+            await AsyncChatloom(transport=transport).list_agents()
+        except NotJSONError as error:
+            print(error.reason)  # content_type
+    """
 
     hint: ClassVar[str] = "Check that base_url points at the API and that no proxy or portal answers in its place."
 
@@ -176,4 +244,13 @@ class NotJSONError(DecodeError):
 
 
 class SchemaMismatchError(DecodeError):
-    """The body is JSON of another shape than documented; `path` names the first place that differs."""
+    """The body is JSON of another shape than documented; `path` names the first place that differs.
+
+    Nothing is guessed, and nothing converted:
+
+        transport = MockTransport(lambda _: Response(200, body=b'{"agents": [], "count": "none"}'))
+        try:
+            await AsyncChatloom(transport=transport).list_agents()
+        except SchemaMismatchError as error:
+            print(error.path)  # $.count
+    """

@@ -24,6 +24,8 @@ class Headers(Mapping[str, str]):
 
     Repeated names are joined by ", " (RFC 9110, section 5.3). Raw byte pairs are accepted and
     decoded as Latin-1 when they are first looked at, so that an answer nobody inspects costs nothing.
+
+        print(Headers({"Retry-After": "7"})["retry-after"])  # 7
     """
 
     __slots__ = ("_known", "_pairs", "prepared")
@@ -121,7 +123,12 @@ DEFAULT_TIMEOUTS = Timeouts()
 
 @frozen(repr=False)
 class Request:
-    """One HTTP request, ready for a `Transport`. `timeouts` take no part in comparisons."""
+    """One HTTP request, ready for a `Transport`. `timeouts` take no part in comparisons.
+
+    It shows no key:
+
+        print(Request("GET", "https://chatloom.app/x", {"X-API-Key": "clf_1"}).headers)  # Headers({'X-API-Key': '***'})
+    """
 
     method: str
     url: str
@@ -140,6 +147,8 @@ class Request:
 @frozen(repr=False)
 class Response:
     """One HTTP answer with its whole body, decompressed. The repr shows its size, never its text.
+
+        print(Response(200, body=b'{"count": 0}'))  # Response(200, Headers({}), body=<12 bytes>)
 
     Raises UsageError for a status that is no number, a body that is not bytes, and headers that are not text.
     """

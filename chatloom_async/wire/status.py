@@ -24,6 +24,9 @@ class APIStatusError(ChatloomError):
 
     `retry_after` is in seconds, and None where the answer names no time. Source: the documentation's
     table of errors; statuses outside of it come from proxies and content delivery networks.
+
+        error = RateLimitError("Slow down", status=429, retry_after=7.0)
+        print(isinstance(error, APIStatusError), error.status, error.retry_after)  # True 429 7.0
     """
 
     hint: ClassVar[str] = "This status is not documented; something between this machine and the API may have answered."
@@ -41,37 +44,73 @@ class APIStatusError(ChatloomError):
 
 
 class BadRequestError(APIStatusError):
-    """400: "The request body or parameters were malformed. The error message describes what to fix"."""
+    """400: "The request body or parameters were malformed. The error message describes what to fix".
+
+    A repeat would fail the same way:
+
+        print(BadRequestError("No such parameter", status=400).retryable)  # False
+    """
 
     hint = "Correct the request as the message says."
 
 
 class AuthenticationError(APIStatusError):
-    """401: "No API key was provided, or the key is invalid, expired, or malformed (wrong prefix)"."""
+    """401: "No API key was provided, or the key is invalid, expired, or malformed (wrong prefix)".
+
+    It is tried again only where a key provider gives another key:
+
+        try:
+            await chatloom.with_key("clf_of_last_year").list_agents()
+        except AuthenticationError as error:
+            print(error.status, error.stop_reason)  # 401 not_retryable
+    """
 
     hint = "The old key stops working the moment a new one is generated: take the current one from Settings > API Keys."
 
 
 class PermissionDeniedError(APIStatusError):
-    """403: not documented by the API; usually a firewall in front of it."""
+    """403: not documented by the API; usually a firewall in front of it.
+
+    A repeat would fail the same way:
+
+        print(PermissionDeniedError("Blocked", status=403).retryable)  # False
+    """
 
     hint = "A firewall or content delivery network may block this machine's address."
 
 
 class NotFoundError(APIStatusError):
-    """404: "The agent doesn't exist or isn't owned by the authenticated workspace"."""
+    """404: "The agent doesn't exist or isn't owned by the authenticated workspace".
+
+    Whether it exists elsewhere is not told:
+
+        try:
+            await chatloom.get_allowed_domains("agt_of_somebody_else")
+        except NotFoundError as error:
+            print(error.message)  # Agent not found.
+    """
 
     hint = "Check the path and the id, and that the key belongs to the agent's workspace."
 
 
 class RateLimitError(APIStatusError):
-    """429: "You've hit a rate limit. Back off and retry with exponential backoff"."""
+    """429: "You've hit a rate limit. Back off and retry with exponential backoff".
+
+    The client waits and tries again by itself; this is raised when its patience ends:
+
+        print(RateLimitError("Slow down", status=429).retryable)  # True
+    """
 
     hint = "A few hundred requests per minute and key are fine: lower rate_limit=, or ask support@chatloom.app."
 
 
 class ServerError(APIStatusError):
-    """5xx: "Something went wrong on our side. Retry with backoff and contact support if it persists"."""
+    """5xx: "Something went wrong on our side. Retry with backoff and contact support if it persists".
+
+    What may pass is tried again, the rest is not:
+
+        print(ServerError("Down", status=503).retryable, ServerError("Never", status=501).retryable)  # True False
+    """
 
     hint = "Try again later; contact support@chatloom.app if it persists."
 
