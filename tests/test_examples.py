@@ -13,12 +13,12 @@ from pathlib import Path
 from types import ModuleType
 
 import aiohttp
-import httpx
 import pytest
 from aiohttp import web
 
 from chatloom_async import Sandbox
 from chatloom_async.sandbox import Workspace
+from tests.contrib.serving import serving
 
 # Run by tests/hosts, where their frameworks are installed: aiogram_bot, discord_bot, slack_bot.
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -133,13 +133,8 @@ async def test_the_aiohttp_service_answers_from_the_api(acme: Workspace) -> None
 
 async def test_the_fastapi_service_answers_from_the_api(acme: Workspace) -> None:
     """The same by lifespan and dependency."""
-    app = load("fastapi_service").app
     agent = acme.agents[0]
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://app") as client,
-    ):
+    async with serving(load("fastapi_service").app) as client:
         found = await client.get(f"/agents/{agent.id}/domains")
         missing = await client.get("/agents/agt_unknown/domains")
     assert (found.json(), missing.status_code) == (list(agent.domains), 404)
