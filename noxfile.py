@@ -91,7 +91,7 @@ def tests_all(session: nox.Session) -> None:
 def examples(session: nox.Session) -> None:
     """Every example, and every block of the README, run for real."""
     install(session, "test")
-    session.run("pytest", "tests/test_examples.py", "tests/test_readme.py")
+    session.run("pytest", "tests/test_examples.py", "tests/dashboard/test_dashboard.py", "tests/test_readme.py")
 
 
 @nox.session
