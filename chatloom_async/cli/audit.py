@@ -2,17 +2,17 @@
 
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from ..audit.rules import Judge
 from ..audit.selection import select
 from ..audit.store import RunConfig
-from ..client import AsyncChatloom
 from .access import file_or_stdin
 from .closing import Situation, advice, findings, totals
 from .dry_run import plan
+from .engine import reader
 from .estimate import estimated
 from .forms import Setting, apart, outputs
 from .live import Live
@@ -91,18 +91,18 @@ async def audit(
         if pace.dry_run:
             stream = stack.enter_context(destination(report.output))
             stream.write(plan(report.format, chosen, stream))
-            notice(f"estimate: {await estimated(chosen, history.db, pace.concurrency)}")
+            notice(f"estimate: {await estimated(chosen, history.db, pace.at_once)}")
             return 0
         config = RunConfig(
             workspaces=chosen,
             base_url=source.identity,
             rules=tuple(each.id for each in rules),
-            listed=[each.name for each in source.workspaces],
+            selected_from=source.workspaces,
             command=TYPED.get(),
         )
+        reading = await stack.enter_async_context(reader(pace, source, chosen))
         record = await stack.enter_async_context(recording(history, config))
         stream = stack.enter_context(destination(report.output))  # not before: it empties the last report
-        client = await stack.enter_async_context(AsyncChatloom(_no_key, base_url=source.base_url))
         setting = Setting(
             texts=texts,
             fail_on=outcome.fail_on,
@@ -112,7 +112,7 @@ async def audit(
         forms = outputs(report, stream, setting, stack)
         bar = report.format == "table" or not stream.isatty()  # rows on a terminal and a bar would mix
         progress = AuditProgress(len(chosen), shown=bar)
-        live = Live(record, Judge(rules), outcome, client, pace.concurrency, progress)
+        live = Live(record, Judge(rules), outcome, reading, progress)
         result = await live.written(forms)
     situation = Situation(
         kind=source.kind,
@@ -127,10 +127,6 @@ async def audit(
     )
     _close(result, outcome, situation, asked=len(chosen), whole=len(chosen) == len(source.workspaces))
     return _status(result, outcome)
-
-
-def _no_key(*, force_refresh: bool = False) -> NoReturn:
-    raise RuntimeError("An audit has a key for each workspace, and none of its own")  # pragma: no cover
 
 
 def _close(result: Result, outcome: Verdict, situation: Situation, *, asked: int, whole: bool) -> None:

@@ -5,14 +5,12 @@ from contextlib import aclosing
 
 from attrs import frozen
 
-from ..audit import runner
-from ..audit.outage import PROBE_EVERY
 from ..audit.rules import Judge
 from ..audit.values import Row
-from ..client import AsyncChatloom
 from .forms import Output
 from .interrupt import Interrupt
 from .progress import AuditProgress
+from .reader import Reader
 from .recording import Recording
 from .report import Result, write_report
 from .verdict import Verdict
@@ -25,8 +23,7 @@ class Live:
     record: Recording
     judge: Judge
     outcome: Verdict
-    client: AsyncChatloom
-    concurrency: int
+    reader: Reader
     progress: AuditProgress
 
     async def written(self, outputs: Sequence[Output]) -> Result:
@@ -43,17 +40,6 @@ class Live:
         async with aclosing(self.record.kept(self.judge)) as kept:
             async for row in kept:
                 yield await self.outcome.on(row)
-        rows = runner.audit(
-            interrupt.until_asked(self.record.pending()),
-            client=self.client,
-            judge=self.judge,
-            run=self.record.run,
-            concurrency=self.concurrency,
-            on_pause=self._pause,
-        )
-        async with aclosing(rows):
+        async with aclosing(self.reader.rows(self.record, self.judge, interrupt)) as rows:
             async for row in rows:
                 yield await self.outcome.on(row)
-
-    def _pause(self, _: float) -> None:
-        self.progress.say(f"paused: too many calls fail; one workspace is tried again every {PROBE_EVERY:g} s")

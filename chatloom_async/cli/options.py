@@ -10,6 +10,7 @@ from cyclopts.validators import Number
 from .access import BaseUrl
 
 ReportName = Literal["table", "json", "jsonl", "csv", "markdown", "html", "github", "junit", "sarif"]
+EngineName = Literal["local", "dask"]
 FailOn = Literal["error", "warning", "info", "never"]
 
 WHICH, FINDINGS, REPORT, HISTORY, RUN = (
@@ -121,9 +122,30 @@ NOT_KEPT = History()
 class Pace:
     """How it runs."""
 
-    concurrency: Annotated[int, Parameter(help="Workspaces at once.", validator=Number(gte=1))] = 64
+    concurrency: Annotated[
+        int | None,
+        Parameter(
+            help="Workspaces at once. Default: 64, or as many as the workers of --engine dask have room for.",
+            validator=Number(gte=1),
+        ),
+    ] = None
     base_url: BaseUrl = None
     dry_run: Annotated[bool, Parameter(help="List what would be audited and what it costs, and send nothing.")] = False
+    engine: Annotated[
+        EngineName,
+        Parameter(
+            help="local: this process reads. dask: workers do, in processes of this machine, or those of --scheduler."
+        ),
+    ] = "local"
+    scheduler: Annotated[
+        str | None,
+        Parameter(metavar="ADDRESS", help="Scheduler of the Dask cluster to read on: tcp://HOST:8786, tls://..."),
+    ] = None
+
+    @property
+    def at_once(self) -> int:
+        """Workspaces at once in one process."""
+        return self.concurrency or 64
 
 
 AT_EASE = Pace()

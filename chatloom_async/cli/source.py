@@ -39,8 +39,11 @@ class Source:
     @property
     def identity(self) -> str:
         """The address as a run remembers it. The embedded sandbox has another port every time, so it has a name."""
-        if self.kind == "sandbox":
-            return "http://sandbox.localhost"
+        return "http://sandbox.localhost" if self.kind == "sandbox" else self.address
+
+    @property
+    def address(self) -> str:
+        """Where requests go. Raises InvalidBaseUrlError."""
         return normalize_base_url(self.base_url or os.environ.get("CHATLOOM_BASE_URL") or BASE_URL)
 
 

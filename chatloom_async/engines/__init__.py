@@ -12,9 +12,11 @@ async with open_store("audits.db") as store, Client("tls://scheduler:8786", asyn
 from .coordinator import audit_on
 from .dask import DaskEngine
 from .errors import (
+    DaskMissingError,
     EngineError,
     EngineLostError,
     KeyInShardError,
+    SchedulerUnreachableError,
     ShardDeadlineError,
     ShardLostError,
     WorkerKilledError,
@@ -30,12 +32,14 @@ from .worker import audit_shard
 
 __all__ = [
     "DaskEngine",
+    "DaskMissingError",
     "Engine",
     "EngineError",
     "EngineLostError",
     "ExecutorEngine",
     "KeyInShardError",
     "LocalEngine",
+    "SchedulerUnreachableError",
     "Shard",
     "ShardDeadlineError",
     "ShardLostError",

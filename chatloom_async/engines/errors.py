@@ -25,10 +25,28 @@ class WorkersUnfitError(EngineError, ConfigurationError):
     hint = "Start workers in an environment with the coordinator's version of chatloom-async."
 
 
+class DaskMissingError(ConfigurationError):
+    """Dask is not installed where the audit was started."""
+
+    hint = "pip install 'chatloom-async[dask]', or '.[dask]' in a clone; every worker needs it, too."
+
+
+class SchedulerUnreachableError(EngineError, ConfigurationError):
+    """Nobody could be spoken to at the scheduler's address. Nothing was sent."""
+
+    hint = (
+        "Give the address that `dask scheduler` prints, such as tcp://127.0.0.1:8786; for tls://, also Dask's settings "
+        "distributed.comm.tls: https://distributed.dask.org/en/stable/tls.html."
+    )
+
+
 class KeyInShardError(ConfigurationError):
     """A workspace holds its key itself. It would travel through the scheduler's memory, so it does not travel."""
 
-    hint = "Use KeyEnv, KeyFile or KeyCommand: a worker resolves them where it runs. Or audit it in one process."
+    hint = (
+        "Use key_env, key_file or key_command (KeyEnv, KeyFile, KeyCommand): a worker resolves them where it runs. "
+        "Or audit it in one process."
+    )
 
 
 class ShardDeadlineError(ChatloomError):

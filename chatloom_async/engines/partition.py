@@ -13,6 +13,9 @@ from .shard import Shard
 SHARD_SIZE = 250
 """A shard that is lost is read again as a whole, and one that is small waits for its largest workspace."""
 
+SPREAD = 4
+"""Shards for each place in the window, at least: so the last ones are short, and nobody waits long for them."""
+
 MakeShard = Callable[[str, tuple[Workspace, ...]], Shard]
 
 
@@ -32,6 +35,11 @@ def partition(workspaces: Iterable[Workspace], make: MakeShard, *, size: int = S
         shard += group
     if shard:
         yield make(str(number + 1), tuple(shard))
+
+
+def fitting_size(workspaces: int, window: int) -> int:
+    """Workspaces for a shard, so that as many shards are under way as there may be, up to SHARD_SIZE."""
+    return max(1, min(SHARD_SIZE, workspaces // (window * SPREAD)))
 
 
 def _by_reference(workspaces: Iterable[Workspace]) -> Iterable[tuple[Workspace, ...]]:

@@ -4,7 +4,7 @@ Keys do not travel. References to them do, and the salt of the run's fingerprint
 with a fingerprint it could only confirm a key that somebody has already.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from attrs import Factory, evolve, field, frozen
 from attrs.validators import ge, gt
@@ -44,7 +44,8 @@ class ShardOptions:
 DEFAULTS = ShardOptions()
 
 
-def _without_keys(_: object, __: object, workspaces: tuple[Workspace, ...]) -> None:
+def refuse_keys(workspaces: Iterable[Workspace]) -> None:
+    """Raises KeyInShardError for the first one that holds an ApiKey."""
     for each in workspaces:
         if isinstance(each.key, ApiKey):
             raise KeyInShardError(f"Workspace {each.name!r} holds its key itself, and keys do not travel to workers")
@@ -81,7 +82,7 @@ class Shard:
     """
 
     id: str
-    workspaces: tuple[Workspace, ...] = field(validator=_without_keys)
+    workspaces: tuple[Workspace, ...] = field(validator=lambda _, __, given: refuse_keys(given))
     base_url: str = field(converter=normalize_base_url)
     salt: bytes
     options: ShardOptions = DEFAULTS

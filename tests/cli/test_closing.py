@@ -14,8 +14,8 @@ from chatloom_async.cli import interrupt
 from chatloom_async.cli.closing import Situation, advice, findings, totals
 from chatloom_async.cli.estimate import Estimate, estimated
 from chatloom_async.cli.interrupt import Interrupt
-from chatloom_async.cli.live import Live
 from chatloom_async.cli.progress import AuditProgress
+from chatloom_async.cli.reader import telling
 from chatloom_async.cli.typed import TYPED, again
 
 DB = Path("a.db")
@@ -104,9 +104,9 @@ def test_totals_are_one_line() -> None:
 
 def test_a_pause_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     """However often it is probed."""
-    live = Live(None, None, None, None, 1, AuditProgress(2, shown=False))  # type: ignore[arg-type]
+    pause = telling(AuditProgress(2, shown=False).say)
     for seconds in (15.0, 15.0, 3.0):
-        live._pause(seconds)
+        pause(seconds)
     assert capsys.readouterr() == ("", "paused: too many calls fail; one workspace is tried again every 15 s\n")
 
 
