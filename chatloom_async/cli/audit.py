@@ -97,7 +97,7 @@ async def audit(
             workspaces=chosen,
             base_url=source.identity,
             rules=tuple(each.id for each in rules),
-            selected_from=source.workspaces,
+            listed=[each.name for each in source.workspaces],
             command=TYPED.get(),
         )
         reading = await stack.enter_async_context(reader(pace, source, chosen))

@@ -61,7 +61,7 @@ def test_workers_report_what_one_process_does(chatloom: Chatloom, three: str, cl
     first, totals, *_, advice = ran.err.splitlines()
     assert first == f"reading on the cluster at {cluster}, up to 32 workspaces at once"
     assert totals.startswith("3 workspaces: 2 ok, 1 failed | 5 agents, ")
-    assert advice == f"next: chatloom audit w.csv --format jsonl --engine dask --scheduler {cluster} --only cedar"
+    assert advice == f"next: chatloom audit w.csv --engine dask --scheduler {cluster} --only cedar"
 
 
 @contextmanager

@@ -38,7 +38,7 @@ from tests.virtual_clock import VirtualClock
 
 
 def test_the_import_and_the_constructor_leave_the_heavy_packages_alone() -> None:
-    """A program that only might call the API does not pay for an HTTP stack, nor one that may never retry for tenacity."""
+    """A program that only might call the API does not pay for an HTTP stack, or for retries that never come."""
     code = (
         "import sys; from chatloom_async import AsyncChatloom; "
         "client = AsyncChatloom('clf_0123456789'); clone = client.with_key('clf_9876543210'); "
