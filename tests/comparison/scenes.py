@@ -91,8 +91,8 @@ async def silence(opened: Opened, clock: VirtualClock) -> str:
         await asyncio.sleep(60)
         raise AssertionError
 
-    async with serving(silent) as (url, asked), opened(url, seconds=0.15) as client:
-        return f"{await outcome(client.list_agents())}, after {len(asked)} of 0.15 s"
+    async with serving(silent) as (url, asked), opened(url, seconds=0.3) as client:
+        return f"{await outcome(client.list_agents())}, after {len(asked)} of 0.3 s"
 
 
 async def elsewhere(opened: Opened, clock: VirtualClock) -> str:
@@ -157,7 +157,7 @@ SCENES: dict[str, Callable[[Opened, VirtualClock], Awaitable[str]]] = {
     "429, `Retry-After: 7`": told_in_seconds,
     "429, `Retry-After` as a date": told_by_date,
     "503, `Retry-After: 3600`": told_for_an_hour,
-    "no answer, limit 0.15 s": silence,
+    "no answer, limit 0.3 s": silence,
     "redirect to another host": elsewhere,
     "404: where its error shows the key": shown_key,
     "`null` instead of a name": null_name,

@@ -70,7 +70,7 @@ async def test_the_overview_has_those_first_that_need_attention() -> None:
         page = await shown(browser)
     rows = [words(row) for row in re.findall(r"<tr>\n<th scope=\"row\">(.*?)</tr>", page, re.DOTALL)]
     assert words(page.partition("</h1>")[0]).endswith("5 of 6 workspaces need attention")
-    assert [re.sub(r"9\d s ago|just now", "_", row) for row in rows] == [
+    assert [re.sub(r"\d+ s ago|just now", "_", row) for row in rows] == [
         "Cedar Books Key refused not known not read",
         "Fir Legal No key not known not read",
         "Birch & Sons Out of date 4 agents 1 error _",
