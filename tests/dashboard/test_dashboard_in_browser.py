@@ -159,3 +159,10 @@ def test_nothing_that_a_tenant_writes_acts(opened: Open) -> None:
         page = opened(address, f"/workspaces/{slug(workspace)}")
         assert page.get_by_role("heading", level=1).inner_text() == acme.name
         assert page.locator(".card").count() == len(texts) > 25
+
+
+def test_it_does_without_scripts(opened: Open, address: str) -> None:
+    """Everything is there, and the page does not claim to be live."""
+    page = opened(address, java_script_enabled=False)
+    playwright.expect(page.get_by_role("status")).to_have_text("Reload to read again")
+    playwright.expect(page.get_by_role("link", name="Dogwood Bikes")).to_be_visible()

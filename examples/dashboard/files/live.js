@@ -24,3 +24,4 @@ function say(text) {
 
 setInterval(refresh, EVERY);
 document.addEventListener("visibilitychange", refresh);
+say("Live");
