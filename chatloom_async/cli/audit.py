@@ -14,7 +14,7 @@ from .closing import Situation, advice, findings, totals
 from .dry_run import plan
 from .engine import reader
 from .estimate import estimated
-from .forms import Setting, apart, outputs
+from .forms import Setting, outputs, ready
 from .live import Live
 from .options import (
     AT_EASE,
@@ -83,7 +83,7 @@ async def audit(
     3 some workspaces not fully audited, 4 none audited, 130 interrupted.
     """
     rules, texts = chosen_rules(judging)
-    apart(report)
+    ready(report)
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(opened(workspaces, choice, pace.base_url))
         chosen = select(source.workspaces, only=choice.only, exclude=choice.exclude, tags=choice.tag)

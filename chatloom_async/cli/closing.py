@@ -86,5 +86,5 @@ def _compared(now: Situation) -> str | None:
     if now.run is not None and now.run > 1:
         return command("diff", "--db", str(now.db), *([str(now.baseline), str(now.run)] if now.baseline else []))
     if now.findings:
-        return f"{again('--baseline', str(now.run), without=('--resume',))}   (fails on new findings only)"
+        return f"{again('--baseline', str(now.run), without=('--resume', '--baseline'))}   (fails on new findings only)"
     return None

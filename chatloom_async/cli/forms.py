@@ -21,7 +21,7 @@ from ..audit.store import RunInfo
 from ..audit.summary import Summary
 from ..audit.values import Row
 from .options import FailOn, Report, ReportName
-from .screen import OutputFileError, destination, look
+from .screen import OutputFileError, destination, look, try_out
 
 
 @frozen(kw_only=True)
@@ -86,8 +86,11 @@ class Output:
             self.stream.flush()  # whoever reads along sees every row at once, and a closed pipe is noticed
 
 
-def apart(report: Report) -> None:
-    """Raises OutputFileError where two reports would be written into one file, before anything is."""
+def ready(report: Report) -> None:
+    """Raises OutputFileError where a report cannot be written, or two would be written into one file. Writes none."""
+    for path, option in ((report.output, "--output"), (report.html, "--html")):
+        if path is not None:
+            try_out(path, option)
     if report.output and report.html and report.output.absolute() == report.html.absolute():
         raise OutputFileError(f"--output and --html both name {report.html}: one would spoil the other")
 

@@ -81,9 +81,21 @@ def destination(output: Path | None, option: str = "--output") -> Iterator[TextI
     if output is None:
         yield sys.stdout
         return
+    with _opened(output, "w", option) as file:
+        yield file
+
+
+def try_out(output: Path, option: str) -> None:
+    """Raises OutputFileError where `destination` would. What is in the file stays, and no file is left behind."""
+    new = not output.exists()
+    if new or output.is_file() or output.is_dir():  # a pipe would take this for all that comes
+        _opened(output, "a", option).close()
+    if new:
+        output.unlink()
+
+
+def _opened(output: Path, mode: Literal["w", "a"], option: str) -> TextIO:
     try:
-        file = output.open("w", encoding="utf-8", newline="\n")
+        return output.open(mode, encoding="utf-8", newline="\n")
     except OSError as problem:
         raise OutputFileError(f"{option} {output} cannot be written: {problem.strerror}") from None
-    with file:
-        yield file

@@ -75,6 +75,11 @@ def test_a_command_is_proposed_in_the_words_in_which_it_was_typed() -> None:
     assert again("--only", "c d", without=("--only", "--db", "--resume")) == (
         "chatloom audit 'my file.toml' --tag eu --only 'c d'"
     )
+    TYPED.set(("audit", "w.toml", "--resume", "--baseline=1"))
+    now = Situation(
+        kind="file", failing=[], unread=0, failed=0, findings=1, interrupted=False, db=DB, run=1, baseline=1
+    )
+    assert advice(now) == "chatloom audit w.toml --baseline 1   (fails on new findings only)"
     TYPED.set(("audit", "--only"))
     assert again(without=("--only",)) == "chatloom audit"
 

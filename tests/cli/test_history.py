@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -287,6 +289,30 @@ def test_an_estimate_is_told_without_false_precision(seconds: float, told: str) 
     assert str(Estimate(1000, seconds, "guessed")) == (
         f"1,000 requests, {told} at the allowed rate (4 a second and key after 8 at once); guessed"
     )
+
+
+@pytest.mark.parametrize("option", ["--output", "--html"])
+def test_a_report_that_cannot_be_written_begins_no_run(chatloom: Chatloom, two: str, db: str, option: str) -> None:
+    """The other report stays as it is, and no file is left behind."""
+    Path("old").write_text("kept")
+    given = {"--output": "old", "--html": "new", option: "no/such/file"}
+    refused = chatloom("audit", two, "--db", db, *(word for pair in given.items() for word in pair))
+    assert refused.status == 2
+    assert refused.err == (
+        f"error: {option} no/such/file cannot be written: No such file or directory. Choose a path in a directory that "
+        "is there and that you may write to.\n"
+    )
+    assert (sorted(each.name for each in Path.cwd().iterdir()), Path("old").read_text()) == (["old", two], "kept")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pipes in directories")
+def test_a_report_may_go_through_a_pipe(started: Start, sandbox: Sandbox, two: str, db: str) -> None:
+    """Who reads it gets all of it."""
+    os.mkfifo("pipe")
+    process = started("audit", two, "--format", "jsonl", "--output", "pipe")
+    rows = [json.loads(line)["workspace"] for line in Path("pipe").read_text().splitlines()]
+    process.communicate(timeout=30)
+    assert (sorted(rows), process.returncode) == (["acme", "birch"], 0)
 
 
 def test_a_refused_resume_leaves_the_last_report_alone(chatloom: Chatloom, two: str, db: str) -> None:
