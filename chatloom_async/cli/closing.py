@@ -64,7 +64,7 @@ def advice(now: Situation) -> str | None:
     if now.failed and now.db and now.kind != "sandbox":
         return f"{resumed()}   (reads the {now.failed:,} failed again, and keeps the others)"
     if now.kind == "file" and typable:
-        chosen = (word for name in typable for word in ("--only", glob.escape(name)))
+        chosen = (word for name in typable for word in ("--only", _pattern(name)))
         more = f"   (and {now.unread - len(typable)} more)" if now.unread > len(typable) else ""
         return f"{again(*chosen, without=ONCE)}{more}"
     if now.kind == "sandbox":
@@ -72,6 +72,11 @@ def advice(now: Situation) -> str | None:
     if now.unread:
         return None
     return _compared(now)
+
+
+def _pattern(name: str) -> str:
+    """What matches this name only, and is not taken for an option."""
+    return f"[-]{glob.escape(name[1:])}" if name.startswith("-") else glob.escape(name)
 
 
 def resumed(typed: Sequence[str] | None = None) -> str:

@@ -2,16 +2,20 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chatloom_async.audit import Summary
 from chatloom_async.cli import interrupt
-from chatloom_async.cli.closing import Situation, advice, findings, totals
+from chatloom_async.cli.app import command_line
+from chatloom_async.cli.closing import ONCE, Situation, advice, findings, totals
 from chatloom_async.cli.estimate import Estimate, estimated
 from chatloom_async.cli.interrupt import Interrupt
 from chatloom_async.cli.progress import AuditProgress
@@ -57,6 +61,42 @@ def test_the_next_step_follows_from_the_situation(situation: dict[str, object], 
     given = {"kind": "file", "failing": [], "unread": 0, "failed": 0, "findings": 0, "interrupted": False}
     now = {**given, "db": None, "run": None, "baseline": None, **situation}
     assert advice(Situation(**now)) == next_step  # type: ignore[arg-type]
+
+
+OPTIONS = {
+    "--only": "a*", "--tag": "eu", "--rule": "domain-*", "--mutes": "m.toml", "--format": "sarif", "--output": "r",
+    "--html": "r.html", "--concurrency": "9", "--fail-on": "info", "--base-url": "https://x.example",
+}  # fmt: skip
+HISTORY = st.sampled_from([(), ("--db", "a.db"), ("--db=a.db", "--resume"), ("--db", "a.db", "--baseline", "1")])
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    options=st.sets(st.sampled_from(sorted(OPTIONS))),
+    history=HISTORY,
+    failing=st.lists(st.sampled_from(["b", "my shop", "-x", "*"]), unique=True, max_size=3),
+    whole=st.booleans(),
+    interrupted=st.booleans(),
+    run=st.integers(1, 2),
+)
+def test_every_next_step_is_a_command_that_the_program_takes(
+    options: set[str], history: tuple[str, ...], failing: list[str], whole: bool, interrupted: bool, run: int
+) -> None:
+    """With all that was typed, or, as a second look, without what would overwrite a report or be no run."""
+    typed = ("audit", "w.toml", *(word for name in sorted(options) for word in (name, OPTIONS[name])), *history)
+    TYPED.set(typed)
+    failed = 0 if whole else len(failing)
+    now = Situation(
+        kind="file", failing=failing, unread=len(failing), failed=failed, findings=1, interrupted=interrupted,
+        db=DB if history else None, run=run if history else None, baseline=1 if "--baseline" in history else None,
+    )  # fmt: skip
+    words = shlex.split((advice(now) or "").partition("   (")[0])
+    assert words[0] == "chatloom"
+    command_line(words[1]).parse_args(words[1:], print_error=False, exit_on_error=False)
+    if words[1] == "audit":
+        second_look = bool(failing) and not interrupted and not (failed and history)
+        lost = {word for word in typed if word.startswith("--")} - set(words)
+        assert lost <= ({*ONCE, "--db=a.db"} if second_look else {"--resume"})  # which ends where the run does
 
 
 def test_a_second_look_overwrites_no_report() -> None:
