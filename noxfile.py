@@ -174,6 +174,7 @@ def apidocs(session: nox.Session) -> None:
 def engines(session: nox.Session) -> None:
     """Audits on processes of Dask that are killed, interrupted and restarted. A minute."""
     install(session, "test", "dask")
+    session.install("--no-deps", "dask-kubernetes>=2026.3")  # for the operator's definition of a cluster, not its code
     session.run("pytest", "-m", "cluster", *session.posargs)
 
 
