@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 
+TRANSPORTS = ("aiohttp", "pyreqwest", "httpx2")
 ADDRESS_AT = {"socket.connect": 1, "socket.sendto": 1, "socket.sendmsg": 1}
 HOST_AT = {"socket.getaddrinfo": 0, "socket.gethostbyname": 0}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """--transport, once or more often: which transport meets the tests that any of them must pass."""
+    parser.addoption("--transport", action="append", choices=TRANSPORTS, help="run tests of transports for this one")
 
 
 def is_loopback(host: object) -> bool:

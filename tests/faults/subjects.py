@@ -44,8 +44,8 @@ class Question(Protocol):
 class Ours:
     """AsyncChatloom, with timeouts that suit tests."""
 
-    def __init__(self, question: Question, scene: Scene) -> None:
-        self.transport = scene.transport or AiohttpTransport(ssl=scene.ssl, proxy=scene.proxy)
+    def __init__(self, question: Question, scene: Scene, carrier: Callable[..., Any] = AiohttpTransport) -> None:
+        self.transport = scene.transport or carrier(ssl=scene.ssl, proxy=scene.proxy)
         self.clock = VirtualClock() if question.options.get("clock") is VirtualClock else None
         given: dict[str, Any] = {
             "base_url": scene.url,

@@ -1,27 +1,37 @@
 """Every fault of the table meets the client over a real socket."""
 
 import logging
+from functools import partial
 
 import pytest
-from attrs import evolve
 
 from chatloom_async import ChatloomError
-from tests.faults.rows import ELSEWHERE, PURE_PYTHON, ROWS, Row
+from tests.faults.rows import ELSEWHERE, ROWS, Row
 from tests.faults.subjects import Ours, Outcome
+from tests.faults.variants import VARIANTS, row_for
 from tests.secrets import found
+from tests.transports.kinds import installed, transport_class
 
 TOLERANCE = 0.05
 NO_DEADLINE = 6.0  # seconds; megabytes through a parser in pure Python take their time
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-async def test_a_fault(row: Row, caplog: pytest.LogCaptureFixture) -> None:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The rows that can be played with each transport that --transport names, by default with aiohttp."""
+    if "row" in metafunc.fixturenames:
+        asked = metafunc.config.getoption("--transport") or ["aiohttp"]
+        rows = [(transport, each) for transport in asked for row in ROWS if (each := row_for(transport, row))]
+        names = [row.name if transport == "aiohttp" else f"{row.name}, {transport}" for transport, row in rows]
+        metafunc.parametrize(("transport", "row"), rows, ids=names)
+
+
+async def test_a_fault(transport: str, row: Row, caplog: pytest.LogCaptureFixture) -> None:
     """The right error after the right number of requests, in time, with nothing left open and no key shown."""
-    row = evolve(row, **row.python) if PURE_PYTHON else row
+    carrier = transport_class(transport) if installed(transport) else pytest.skip(f"{transport} is not installed")
     caplog.set_level(logging.NOTSET)
     logging.getLogger("asyncio").setLevel(logging.INFO)  # its only debug message tells of a selector
     async with row.scene() as scene:
-        outcome = await Outcome.of(Ours, row, scene, row.drive)
+        outcome = await Outcome.of(partial(Ours, carrier=carrier), row, scene, row.drive)
         subject = outcome.subject
         acquired = subject.acquired if isinstance(subject, Ours) else 0
         if subject:
@@ -56,3 +66,9 @@ def test_every_fault_of_the_table_is_somewhere() -> None:
 def test_no_two_rows_have_one_name() -> None:
     """So that a failure names its row."""
     assert len({row.name for row in ROWS}) == len(ROWS)
+
+
+def test_every_variant_is_of_a_row() -> None:
+    """What another transport does differently names a fault of the table."""
+    known = {row.name for row in ROWS}
+    assert [name for changes in VARIANTS.values() for name in changes if name not in known] == []

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from tests.raw_server import http, read_request
 
 USER, PASSWORD = "user", "proxy-password"
-ALLOWED = b"Proxy-Authorization: Basic " + b64encode(f"{USER}:{PASSWORD}".encode())
+ALLOWED = b64encode(f"{USER}:{PASSWORD}".encode())
 
 
 class Proxy:

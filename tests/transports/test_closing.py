@@ -10,16 +10,19 @@ from contextlib import contextmanager
 
 import pytest
 
-from chatloom_async import AgentList, AiohttpTransport, AsyncChatloom, ClientClosedError, Response
+from chatloom_async import AgentList, AiohttpTransport, AsyncChatloom, ClientClosedError, Response, Timeouts
 from chatloom_async.transports.aiohttp_pool import KEYS_PER_SESSION, SESSIONS
 from tests.descriptors import back_to, open_descriptors, settled
 from tests.raw_server import SILENCE, RawServer, Script, http
 from tests.samples import KEY
 from tests.secrets import found
 from tests.signed import keys, signed
+from tests.transports.gone import gone
+from tests.transports.kinds import Make
 
 GOOD = http(b'{"agents": [], "count": 0}')
 NONE = AgentList((), 0)
+SHORT = Timeouts(connect=1.0, read=1.0)  # the latest moment at which what goes on in the background ends
 
 
 @contextmanager
@@ -38,10 +41,10 @@ def elsewhere(server: RawServer) -> Iterator[RawServer]:
         loop.close()
 
 
-async def test_a_closed_transport_stays_closed() -> None:
+async def test_a_closed_transport_stays_closed(make: Make) -> None:
     """Closing twice is fine; sending afterwards says what is wrong, and sends nothing."""
     async with RawServer((GOOD,)) as server:
-        transport = AiohttpTransport()
+        transport = make()
         await transport.send(signed(server.url))
         await transport.aclose()
         await transport.aclose()
@@ -50,9 +53,9 @@ async def test_a_closed_transport_stays_closed() -> None:
     assert (len(server.requests), len(server.open)) == (1, 0)
 
 
-async def test_an_unused_transport_closes_as_well() -> None:
+async def test_an_unused_transport_closes_as_well(make: Make) -> None:
     """It has opened nothing, and is closed for good all the same."""
-    transport = AiohttpTransport()
+    transport = make()
     await transport.aclose()
     with pytest.raises(ClientClosedError):
         await transport.send(signed("http://127.0.0.1:9"))
@@ -67,19 +70,18 @@ WAITING: dict[str, Script] = {
 
 @pytest.mark.parametrize("script", WAITING.values(), ids=WAITING)
 @pytest.mark.parametrize("others", [0, SESSIONS * KEYS_PER_SESSION])
-async def test_closing_ends_the_requests_under_way(script: Script, others: int) -> None:
+async def test_closing_ends_the_requests_under_way(script: Script, others: int, make: Make) -> None:
     """Also those of a retired generation. They hear that the transport was closed, not that the server failed."""
     async with RawServer(script, (GOOD,)) as server:
-        transport = AiohttpTransport()
-        task = asyncio.create_task(transport.send(signed(server.url)))
+        transport = make()
+        task = asyncio.create_task(transport.send(signed(server.url, timeouts=SHORT)))
         await asyncio.sleep(0.05)
         for key in keys(others):
             await transport.send(signed(server.url, key))
         await transport.aclose()
         with pytest.raises(ClientClosedError) as caught:
             await task
-        await asyncio.sleep(0.01)
-        assert len(server.open) == 0
+        assert await gone(server)
     assert found(KEY, caught.value) == []
 
 
@@ -122,10 +124,10 @@ async def test_a_forgotten_client_is_named_with_the_line_that_made_it(caplog: py
     assert "nclosed" not in caplog.text
 
 
-async def test_a_forgotten_transport_is_named_too() -> None:
+async def test_a_forgotten_transport_is_named_too(make: Make) -> None:
     """A user's own transport is the user's to close."""
     async with RawServer((GOOD,)) as server:
-        transport = AiohttpTransport()
+        transport = make()
         async with AsyncChatloom(KEY, base_url=server.url, transport=transport) as client:
             await client.list_agents()
         with warnings.catch_warnings(record=True) as caught:
@@ -134,7 +136,7 @@ async def test_a_forgotten_transport_is_named_too() -> None:
             gc.collect()
         await asyncio.sleep(0.05)
         assert len(server.open) == 0
-    assert unclosed(caught) == ["AiohttpTransport was not closed: use `async with`, or await its aclose()"]
+    assert unclosed(caught) == [f"{make.__name__} was not closed: use `async with`, or await its aclose()"]
 
 
 def test_one_client_serves_two_event_loops_in_turn(caplog: pytest.LogCaptureFixture) -> None:
@@ -150,10 +152,10 @@ def test_one_client_serves_two_event_loops_in_turn(caplog: pytest.LogCaptureFixt
     assert (server.connections, [r.message for r in caplog.records if r.levelno >= logging.WARNING]) == (2, [])
 
 
-def test_a_loop_that_was_closed_without_ceremony_does_no_harm(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_loop_that_was_closed_without_ceremony_does_no_harm(caplog: pytest.LogCaptureFixture, make: Make) -> None:
     """No asyncio.run(), no shutdown: the next loop works, and what aiohttp had open is given up quietly."""
     with elsewhere(RawServer((GOOD,))) as server:
-        transport = AiohttpTransport()
+        transport = make()
         first = asyncio.new_event_loop()
         first.run_until_complete(transport.send(signed(server.url)))
         first.close()
@@ -167,11 +169,11 @@ def test_a_loop_that_was_closed_without_ceremony_does_no_harm(caplog: pytest.Log
     assert [r.message for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
-def test_two_loops_that_take_turns_each_clean_up_after_themselves(caplog: pytest.LogCaptureFixture) -> None:
+def test_two_loops_that_take_turns_each_clean_up_after_themselves(caplog: pytest.LogCaptureFixture, make: Make) -> None:
     """Going back and forth between two living loops is slow, since each turn opens anew, but it works."""
     with elsewhere(RawServer((GOOD,))) as server, asyncio.Runner() as one, asyncio.Runner() as other:
         listening = open_descriptors()
-        transport = AiohttpTransport()
+        transport = make()
         for runner in (one, other, one, other):
             assert isinstance(runner.run(transport.send(signed(server.url))), Response)
         one.run(transport.aclose())
@@ -183,7 +185,9 @@ def test_two_loops_that_take_turns_each_clean_up_after_themselves(caplog: pytest
     assert [r.message for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
-def test_a_program_that_ends_in_the_middle_of_a_fan_out_ends_quietly(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_program_that_ends_in_the_middle_of_a_fan_out_ends_quietly(
+    caplog: pytest.LogCaptureFixture, make: Make
+) -> None:
     """Its event loop cancels what is under way, in several generations, and closes them without a complaint."""
     with elsewhere(RawServer((SILENCE,))) as server:
         listening = open_descriptors()
@@ -191,11 +195,12 @@ def test_a_program_that_ends_in_the_middle_of_a_fan_out_ends_quietly(caplog: pyt
 
         async def program(transport: AiohttpTransport) -> None:
             tasks.extend(
-                asyncio.create_task(transport.send(signed(server.url, key))) for key in keys(3 * KEYS_PER_SESSION)
+                asyncio.create_task(transport.send(signed(server.url, key, timeouts=SHORT)))
+                for key in keys(3 * KEYS_PER_SESSION)
             )
             await asyncio.sleep(0.3)
 
-        asyncio.run(program(AiohttpTransport()))
+        asyncio.run(program(make()))
         assert settled(listening) == listening
         gc.collect()
     assert {task.cancelled() for task in tasks} == {True}

@@ -2,11 +2,12 @@
 
 import pytest
 
-from chatloom_async import AgentList, AiohttpTransport, APIStatusError, AsyncChatloom, ChatloomError, ConnectError
+from chatloom_async import AgentList, APIStatusError, AsyncChatloom, ChatloomError, ConnectError
 from tests.faults.scenes import serving, trusting
 from tests.raw_server import RawServer, free_port, http
 from tests.samples import KEY, OTHER_KEY
 from tests.secrets import found
+from tests.transports.kinds import Make
 from tests.transports.proxy import ALLOWED, PASSWORD, Proxy
 
 GOOD = http(b'{"agents": [], "count": 0}')
@@ -20,9 +21,9 @@ async def call(client: AsyncChatloom) -> object:
         return error
 
 
-async def ask(server: RawServer, proxy: str, *keys: str) -> list[object]:
+async def ask(make: Make, server: RawServer, proxy: str, *keys: str) -> list[object]:
     """What one call with each key ends with. Neither key nor password is in an error."""
-    transport = AiohttpTransport(ssl=trusting(), proxy=proxy)
+    transport = make(ssl=trusting(), proxy=proxy)
     client = AsyncChatloom(KEY, base_url=server.url, transport=transport, retry=None)
     results = [await call(client.with_key(key)) for key in keys or (KEY,)]
     await transport.aclose()
@@ -31,42 +32,42 @@ async def ask(server: RawServer, proxy: str, *keys: str) -> list[object]:
     return results
 
 
-async def test_plain_http_is_forwarded() -> None:
-    """The proxy sees the whole URL and its password; aiohttp sends that password in a header of its own."""
+async def test_plain_http_is_forwarded(make: Make) -> None:
+    """The proxy sees the whole URL and its password; the password goes in a header of its own."""
     async with RawServer((GOOD,)) as server, Proxy() as proxy:
-        assert await ask(server, proxy.url()) == [AgentList((), 0)]
+        assert await ask(make, server, proxy.url()) == [AgentList((), 0)]
     assert proxy.lines == [f"GET {server.url}/api/plugin/agents HTTP/1.1"]
     assert ALLOWED in server.requests[0]  # this proxy forwards everything; a real one takes it out
 
 
-async def test_tls_goes_through_a_tunnel_that_the_proxy_cannot_look_into() -> None:
+async def test_tls_goes_through_a_tunnel_that_the_proxy_cannot_look_into(make: Make) -> None:
     """One tunnel for each key, reused; neither the key nor the path is in what the proxy reads."""
     async with RawServer((GOOD,), tls=serving()) as server, Proxy() as proxy:
-        assert await ask(server, proxy.url(), KEY, OTHER_KEY, KEY, OTHER_KEY) == [AgentList((), 0)] * 4
+        assert await ask(make, server, proxy.url(), KEY, OTHER_KEY, KEY, OTHER_KEY) == [AgentList((), 0)] * 4
     assert proxy.lines == [f"CONNECT localhost:{server.port} HTTP/1.1"] * 2
     assert [ALLOWED in request for request in server.requests] == [False] * 4
 
 
 @pytest.mark.parametrize("user", ["", "user:wrong@"])
-async def test_wrong_credentials(user: str) -> None:
+async def test_wrong_credentials(user: str, make: Make) -> None:
     """The proxy's own refusal of a tunnel is an error of the connection; nothing reached the API."""
     async with RawServer((GOOD,), tls=serving()) as server, Proxy() as proxy:
-        (error,) = await ask(server, proxy.url(user))
+        (error,) = await ask(make, server, proxy.url(user))
     assert isinstance(error, ConnectError)
     assert (error.reason, error.retryable, error.sent, server.connections) == ("proxy_auth", False, False, 0)
 
 
-async def test_wrong_credentials_in_the_clear() -> None:
+async def test_wrong_credentials_in_the_clear(make: Make) -> None:
     """There the refusal looks like an answer: its status is reported."""
     async with RawServer((GOOD,)) as server, Proxy() as proxy:
-        (error,) = await ask(server, proxy.url(""))
+        (error,) = await ask(make, server, proxy.url(""))
     assert isinstance(error, APIStatusError)
     assert (error.status, server.connections) == (407, 0)
 
 
-async def test_a_proxy_that_is_not_there() -> None:
+async def test_a_proxy_that_is_not_there(make: Make) -> None:
     """It is named as the proxy, without its password."""
     async with RawServer((GOOD,)) as server:
-        (error,) = await ask(server, f"http://user:{PASSWORD}@127.0.0.1:{free_port()}")
+        (error,) = await ask(make, server, f"http://user:{PASSWORD}@127.0.0.1:{free_port()}")
     assert isinstance(error, ConnectError)
     assert (error.reason, error.message) == ("proxy", "No connection to the proxy (ECONNREFUSED)")

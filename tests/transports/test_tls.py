@@ -2,17 +2,18 @@
 
 import ssl
 
-from chatloom_async import AiohttpTransport, Response
+from chatloom_async import Response
 from tests.faults.scenes import serving, trusting
 from tests.raw_server import RawServer, http
 from tests.samples import KEY, OTHER_KEY
 from tests.signed import signed
+from tests.transports.kinds import Make
 
 
-async def test_a_private_authority_and_one_handshake_for_each_key() -> None:
+async def test_a_private_authority_and_one_handshake_for_each_key(make: Make) -> None:
     """`ssl=` is what the connections are checked with, and they are kept: six requests, two keys, two handshakes."""
     async with RawServer((http(b"{}"),), tls=serving()) as server:
-        transport = AiohttpTransport(ssl=trusting())
+        transport = make(ssl=trusting())
         answers = [await transport.send(signed(server.url, key)) for key in (KEY, OTHER_KEY) * 3]
         await transport.aclose()
     assert ([type(each) for each in answers], server.connections) == ([Response] * 6, 2)

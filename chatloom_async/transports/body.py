@@ -1,0 +1,69 @@
+"""Collects the body of an answer piece by piece: decompressed, whole and not too long; or says why there is none."""
+
+import asyncio
+import zlib
+
+from ..wire.transport_errors import PayloadError, ResponseTooLargeError, TransportError
+from .inflate import ENCODINGS, MEMBERS, PIECE, Inflater, TooManyStreamsError
+
+UNCHANGED = frozenset({"", "identity"})
+
+
+class Body:
+    """The body of one answer, of `most` bytes at most, both on the wire and decompressed.
+
+    `encoding` and `expected` are what Content-Encoding and Content-Length say; whoever receives the pieces asks
+    `refused()` first, gives them to `add` in their order, and takes the body from `whole()`.
+    """
+
+    __slots__ = ("_encoding", "_inflater", "_most", "_pieces", "_size", "expected", "received")
+
+    def __init__(self, encoding: str | None, expected: str | None, most: int) -> None:
+        self._encoding = encoding.strip().lower() if encoding else ""
+        self._inflater = Inflater(self._encoding) if self._encoding in ENCODINGS else None
+        self._most, self._pieces, self._size = most, list[bytes](), 0
+        self.expected = int(expected) if expected and expected.isdecimal() else None
+        self.received = 0
+
+    def refused(self) -> TransportError | None:
+        """Why the body need not be read: it will be too long, or is compressed in a way nobody asked for."""
+        if not self._inflater and self._encoding not in UNCHANGED and self.expected != 0:
+            text = "The body is compressed in a way that was not asked for"
+            return PayloadError(text, reason="unasked", expected=self.expected)
+        return self._too_long() if (self.expected or 0) > self._most else None
+
+    async def add(self, data: bytes) -> TransportError | None:
+        """Takes the next bytes from the wire, or says why they are not wanted. Lets other tasks have their turn."""
+        if self.received:  # most bodies are one piece
+            await asyncio.sleep(0)
+        self.received += len(data)
+        if self._inflater is None:
+            self._pieces.append(data)
+            return self._too_long() if self.received > self._most else None
+        try:
+            for piece in self._inflater.feed(data):
+                self._pieces.append(piece)
+                self._size += len(piece)
+                if max(self._size, self.received) > self._most:
+                    return self._too_long()
+                if len(piece) == PIECE:
+                    await asyncio.sleep(0)
+        except TooManyStreamsError:
+            return ResponseTooLargeError(f"The body is made of more than {MEMBERS} compressed streams")
+        except zlib.error as problem:
+            reason = "checksum" if "data check" in str(problem) else "encoding"
+            return self.broken("could not be decompressed", reason)
+        return None
+
+    def whole(self) -> bytes | TransportError:
+        """The body, if nothing is missing at its end."""
+        if self._inflater and not self._inflater.complete:
+            return self.broken("broke off in its compressed data")
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+
+    def broken(self, how: str = "broke off", reason: str = "cut") -> PayloadError:
+        """The error for a body that ended too early, or is damaged."""
+        return PayloadError(f"The body {how}", reason=reason, received=self.received, expected=self.expected)
+
+    def _too_long(self) -> ResponseTooLargeError:
+        return ResponseTooLargeError(f"The body is longer than {self._most} bytes")

@@ -1,0 +1,145 @@
+"""Carries requests by httpx2, over HTTP/1.1 or HTTP/2, or to an ASGI application in this process.
+
+Its transports are used without its client, so there are no redirects, cookies, proxies of the environment, netrc
+entries or default headers. httpx2's types stay in the files that begin with this name.
+"""
+
+import traceback
+import warnings
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from ssl import SSLContext
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..wire.errors import ConfigurationError
+from ..wire.message import Headers, Request, Response
+from ..wire.transport_errors import TransportError
+from .body import Body
+from .inflate import ACCEPTED
+from .per_loop import PerLoop
+
+try:
+    import h2  # noqa: F401  # httpx2 looks for it when the first connection is made
+    import httpx2
+
+    from .httpx2_errors import body_error, transport_error
+    from .httpx2_pools import held, network
+except ModuleNotFoundError as missing:
+    raise ImportError("Httpx2Transport needs httpx2 with HTTP/2: pip install 'chatloom-async[httpx2]'") from missing
+
+MAX_BODY = 8 * 2**20
+BODILESS = frozenset({204, 304})
+
+Fields = list[tuple[str, str]]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+def _asked(request: Request, added: Fields) -> httpx2.Request:
+    """The request as httpx2 likes it. It is made in a frame of its own, since it holds the signed headers."""
+    fields: Any = [*added, *request.headers.pairs]  # of a request, so they are text
+    connect, read = request.timeouts.connect, request.timeouts.read
+    limits = {"connect": connect, "read": read, "write": read, "pool": None}  # nobody waits for a connection
+    extensions = {"timeout": limits, "trace": Handshake()}
+    return httpx2.Request(request.method, request.url, headers=fields, content=request.body, extensions=extensions)
+
+
+class Handshake:
+    """Hears of the steps of a request, to close the connection if its TLS handshake is cancelled: httpx2 would leave
+    that to the garbage collector."""
+
+    _connection: Any = None
+
+    async def __call__(self, step: str, told: dict[str, Any]) -> None:
+        if step.endswith(".connect_tcp.complete"):
+            self._connection = told["return_value"]
+        elif step.endswith(".start_tls.failed") and self._connection is not None:
+            await self._connection.aclose()
+
+
+class Httpx2Transport:
+    """HTTP/2 where a server offers it over TLS, else HTTP/1.1, with keep-alive; or an ASGI application.
+
+        client = AsyncChatloom(key, base_url="http://localhost", transport=Httpx2Transport(app=sandbox.asgi()))
+
+    Guarantees what AiohttpTransport does: one `send` is one request on the wire; connections are never shared between
+    keys, unless `share_connections=True` says so; a body of more than `max_body` bytes, counted after decompression,
+    is not read to its end. Works on any event loop, on several in turn too. The creator closes it; closed, it stays so:
+    requests under way, and later ones, raise ClientClosedError. With `app` no socket is opened, timeouts do not count,
+    and an application that raises answers 500.
+
+    What is different: it costs about three times as much CPU time. `Timeouts.connect` counts twice over TLS, once for
+    each handshake. `ConnectionLostError.received` is always False. Heads may have up to 100 KB. `http2` makes the
+    context `ssl` offer HTTP/2: do not share it with an AiohttpTransport.
+    """
+
+    def __init__(
+        self,
+        *,
+        ssl: SSLContext | None = None,
+        proxy: str | None = None,
+        max_body: int = MAX_BODY,
+        share_connections: bool = False,
+        connection_reuse: bool = True,
+        http2: bool = True,
+        app: Application | None = None,
+        name: str = "Httpx2Transport",
+    ) -> None:
+        if proxy is not None and urlsplit(proxy).scheme not in ("http", "https"):
+            raise ConfigurationError("proxy must be the URL of an HTTP proxy, such as http://proxy.example:3128")
+        if app is not None and (ssl or proxy):
+            raise ConfigurationError("app is called in this process: ssl and proxy are for connections")
+        opened = _calling(app) if app else network(ssl, proxy, http2=http2, reused=connection_reuse)
+        self._slots = PerLoop(partial(held, opened))
+        self._added = [("Accept-Encoding", ACCEPTED), *([] if connection_reuse else [("Connection", "close")])]
+        self._proxied, self._max_body, self._share, self._name = bool(proxy), max_body, share_connections, name
+
+    async def send(self, request: Request) -> Response | TransportError:
+        headers = request.headers
+        key = None if self._share else hash((headers.get("authorization"), headers.get("x-api-key")))
+        async with (await self._slots.here()).serving(key) as carrier:
+            try:
+                return await self._exchange(carrier, request)
+            except httpx2.TransportError as problem:
+                return transport_error(problem, request.url, proxied=self._proxied)
+            except BaseException as problem:
+                traceback.clear_frames(problem.__traceback__)  # httpx2's frames hold the signed headers
+                raise
+
+    async def _exchange(self, carrier: httpx2.AsyncBaseTransport, request: Request) -> Response | TransportError:
+        answer = await carrier.handle_async_request(_asked(request, self._added))
+        try:
+            body = await self._read(answer, request)
+        finally:
+            await answer.aclose()  # once the body is read, the connection has gone back to the pool already
+        if isinstance(body, TransportError):
+            if answer.status_code < 400:
+                return body
+            body = b""  # an answer that tells of a failure counts by its status, even if its text cannot be read
+        return Response(answer.status_code, Headers(answer.headers.raw), body)
+
+    async def _read(self, answer: httpx2.Response, request: Request) -> bytes | TransportError:
+        empty = request.method == "HEAD" or answer.status_code in BODILESS
+        headers: Mapping[str, str] = {} if empty else answer.headers  # they tell of a body that is elsewhere
+        body = Body(headers.get("content-encoding"), headers.get("content-length"), self._max_body)
+        if problem := body.refused():
+            return problem
+        try:
+            async for data in answer.aiter_raw():
+                if problem := await body.add(data):
+                    return problem
+        except httpx2.TransportError as broken:
+            return body_error(broken, request.url, body)
+        return body.whole()
+
+    async def aclose(self) -> None:
+        await self._slots.aclose()
+
+    def __del__(self) -> None:
+        if "_slots" in self.__dict__ and self._slots.is_open:
+            text = f"{self._name} was not closed: use `async with`, or await its aclose()"
+            warnings.warn(text, ResourceWarning, stacklevel=2)
+
+
+def _calling(app: Application) -> Callable[[], httpx2.AsyncBaseTransport]:
+    return lambda: httpx2.ASGITransport(app, raise_app_exceptions=False)

@@ -1,0 +1,44 @@
+"""Keeps what belongs to one event loop: opened for whatever loop is running, and closed with it. Starts no tasks."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from typing import Generic, TypeVar
+
+from ..wire.errors import ClientClosedError
+
+T = TypeVar("T")
+
+
+class PerLoop(Generic[T]):
+    """One `T`, for the running event loop.
+
+    It comes out of an asynchronous generator that yields it once and closes it then. An event loop finishes those
+    when it shuts down, so the connections of an `asyncio.run()` end with it even where nobody closed the client.
+    """
+
+    def __init__(self, opened: Callable[[], AsyncGenerator[T]]) -> None:
+        self.closed = False
+        self._opened = opened
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._holder: AsyncGenerator[T] | None = None
+        self._value: T | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._holder is not None and not (self._loop and self._loop.is_closed())
+
+    async def here(self) -> T:
+        """The one of the running event loop. That of another loop is left to it. Not after `aclose`."""
+        if self._value is not None and self._loop is asyncio.get_running_loop():
+            return self._value
+        if self.closed:
+            raise ClientClosedError("The transport is closed; nothing was sent")
+        self._loop, self._holder = asyncio.get_running_loop(), self._opened()
+        self._value = value = await anext(self._holder)
+        return value
+
+    async def aclose(self) -> None:
+        """Closes it, if it belongs to this event loop. Closing twice is fine."""
+        holder, self._holder, self._value, self.closed = self._holder, None, None, True
+        if holder is not None and self._loop is asyncio.get_running_loop():
+            await holder.aclose()

@@ -1,0 +1,162 @@
+"""Carries requests by pyreqwest, which is reqwest, in Rust; its types stay in the files that begin with this name.
+
+What is switched off: pyreqwest_clients.py. One `send` is one request on the wire: reqwest repeats none.
+"""
+
+import traceback
+import warnings
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import suppress
+from functools import lru_cache, partial
+from ssl import SSLContext
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..wire.errors import ClientClosedError, ConfigurationError
+from ..wire.message import Headers, Request, Response
+from ..wire.transport_errors import TransportError
+from .body import Body
+from .per_loop import PerLoop
+
+try:
+    from pyreqwest.client import Client
+    from pyreqwest.exceptions import PyreqwestError
+    from pyreqwest.http import HeaderMap, Url
+    from pyreqwest.response import Response as Answer
+
+    from .pyreqwest_clients import CLIENTS, KEYS_PER_CLIENT, Build, Clients, builder
+    from .pyreqwest_errors import body_error, transport_error
+    from .pyreqwest_sending import Sending, heeding
+except ModuleNotFoundError as missing:
+    raise ImportError("PyreqwestTransport needs pyreqwest: pip install 'chatloom-async[pyreqwest]'") from missing
+
+MAX_BODY = 8 * 2**20
+PROXIED_CLIENTS = 64
+BODILESS = frozenset({204, 304})
+
+
+@lru_cache(maxsize=1024)
+def _urls(text: str, key: int | None) -> tuple[Url, Url]:
+    """The URL, and the URL with what tells the keys apart as its user.
+
+    reqwest keeps connections by scheme, user, host and port. The user of a URL that is given to a finished request
+    is in none of its headers, and is not sent.
+    """
+    return Url(text), Url(text if key is None else text.replace("://", f"://{key:x}@", 1))
+
+
+def _built(request: Request, client: Client, key: int | None) -> Sending:
+    """The request, nothing of whose answer is read before it is asked for: else a broken body would hide its head."""
+    plain, keyed = _urls(request.url, key)
+    fields: Any = request.headers.pairs  # of a request, so they are text
+    made = client.request(request.method, plain).headers(fields).streamed_read_buffer_limit(0)
+    built = (made if request.body is None else made.body_bytes(request.body)).build_streamed()
+    built.url = keyed
+    return Sending(built)
+
+
+def _fields(answer: Answer) -> tuple[tuple[str, str], ...]:
+    """The headers of an answer, without those that pyreqwest cannot read, which are not ASCII; none is an error."""
+    try:
+        return tuple(answer.headers.items())
+    except ValueError:
+        answer.headers = fields = tuple(_readable(answer.headers))
+        return fields
+
+
+def _readable(headers: HeaderMap) -> Iterator[tuple[str, str]]:
+    for name in dict.fromkeys(headers):
+        with suppress(ValueError):
+            yield from [(name, value) for value in headers.getall(name)]
+
+
+class PyreqwestTransport:
+    """HTTP/1.1 over TCP and TLS, with keep-alive, at about half of aiohttp's CPU time.
+
+    Guarantees what AiohttpTransport does: one `send` is one request on the wire; connections are never shared between
+    keys, unless `share_connections=True` says so; a body of more than `max_body` bytes, counted after decompression,
+    is not read to its end. Works on any event loop, on several in turn too. The creator closes it; closed, it stays so:
+    requests under way, and later ones, raise ClientClosedError.
+
+    What is different: a request that is cancelled before its answer's head has come goes on in the background, and
+    keeps its connection, until the answer comes or `Timeouts.read` runs out. That time counts from the start of the
+    request to the answer's head, connecting included. `ssl` adds its authorities to those of the machine, and its TLS
+    versions count; a context that does not check is refused, and its client certificate is not used. Headers that are
+    not ASCII are dropped, and heads may be larger. `ConnectionLostError.received` is always False. A process must not
+    be forked after its first request, and should close its client before it exits.
+    """
+
+    def __init__(
+        self,
+        *,
+        ssl: SSLContext | None = None,
+        proxy: str | None = None,
+        max_body: int = MAX_BODY,
+        share_connections: bool = False,
+        connection_reuse: bool = True,
+        name: str = "PyreqwestTransport",
+    ) -> None:
+        if proxy is not None and urlsplit(proxy).scheme not in ("http", "https"):
+            raise ConfigurationError("proxy must be the URL of an HTTP proxy, such as http://proxy.example:3128")
+        build = builder(ssl, proxy, reused=connection_reuse)
+        room = (1, PROXIED_CLIENTS) if proxy else (KEYS_PER_CLIENT, CLIENTS)  # a proxy would see the user of a URL
+        self._clients = PerLoop(partial(_held, build, *room))
+        self._proxied, self._max_body, self._share, self._name = bool(proxy), max_body, share_connections, name
+
+    async def send(self, request: Request) -> Response | TransportError:
+        headers = request.headers
+        key = None if self._share else hash((headers.get("authorization"), headers.get("x-api-key")))
+        clients, generation = await self._clients.here(), None
+        try:
+            generation = clients.serving(key, request.timeouts)
+            outcome = await self._exchange(request, generation.client, None if self._proxied else key)
+        except PyreqwestError as problem:
+            outcome = transport_error(problem, request.url, proxied=self._proxied)
+        except BaseException as problem:
+            traceback.clear_frames(problem.__traceback__)  # the frames hold what holds the connection
+            raise
+        finally:
+            del generation  # else the traceback of what is raised would keep its connections open
+        if self._clients.closed and isinstance(outcome, TransportError):
+            raise ClientClosedError("The transport was closed while this request was under way")
+        return outcome
+
+    async def _exchange(self, request: Request, client: Client, key: int | None) -> Response | TransportError:
+        async with _built(request, client, key) as answer:
+            fields = _fields(answer)
+            empty = request.method == "HEAD" or answer.status in BODILESS
+            body = b"" if empty else await self._read(answer, request.url)
+        if isinstance(body, TransportError):
+            if answer.status < 400:
+                return body
+            body = b""  # an answer that tells of a failure counts by its status, even if its text cannot be read
+        return Response(answer.status, Headers(fields), body)
+
+    async def _read(self, answer: Answer, url: str) -> bytes | TransportError:
+        body = Body(answer.get_header("content-encoding"), answer.get_header("content-length"), self._max_body)
+        if problem := body.refused():
+            return problem
+        reader = answer.body_reader
+        try:
+            while (data := await heeding(reader.read_chunk())) is not None:
+                if problem := await body.add(data.to_bytes()):
+                    return problem
+        except PyreqwestError as broken:
+            return body_error(broken, url, body)
+        return body.whole()
+
+    async def aclose(self) -> None:
+        await self._clients.aclose()
+
+    def __del__(self) -> None:
+        if "_clients" in self.__dict__ and self._clients.is_open:
+            text = f"{self._name} was not closed: use `async with`, or await its aclose()"
+            warnings.warn(text, ResourceWarning, stacklevel=2)
+
+
+async def _held(build: Build, keys_each: int, kept: int) -> AsyncGenerator[Clients]:
+    clients = Clients(build, keys_each, kept)
+    try:
+        yield clients
+    finally:
+        await clients.aclose()

@@ -1,0 +1,54 @@
+"""Awaits what pyreqwest does, such that a cancellation is what asyncio made of it, and that no frame shows a key."""
+
+import types
+from asyncio import CancelledError
+from collections.abc import Coroutine, Generator
+from typing import Any, TypeVar
+
+from pyreqwest.request import StreamRequest
+from pyreqwest.response import Response
+
+T = TypeVar("T")
+
+
+@types.coroutine
+def heeding(work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+    """Awaits `work`; once it is cancelled, it ends by the very exception that cancelled it.
+
+    pyreqwest raises another in its place, without the message by which anyio knows its own; and where the result has
+    just come it returns that, and the cancellation is forgotten.
+    """
+    cancelled: CancelledError | None = None
+    try:
+        waiting = work.send(None)
+        while True:
+            try:
+                yield waiting
+            except CancelledError as problem:
+                cancelled = problem
+                waiting = work.throw(problem)
+            else:
+                waiting = work.send(None)
+    except StopIteration as end:
+        if cancelled is None:
+            result: T = end.value
+            return result
+    except CancelledError:
+        if cancelled is None:
+            raise
+    raise cancelled
+
+
+class Sending:
+    """`async with` around a request. It is here in the place of the request, whose repr shows every header."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: StreamRequest) -> None:
+        self._request = request
+
+    async def __aenter__(self) -> Response:
+        return await heeding(self._request.__aenter__())
+
+    async def __aexit__(self, *problem: object) -> None:
+        await heeding(self._request.__aexit__(*problem))
