@@ -40,7 +40,7 @@ def group(name: str) -> list[str]:
 
 def install(session: nox.Session, *groups: str) -> None:
     """This project with every extra, editable, and what the groups name."""
-    session.install("-e", ".[cli,otel,redis]", *(each for name in groups for each in group(name)))
+    session.install("-e", ".[cli,httpx2,otel,pyreqwest,redis]", *(each for name in groups for each in group(name)))
 
 
 @nox.session
@@ -141,6 +141,15 @@ def faults(session: nox.Session, aiohttp: str, parser: dict[str, str]) -> None:
 
 
 @nox.session
+def transports(session: nox.Session) -> None:
+    """The tests that every run does with aiohttp, and the fault table, with the optional transports. Two minutes."""
+    install(session, "test")
+    for name in ("pyreqwest", "httpx2"):
+        chosen = ("-k", name, "--transport", name)
+        session.run("pytest", "tests/transports", "tests/faults/test_matrix.py", *chosen, *session.posargs)
+
+
+@nox.session
 def contract(session: nox.Session) -> None:
     """What openapi.json allows, sent to the sandbox by schemathesis. Half a minute."""
     install(session, "contract")
@@ -205,9 +214,9 @@ def benchmarks(session: nox.Session) -> None:
 @nox.session(venv_backend="uv", reuse_venv=False)
 def lowest(session: nox.Session) -> None:
     """The test-suite with the lowest versions that pyproject.toml allows of what the package itself needs."""
-    session.install("--resolution=lowest-direct", "-e", ".[cli,otel,redis]")
+    session.install("--resolution=lowest-direct", "-e", ".[cli,httpx2,otel,pyreqwest,redis]")
     session.install(
-        "-e", ".[cli,otel,redis]", *group("test")
+        "-e", ".[cli,httpx2,otel,pyreqwest,redis]", *group("test")
     )  # leaves what is there as it is, unless a test tool needs more
     session.run("uv", "pip", "list", external=True)
     session.run("pytest", *session.posargs)
