@@ -15,11 +15,12 @@ from yarl import URL
 from ..wire.errors import ClientClosedError, ConfigurationError
 from ..wire.message import Request, Response, Timeouts
 from ..wire.transport_errors import TransportError
-from .aiohttp_body import answer, read_body
+from .aiohttp_body import read_body
 from .aiohttp_direct import DirectExchange, prepare
 from .aiohttp_errors import transport_error
 from .aiohttp_pool import Generation, Pool
 from .aiohttp_session import open_session
+from .body import answer
 
 MAX_BODY = 8 * 2**20
 

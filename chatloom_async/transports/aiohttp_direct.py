@@ -17,8 +17,9 @@ from yarl import URL
 
 from ..wire.message import Headers, Request, Response
 from ..wire.transport_errors import TransportError
-from .aiohttp_body import answer, read_body
+from .aiohttp_body import read_body
 from .aiohttp_session import for_key
+from .body import answer
 from .inflate import ACCEPTED
 
 KNOWN = ("3.14.",)  # what these versions of aiohttp begin with; a later one works as well, and costs more

@@ -2,11 +2,22 @@
 
 import asyncio
 import zlib
+from typing import Any
 
+from ..wire.message import Headers, Response
 from ..wire.transport_errors import PayloadError, ResponseTooLargeError, TransportError
 from .inflate import ENCODINGS, MEMBERS, PIECE, Inflater, TooManyStreamsError
 
 UNCHANGED = frozenset({"", "identity"})
+
+
+def answer(status: int, headers: Any, body: bytes | TransportError) -> Response | TransportError:
+    """The response. One that tells of a failure counts by its status, even where its text could not be read."""
+    if isinstance(body, TransportError):
+        if status < 400:
+            return body
+        body = b""
+    return Response(status, Headers(headers), body)
 
 
 class Body:
