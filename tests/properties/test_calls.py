@@ -10,10 +10,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from chatloom_async import ClientClosedError, RateLimit, RetryPolicy
 from tests.properties.rules import ALWAYS, IN_THE_END, nothing_is_left_behind
-from tests.properties.world import KEYS, Answer, World
+from tests.properties.surroundings import KEYS, Answer
+from tests.properties.world import World
 
 NAMES = st.sampled_from(sorted(KEYS))
-KINDS = (200, 500, 503, 429, 429, 404, "lost", "lost", "cut", "refused")
+KINDS = (200, 500, 503, 429, 429, 404, "lost", "lost", "cut", "refused", "garbled")
 ANSWERS = st.builds(
     Answer,
     st.sampled_from(KINDS),
