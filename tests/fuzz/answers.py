@@ -1,14 +1,15 @@
-"""The targets that look at an answer's status and headers. See targets.py."""
+"""The targets that look at an answer's status, its headers, and the domains that it lists. See targets.py."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
 from chatloom_async import APIStatusError, Headers, RedirectRefusedError, Response
+from chatloom_async.audit.rules.hostname import parse_domain
 from chatloom_async.transports.caching_answers import StoredAnswers
 from chatloom_async.wire.retry_after import retry_after_seconds
 from chatloom_async.wire.status import BY_STATUS, ServerError, status_error
 
-from .promises import explained
+from .promises import explained, harmless
 
 NOW = datetime(2026, 1, 15, 9, 0, tzinfo=UTC)
 KINDS = (APIStatusError, RedirectRefusedError, ServerError, *BY_STATUS.values())
@@ -51,3 +52,15 @@ def caching(data: bytes, _: Path) -> None:
         assert 2 <= int(each.headers["age"]) < 2**31
         assert "chatloom_async; " in each.headers["cache-status"]
         assert {*each.headers} == {*(name.lower() for name in good.headers), "age", "cache-status"}
+
+
+def domains(data: bytes, _: Path) -> None:
+    """Every text is a domain. One without problems is what it means: its host, in whatever spelling, is the same."""
+    text = data.decode(errors="surrogateescape")
+    domain = parse_domain(text)
+    assert domain.text == text
+    harmless("; ".join(domain.problems))
+    if domain.host and not domain.problems and not domain.wildcard:
+        again = parse_domain(domain.host)
+        assert (again.host, again.key, again.problems) == (domain.host, domain.key, ())
+        assert parse_domain(domain.sent).host == domain.host

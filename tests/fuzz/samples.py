@@ -46,6 +46,10 @@ SAMPLES: dict[str, list[bytes]] = {
         b"Thursday, 15-Jan-26 1:0:0 GMT",
     ],
     "caching": [ANSWER + b"\n\n\n" + ANSWER],
+    "domains": [
+        *(b"*.shop.acme.example", b"https://user@xn--bcher-kva.example:8080/a", "B\u00fccher\u3002example.".encode()),
+        *(b"0x7f.1", b"[::ffff:127.0.0.1]", b"xn--a.example", "\u0430pple.example".encode()),
+    ],
     "toml": [TOML],
     "json": [json.dumps(WORKSPACES).encode(), json.dumps({"workspaces": WORKSPACES}).encode()],
     "csv": [CSV],

@@ -7,7 +7,7 @@ made sense or not, and raises where one is broken. What comes of a certain input
 from collections.abc import Callable
 from pathlib import Path
 
-from .answers import caching, retry_after, statuses
+from .answers import caching, domains, retry_after, statuses
 from .bodies import decoder, inflater
 from .files import cassette, mutes, standard_input, workspaces
 from .values import agent_ids, api_keys, base_urls
@@ -18,6 +18,7 @@ TARGETS: dict[str, Callable[[bytes, Path], None]] = {
     "statuses": statuses,
     "retry_after": retry_after,
     "caching": caching,
+    "domains": domains,
     "toml": workspaces(".toml"),
     "json": workspaces(".json"),
     "csv": workspaces(".csv"),

@@ -35,7 +35,7 @@ def test_every_target_has_samples() -> None:
 def test_no_bytes_break_a_promise(name: str, tmp_path: Path) -> None:
     """Made up at random, or made of samples and of words that mean something."""
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(inputs(name))
     def tried(data: bytes) -> None:
         TARGETS[name](data, tmp_path)
