@@ -91,11 +91,11 @@ def _mapping(cls: Any, converter: cattrs.Converter) -> Hook:
 
 
 def _is_array(cls: Any) -> bool:
-    return is_sequence(cls) or is_any_set(cls) or get_origin(cls) is tuple
+    return get_origin(cls) is tuple or is_any_set(cls) or is_sequence(cls)  # which stumbles over tuple[X]
 
 
 def _array(cls: Any, converter: cattrs.Converter) -> Hook:
-    if get_origin(cls) is tuple and get_args(cls)[-1] is not ...:  # cattrs would spell a string into tuple[str, str]
+    if get_origin(cls) is tuple and get_args(cls)[1:] != (...,):  # cattrs would spell a string into tuple[str, str]
         raise cattrs.StructureHandlerNotFoundError(f"{cls} is not of the form tuple[X, ...]", type_=cls)
     structure: Hook = list_structure_factory(cls, converter)
     make = ARRAYS.get(get_origin(cls) or cls)

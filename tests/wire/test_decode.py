@@ -206,6 +206,14 @@ def test_no_moments(text: str) -> None:
     assert decode(answer(body), datetime) == SchemaMismatchError(reason, path="$", excerpt=body)
 
 
+def test_a_text_that_is_no_moment_is_quoted_by_its_beginning() -> None:
+    """So that the place is still read."""
+    body = json.dumps("x" * 61)
+    reason = f"expected ISO 8601 with a time zone, got '{'x' * 57}...'"
+    wanted = SchemaMismatchError(f"The answer is not as documented: {reason} at $", path="$", excerpt=body)
+    assert decode(answer(body), datetime) == wanted
+
+
 NO_JSON: list[tuple[bytes, str, str, str]] = [
     (b"", "application/json", "empty", ""),  # 47
     (b" \r\n", "application/json", "empty", ""),
@@ -385,7 +393,17 @@ def test_none_expects_nothing(returns: Any, body: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "returns", [tuple[str, str], tuple[int, str], list[tuple[str, str]], str | int, object(), complex | None]
+    "returns",
+    [
+        tuple[str, str],
+        tuple[str],
+        tuple[()],
+        tuple[int, str],
+        list[tuple[str, str]],
+        str | int,
+        object(),
+        complex | None,
+    ],
 )
 def test_types_that_json_does_not_have(returns: Any) -> None:
     """A type that cannot be read from JSON is the endpoint's mistake, not the server's."""
