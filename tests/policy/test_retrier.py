@@ -5,7 +5,7 @@ import gc
 import weakref
 from collections.abc import Awaitable, Callable
 from math import inf
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import tenacity
@@ -301,7 +301,10 @@ async def never_again(_: object) -> bool:
 
 
 class Finished(tenacity.RetryError):
-    """What a caller has tenacity raise in the place of its own error."""
+    """What a caller has tenacity raise in the place of its own error, in a way of its own."""
+
+    def reraise(self) -> NoReturn:
+        raise KeyError("not ours")
 
 
 TEMPLATES: list[tuple[dict[str, Any], list[Outcome], Outcome, str | None, list[float]]] = [
