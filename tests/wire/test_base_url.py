@@ -65,8 +65,8 @@ BAD = [
     ("https://chatloom%2eapp", "host"),
     ("https://[fe80::1%25eth0]", "host"),
     ("https://[v1.chatloom.app]", "host"),
-    ("https://[::1]8443", "host"),
-    ("https://chatloom.app[::1]", "host"),
+    ("https://[::1]8443", "host|cannot be read"),  # newer versions of urlsplit refuse it themselves
+    ("https://chatloom.app[::1]", "host|cannot be read"),
     (f"https://{LABEL}a.example", "host"),
     (f"https://{'a.' * 130}example", "host"),
     ("https://chatloom.app:0", "port"),
