@@ -1,0 +1,130 @@
+"""What is special about Httpx2Transport: HTTP/2, applications in this process, and what it cannot do."""
+
+import asyncio
+import logging
+import subprocess
+import sys
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from chatloom_async import (
+    AgentList,
+    AsyncChatloom,
+    ConfigurationError,
+    NotFoundError,
+    Response,
+    Sandbox,
+    ServerError,
+    Timeouts,
+)
+from tests.descriptors import back_to, open_descriptors
+from tests.faults.scenes import trusting
+from tests.raw_server import SILENCE, RawServer, http
+from tests.samples import KEY, OTHER_KEY
+from tests.signed import keys, signed
+
+pytest.importorskip("httpx2")
+
+from chatloom_async.transports import httpx2_pools
+from chatloom_async.transports.httpx2 import Httpx2Transport
+from tests.transports.h2_server import H2Server
+
+NONE = AgentList((), 0)
+TEXT = b'{"agents": [], "count": 0}'
+
+
+async def test_http_2_sends_requests_side_by_side(caplog: pytest.LogCaptureFixture) -> None:
+    """Twenty calls with two keys go over two connections, and no log shows a key, not even that of the compression."""
+    caplog.set_level(logging.NOTSET)
+    async with H2Server(TEXT) as server, aclosing(Httpx2Transport(ssl=trusting())) as transport:
+        client = AsyncChatloom(KEY, base_url=server.url, transport=transport, rate_limit=None)
+        clients = [client, client.with_key(OTHER_KEY)] * 10
+        assert await asyncio.gather(*(each.list_agents() for each in clients)) == [NONE] * 20
+    assert (server.connections, len(server.requests)) == (2, 20)
+    assert {each["authorization"] for each in server.requests} == {f"Bearer {KEY}", f"Bearer {OTHER_KEY}"}
+    assert "Encoded header block" not in caplog.text
+    assert [KEY in caplog.text, OTHER_KEY in caplog.text, "httpcore2" in caplog.text] == [False, False, True]
+
+
+@pytest.mark.parametrize("options", [{"http2": False}, {"connection_reuse": False}])
+async def test_http_2_can_be_switched_off(options: dict[str, Any]) -> None:
+    """It is not offered then, so this server, which speaks nothing else, is not understood."""
+    async with H2Server(TEXT) as server, aclosing(Httpx2Transport(ssl=trusting(), **options)) as transport:
+        assert not isinstance(await transport.send(signed(server.url)), Response)
+    assert server.requests == []
+
+
+async def test_an_application_is_called_in_this_process() -> None:
+    """No socket is opened; answers and errors are those of a server."""
+    sandbox = Sandbox(seed=7)
+    acme = sandbox.add_workspace("acme", agents=3)
+    before = open_descriptors()
+    async with aclosing(Httpx2Transport(app=sandbox.asgi())) as transport:
+        client = AsyncChatloom(acme.key, base_url="http://localhost", transport=transport)
+        assert len(await client.list_agents()) == 3
+        with pytest.raises(NotFoundError):
+            await client.get_allowed_domains("agt_other")
+    assert open_descriptors() == before
+
+
+async def test_an_application_that_raises_answers_500() -> None:
+    """As behind a server: what it raised is not in the client's error."""
+
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        raise LookupError("a mistake")
+
+    async with aclosing(Httpx2Transport(app=broken)) as transport:
+        client = AsyncChatloom(KEY, base_url="http://localhost", transport=transport, retry=None)
+        with pytest.raises(ServerError) as caught:
+            await client.list_agents()
+    assert (caught.value.status, caught.value.__context__) == (500, None)
+
+
+@pytest.mark.parametrize("options", [{"proxy": "http://127.0.0.1:1"}, {"ssl": trusting()}])
+def test_an_application_has_no_connections(options: dict[str, Any]) -> None:
+    """So what is said about them is a mistake."""
+    with pytest.raises(ConfigurationError, match="app is called in this process"):
+        Httpx2Transport(app=Sandbox().asgi(), **options)
+
+
+async def test_few_keys_keep_idle_connections() -> None:
+    """Those of the keys that were idle for longest are closed; what is in flight is left alone."""
+    room = httpx2_pools.KEYS
+    async with RawServer((SILENCE,), (http(TEXT),)) as server, aclosing(Httpx2Transport()) as transport:
+        slow = asyncio.create_task(transport.send(signed(server.url)))
+        await asyncio.sleep(0.1)
+        for key in keys(room + 9):
+            await transport.send(signed(server.url, key))
+        await asyncio.sleep(0.05)
+        assert (len(server.open), slow.done()) == (room, False)
+        slow.cancel()
+        await asyncio.wait([slow])
+
+
+async def test_a_handshake_that_is_cancelled_leaves_no_connection() -> None:
+    """Not even for the garbage collector, which would complain."""
+    before = open_descriptors()
+    async with RawServer((SILENCE,), greeting=(SILENCE,)) as server:
+        transport = Httpx2Transport(ssl=trusting())
+        url = server.url.replace("http:", "https:").replace("127.0.0.1", "localhost")
+        task = asyncio.create_task(transport.send(signed(url, timeouts=Timeouts(connect=9.0))))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.wait([task])
+        await asyncio.sleep(0.02)
+        assert (task.cancelled(), len(server.open)) == (True, 0)
+        await transport.aclose()
+    assert await back_to(before) == before
+
+
+def test_without_the_extra_it_says_what_to_install() -> None:
+    """In one line, as an ImportError; and the package itself does not need it."""
+    code = (
+        "import sys; sys.modules['httpx2'] = None; import chatloom_async\n"
+        "try: import chatloom_async.transports.httpx2\n"
+        "except ImportError as error: print(error)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said == "Httpx2Transport needs httpx2 with HTTP/2: pip install 'chatloom-async[httpx2]'\n"
