@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
 
+import httpcore2  # noqa: F401  # httpx2 would import it when the first request is made, and the others would wait
 import httpx2
 
 from ..wire.errors import ClientClosedError

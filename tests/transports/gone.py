@@ -1,4 +1,4 @@
-"""Waits for a server's connections to end: some clients end theirs a moment later, in a thread of their own."""
+"""Waits for what a server sees: a request that comes, and connections that end, which some clients do later."""
 
 import asyncio
 import time
@@ -12,3 +12,11 @@ async def gone(server: RawServer, seconds: float = 2.0) -> bool:
     while server.open and time.monotonic() < end:  # noqa: ASYNC110  # the server has no event for that
         await asyncio.sleep(0.01)
     return not server.open
+
+
+async def arrived(server: RawServer, seconds: float = 2.0) -> bool:
+    """Whether a request reaches this server within some seconds."""
+    end = time.monotonic() + seconds
+    while not server.requests and time.monotonic() < end:  # noqa: ASYNC110  # the server has no event for that
+        await asyncio.sleep(0.005)
+    return bool(server.requests)

@@ -12,6 +12,7 @@ import pytest
 from chatloom_async import (
     AttemptTimeoutError,
     ClientClosedError,
+    ConfigurationError,
     ConnectError,
     ConnectionLostError,
     PayloadError,
@@ -27,7 +28,7 @@ from tests.raw_server import FIN, RST, SILENCE, Loop, RawServer, Script, deaf_po
 from tests.samples import KEY, OTHER_KEY
 from tests.secrets import found
 from tests.signed import signed
-from tests.transports.gone import gone
+from tests.transports.gone import arrived, gone
 from tests.transports.kinds import Make
 
 JSON = {"Content-Type": "application/json"}
@@ -61,7 +62,8 @@ def says(kind: type[TransportError], text: str, reason: str = "") -> Expected:
     return lambda url: kind(text.format(url), reason=reason)
 
 
-LONG = "The body is longer than 1000 bytes"
+MOST = 300_000
+LONG = f"The body is longer than {MOST} bytes"
 STALLED = says(AttemptTimeoutError, "{} stopped sending for too long", "read")
 TABLE: dict[str, tuple[Script, Expected]] = {
     "an answer": ((http(TEXT),), answers()),
@@ -88,11 +90,15 @@ TABLE: dict[str, tuple[Script, Expected]] = {
         (http(TEXT, "200 OK", "Content-Encoding: br"),),
         cut(0, 26, "is compressed in a way that was not asked for", "unasked"),
     ),
-    "long, as announced": ((http(length=1001), SILENCE), says(ResponseTooLargeError, LONG)),
-    "long without end": ((CHUNKED, Loop((b"80\r\n" + bytes(128) + b"\r\n",))), says(ResponseTooLargeError, LONG)),
+    "long, as announced": ((http(length=MOST + 1), SILENCE), says(ResponseTooLargeError, LONG)),
+    "long without end": ((CHUNKED, Loop((b"10000\r\n" + bytes(2**16) + b"\r\n",))), says(ResponseTooLargeError, LONG)),
     "small, and long inside": (
-        (http(gzip.compress(bytes(2**20)), "200 OK", GZIP, length=len(gzip.compress(bytes(2**20)))),),
+        (http(gzip.compress(bytes(2**20)), "200 OK", GZIP),),
         says(ResponseTooLargeError, LONG),
+    ),
+    "more streams than anybody needs": (
+        (http(gzip.compress(b"") * 129, "200 OK", GZIP),),
+        says(ResponseTooLargeError, "The body is made of more than 128 compressed streams"),
     ),
     "FIN in the body": ((http(TEXT[:9], length=26), FIN), cut(9, 26)),
     "RST in the body": ((http(TEXT[:9], length=26), 0.02, RST), cut(9, 26)),
@@ -112,7 +118,7 @@ TABLE: dict[str, tuple[Script, Expected]] = {
 @pytest.mark.parametrize(("script", "expected"), TABLE.values(), ids=TABLE)
 async def test_every_transport_makes_the_same_of_an_answer(make: Make, script: Script, expected: Expected) -> None:
     """A response, or an error as data: type, reason, text and counts; from one request, and without the key."""
-    async with RawServer(script) as server, aclosing(make(max_body=1000)) as transport:
+    async with RawServer(script) as server, aclosing(make(max_body=MOST)) as transport:
         outcome = await transport.send(signed(server.url, timeouts=SHORT))
         assert _without_reason(outcome) == _without_reason(expected(server.url))
     assert len(server.requests) == 1
@@ -177,7 +183,7 @@ async def test_a_cancelled_request_ends_at_once(make: Make) -> None:
     """By the exception that cancelled it; and its connection ends, when `Timeouts.read` has passed at the latest."""
     async with RawServer((SILENCE,)) as server, aclosing(make()) as transport:
         task = asyncio.create_task(transport.send(signed(server.url, timeouts=SHORT)))
-        await asyncio.sleep(0.1)
+        assert await arrived(server)
         task.cancel("enough")
         began = time.perf_counter()
         with pytest.raises(asyncio.CancelledError, match="enough") as caught:
@@ -192,7 +198,7 @@ async def test_closed_is_closed(make: Make) -> None:
     async with RawServer((SILENCE,)) as server:
         transport = make()
         task = asyncio.create_task(transport.send(signed(server.url, timeouts=SHORT)))
-        await asyncio.sleep(0.1)
+        assert await arrived(server)
         await transport.aclose()
         await transport.aclose()
         for late in (task, transport.send(signed(server.url))):
@@ -200,6 +206,24 @@ async def test_closed_is_closed(make: Make) -> None:
                 await late
         assert await gone(server)
     assert len(server.requests) == 1
+
+
+async def test_a_forgotten_transport_says_so(make: Make) -> None:
+    """By a ResourceWarning that names it."""
+    async with RawServer((http(TEXT),)) as server:
+        transport = make(name="the forgotten")
+        await transport.send(signed(server.url))
+        with pytest.warns(ResourceWarning, match="the forgotten was not closed: use `async with`, or await its aclose"):
+            del transport  # which ends it at once
+        assert await gone(server)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://user:hidden@proxy.example", "proxy.example:3128"])
+def test_a_proxy_that_cannot_work_is_refused_at_once(make: Make, proxy: str) -> None:
+    """Without showing the URL, which may hold a password."""
+    with pytest.raises(ConfigurationError, match="proxy must be the URL of an HTTP proxy") as caught:
+        make(proxy=proxy)
+    assert "hidden" not in str(caught.value)
 
 
 @pytest.mark.parametrize("options", [{}, {"share_connections": True}, {"connection_reuse": False}])

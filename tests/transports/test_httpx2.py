@@ -29,6 +29,7 @@ pytest.importorskip("httpx2")
 
 from chatloom_async.transports import httpx2_pools
 from chatloom_async.transports.httpx2 import Httpx2Transport
+from tests.transports.gone import arrived
 from tests.transports.h2_server import H2Server
 
 NONE = AgentList((), 0)
@@ -94,7 +95,7 @@ async def test_few_keys_keep_idle_connections() -> None:
     room = httpx2_pools.KEYS
     async with RawServer((SILENCE,), (http(TEXT),)) as server, aclosing(Httpx2Transport()) as transport:
         slow = asyncio.create_task(transport.send(signed(server.url)))
-        await asyncio.sleep(0.1)
+        assert await arrived(server)
         for key in keys(room + 9):
             await transport.send(signed(server.url, key))
         await asyncio.sleep(0.05)

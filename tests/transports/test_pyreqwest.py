@@ -14,13 +14,14 @@ from tests.faults.scenes import authority, serving, trusting
 from tests.raw_server import SILENCE, RawServer, http
 from tests.samples import KEY, OTHER_KEY
 from tests.signed import keys, signed
-from tests.transports.gone import gone
+from tests.transports.gone import arrived, gone
 from tests.transports.proxy import Proxy
 
 pytest.importorskip("pyreqwest")
 
 from chatloom_async.transports.pyreqwest import PyreqwestTransport
 from chatloom_async.transports.pyreqwest_clients import KEYS_PER_CLIENT, LIMITS, Clients, builder
+from chatloom_async.transports.pyreqwest_sending import heeding
 
 GOOD = http(b"{}")
 
@@ -51,7 +52,7 @@ async def test_a_cancelled_request_goes_on_in_the_background() -> None:
     async with RawServer((SILENCE,)) as server, aclosing(PyreqwestTransport()) as transport:
         timeouts = Timeouts(connect=0.2, read=0.4)
         task = asyncio.create_task(transport.send(signed(server.url, timeouts=timeouts)))
-        await asyncio.sleep(0.1)
+        assert await arrived(server)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -90,6 +91,44 @@ async def test_the_tls_versions_of_the_context_count(lowest: str, highest: str) 
         error = await transport.send(signed(server.url))
     text = f"{server.url} broke off the handshake (unknown)"
     assert (error, len(server.requests)) == (ConnectError(text, reason="handshake", sent=False), 0)
+
+
+async def test_a_context_without_versions_is_followed_as_well() -> None:
+    """Then rustls decides: TLS 1.2 or 1.3."""
+    context = ssl.create_default_context()
+    authority().configure_trust(context)
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    async with RawServer((GOOD,), tls=serving()) as server, aclosing(PyreqwestTransport(ssl=context)) as transport:
+        assert isinstance(await transport.send(signed(server.url)), Response)
+
+
+@pytest.mark.parametrize("deaf", [True, False])
+async def test_a_cancellation_is_heeded_even_where_pyreqwest_forgets_it(deaf: bool) -> None:
+    """What it returns, or raises in the place of the cancellation, does not count."""
+
+    async def work() -> str:
+        try:
+            await asyncio.sleep(9)
+        except asyncio.CancelledError:
+            if not deaf:
+                raise asyncio.CancelledError("Request was cancelled") from None
+        return "the result"
+
+    task = asyncio.create_task(heeding(work()))
+    await asyncio.sleep(0)
+    task.cancel("enough")
+    with pytest.raises(asyncio.CancelledError, match="enough"):
+        await task
+
+
+async def test_a_cancellation_that_nobody_asked_for_is_passed_on() -> None:
+    """As it is."""
+
+    async def work() -> None:
+        raise asyncio.CancelledError("its own")
+
+    with pytest.raises(asyncio.CancelledError, match="its own"):
+        await heeding(work())
 
 
 async def test_few_clients_serve_many_keys() -> None:
