@@ -73,4 +73,6 @@ BUDGETS = (
         5,
         "MB",
     ),
+    Budget("longest stall while 10,000 agents are read", _of("event loop stall", "10,000 agents, ms"), 100, "ms"),
+    Budget("CPU while 10,000 calls wait", _of("10,000 calls waiting", "CPU while waiting, ms/s"), 10, "ms/s"),
 )

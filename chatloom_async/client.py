@@ -4,19 +4,18 @@ Everything else here is construction, cloning and closing. What is decided on th
 bytes and values) and policy/ (about time).
 """
 
-import inspect
 import os
-import re
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from functools import partial
 from logging import DEBUG, Logger, getLogger
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 
 import attrs
 
 from .endpoints.agents import GetAllowedDomains, ListAgents
+from .named_calls import method_of
 from .options import CLOCK, TRANSPORT, OnAttempt, Options
 from .policy.call import Call, Outcome
 from .policy.clock import Clock, SystemClock
@@ -39,25 +38,9 @@ if TYPE_CHECKING:
     from tenacity import AsyncRetrying
 
 T = TypeVar("T")
-P = ParamSpec("P")
 
 log: Logger = getLogger("chatloom_async")
 UNCHANGED: Any = type("Unchanged", (), {"__repr__": lambda self: "<as before>"})()
-
-
-def method_of(endpoint: Callable[P, Endpoint[T]]) -> "Callable[Concatenate[AsyncChatloom, P], Coroutine[Any, Any, T]]":
-    """An endpoint class as a method of the client, with the endpoint's parameters and documentation."""
-
-    async def method(self: "AsyncChatloom", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self.send(endpoint(*args, **kwargs))
-
-    cls: Any = endpoint
-    parameters = inspect.signature(cls.__init__).replace(return_annotation=cls.returns)
-    method.__name__ = re.sub(r"(?<!^)([A-Z])", r"_\1", cls.__name__).lower()
-    method.__qualname__ = f"AsyncChatloom.{method.__name__}"
-    method.__doc__ = cls.__doc__
-    method.__signature__ = parameters  # type: ignore[attr-defined]
-    return method
 
 
 class AsyncChatloom:
@@ -179,29 +162,17 @@ class AsyncChatloom:
         finally:
             if sent_at is not None:
                 self._limiter.release(call.key, *outcome_of(answer, error))
-        self._record(call, answer, error, began, sent_at)
+        status = answer.status if isinstance(answer, Response) else None
+        self._tell(call.attempted(status, error, began, sent_at, self._clock.now()))
         if isinstance(error, AuthenticationError) and not call.refused:
             call.refused = key
             return await self._attempt(request, call)
         return error or answer  # type: ignore[return-value]  # one of the two is there
 
-    def _record(
-        self, call: Call, answer: object, error: ChatloomError | None, began: float, sent_at: float | None
-    ) -> None:
-        now = self._clock.now()
-        sent_at = now if sent_at is None else sent_at
-        attempt = Attempt(
-            operation=call.operation,
-            number=len(call.attempts) + 1,
-            started=began - call.started,
-            waited=sent_at - began,
-            elapsed=now - sent_at,
-            status=answer.status if isinstance(answer, Response) else None,
-            error=error,
-        )
-        call.record(attempt)
+    def _tell(self, attempt: Attempt) -> None:
         if log.isEnabledFor(DEBUG):
-            log.debug("%s attempt %d: %s", call.operation, attempt.number, attempt.status or type(error).__name__)
+            outcome = attempt.status or type(attempt.error).__name__
+            log.debug("%s attempt %d: %s", attempt.operation, attempt.number, outcome)
         if self._options.on_attempt:
             try:
                 self._options.on_attempt(attempt)

@@ -56,6 +56,23 @@ class Call:
                 return attempt.error
         return None
 
+    def attempted(
+        self, status: int | None, error: ChatloomError | None, began: float, sent_at: float | None, ended: float
+    ) -> Attempt:
+        """Writes down one attempt, by what came of it and the moments in it; one that was not sent only waited."""
+        sent_at = ended if sent_at is None else sent_at
+        attempt = Attempt(
+            operation=self.operation,
+            number=len(self.attempts) + 1,
+            started=began - self.started,
+            waited=sent_at - began,
+            elapsed=ended - sent_at,
+            status=status,
+            error=error,
+        )
+        self.record(attempt)
+        return attempt
+
     def record(self, attempt: Attempt) -> None:
         self.attempts.append(attempt)
         if isinstance(attempt.error, ChatloomError):
