@@ -51,8 +51,8 @@ MADE_UP = {
     "ndjson": _json(),
     "toml": _toml(),
     "mutes": _toml(),
+    "csv": _csv(),
 }
-MADE_UP |= {"csv": _csv()}
 
 
 def inputs(name: str) -> Inputs:
