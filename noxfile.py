@@ -181,8 +181,9 @@ def apidocs(session: nox.Session) -> None:
 
 @nox.session
 def engines(session: nox.Session) -> None:
-    """Audits on processes of Dask that are killed, interrupted and restarted. A minute."""
+    """Audits on processes of Dask that are killed, interrupted and restarted. Two minutes."""
     install(session, "test", "dask")
+    session.install("asyncssh>=2.21")
     session.install("--no-deps", "dask-kubernetes>=2026.3")  # for the operator's definition of a cluster, not its code
     session.run("pytest", "-m", "cluster", *session.posargs)
 

@@ -16,7 +16,8 @@ class ExecutorEngine:
     """`window` shards at once, as many as the executor has workers. It is not shut down.
 
     A ProcessPoolExecutor ends as a whole when one of its processes dies, so a shard that kills is not found here:
-    the audit ends with EngineLostError. Give it the context "spawn": a fork copies threads' locks.
+    the audit ends with EngineLostError. Give it the context "spawn": a fork copies threads' locks. A client of Dask is
+    one as well, `client.get_executor(pure=False)`; but DaskEngine finds a workspace that kills, and this does not.
     """
 
     executor: Executor

@@ -5,30 +5,21 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Iterator
 
 import pytest
 
 from chatloom_async import ConfigurationError
 from chatloom_async.engines import DaskMissingError, SchedulerUnreachableError, connecting
 from chatloom_async.engines.connecting import dask_setup, workers_at, workers_here
-from tests.engines.threads import threads
 
 distributed = pytest.importorskip("distributed")
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    """One worker of three threads."""
-    with threads(1, 3) as address:
-        yield address
 
 
 async def test_an_engine_comes_from_an_address(cluster: str) -> None:
     """The cluster goes on afterwards."""
     for _ in range(2):
         async with workers_at(cluster) as engine:
-            assert await engine.prepare() == 3
+            assert await engine.prepare() == 4
 
 
 def unused() -> str:

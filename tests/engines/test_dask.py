@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from chatloom_async.audit import KeyEnv, KeyFile, Row, Workspace
+from chatloom_async.audit import KeyEnv, KeyFile, Workspace
 from chatloom_async.engines import (
     DaskEngine,
     EngineLostError,
-    ExecutorEngine,
     ShardDeadlineError,
     ShardLostError,
     ShardResult,
@@ -28,13 +27,6 @@ from tests.engines.threads import connected, threads
 
 distributed = pytest.importorskip("distributed")
 UNSET = Workspace("unset", KeyEnv("NO_SUCH_VARIABLE"))
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    """Two workers of two threads."""
-    with threads() as address:
-        yield address
 
 
 @pytest.fixture(scope="module")
@@ -69,22 +61,6 @@ async def test_every_workspace_is_read_once(cluster: str, tmp_path: Path) -> Non
         assert await engine.prepare() == 4
     assert sorted((row.workspace, row.state) for row in rows) == sorted((each.name, "ok") for each in workspaces)
     assert sandbox.requests == 60
-
-
-def test_a_client_of_dask_is_an_executor_too(cluster: str, tmp_path: Path) -> None:
-    """`get_executor` gives what any executor gives, errors included."""
-    sandbox, workspaces = planted(tmp_path, 6)
-
-    async def read(engine: ExecutorEngine) -> list[Row]:
-        async with sandbox.serve() as url:
-            return [row async for row in audit_on(engine, workspaces, base_url=url, shard_size=2)]
-
-    with distributed.Client(cluster) as client, client.get_executor(pure=False) as executor:
-        engine = ExecutorEngine(executor, 2)
-        rows = asyncio.run(read(engine))
-        with pytest.raises(WorkersUnfitError, match=r"^The coordinator has chatloom-async 0\.0\.9"):
-            asyncio.run(engine.run(evolve(shard_of(UNSET), version="0.0.9")))
-    assert sorted((row.workspace, row.state) for row in rows) == [(each.name, "ok") for each in workspaces]
 
 
 async def test_unfit_workers_are_named(cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:

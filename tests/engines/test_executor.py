@@ -1,5 +1,6 @@
 """Executors of `concurrent.futures` as engines."""
 
+import asyncio
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from chatloom_async.audit import KeyCommand, Workspace
+from chatloom_async.audit import KeyCommand, Row, Workspace
 from chatloom_async.engines import EngineLostError, ExecutorEngine, WorkersUnfitError, audit_on
 from tests.engines.planted import POISON, planted, shard_of
 
@@ -44,3 +45,21 @@ async def test_an_executor_that_breaks_ends_the_audit(executor: ProcessPoolExecu
         await engine.run(evolve(shard_of(POISON), version="0.0.9"))
     with pytest.raises(EngineLostError, match=r"^The executor lost shard 1: BrokenProcessPool: "):
         await engine.run(shard_of(POISON))
+
+
+def test_a_client_of_dask_is_an_executor_too(cluster: str, tmp_path: Path) -> None:
+    """`get_executor` gives what any executor gives, errors included; the event loop is the test's own."""
+    from distributed import Client
+
+    sandbox, workspaces = planted(tmp_path, 6)
+
+    async def read(engine: ExecutorEngine) -> list[Row]:
+        async with sandbox.serve() as url:
+            return [row async for row in audit_on(engine, workspaces, base_url=url, shard_size=2)]
+
+    with Client(cluster) as client, client.get_executor(pure=False) as executor:
+        engine = ExecutorEngine(executor, 2)
+        rows = asyncio.run(read(engine))
+        with pytest.raises(WorkersUnfitError, match=r"^The coordinator has chatloom-async 0\.0\.9"):
+            asyncio.run(engine.run(evolve(shard_of(POISON), version="0.0.9")))
+    assert sorted((row.workspace, row.state) for row in rows) == [(each.name, "ok") for each in workspaces]
