@@ -163,6 +163,16 @@ def fuzz(session: nox.Session) -> None:
     session.run("python", "-m", "tests.fuzz", *session.posargs)
 
 
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """The tests of retries, limits, keys and decoding tested, by changing what they test: 90 % must be noticed.
+
+    Takes modules, such as `-- wire/auth.py`. A quarter of an hour.
+    """
+    install(session, "mutants")
+    session.run("python", "-m", "tests.mutants", *session.posargs)
+
+
 APIDOCS = """
 import chatloom_async, pathlib, pdoc
 for name in chatloom_async.__all__: setattr(chatloom_async, name, getattr(chatloom_async, name))  # lazy ones too
