@@ -27,8 +27,8 @@ class Mismatch:
 
 
 def excerpt(response: Response) -> str:
-    """The beginning of the body, to look at."""
-    return response.body[:EXCERPT].decode("utf-8", "replace")
+    """The beginning of the body, to look at; in its own encoding, or a key in UTF-16 would pass for single letters."""
+    return response.body[:EXCERPT].decode(json.detect_encoding(response.body), "replace")
 
 
 def read_document(response: Response) -> Any | DecodeError:

@@ -9,6 +9,7 @@ import orjson
 from attrs import field, frozen
 
 from .base_url import origin
+from .document import excerpt
 from .errors import ChatloomError, Kind, clean
 from .message import Response
 from .retry_after import retry_after_seconds
@@ -124,15 +125,15 @@ BY_STATUS: dict[int, type[APIStatusError]] = {
 }
 
 
-def _message(body: bytes) -> str:
+def _message(response: Response) -> str:
     """The text of the documented `{"error": ...}`, else the start of whatever came."""
     try:
-        text = orjson.loads(body)["error"]
+        text = orjson.loads(response.body)["error"]
     except (ValueError, TypeError, KeyError):
         text = None
     if isinstance(text, str) and clean(text):
         return text
-    return clean(body[:200].decode("utf-8", "replace")) or "no message"
+    return clean(excerpt(response)) or "no message"
 
 
 def status_error(response: Response, success: Container[int] = (200,)) -> ChatloomError | None:
@@ -145,4 +146,4 @@ def status_error(response: Response, success: Container[int] = (200,)) -> Chatlo
         return RedirectRefusedError(f"The server answered {status}, a redirect to {target}", location=target)
     cls = BY_STATUS.get(status, ServerError if status >= 500 else APIStatusError)
     wait = retry_after_seconds(response.headers, now=datetime.now(UTC))
-    return cls(_message(response.body), status=status, retry_after=wait)
+    return cls(_message(response), status=status, retry_after=wait)

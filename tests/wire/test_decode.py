@@ -240,7 +240,8 @@ NO_JSON: list[tuple[bytes, str, str, str]] = [
     (b"[-Infinity]", "application/json", "syntax", "[-Infinity]"),
     (b"[1e999]", "application/json", "syntax", "[1e999]"),
     (b"\xef\xbb\xbf", "application/json", "syntax", ""),
-    (b"\xff\xfe{\x00", "application/json", "syntax", "\ufffd\ufffd{"),
+    (b"\xff\xfe{\x00", "application/json", "syntax", "{"),
+    ("<p>clf_canary0123</p>".encode("utf-16"), "text/html", "content_type", "<p>clf_***"),
     (b"\x1f\x8b\x08\x00\x00", "application/json", "syntax", "\ufffd"),
     (b"clf_canary0123 was refused", "text/plain", "content_type", "clf_*** was refused"),
 ]
