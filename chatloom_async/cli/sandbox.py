@@ -6,8 +6,9 @@ machine, and are of no use to anybody who cannot see them here.
 
 import asyncio
 import os
+import signal
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,7 +70,15 @@ async def sandbox(
         if write_workspaces:
             server.enter_context(_listed(grown, write_workspaces))
         print("\n".join(_instructions(grown, url, agents, write_workspaces)), flush=True)
-        await asyncio.Event().wait()
+        await _until_terminated()
+
+
+async def _until_terminated() -> None:
+    """Returns at SIGTERM, as of `kill` in a script, where the event loop can tell. Ctrl-C is handled by asyncio."""
+    ended = asyncio.Event()
+    with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows; another thread than the main one
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    await ended.wait()
 
 
 @contextmanager
