@@ -5,6 +5,9 @@ import signal
 import socket
 import ssl
 import sys
+from contextlib import closing
+from http.client import HTTPConnection
+from typing import Any
 
 import pytest
 
@@ -64,6 +67,13 @@ async def test_where_the_extra_is_missing_the_error_names_it(module: str, monkey
     )
 
 
+def status(port: int, page: str) -> int:
+    """With which the scheduler's web server answers."""
+    with closing(HTTPConnection("127.0.0.1", port)) as server:
+        server.request("GET", f"/{page}")
+        return server.getresponse().status
+
+
 async def intrude(port: int) -> None:
     """Talks TLS to whoever it is, without a certificate, and listens."""
     anybody = ssl.create_default_context()
@@ -76,7 +86,7 @@ async def intrude(port: int) -> None:
 
 
 async def test_a_cluster_of_ones_own_is_for_nobody_else() -> None:
-    """Scheduler and workers refuse who has not its certificate; it ends with the context."""
+    """Scheduler and workers refuse who has not its certificate, and have no pages; it ends with the context."""
     async with workers_here(1) as engine:
         addresses = [engine.client.scheduler.address, *(await engine.client.nthreads())]  # type: ignore[union-attr]
         assert await engine.prepare() == connecting.THREADS
@@ -84,6 +94,10 @@ async def test_a_cluster_of_ones_own_is_for_nobody_else() -> None:
         for port in ports:
             with pytest.raises(ssl.SSLError, match="ALERT_CERTIFICATE_REQUIRED"):
                 await intrude(port)
+        pages: Any = engine.client.scheduler_info()["services"]["dashboard"]
+        assert [await asyncio.to_thread(status, pages, name) for name in ("metrics", "info/main/logs.html")] == [
+            404
+        ] * 2
     for port in ports:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port))

@@ -1,5 +1,7 @@
-"""The recipe for Kubernetes is what Dask's operator takes, and what `dask worker` understands."""
+"""What README and examples show of clusters is what Dask takes. The README's commands run in `killed`."""
 
+import ast
+import re
 from collections.abc import Iterator
 from copy import deepcopy
 from importlib import metadata
@@ -9,10 +11,34 @@ from typing import Any
 import jsonschema
 import pytest
 
-pytest.importorskip("distributed")
+from chatloom_async.audit.store import RunConfig, open_store
+from chatloom_async.engines import DaskEngine, audit_on
+from tests.engines.planted import planted
+
+distributed = pytest.importorskip("distributed")
 yaml = pytest.importorskip("yaml")
-RECIPE = yaml.safe_load((Path(__file__).parents[2] / "examples" / "dask_cluster.yaml").read_text("utf-8"))
+HOME = Path(__file__).parents[2]
+README = (HOME / "README.md").read_text("utf-8")
+RECIPE = yaml.safe_load((HOME / "examples" / "dask_cluster.yaml").read_text("utf-8"))
 CRD = "dask_kubernetes/operator/deployment/helm/dask-kubernetes-operator/crds/daskcluster.yaml"
+
+
+async def test_the_library_audits_on_workers_as_the_page_shows(
+    cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line for each workspace, and a run that is finished."""
+    (block,) = (
+        text for text in re.findall(r"^```py\n(.*?)^```$", README, re.MULTILINE | re.DOTALL) if "DaskEngine" in text
+    )
+    code = compile(block.replace("tcp://127.0.0.1:8786", cluster), "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    sandbox, workspaces = planted(tmp_path, 3)
+    monkeypatch.chdir(tmp_path)
+    async with sandbox.serve() as url:
+        names = {"url": url, "workspaces": workspaces, "Client": distributed.Client, "RunConfig": RunConfig}
+        await eval(code, {**names, "open_store": open_store, "audit_on": audit_on, "DaskEngine": DaskEngine})
+    assert sorted(capsys.readouterr().out.splitlines()) == ["w0 ok", "w1 ok", "w2 ok"]
+    async with open_store("audits.db", write=False) as store:
+        assert [(each.state, each.ok) for each in await store.runs()] == [("finished", 3)]
 
 
 def container(name: str) -> dict[str, Any]:
