@@ -195,12 +195,12 @@ def engines(session: nox.Session) -> None:
     install(session, "test", "dask")
     session.install("asyncssh>=2.21")
     session.install("--no-deps", "dask-kubernetes>=2026.3")  # for the operator's definition of a cluster, not its code
-    session.run("pytest", "-m", "cluster", *session.posargs)
+    session.run("pytest", "-m", "cluster", "tests/engines", *session.posargs)
 
 
 @nox.session(name="fleet-dask")
 def fleet_dask(session: nox.Session) -> None:
-    """20,000 workspaces on two Dask workers, one of them killed. Four minutes."""
+    """20,000 workspaces on two Dask workers, one of them killed. Five minutes; on a busy machine try --latency 1."""
     install(session, "test", "dask")
     session.run("python", "-m", "tests.engines.fleet", *session.posargs)
 

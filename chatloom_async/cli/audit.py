@@ -126,7 +126,7 @@ async def audit(
         baseline=judging.baseline,
     )
     _close(result, outcome, situation, asked=len(chosen), whole=len(chosen) == len(source.workspaces))
-    return _status(result, outcome)
+    return _status(result, outcome, lost=live.lost)
 
 
 def _close(result: Result, outcome: Verdict, situation: Situation, *, asked: int, whole: bool) -> None:
@@ -143,13 +143,13 @@ def _close(result: Result, outcome: Verdict, situation: Situation, *, asked: int
         notice(f"next: {next_step}", "bold", command=True)
 
 
-def _status(result: Result, outcome: Verdict) -> int:
+def _status(result: Result, outcome: Verdict, *, lost: bool) -> int:
     """130 interrupted, 4 none audited, 3 some not fully, 1 findings that count, 0 all is well."""
     summary = result.summary
-    if summary.interrupted:
+    if summary.interrupted and not lost:
         return 130
     if summary.failed == summary.workspaces:
         return 4
-    if summary.failed or summary.partial:
+    if summary.failed or summary.partial or lost:
         return 3
     return 1 if outcome.failing else 0

@@ -3,10 +3,11 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from attrs import frozen
+from attrs import define
 
 from ..audit.rules import Judge
 from ..audit.values import Row
+from ..engines import EngineLostError
 from .forms import Output
 from .interrupt import Interrupt
 from .progress import AuditProgress
@@ -16,15 +17,16 @@ from .report import Result, write_report
 from .verdict import Verdict
 
 
-@frozen
+@define
 class Live:
-    """An audit that is ready to run."""
+    """An audit that is ready to run. `lost` tells afterwards whether it ended because its workers were out of reach."""
 
     record: Recording
     judge: Judge
     outcome: Verdict
     reader: Reader
     progress: AuditProgress
+    lost: bool = False
 
     async def written(self, outputs: Sequence[Output]) -> Result:
         """Audits, reports every row as it comes, and ends the run."""
@@ -41,5 +43,9 @@ class Live:
             async for row in kept:
                 yield await self.outcome.on(row)
         async with aclosing(self.reader.rows(self.record, self.judge, interrupt)) as rows:
-            async for row in rows:
-                yield await self.outcome.on(row)
+            try:
+                async for row in rows:
+                    yield await self.outcome.on(row)
+            except EngineLostError as lost:  # what was read until then is worth its report
+                self.lost = True
+                self.progress.say(f"stopped: {lost}")

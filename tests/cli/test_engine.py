@@ -17,7 +17,7 @@ from chatloom_async.audit import KeyEnv, KeyFile, Workspace
 from chatloom_async.cli import engine, source
 from chatloom_async.cli.embedded import planted
 from chatloom_async.cli.engine import KeyFiles, absolute
-from chatloom_async.engines import connecting, dask
+from chatloom_async.engines import DaskEngine, EngineLostError, Shard, ShardResult, connecting, dask
 from chatloom_async.engines.connecting import workers_at
 from chatloom_async.sandbox import Sandbox
 from tests.cli.conftest import Ran
@@ -92,6 +92,35 @@ def test_what_one_engine_began_another_one_continues(
     assert (sandbox["acme"].requests, sandbox["birch"].requests, sandbox["cedar"].requests) == (asked, 3, 2)
     assert chatloom("audit", three, "--db", "a.db", *proceed).status == 0
     assert chatloom("diff", "--db", "a.db").out.splitlines()[1:] == ["3 workspaces did not change"]
+
+
+@pytest.mark.parametrize(("last", "status", "read"), [("1", 3, ["acme"]), ("0", 4, [])])
+def test_what_was_read_before_the_workers_were_lost_is_reported(
+    chatloom: Chatloom,
+    three: str,
+    cluster: str,
+    monkeypatch: pytest.MonkeyPatch,
+    last: str,
+    status: int,
+    read: list[str],
+) -> None:
+    """The line says why it stopped, the status that not all was audited, and the last line how to continue."""
+    original = DaskEngine.run
+
+    async def run(self: DaskEngine, shard: Shard) -> ShardResult:
+        if shard.id > last:
+            raise EngineLostError("The scheduler is gone")
+        return await original(self, shard)
+
+    monkeypatch.setattr(DaskEngine, "run", run)
+    begin = ("audit", three, "--db", "a.db", "--concurrency", "1", "--format", "jsonl")
+    ran = chatloom(*begin, "--engine", "dask", "--scheduler", cluster)
+    assert (ran.status, list(told(ran.out))) == (status, read)
+    assert ran.err.splitlines()[1] == (
+        "stopped: The scheduler is gone. Start it again, then continue with --resume: what was committed is kept."
+    )
+    assert ran.err.splitlines()[-1].endswith(f" --scheduler {cluster} --resume")
+    assert sorted(told(chatloom(*begin, "--resume").out)) == ["acme", "birch", "cedar"]
 
 
 def test_the_embedded_sandbox_can_be_read_by_workers(
