@@ -17,6 +17,7 @@ from ..wire.message import Headers, Request, Response
 from ..wire.transport_errors import TransportError
 from .body import Body
 from .inflate import ACCEPTED
+from .keys import Keys
 from .per_loop import PerLoop
 
 try:
@@ -91,13 +92,14 @@ class Httpx2Transport:
             raise ConfigurationError("app is called in this process: ssl and proxy are for connections")
         opened = _calling(app) if app else network(ssl, proxy, http2=http2, reused=connection_reuse)
         self._slots = PerLoop(partial(held, opened))
+        self._keys = Keys()
         self._added = [("Accept-Encoding", ACCEPTED), *([] if connection_reuse else [("Connection", "close")])]
         self._proxied, self._max_body, self._share, self._name = bool(proxy), max_body, share_connections, name
 
     async def send(self, request: Request) -> Response | TransportError:
-        headers = request.headers
-        key = None if self._share else hash((headers.get("authorization"), headers.get("x-api-key")))
-        async with (await self._slots.here()).serving(key) as carrier:
+        key = None if self._share else self._keys.of(request.headers)
+        slots = self._slots.known() or await self._slots.here()
+        async with slots.serving(key) as carrier:
             try:
                 return await self._exchange(carrier, request)
             except httpx2.TransportError as problem:

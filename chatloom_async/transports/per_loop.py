@@ -27,10 +27,12 @@ class PerLoop(Generic[T]):
     def is_open(self) -> bool:
         return self._holder is not None and not (self._loop and self._loop.is_closed())
 
+    def known(self) -> T | None:
+        """The one of the running event loop, if there is one. To be asked first, since it is quick."""
+        return self._value if self._loop is asyncio.get_running_loop() else None
+
     async def here(self) -> T:
-        """The one of the running event loop. That of another loop is left to it. Not after `aclose`."""
-        if self._value is not None and self._loop is asyncio.get_running_loop():
-            return self._value
+        """The one of the running event loop, opened now. That of another loop is left to it. Not after `aclose`."""
         if self.closed:
             raise ClientClosedError("The transport is closed; nothing was sent")
         self._loop, self._holder = asyncio.get_running_loop(), self._opened()

@@ -16,6 +16,7 @@ from ..wire.errors import ConfigurationError
 from ..wire.message import Headers, Request, Response
 from ..wire.transport_errors import TransportError
 from .body import Body
+from .keys import Keys
 from .per_loop import PerLoop
 
 try:
@@ -101,12 +102,12 @@ class PyreqwestTransport:
         build = builder(ssl, proxy, reused=connection_reuse)
         room = (1, PROXIED_CLIENTS) if proxy else (KEYS_PER_CLIENT, CLIENTS)  # a proxy would see the user of a URL
         self._clients = PerLoop(partial(_held, build, *room))
+        self._keys = Keys()
         self._proxied, self._max_body, self._share, self._name = bool(proxy), max_body, share_connections, name
 
     async def send(self, request: Request) -> Response | TransportError:
-        headers = request.headers
-        key = None if self._share else hash((headers.get("authorization"), headers.get("x-api-key")))
-        clients, generation = await self._clients.here(), None
+        key = None if self._share else self._keys.of(request.headers)
+        clients, generation = self._clients.known() or await self._clients.here(), None
         try:
             generation = clients.serving(key, request.timeouts)
             return await self._exchange(request, generation.client, None if self._proxied else key)
@@ -136,7 +137,10 @@ class PyreqwestTransport:
         reader = answer.body_reader
         try:
             while (data := await heeding(reader.read_chunk())) is not None:
-                if problem := await body.add(data.to_bytes()):
+                piece = data.to_bytes()
+                if not body.received and body.is_all(piece):
+                    return piece
+                if problem := await body.add(piece):
                     return problem
         except PyreqwestError as broken:
             return body_error(broken, url, body)

@@ -7,7 +7,6 @@ explicitly), cookies (off by default), and reqwest's decompression (there is no 
 import ssl
 from collections.abc import Callable
 from datetime import timedelta
-from functools import lru_cache
 from weakref import WeakSet
 
 from pyreqwest.client import Client, ClientBuilder
@@ -57,7 +56,6 @@ def _trusting(made: ClientBuilder, context: ssl.SSLContext) -> ClientBuilder:
     return made
 
 
-@lru_cache(maxsize=16)
 def _limits(timeouts: Timeouts) -> Limits:
     """What reqwest is told. It counts `read` from the start, so connecting must be over by then, or it would be taken
     for a request that was sent. And without a limit, what is cancelled would never end."""
@@ -88,11 +86,14 @@ class Clients:
         self._build, self._keys_each, self._kept = build, keys_each, kept
         self._serving: dict[tuple[object, Limits], Generation] = {}
         self._current: list[Generation] = []  # the newest first
+        self._asked: tuple[Timeouts | None, Limits] = (None, (None, None))
         self._alive = WeakSet[Generation]()
 
     def serving(self, key: object, timeouts: Timeouts) -> Generation:
         """The client for requests that are signed with `key`. Hold it until the request is done."""
-        place = key, _limits(timeouts)
+        if timeouts is not self._asked[0]:
+            self._asked = timeouts, _limits(timeouts)
+        place = key, self._asked[1]
         return self._serving.get(place) or self._place(*place)
 
     async def aclose(self) -> None:

@@ -51,4 +51,4 @@ class Sending:
         return await heeding(self._request.__aenter__())
 
     async def __aexit__(self, *problem: object) -> None:
-        await heeding(self._request.__aexit__(*problem))
+        await self._request.__aexit__(*problem)  # it waits for nothing
