@@ -72,7 +72,7 @@ def _readable(headers: HeaderMap) -> Iterator[tuple[str, str]]:
 
 
 class PyreqwestTransport:
-    """HTTP/1.1 over TCP and TLS, with keep-alive, at about half of aiohttp's CPU time.
+    """HTTP/1.1 over TCP and TLS, with keep-alive, by the HTTP client of Rust.
 
     Guarantees what AiohttpTransport does: one `send` is one request on the wire; connections are never shared between
     keys, unless `share_connections=True` says so; a body of more than `max_body` bytes, counted after decompression,
@@ -83,8 +83,8 @@ class PyreqwestTransport:
     keeps its connection, until the answer comes or `Timeouts.read` runs out. That time counts from the start of the
     request to the answer's head, connecting included. `ssl` adds its authorities to those of the machine, and its TLS
     versions count; a context that does not check is refused, and its client certificate is not used. Headers that are
-    not ASCII are dropped, and heads may be larger. `ConnectionLostError.received` is always False. A process must not
-    be forked after its first request, and should close its client before it exits.
+    not ASCII are dropped, and heads may be larger. `ConnectionLostError.received` is always False. After a fork, a
+    process that has made a request raises UsageError. Close the client before the process exits.
     """
 
     def __init__(

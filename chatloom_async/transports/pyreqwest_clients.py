@@ -13,7 +13,7 @@ from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.client.types import TlsVersion
 from pyreqwest.proxy import ProxyBuilder
 
-from ..wire.errors import ConfigurationError
+from ..wire.errors import ConfigurationError, UsageError
 from ..wire.message import Timeouts
 from .inflate import ACCEPTED
 
@@ -40,7 +40,12 @@ def builder(context: ssl.SSLContext | None, proxy: str | None, *, reused: bool) 
         made = made.proxy(ProxyBuilder.all(proxy)) if proxy else made.no_proxy()
         made = made if connect is None else made.connect_timeout(timedelta(seconds=connect))
         made = made if read is None else made.read_timeout(timedelta(seconds=read))
-        return (_trusting(made, context) if context else made).build()
+        made = _trusting(made, context) if context else made
+        try:
+            return made.build()
+        except RuntimeError:
+            text = "This process was forked after pyreqwest's first request, whose thread has stayed behind"
+            raise UsageError(f"{text}: start processes by 'spawn', or make the first request after the fork") from None
 
     return build
 

@@ -1,7 +1,8 @@
 """Prints the fault table, measured now: `python -m tests.faults`.
 
 Both columns come from the same scripts. The number before an outcome counts the requests that reached the server.
---summary prints the README's table instead. --check compares with measured.json, --record writes it.
+--summary prints the README's table instead. --check compares with measured.json, --record writes it. --transport
+prints what comes of the faults with another transport.
 """
 
 import argparse
@@ -9,14 +10,18 @@ import asyncio
 import logging
 import sys
 import warnings
+from functools import partial
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.measuring import Measured
+from tests.faults.measuring import Measured, measured
 from tests.faults.rows import PURE_PYTHON, ROWS
 from tests.faults.scenes import only_loopback, replaced
+from tests.faults.subjects import Ours
 from tests.faults.summary import summary
+from tests.faults.variants import row_for
+from tests.transports.kinds import KINDS, transport_class
 
 
 def table(seen: Measured) -> Table:
@@ -25,6 +30,15 @@ def table(seen: Measured) -> Table:
     printed = Table("row", "fault", "plain aiohttp", "chatloom_async", title=title)
     for row in ROWS:
         printed.add_row(str(row.number), row.fault, *(str(each or "-") for each in seen.pairs[row.name]))
+    return printed
+
+
+async def only(transport: str) -> Table:
+    """What comes of every fault that can be played with this transport."""
+    printed = Table("row", "fault", "chatloom_async", title=transport)
+    subject = partial(Ours, carrier=transport_class(transport))
+    for row in (each for each in ROWS if row_for(transport, each)):
+        printed.add_row(str(row.number), row.fault, str(await measured(row, subject)))
     return printed
 
 
@@ -40,10 +54,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     for name in ("summary", "check", "record"):
         parser.add_argument(f"--{name}", action="store_true")
+    parser.add_argument("--transport", choices=sorted(KINDS))
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable()
     with replaced(asyncio.BaseEventLoop, "getaddrinfo", only_loopback):  # plain aiohttp would go where it is sent
+        if options.transport:
+            Console(width=140).print(asyncio.run(only(options.transport)))
+            return 0
         seen = asyncio.run(Measured.now())
     if options.record:
         seen.record()

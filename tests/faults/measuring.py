@@ -42,7 +42,7 @@ async def measured(row: Row, subject: Any) -> Seen | None:
     requests = outcome.requests if scene.server else None
     if not isinstance(outcome.result, BaseException):
         return Seen(ANSWER, requests, repr(outcome.result)[:28])
-    reason = getattr(outcome.result, "reason", "") if subject is Ours else ""
+    reason = getattr(outcome.result, "reason", "") if subject is not Plain else ""
     return Seen(type(outcome.result).__name__, requests, reason)
 
 

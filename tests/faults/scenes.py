@@ -73,8 +73,9 @@ def no_such_host(code: int) -> SceneMaker:
     return scene
 
 
-async def only_loopback(loop: asyncio.AbstractEventLoop, host: str, port: int, **options: Any) -> Any:
+async def only_loopback(loop: asyncio.AbstractEventLoop, host: str | bytes, port: int, **options: Any) -> Any:
     """In the place of an event loop's getaddrinfo: nobody but this machine is known."""
+    host = host.decode() if isinstance(host, bytes) else host
     host.encode("idna")  # as the real one does: it fails for a label that is too long
     if host not in ("localhost", "127.0.0.1"):
         raise socket.gaierror(socket.EAI_NONAME, "tests talk to loopback addresses only")

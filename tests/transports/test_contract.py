@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import sys
 import time
 from collections.abc import Callable
 from contextlib import aclosing
@@ -29,7 +30,7 @@ from tests.samples import KEY, OTHER_KEY
 from tests.secrets import found
 from tests.signed import signed
 from tests.transports.gone import arrived, gone
-from tests.transports.kinds import Make
+from tests.transports.kinds import KINDS, Make
 
 JSON = {"Content-Type": "application/json"}
 TEXT = b'{"agents": [], "count": 0}'
@@ -246,3 +247,39 @@ def test_two_event_loops_in_turn(make: Make) -> None:
     transport = make()
     assert [asyncio.run(program(transport)) for _ in range(2)] == [1, 1]
     asyncio.run(transport.aclose())
+
+
+FORKED = """
+import asyncio, os, sys
+from chatloom_async import Request, UsageError
+from tests.transports.kinds import transport_class
+
+async def ask():
+    return await transport.send(Request("GET", sys.argv[2]))
+
+transport = transport_class(sys.argv[1])(name="forked")
+print(asyncio.run(ask()).status, flush=True)
+if os.fork():
+    os.wait()
+else:
+    try:
+        print(asyncio.run(ask()).status, flush=True)
+    except UsageError as error:
+        print(error.message, flush=True)
+os._exit(0)
+"""
+LEFT_BEHIND = (
+    "This process was forked after pyreqwest's first request, whose thread has stayed behind: "
+    "start processes by 'spawn', or make the first request after the fork"
+)
+
+
+async def test_a_process_that_was_forked_goes_on_or_is_told_what_to_do(make: Make) -> None:
+    """With connections of its own; or the thread that does the work has stayed behind."""
+    (kind,) = [kind for kind, name in KINDS.items() if name == make.__name__]
+    async with RawServer((http(TEXT),)) as server:
+        command = (sys.executable, "-W", "ignore", "-c", FORKED, kind, server.url)
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        said, _ = await process.communicate()
+    assert said.decode().splitlines() == ["200", LEFT_BEHIND if kind == "pyreqwest" else "200"]
+    assert server.connections == len(server.requests) == (1 if kind == "pyreqwest" else 2)

@@ -14,6 +14,7 @@ from chatloom_async import (
     AsyncChatloom,
     ConfigurationError,
     NotFoundError,
+    ProtocolError,
     Response,
     Sandbox,
     ServerError,
@@ -55,6 +56,16 @@ async def test_http_2_can_be_switched_off(options: dict[str, Any]) -> None:
     async with H2Server(TEXT) as server, aclosing(Httpx2Transport(ssl=trusting(), **options)) as transport:
         assert not isinstance(await transport.send(signed(server.url)), Response)
     assert server.requests == []
+
+
+@pytest.mark.parametrize(("size", "taken"), [(90_000, True), (200_000, False)])
+async def test_a_head_may_be_large(size: int, taken: bool) -> None:
+    """Up to 100 kB; what is larger will be so again."""
+    script = (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nA: " + b"b" * size + b"\r\n\r\n{}", SILENCE)
+    async with RawServer(script) as server, aclosing(Httpx2Transport()) as transport:
+        outcome = await transport.send(signed(server.url))
+    text = f"The answer of {server.url} is not valid HTTP"
+    assert isinstance(outcome, Response) if taken else outcome == ProtocolError(text, reason="head_too_large")
 
 
 async def test_an_application_is_called_in_this_process() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chatloom_async import AttemptTimeoutError, ConfigurationError, ConnectError, Response, Timeouts
+from chatloom_async import AttemptTimeoutError, ConfigurationError, ConnectError, ProtocolError, Response, Timeouts
 from tests.faults.scenes import authority, serving, trusting
 from tests.raw_server import SILENCE, RawServer, http
 from tests.samples import KEY, OTHER_KEY
@@ -66,6 +66,16 @@ async def test_the_time_for_an_answer_counts_from_the_start() -> None:
     async with RawServer(script) as server, aclosing(PyreqwestTransport()) as transport:
         error = await transport.send(signed(server.url, timeouts=Timeouts(connect=0.1, read=0.3)))
     assert error == AttemptTimeoutError(f"{server.url} stopped sending for too long", reason="read")
+
+
+@pytest.mark.parametrize(("size", "taken"), [(400_000, True), (1_000_000, False)])
+async def test_a_head_may_be_large(size: int, taken: bool) -> None:
+    """Of 400 kB, and somewhat more; what is too large will be so again."""
+    script = (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nA: " + b"b" * size + b"\r\n\r\n{}", SILENCE)
+    async with RawServer(script) as server, aclosing(PyreqwestTransport()) as transport:
+        outcome = await transport.send(signed(server.url))
+    text = f"The answer of {server.url} is not valid HTTP"
+    assert isinstance(outcome, Response) if taken else outcome == ProtocolError(text, reason="head_too_large")
 
 
 @pytest.mark.parametrize("weakened", ["check_hostname", "verify_mode"])
