@@ -9,6 +9,7 @@ import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Sequence
+from contextlib import suppress
 
 from ..wire.errors import clean
 
@@ -18,9 +19,7 @@ async def printed_bytes(argv: Sequence[str], timeout: float) -> bytes | str:  # 
 
     There is no shell, and no input. Raises OSError or ValueError where the command cannot be started.
     """
-    process = await asyncio.create_subprocess_exec(
-        *argv, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True
-    )
+    process = await _start(argv)
     try:
         async with asyncio.timeout(timeout):
             output, complaint = await process.communicate()
@@ -34,12 +33,30 @@ async def printed_bytes(argv: Sequence[str], timeout: float) -> bytes | str:  # 
     return output
 
 
+async def _start(argv: Sequence[str]) -> Process:
+    """The running command. It is not left half started, whoever is cancelled meanwhile: asyncio would kill it without
+    its children, and wait for those to close its pipes."""
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True)
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with suppress(OSError, ValueError):
+            await _end(await starting)
+        raise
+
+
 async def _end(process: Process) -> None:
-    """Kills what still runs, children included: one of them could hold the pipe open, and the audit with it."""
+    """Kills what still runs, children included: one of them could hold the pipe open, and the audit with it. One that
+    has left the session is not found, but its end of the pipes is let go."""
     if process.returncode is not None:
         return
     if sys.platform == "win32":  # pragma: no cover
         process.kill()
     else:
         os.killpg(process.pid, signal.SIGKILL)
+    for number in (1, 2):
+        pipe = process._transport.get_pipe_transport(number)  # type: ignore[attr-defined]  # asyncio hides it
+        pipe.close()
     await process.wait()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -181,6 +182,33 @@ async def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path) 
     assert await resolve_key(reference) == KeyUnavailableError("The key command /bin/sh did not finish within 0.3 s")
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+async def test_a_command_that_leaves_a_daemon_behind_does_not_hold_the_audit_up(tmp_path: Path) -> None:
+    """The daemon holds the pipes open, in a session of its own, where nobody finds it."""
+    code = f"import os, time; os.setsid(); open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    reference = KeyCommand(["/bin/sh", "-c", f'{sys.executable} -S -c "$0" & sleep 60', code], timeout=1.0)
+    assert await resolve_key(reference) == KeyUnavailableError("The key command /bin/sh did not finish within 1 s")
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+async def test_a_command_ends_with_the_audit_that_stops_while_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before it runs, but as soon as it does."""
+    made, create = list[Any](), asyncio.create_subprocess_exec
+
+    async def slow(*argv: str, **options: Any) -> Any:
+        made.append(await create(*argv, **options))
+        await asyncio.sleep(0.05)
+        return made[0]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", slow)
+    task = asyncio.create_task(KeyCommand(["/bin/sh", "-c", "sleep 60 & sleep 60"]).read())
+    while not made:  # noqa: ASYNC110 - it is another task's
+        await asyncio.sleep(0.001)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert made[0].returncode == -signal.SIGKILL
 
 
 async def test_a_command_ends_with_the_audit_that_waits_for_it(tmp_path: Path) -> None:
