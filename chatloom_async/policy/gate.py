@@ -44,12 +44,21 @@ class GatedLimiter:
         self._limiter, self._gate = limiter, gate
 
     async def acquire(self, key: str) -> None:
-        await self._limiter.acquire(key)
-        try:
-            await self._gate.room().acquire()
-        except asyncio.CancelledError:
-            self._limiter.release(key, "unused")
-            raise
+        while True:
+            await self._limiter.acquire(key)
+            room = self._gate.room()
+            waits = room.locked()
+            try:
+                await room.acquire()
+            except asyncio.CancelledError:
+                self._limiter.release(key, "unused")
+                raise
+            if not (waits and self._is_paused(key)):
+                return
+            self.release(key, "unused")  # a 429 came while it waited for room: the turn it had is over
+
+    def _is_paused(self, key: str) -> bool:
+        return isinstance(self._limiter, KeyedLimiter) and self._limiter.is_paused(key)
 
     def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
         self._limiter.release(key, outcome, retry_after)

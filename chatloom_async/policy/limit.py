@@ -111,6 +111,10 @@ class KeyLimiter:
         self._leave()
 
     @property
+    def is_paused(self) -> bool:
+        return self._clock.now() < self._gate
+
+    @property
     def idle(self) -> bool:
         """Whether a new limiter would behave exactly like this one, so that it can be forgotten."""
         self._refill()

@@ -83,6 +83,10 @@ class KeyedLimiter:
         else:
             limiter.failed()
 
+    def is_paused(self, key: str) -> bool:
+        """Whether a 429 keeps this key's requests back now; only for a key that has a permit."""
+        return self._limiters[key].is_paused
+
     def states(self) -> Mapping[str, LimitState]:
         return {key: limiter.state() for key, limiter in self._limiters.items()}
 

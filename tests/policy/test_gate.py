@@ -47,6 +47,20 @@ async def test_a_call_cancelled_at_the_gate_gives_its_permit_back() -> None:
     assert {key: state.in_flight for key, state in gated.states().items()} == {"a": 0, "b": 1}
 
 
+async def test_a_call_that_waits_at_the_gate_heeds_a_429_of_its_key() -> None:
+    """It has had its turn, but not been sent: so it waits until Retry-After like those behind it."""
+    clock = VirtualClock()
+    gated = GatedLimiter(KeyedLimiter(RateLimit(), clock), Gate(2))
+    await gated.acquire("a")
+    await gated.acquire("b")
+    waiting = asyncio.create_task(gated.acquire("a"))
+    await asyncio.sleep(0)
+    gated.release("a", "throttled", 30.0)
+    await waiting
+    assert clock.now() == 1030.0
+    assert {key: state.in_flight for key, state in gated.states().items()} == {"a": 1, "b": 1}
+
+
 def test_the_gate_works_in_event_loops_one_after_the_other() -> None:
     """Also where the first of them had to wait for it."""
     gated = GatedLimiter(Unlimited(), Gate(1))
