@@ -412,6 +412,14 @@ def test_types_that_json_does_not_have(returns: Any) -> None:
         decode(answer('["ab"]'), returns)
 
 
+def test_a_tuple_of_a_fixed_length_is_explained() -> None:
+    """With what to write in its place."""
+    with pytest.raises(ConfigurationError) as caught:
+        decode(answer('["ab", "c"]'), tuple[str, str])
+    reason = "tuple[str, str] is not of the form tuple[X, ...]"
+    assert caught.value.message == f"The endpoint's type cannot be read from JSON: {reason}"
+
+
 def test_a_validator_of_the_users_own_is_named() -> None:
     """A model may refuse values; its reason and place are in the error."""
 
