@@ -94,7 +94,8 @@ async def _workers(pace: Pace, source: Source, chosen: Sequence[Workspace], stac
     where = f"the cluster at {pace.scheduler}" if pace.scheduler else "a cluster on this machine"
     notice(f"reading on {where}, up to {at_once} workspaces at once", "dim")
     options = evolve(DEFAULTS, concurrency=min(at_once, DEFAULTS.concurrency))
-    return WorkersReader(engine, source.address, portable, window, fitting_size(len(chosen), window), options)
+    size = fitting_size(len(chosen), window, options.concurrency)
+    return WorkersReader(engine, source.address, portable, window, size, options)
 
 
 def absolute(workspace: Workspace) -> Workspace:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ..audit.store.fingerprints import reference_digest
 from ..audit.values import Workspace
-from .shard import Shard
+from .shard import DEFAULTS, Shard
 
 SHARD_SIZE = 250
 """A shard that is lost is read again as a whole, and one that is small waits for its largest workspace."""
 
-SPREAD = 4
-"""Shards for each place in the window, at least: so the last ones are short, and nobody waits long for them."""
+SPREAD = 8
+"""Shards for each place in the window, where there are enough workspaces: so the last ones, and those that a killed
+worker had, are soon read."""
 
 MakeShard = Callable[[str, tuple[Workspace, ...]], Shard]
 
@@ -37,9 +38,10 @@ def partition(workspaces: Iterable[Workspace], make: MakeShard, *, size: int = S
         yield make(str(number + 1), tuple(shard))
 
 
-def fitting_size(workspaces: int, window: int) -> int:
-    """Workspaces for a shard, so that as many shards are under way as there may be, up to SHARD_SIZE."""
-    return max(1, min(SHARD_SIZE, workspaces // (window * SPREAD)))
+def fitting_size(workspaces: int, window: int, at_once: int = DEFAULTS.concurrency) -> int:
+    """Workspaces for a shard: so few that the whole window is used, but as many as it reads at once, since a shard
+    costs as much as two or three workspaces by itself (12 ms of CPU, by tests.engines.costs). SHARD_SIZE at most."""
+    return max(at_once, min(SHARD_SIZE, workspaces // (window * SPREAD)))
 
 
 def _by_reference(workspaces: Iterable[Workspace]) -> Iterable[tuple[Workspace, ...]]:

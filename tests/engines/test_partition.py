@@ -3,11 +3,13 @@
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chatloom_async.audit import KeyCommand, KeyEnv, KeyFile, Workspace
 from chatloom_async.engines import Shard, partition
+from chatloom_async.engines.partition import fitting_size
 from tests.engines.planted import shard_of
 
 REFERENCES = (
@@ -50,3 +52,16 @@ def test_the_order_is_kept_where_nothing_is_shared() -> None:
         (shard.id, "".join(each.name for each in shard.workspaces)) for shard in partition(workspaces, make, size=2)
     ]
     assert shards == [("1", "ab"), ("2", "cd"), ("3", "e")]
+
+
+@pytest.mark.parametrize(
+    ("workspaces", "window", "size"), [(12, 64, 8), (1_000, 4, 31), (10_000, 64, 19), (1_000_000, 64, 250)]
+)
+def test_a_size_fits_workspaces_and_workers(workspaces: int, window: int, size: int) -> None:
+    """Eight shards for each place, but none so small that it costs more than it reads, and none too large to lose."""
+    assert fitting_size(workspaces, window) == size
+
+
+def test_a_shard_that_reads_one_at_a_time_may_be_as_small() -> None:
+    """With `--concurrency 1`."""
+    assert fitting_size(3, 1, at_once=1) == 1
