@@ -80,9 +80,11 @@ def served(workspaces: int, latency: float, agents: int) -> Iterator[str]:
         target=serve, args=(workspaces, latency, agents, outlet), daemon=True
     )
     process.start()
-    yield inlet.recv()
-    process.kill()
-    process.join()
+    try:
+        yield inlet.recv()
+    finally:
+        process.kill()
+        process.join()
 
 
 def planted(folder: Path, workspaces: int) -> list[Workspace]:
