@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
@@ -89,12 +88,12 @@ async def _workers(pace: Pace, source: Source, chosen: Sequence[Workspace], stac
         raise EngineOptionError("The embedded sandbox is for workers of this machine: leave out --scheduler")
     engine = await stack.enter_async_context(workers_at(pace.scheduler) if pace.scheduler else workers_here())
     room = await engine.prepare() * DEFAULTS.concurrency
-    at_once = min(pace.concurrency or room, room)
-    window = ceil(at_once / DEFAULTS.concurrency)
+    asked = min(pace.concurrency or room, room)
+    in_each = min(asked, DEFAULTS.concurrency)
+    window = asked // in_each  # so that it is never more than what was asked for
     where = f"the cluster at {pace.scheduler}" if pace.scheduler else "a cluster on this machine"
-    notice(f"reading on {where}, up to {at_once} workspaces at once", "dim")
-    options = evolve(DEFAULTS, concurrency=min(at_once, DEFAULTS.concurrency))
-    size = fitting_size(len(chosen), window, options.concurrency)
+    notice(f"reading on {where}, up to {window * in_each} workspaces at once", "dim")
+    size, options = fitting_size(len(chosen), window, in_each), evolve(DEFAULTS, concurrency=in_each)
     return WorkersReader(engine, source.address, portable, window, size, options)
 
 

@@ -26,6 +26,15 @@ def told(text: str) -> dict[str, dict[str, Any]]:
     return {row["workspace"]: row for row in map(json.loads, text.splitlines())}
 
 
+@pytest.mark.parametrize(("asked", "room"), [("3", 3), ("8", 8), ("15", 8), ("16", 16), ("99", 32)])
+def test_no_more_are_read_at_once_than_was_asked_for(
+    chatloom: Chatloom, three: str, cluster: str, asked: str, room: int
+) -> None:
+    """In shards of eight at once, or of fewer where fewer were asked for; and in no more than the workers can."""
+    ran = chatloom("audit", three, "--engine", "dask", "--scheduler", cluster, "--concurrency", asked)
+    assert ran.err.startswith(f"reading on the cluster at {cluster}, up to {room} workspaces at once\n")
+
+
 def test_workers_report_what_one_process_does(chatloom: Chatloom, three: str, cluster: str) -> None:
     """Rows, findings, status and closing lines; one more line tells where it is read."""
     alone = chatloom("audit", three, "--format", "jsonl")
