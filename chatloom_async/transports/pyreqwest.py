@@ -12,7 +12,7 @@ from ssl import SSLContext
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..wire.errors import ConfigurationError
+from ..wire.errors import ClientClosedError, ConfigurationError
 from ..wire.message import Headers, Request, Response
 from ..wire.transport_errors import TransportError
 from .body import Body
@@ -110,14 +110,17 @@ class PyreqwestTransport:
         clients, generation = self._clients.known() or await self._clients.here(), None
         try:
             generation = clients.serving(key, request.timeouts)
-            return await self._exchange(request, generation.client, None if self._proxied else key)
+            outcome = await self._exchange(request, generation.client, None if self._proxied else key)
         except PyreqwestError as problem:
-            return transport_error(problem, request.url, proxied=self._proxied)
+            outcome = transport_error(problem, request.url, proxied=self._proxied)
         except BaseException as problem:
             traceback.clear_frames(problem.__traceback__)  # the frames hold what holds the connection
             raise
         finally:
             del generation  # else the traceback of what is raised would keep its connections open
+        if self._clients.closed and isinstance(outcome, TransportError):
+            raise ClientClosedError("The transport was closed while this request was under way")
+        return outcome
 
     async def _exchange(self, request: Request, client: Client, key: int | None) -> Response | TransportError:
         async with _built(request, client, key) as answer:

@@ -119,9 +119,11 @@ TABLE: dict[str, tuple[Script, Expected]] = {
 @pytest.mark.parametrize(("script", "expected"), TABLE.values(), ids=TABLE)
 async def test_every_transport_makes_the_same_of_an_answer(make: Make, script: Script, expected: Expected) -> None:
     """A response, or an error as data: type, reason, text and counts; from one request, and without the key."""
-    async with RawServer(script) as server, aclosing(make(max_body=MOST)) as transport:
-        outcome = await transport.send(signed(server.url, timeouts=SHORT))
+    async with RawServer(script) as server:
+        async with aclosing(make(max_body=MOST)) as transport:
+            outcome = await transport.send(signed(server.url, timeouts=SHORT))
         assert _without_reason(outcome) == _without_reason(expected(server.url))
+        assert await gone(server)
     assert len(server.requests) == 1
     if isinstance(outcome, TransportError):
         assert found(KEY, outcome) == []
@@ -194,12 +196,14 @@ async def test_a_cancelled_request_ends_at_once(make: Make) -> None:
     assert found(KEY, caught.value) == []
 
 
-async def test_closed_is_closed(make: Make) -> None:
+@pytest.mark.parametrize("script", [(SILENCE,), (http(b"[", length=9), SILENCE)], ids=["before", "in its body"])
+async def test_closed_is_closed(make: Make, script: Script) -> None:
     """What is under way, and what comes later, raises ClientClosedError. Closing twice is fine."""
-    async with RawServer((SILENCE,)) as server:
+    async with RawServer(script) as server:
         transport = make()
         task = asyncio.create_task(transport.send(signed(server.url, timeouts=SHORT)))
         assert await arrived(server)
+        await asyncio.sleep(0.02)
         await transport.aclose()
         await transport.aclose()
         for late in (task, transport.send(signed(server.url))):
