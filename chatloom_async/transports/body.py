@@ -28,6 +28,8 @@ class Body:
     """
 
     __slots__ = ("_encoding", "_inflater", "_most", "_pieces", "_size", "expected", "received")
+    expected: int | None
+    received: int
 
     def __init__(self, encoding: str | None, expected: str | None, most: int) -> None:
         self._encoding = encoding.strip().lower() if encoding else ""

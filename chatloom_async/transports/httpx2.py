@@ -26,8 +26,8 @@ try:
 
     from .httpx2_errors import body_error, transport_error
     from .httpx2_pools import held, network
-except ModuleNotFoundError as missing:
-    raise ImportError("Httpx2Transport needs httpx2 with HTTP/2: pip install 'chatloom-async[httpx2]'") from missing
+except ModuleNotFoundError as _missing:
+    raise ImportError("Httpx2Transport needs httpx2 with HTTP/2: pip install 'chatloom-async[httpx2]'") from _missing
 
 MAX_BODY = 8 * 2**20
 BODILESS = frozenset({204, 304})

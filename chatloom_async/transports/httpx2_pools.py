@@ -52,6 +52,8 @@ class Slot:
     """One key's transport, and how many requests are using it."""
 
     __slots__ = ("carrier", "in_flight")
+    carrier: httpx2.AsyncBaseTransport
+    in_flight: int
 
     def __init__(self, carrier: httpx2.AsyncBaseTransport) -> None:
         self.carrier, self.in_flight = carrier, 0

@@ -16,6 +16,8 @@ class PerLoop(Generic[T]):
     when it shuts down, so the connections of an `asyncio.run()` end with it even where nobody closed the client.
     """
 
+    closed: bool
+
     def __init__(self, opened: Callable[[], AsyncGenerator[T]]) -> None:
         self.closed = False
         self._opened = opened

@@ -28,8 +28,8 @@ try:
     from .pyreqwest_clients import CLIENTS, KEYS_PER_CLIENT, Build, Clients, builder
     from .pyreqwest_errors import body_error, transport_error
     from .pyreqwest_sending import Sending, heeding
-except ModuleNotFoundError as missing:
-    raise ImportError("PyreqwestTransport needs pyreqwest: pip install 'chatloom-async[pyreqwest]'") from missing
+except ModuleNotFoundError as _missing:
+    raise ImportError("PyreqwestTransport needs pyreqwest: pip install 'chatloom-async[pyreqwest]'") from _missing
 
 MAX_BODY = 8 * 2**20
 PROXIED_CLIENTS = 64

@@ -73,6 +73,8 @@ class Generation:
     """One client with its limits, and the places that it serves."""
 
     __slots__ = ("__weakref__", "client", "limits", "served")
+    client: Client
+    limits: Limits
 
     def __init__(self, client: Client, limits: Limits) -> None:
         self.client, self.limits = client, limits
