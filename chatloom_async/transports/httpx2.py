@@ -17,7 +17,7 @@ from ..wire.message import Headers, Request, Response
 from ..wire.transport_errors import TransportError
 from .body import Body
 from .inflate import ACCEPTED
-from .keys import Keys
+from .keys import PerHeaders, key_of
 from .per_loop import PerLoop
 
 try:
@@ -92,7 +92,7 @@ class Httpx2Transport:
             raise ConfigurationError("app is called in this process: ssl and proxy are for connections")
         opened = _calling(app) if app else network(ssl, proxy, http2=http2, reused=connection_reuse)
         self._slots = PerLoop(partial(held, opened))
-        self._keys = Keys()
+        self._keys = PerHeaders(key_of)
         self._added = [("Accept-Encoding", ACCEPTED), *([] if connection_reuse else [("Connection", "close")])]
         self._proxied, self._max_body, self._share, self._name = bool(proxy), max_body, share_connections, name
 

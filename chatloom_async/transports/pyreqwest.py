@@ -16,18 +16,19 @@ from ..wire.errors import ClientClosedError, ConfigurationError
 from ..wire.message import Headers, Request, Response
 from ..wire.transport_errors import TransportError
 from .body import Body
-from .keys import Keys
+from .keys import PerHeaders, key_of
 from .per_loop import PerLoop
 
 try:
     from pyreqwest.client import Client
     from pyreqwest.exceptions import PyreqwestError
     from pyreqwest.http import HeaderMap, Url
+    from pyreqwest.request import StreamRequest
     from pyreqwest.response import Response as Answer
 
     from .pyreqwest_clients import CLIENTS, KEYS_PER_CLIENT, Build, Clients, builder
     from .pyreqwest_errors import body_error, transport_error
-    from .pyreqwest_sending import Sending, heeding
+    from .pyreqwest_heeding import heeding
 except ModuleNotFoundError as _missing:
     raise ImportError("PyreqwestTransport needs pyreqwest: pip install 'chatloom-async[pyreqwest]'") from _missing
 
@@ -46,14 +47,22 @@ def _urls(text: str, key: int | None) -> tuple[Url, Url]:
     return Url(text), Url(text if key is None else text.replace("://", f"://{key:x}@", 1))
 
 
-def _built(request: Request, client: Client, key: int | None) -> Sending:
+def _prepared(headers: Headers) -> tuple[int, HeaderMap]:
+    """What tells the keys apart, and the headers as pyreqwest likes them, with values that its reprs do not show."""
+    fields: Any = headers.pairs  # of a request, so they are text
+    prepared = HeaderMap()
+    for name, value in fields:
+        prepared.append(name, value, is_sensitive=True)
+    return key_of(headers), prepared
+
+
+def _built(request: Request, headers: HeaderMap, client: Client, key: int | None) -> StreamRequest:
     """The request, nothing of whose answer is read before it is asked for: else a broken body would hide its head."""
     plain, keyed = _urls(request.url, key)
-    fields: Any = request.headers.pairs  # of a request, so they are text
-    made = client.request(request.method, plain).headers(fields).streamed_read_buffer_limit(0)
+    made = client.request(request.method, plain).headers(headers).streamed_read_buffer_limit(0)
     built = (made if request.body is None else made.body_bytes(request.body)).build_streamed()
     built.url = keyed
-    return Sending(built)
+    return built
 
 
 def _fields(answer: Answer) -> tuple[tuple[str, str], ...]:
@@ -102,31 +111,39 @@ class PyreqwestTransport:
         build = builder(ssl, proxy, reused=connection_reuse)
         room = (1, PROXIED_CLIENTS) if proxy else (KEYS_PER_CLIENT, CLIENTS)  # a proxy would see the user of a URL
         self._clients = PerLoop(partial(_held, build, *room))
-        self._keys = Keys()
+        self._prepared = PerHeaders(_prepared)
         self._proxied, self._max_body, self._share, self._name = bool(proxy), max_body, share_connections, name
 
     async def send(self, request: Request) -> Response | TransportError:
-        key = None if self._share else self._keys.of(request.headers)
-        clients, generation = self._clients.known() or await self._clients.here(), None
+        key, headers = self._prepared.of(request.headers)
+        key = 0 if self._share else key
+        clients = self._clients.known() or await self._clients.here()
+        generation = built = None
         try:
             generation = clients.serving(key, request.timeouts)
-            outcome = await self._exchange(request, generation.client, None if self._proxied else key)
-        except PyreqwestError as problem:
-            outcome = transport_error(problem, request.url, proxied=self._proxied)
+            built = _built(request, headers, generation.client, None if self._proxied else key)
+            outcome = await self._exchange(request, built)
         except BaseException as problem:
             traceback.clear_frames(problem.__traceback__)  # the frames hold what holds the connection
-            raise
+            if not isinstance(problem, PyreqwestError):
+                raise
+            outcome = transport_error(problem, request.url, proxied=self._proxied)
         finally:
-            del generation  # else the traceback of what is raised would keep its connections open
+            del generation, built  # else the traceback of what is raised would keep its connections open
         if self._clients.closed and isinstance(outcome, TransportError):
             raise ClientClosedError("The transport was closed while this request was under way")
         return outcome
 
-    async def _exchange(self, request: Request, client: Client, key: int | None) -> Response | TransportError:
-        async with _built(request, client, key) as answer:
+    async def _exchange(self, request: Request, built: StreamRequest) -> Response | TransportError:
+        answer = await heeding(built.__aenter__())
+        body: bytes | TransportError | None = None
+        try:
             fields = _fields(answer)
             empty = request.method == "HEAD" or answer.status in BODILESS
             body = b"" if empty else await self._read(answer, request.url)
+        finally:
+            if not isinstance(body, bytes):  # else there is nothing left to end
+                await built.__aexit__(None, None, None)
         if isinstance(body, TransportError):
             if answer.status < 400:
                 return body

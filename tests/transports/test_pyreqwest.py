@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from chatloom_async import AttemptTimeoutError, ConfigurationError, ConnectError, ProtocolError, Response, Timeouts
+from chatloom_async import (
+    AttemptTimeoutError,
+    ConfigurationError,
+    ConnectError,
+    ProtocolError,
+    Response,
+    Timeouts,
+    UsageError,
+)
 from tests.faults.scenes import authority, serving, trusting
 from tests.raw_server import SILENCE, RawServer, http
 from tests.samples import KEY, OTHER_KEY
@@ -19,9 +27,10 @@ from tests.transports.proxy import Proxy
 
 pytest.importorskip("pyreqwest")
 
+from chatloom_async.transports import pyreqwest_clients
 from chatloom_async.transports.pyreqwest import PyreqwestTransport
 from chatloom_async.transports.pyreqwest_clients import KEYS_PER_CLIENT, LIMITS, Clients, builder
-from chatloom_async.transports.pyreqwest_sending import heeding
+from chatloom_async.transports.pyreqwest_heeding import heeding
 
 GOOD = http(b"{}")
 
@@ -163,6 +172,23 @@ async def test_each_pair_of_timeouts_takes_a_client() -> None:
     endless: list[Any] = [clients.serving(KEY, Timeouts(connect=None, read=None, attempt=a)).limits for a in (2, None)]
     assert endless == [(None, 2.1), (None, None)]
     await clients.aclose()
+
+
+class Forked:
+    """In the place of a builder, in a process that was forked: every option is fine, but nothing can be built."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: self
+
+    def build(self) -> None:
+        raise RuntimeError("A pyreqwest runtime was initialized before fork().")
+
+
+def test_a_fork_is_a_mistake_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real fork is in the table of promises; its lines are not counted there."""
+    monkeypatch.setattr(pyreqwest_clients, "ClientBuilder", Forked)
+    with pytest.raises(UsageError, match="make the first request after the fork"):
+        builder(None, None, reused=True)(1.0, 1.0)
 
 
 async def test_it_knows_no_timeouts_where_there_are_none() -> None:

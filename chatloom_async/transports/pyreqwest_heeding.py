@@ -1,12 +1,9 @@
-"""Awaits what pyreqwest does, such that a cancellation is what asyncio made of it, and that no frame shows a key."""
+"""Awaits what pyreqwest does, such that a cancellation is what asyncio made of it."""
 
 import types
 from asyncio import CancelledError
 from collections.abc import Coroutine, Generator
 from typing import Any, TypeVar
-
-from pyreqwest.request import StreamRequest
-from pyreqwest.response import Response
 
 T = TypeVar("T")
 
@@ -37,18 +34,3 @@ def heeding(work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
         if cancelled is None:
             raise
     raise cancelled
-
-
-class Sending:
-    """`async with` around a request. It is here in the place of the request, whose repr shows every header."""
-
-    __slots__ = ("_request",)
-
-    def __init__(self, request: StreamRequest) -> None:
-        self._request = request
-
-    async def __aenter__(self) -> Response:
-        return await heeding(self._request.__aenter__())
-
-    async def __aexit__(self, *problem: object) -> None:
-        await self._request.__aexit__(*problem)  # it waits for nothing
