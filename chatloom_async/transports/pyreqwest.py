@@ -136,13 +136,14 @@ class PyreqwestTransport:
 
     async def _exchange(self, request: Request, built: StreamRequest) -> Response | TransportError:
         answer = await heeding(built.__aenter__())
-        body: bytes | TransportError | None = None
+        whole = False
         try:
             fields = _fields(answer)
             empty = request.method == "HEAD" or answer.status in BODILESS
             body = b"" if empty else await self._read(answer, request.url)
+            whole = isinstance(body, bytes)
         finally:
-            if not isinstance(body, bytes):  # else there is nothing left to end
+            if not whole:
                 await built.__aexit__(None, None, None)
         if isinstance(body, TransportError):
             if answer.status < 400:

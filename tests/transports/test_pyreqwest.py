@@ -133,7 +133,10 @@ async def test_a_cancellation_is_heeded_even_where_pyreqwest_forgets_it(deaf: bo
                 raise asyncio.CancelledError("Request was cancelled") from None
         return "the result"
 
-    task = asyncio.create_task(heeding(work()))
+    async def heeded() -> str:
+        return await heeding(work())
+
+    task = asyncio.create_task(heeded())
     await asyncio.sleep(0)
     task.cancel("enough")
     with pytest.raises(asyncio.CancelledError, match="enough"):
