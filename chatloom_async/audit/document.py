@@ -16,7 +16,12 @@ INVISIBLE = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]
 def json_text(document: Any, *, indent: bool = False) -> str:
     """JSON in which control and direction characters are escaped beyond what JSON asks for; the values are the same."""
     raw = orjson.dumps(document, option=orjson.OPT_INDENT_2 if indent else None)
-    return INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", raw.decode())
+    return escaped(raw.decode())
+
+
+def escaped(text: str) -> str:
+    """A JSON text with nothing invisible in it."""
+    return INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def row_document(row: Row) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from attrs import frozen
 from cyclopts import Parameter
 
-from ..audit.document import json_text
+from ..audit.document import escaped, json_text
 from ..wire.endpoint import Endpoint
 from ..wire.errors import ConfigurationError
 from .access import FROM_ENVIRONMENT, Access
@@ -38,11 +38,17 @@ async def call(
     endpoint = get(path)
     async with await access.client() as client:
         exchange = await client.exchange(endpoint)
-    if sys.stdout.isatty():
-        sys.stdout.write(json_text(exchange.value, indent=True) + "\n")
-    else:
-        sys.stdout.write(exchange.response.body.decode(errors="backslashreplace"))
+    sent = exchange.response.body.decode(errors="backslashreplace")
+    sys.stdout.write(readable(exchange.value, sent) if sys.stdout.isatty() else sent)
     return 0
+
+
+def readable(document: Any, sent: str) -> str:
+    """The JSON that was sent, for a person."""
+    try:
+        return json_text(document, indent=True) + "\n"
+    except TypeError:  # nested deeper than orjson writes, though it reads it
+        return escaped(sent) + "\n"
 
 
 def get(path: str) -> Endpoint[Any]:

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
 import pytest
 
 from chatloom_async import AsyncChatloom, ConfigurationError, MockTransport
 from chatloom_async.cli.access import Access
 from chatloom_async.cli.agents import agents
-from chatloom_async.cli.call import get
+from chatloom_async.cli.call import get, readable
 from chatloom_async.sandbox import Sandbox
 from tests.cli.conftest import Ran
 from tests.samples import AGENTS, KEY, answer
@@ -164,3 +165,10 @@ async def test_a_list_that_contradicts_itself_is_told(capsys: pytest.CaptureFixt
         "agt_abc123",
         "warning: the API states 2 agents, but its list has 1, or an id twice.\n",
     )
+
+
+def test_json_that_is_too_deep_to_be_indented_is_shown_as_it_came() -> None:
+    """With what is invisible escaped, as ever."""
+    deep, shown = "[" * 300 + '"\u202e"' + "]" * 300, "[" * 300 + '"\\u202e"' + "]" * 300
+    assert readable(orjson.loads(deep), deep) == shown + "\n"
+    assert readable(["\u202e"], '["\u202e"]') == '[\n  "\\u202e"\n]\n'
