@@ -10,6 +10,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from ..wire.errors import clean
 
@@ -19,7 +20,7 @@ async def printed_bytes(argv: Sequence[str], timeout: float) -> bytes | str:  # 
 
     There is no shell, and no input. Raises OSError or ValueError where the command cannot be started.
     """
-    process = await _start(argv)
+    process = await _started(argv)
     try:
         async with asyncio.timeout(timeout):
             output, complaint = await process.communicate()
@@ -33,30 +34,41 @@ async def printed_bytes(argv: Sequence[str], timeout: float) -> bytes | str:  # 
     return output
 
 
-async def _start(argv: Sequence[str]) -> Process:
-    """The running command. It is not left half started, whoever is cancelled meanwhile: asyncio would kill it without
-    its children, and wait for those to close its pipes."""
+async def _started(argv: Sequence[str]) -> Process:
+    """The process. Where the wait for it is cancelled, it is ended all the same: asyncio, left to itself, would kill
+    the command without its children, and wait for as long as one of them holds a pipe open."""
     starting = asyncio.create_task(
         asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True)
     )
     try:
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
-        with suppress(OSError, ValueError):
-            await _end(await starting)
+        with suppress(asyncio.CancelledError):
+            await _over(starting)  # in milliseconds; before that, nobody can tell what to end
+        if starting.exception() is None:
+            await _end(starting.result())
         raise
 
 
 async def _end(process: Process) -> None:
-    """Kills what still runs, children included: one of them could hold the pipe open, and the audit with it. One that
-    has left the session is not found, but its end of the pipes is let go."""
-    if process.returncode is not None:
-        return
-    if sys.platform == "win32":  # pragma: no cover
-        process.kill()
-    else:
-        os.killpg(process.pid, signal.SIGKILL)
-    for number in (1, 2):
-        pipe = process._transport.get_pipe_transport(number)  # type: ignore[attr-defined]  # asyncio hides it
-        pipe.close()
-    await process.wait()
+    """Kills what still runs, children included, and lets go of the pipes, which a child that has left for a session of
+    its own may hold open."""
+    if process.returncode is None:
+        if sys.platform == "win32":  # pragma: no cover
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+    process._transport.close()  # type: ignore[attr-defined]  # there is no public way
+    await _over(asyncio.ensure_future(process.wait()))
+
+
+async def _over(task: asyncio.Future[Any]) -> None:
+    """Returns when it is done. A cancellation has to wait for that, and is raised then."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled

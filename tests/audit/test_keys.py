@@ -211,6 +211,43 @@ async def test_a_command_ends_with_the_audit_that_stops_while_it_starts(monkeypa
     assert made[0].returncode == -signal.SIGKILL
 
 
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_command_ends_with_its_children_whenever_it_is_cancelled(tmp_path: Path, turns: int) -> None:
+    """Also while it is being started, and when it is asked twice to go."""
+    fifo = tmp_path / "held"
+    os.mkfifo(fifo)
+    ours = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    task = asyncio.create_task(KeyCommand(["/bin/sh", "-c", f"exec 3> {fifo}; sleep 600 & wait"]).read())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 30)
+    async with asyncio.timeout(30):
+        while is_held(ours):  # noqa: ASYNC110 - other processes end
+            await asyncio.sleep(0.01)
+    os.close(ours)
+
+
+async def test_a_command_that_cannot_be_started_can_be_cancelled() -> None:
+    """There is nothing to end then."""
+    task = asyncio.create_task(KeyCommand(["/no/such/program"]).read())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def is_held(pipe: int) -> bool:
+    """Whether a process has the other end open."""
+    try:
+        return os.read(pipe, 1) != b""
+    except BlockingIOError:
+        return True
+
+
 async def test_a_command_ends_with_the_audit_that_waits_for_it(tmp_path: Path) -> None:
     """Cancelling kills it."""
     pid = tmp_path / "pid"
