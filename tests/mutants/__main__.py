@@ -20,7 +20,8 @@ COPY = Path(".mutants")
 ENOUGH = 0.9
 NOTICED = ("killed", "timeout")  # a test failed, or did not end
 MODULES = (
-    *("policy/retry.py", "policy/retrier.py", "policy/limit.py", "policy/limiter.py", "policy/budget.py"),
+    *("policy/retry.py", "policy/retrier.py", "policy/retrying.py", "policy/budget.py"),
+    *("policy/limit.py", "policy/limiter.py"),
     *("wire/decode.py", "wire/document.py", "wire/mirror.py", "wire/structure.py"),
     *("wire/auth.py", "wire/encode.py", "wire/retry_after.py"),
 )
