@@ -5,79 +5,33 @@ What is switched off: pyreqwest_clients.py. One `send` is one request on the wir
 
 import traceback
 import warnings
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import suppress
-from functools import lru_cache, partial
+from collections.abc import AsyncGenerator
+from functools import partial
 from ssl import SSLContext
-from typing import Any
 from urllib.parse import urlsplit
 
 from ..wire.errors import ClientClosedError, ConfigurationError
 from ..wire.message import Headers, Request, Response
 from ..wire.transport_errors import TransportError
 from .body import Body
-from .keys import PerHeaders, key_of
+from .keys import PerHeaders
 from .per_loop import PerLoop
 
 try:
-    from pyreqwest.client import Client
     from pyreqwest.exceptions import PyreqwestError
-    from pyreqwest.http import HeaderMap, Url
     from pyreqwest.request import StreamRequest
     from pyreqwest.response import Response as Answer
 
     from .pyreqwest_clients import CLIENTS, KEYS_PER_CLIENT, Build, Clients, builder
     from .pyreqwest_errors import body_error, transport_error
     from .pyreqwest_heeding import heeding
+    from .pyreqwest_message import build_request, fields_of, prepared
 except ModuleNotFoundError as _missing:
     raise ImportError("PyreqwestTransport needs pyreqwest: pip install 'chatloom-async[pyreqwest]'") from _missing
 
 MAX_BODY = 8 * 2**20
 PROXIED_CLIENTS = 64
 BODILESS = frozenset({204, 304})
-
-
-@lru_cache(maxsize=1024)
-def _urls(text: str, key: int | None) -> tuple[Url, Url]:
-    """The URL, and the URL with what tells the keys apart as its user.
-
-    reqwest keeps connections by scheme, user, host and port. The user of a URL that is given to a finished request
-    is in none of its headers, and is not sent.
-    """
-    return Url(text), Url(text if key is None else text.replace("://", f"://{key:x}@", 1))
-
-
-def _prepared(headers: Headers) -> tuple[int, HeaderMap]:
-    """What tells the keys apart, and the headers as pyreqwest likes them, with values that its reprs do not show."""
-    fields: Any = headers.pairs  # of a request, so they are text
-    prepared = HeaderMap()
-    for name, value in fields:
-        prepared.append(name, value, is_sensitive=True)
-    return key_of(headers), prepared
-
-
-def _built(request: Request, headers: HeaderMap, client: Client, key: int | None) -> StreamRequest:
-    """The request, nothing of whose answer is read before it is asked for: else a broken body would hide its head."""
-    plain, keyed = _urls(request.url, key)
-    made = client.request(request.method, plain).headers(headers).streamed_read_buffer_limit(0)
-    built = (made if request.body is None else made.body_bytes(request.body)).build_streamed()
-    built.url = keyed
-    return built
-
-
-def _fields(answer: Answer) -> tuple[tuple[str, str], ...]:
-    """The headers of an answer, without those that pyreqwest cannot read, which are not ASCII; none is an error."""
-    try:
-        return tuple(answer.headers.items())
-    except ValueError:
-        answer.headers = fields = tuple(_readable(answer.headers))
-        return fields
-
-
-def _readable(headers: HeaderMap) -> Iterator[tuple[str, str]]:
-    for name in dict.fromkeys(headers):
-        with suppress(ValueError):
-            yield from [(name, value) for value in headers.getall(name)]
 
 
 class PyreqwestTransport:
@@ -93,7 +47,8 @@ class PyreqwestTransport:
     request to the answer's head, connecting included. `ssl` adds its authorities to those of the machine, and its TLS
     versions count; a context that does not check is refused, and its client certificate is not used. Headers that are
     not ASCII are dropped, and heads may be larger. `ConnectionLostError.received` is always False. After a fork, a
-    process that has made a request raises UsageError. Close the client before the process exits.
+    process that has made a request raises UsageError. A process that exits while requests are under way, or were just
+    broken off, may end in an abort (seen in one of thirty exits under load).
     """
 
     def __init__(
@@ -111,7 +66,7 @@ class PyreqwestTransport:
         build = builder(ssl, proxy, reused=connection_reuse)
         room = (1, PROXIED_CLIENTS) if proxy else (KEYS_PER_CLIENT, CLIENTS)  # a proxy would see the user of a URL
         self._clients = PerLoop(partial(_held, build, *room))
-        self._prepared = PerHeaders(_prepared)
+        self._prepared = PerHeaders(prepared)
         self._proxied, self._max_body, self._share, self._name = bool(proxy), max_body, share_connections, name
 
     async def send(self, request: Request) -> Response | TransportError:
@@ -121,7 +76,7 @@ class PyreqwestTransport:
         generation = built = None
         try:
             generation = clients.serving(key, request.timeouts)
-            built = _built(request, headers, generation.client, None if self._proxied else key)
+            built = build_request(request, headers, generation.client, None if self._proxied else key)
             outcome = await self._exchange(request, built)
         except BaseException as problem:
             traceback.clear_frames(problem.__traceback__)  # the frames hold what holds the connection
@@ -138,7 +93,7 @@ class PyreqwestTransport:
         answer = await heeding(built.__aenter__())
         whole = False
         try:
-            fields = _fields(answer)
+            fields = fields_of(answer)
             empty = request.method == "HEAD" or answer.status in BODILESS
             body = b"" if empty else await self._read(answer, request.url)
             whole = isinstance(body, bytes)
