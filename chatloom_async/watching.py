@@ -14,7 +14,8 @@ from attrs import frozen
 from .client import AsyncChatloom
 from .endpoints.agents import Agent, AgentList
 from .fanout import Err, fan_out
-from .wire.errors import ChatloomError, ConfigurationError, DeadlineExceededError
+from .wire.checks import INTERVAL
+from .wire.errors import ChatloomError, DeadlineExceededError
 from .wire.status import NotFoundError
 
 FEW = 4  # calls at once: more would only queue for the rate limit, and use up their deadlines there
@@ -113,8 +114,7 @@ async def watch(
     appear make no AgentAdded. An agent whose domains cannot be found is left as it was, until a list settles it.
     Raises ConfigurationError where `interval` is not above 0.
     """
-    if not interval > 0:
-        raise ConfigurationError(f"interval must be a number of seconds above 0, not {interval}")
+    INTERVAL.check("interval", interval)
     known: Known = {}
     settled, failures = initial, 0
     while True:

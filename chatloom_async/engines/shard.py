@@ -7,7 +7,6 @@ with a fingerprint it could only confirm a key that somebody has already.
 from collections.abc import Iterable, Iterator
 
 from attrs import Factory, evolve, field, frozen
-from attrs.validators import ge, gt
 
 from ..audit.rules.subjects import Evidence
 from ..audit.runner import AUDIT_DEADLINE, AUDIT_PATIENCE
@@ -15,6 +14,7 @@ from ..audit.values import Failure, Row, Workspace
 from ..policy.limit import RateLimit
 from ..wire.auth import ApiKey, Auth
 from ..wire.base_url import normalize_base_url
+from ..wire.checks import COUNT, INTERVAL
 from ..wire.errors import ChatloomError
 from ..wire.message import Timeouts
 from ..wire.version import VERSION
@@ -33,7 +33,7 @@ class ShardOptions:
     There is no retry policy in it: that holds a source of random numbers, and workers must not share their jitter.
     """
 
-    concurrency: int = field(default=8, validator=ge(1))
+    concurrency: int = field(default=8, validator=COUNT)
     auth: Auth = "bearer"
     timeouts: Timeouts = Timeouts()
     rate_limit: RateLimit | None = RateLimit()
@@ -86,7 +86,7 @@ class Shard:
     base_url: str = field(converter=normalize_base_url)
     salt: bytes
     options: ShardOptions = DEFAULTS
-    deadline: float = field(default=SHARD_DEADLINE, validator=gt(0))
+    deadline: float = field(default=SHARD_DEADLINE, validator=INTERVAL)
     version: str = VERSION
 
     def __repr__(self) -> str:

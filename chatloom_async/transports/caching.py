@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 from attrs import define, field
 
-from ..wire.errors import ConfigurationError
+from ..wire.checks import COUNT, LONGEST
 from ..wire.message import Headers, Request
 from ..wire.transport_errors import TransportError
 from .caching_answers import Answer, Slot, StoredAnswers
@@ -64,8 +64,9 @@ class CachingTransport:
         max_entries: int = 1024,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not (ttl >= 0 and stale_if_error >= 0 and max_entries >= 1):
-            raise ConfigurationError("ttl= and stale_if_error= are seconds from 0, max_entries= is a number from 1")
+        LONGEST.check("ttl", ttl)
+        LONGEST.check("stale_if_error", stale_if_error)
+        COUNT.check("max_entries", max_entries)
         self._inner, self._clock = inner, clock
         self._answers = StoredAnswers(ttl, stale_if_error, max_entries)
         self._flights: dict[Slot, Flight] = {}

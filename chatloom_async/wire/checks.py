@@ -66,6 +66,7 @@ WAIT: Final = Wanted("a number of seconds from 0 to 1e9", lambda value: _real(va
 LONGEST: Final = Wanted(
     "a number of seconds, 0 or more", lambda value: _real(value) and (0 <= value < MOST or value == inf)
 )
+INTERVAL: Final = Wanted("a number of seconds above 0 and below 1e9", lambda value: _real(value) and 0 < value < MOST)
 RATE: Final = Wanted("a number above 0 and below 1e9", lambda value: _real(value) and 0 < value < MOST)
 COUNT: Final = Wanted(
     "a whole number, 1 or more",

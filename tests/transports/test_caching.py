@@ -4,6 +4,7 @@ import asyncio
 import gc
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -403,11 +404,13 @@ async def test_closing_drops_the_answers_and_closes_what_is_inside() -> None:
     assert inner.requests == 2
 
 
-@pytest.mark.parametrize("options", [{"ttl": -1}, {"stale_if_error": -1}, {"max_entries": 0}, {"ttl": float("nan")}])
-def test_numbers_that_cannot_work_are_refused(options: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "options", [{"ttl": -1}, {"stale_if_error": -1}, {"max_entries": 0}, {"ttl": float("nan")}, {"ttl": "30"}]
+)
+def test_numbers_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
     """Before anything is sent."""
-    with pytest.raises(ConfigurationError, match="ttl="):
-        CachingTransport(MockTransport(api), **options)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=f"{next(iter(options))} must be a (whole )?number"):
+        CachingTransport(MockTransport(api), **options)
 
 
 async def test_a_caller_sees_where_an_answer_came_from() -> None:

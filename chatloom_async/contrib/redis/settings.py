@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import field, frozen
-from attrs.validators import and_, gt, instance_of, le, max_len, optional
 from redis.asyncio import Redis
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
@@ -13,22 +12,26 @@ from redis.backoff import NoBackoff
 from ...policy.clock import SystemClock
 from ...policy.limit import RateLimit
 from ...policy.limiter import KeyedLimiter
+from ...wire.checks import INTERVAL, RATE, Wanted
 from ...wire.errors import ConfigurationError
+
+SHARE = Wanted("a number above 0, 1 at most, or None", lambda value: value is None or (RATE.fits(value) and value <= 1))
+SECRET = Wanted("at most 64 bytes", lambda value: isinstance(value, bytes) and len(value) <= 64)
 
 MakeRedis = Callable[[], Any]  # a redis.asyncio.Redis, whose type parameters differ between versions
 
 
 @frozen(kw_only=True)
 class Settings:
-    """The options of a `RedisLimiter`. Raises TypeError or ValueError for what cannot work."""
+    """The options of a `RedisLimiter`. Raises ConfigurationError for what cannot work."""
 
-    limit: RateLimit = field(validator=instance_of(RateLimit))
-    share: float | None = field(validator=optional(and_(gt(0), le(1))))
-    lease: float = field(validator=gt(0))
-    timeout: float = field(validator=gt(0))
-    retry_every: float = field(validator=gt(0))
-    prefix: str = field(validator=instance_of(str))
-    secret: bytes = field(validator=and_(instance_of(bytes), max_len(64)), repr=False)
+    limit: RateLimit = field(validator=Wanted("a RateLimit", lambda value: isinstance(value, RateLimit)))
+    share: float | None = field(validator=SHARE)
+    lease: float = field(validator=INTERVAL)
+    timeout: float = field(validator=INTERVAL)
+    retry_every: float = field(validator=INTERVAL)
+    prefix: str = field(validator=Wanted("a str", lambda value: isinstance(value, str)))
+    secret: bytes = field(validator=SECRET, repr=False)
 
     def alone(self) -> KeyedLimiter | None:
         """The limiter of one process without Redis; None where nobody may go without."""
