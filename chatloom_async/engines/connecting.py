@@ -17,7 +17,7 @@ CONNECT_TIMEOUT = 10.0
 THREADS = 32
 """In each worker of a cluster of one's own: they mostly wait."""
 
-SETTINGS = {
+SETTINGS: dict[str, object] = {
     "distributed.scheduler.worker-saturation": 1.0,
     "distributed.scheduler.allowed-failures": 1,
     "distributed.scheduler.http.routes": [],

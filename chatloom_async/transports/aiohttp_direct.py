@@ -41,7 +41,9 @@ class Prepared:
     __slots__ = ("fields", "head", "key")
 
     def __init__(self, fields: "CIMultiDict[str]", key: int, head: bytes | None) -> None:
-        self.fields, self.key, self.head = fields, key, head
+        self.fields: CIMultiDict[str] = fields
+        self.key: int = key
+        self.head: bytes | None = head
 
 
 def prepare(headers: Headers) -> Prepared:
@@ -67,7 +69,7 @@ class Origin(aiohttp.ClientRequest):
     def __init__(self, url: str, key: object, **options: Any) -> None:
         super().__init__("GET", URL(url, encoded=True), **options)
         self._connection_key = for_key(super().connection_key, key)
-        self.host_field = f" HTTP/1.1\r\nHost: {self.headers['Host']}\r\n"
+        self.host_field: str = f" HTTP/1.1\r\nHost: {self.headers['Host']}\r\n"
 
     @property
     def connection_key(self) -> ConnectionKey:

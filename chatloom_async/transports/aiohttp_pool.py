@@ -25,7 +25,7 @@ class Generation:
         self.direct: DirectExchange = direct
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.keys: set[object] = set()
-        self.in_flight = 0
+        self.in_flight: int = 0
         self._sessions = sessions
 
     def enter(self, key: object) -> None:

@@ -23,7 +23,7 @@ PLAIN: dict[Any, Any] = {
     int: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],  # beyond that, JSON readers disagree
     datetime: Annotated[datetime, msgspec.Meta(tz=True)],
 }
-QUOTED = {str, datetime}
+QUOTED: set[type] = {str, datetime}
 
 
 @attrs.frozen
