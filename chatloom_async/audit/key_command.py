@@ -58,7 +58,9 @@ async def _end(process: Process) -> None:
             process.kill()
         else:
             os.killpg(process.pid, signal.SIGKILL)
-    process._transport.close()  # type: ignore[attr-defined]  # there is no public way
+    for number in (1, 2):  # not the transport as a whole, which would take the exit status from asyncio's own watcher
+        pipe = process._transport.get_pipe_transport(number)  # type: ignore[attr-defined]  # there is no public way
+        pipe.close()
     await _over(asyncio.ensure_future(process.wait()))
 
 

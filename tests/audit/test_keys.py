@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import sys
 import time
@@ -111,9 +112,9 @@ async def test_a_key_file_gives_its_key_or_a_clear_error(tmp_path: Path, what: s
 
 async def test_a_path_that_no_system_has_is_refused() -> None:
     """Rather than failing as a defect."""
-    assert await resolve_key(KeyFile("a\0b")) == KeyUnavailableError(
-        "The key file a b cannot be read: embedded null byte"
-    )
+    refused = await resolve_key(KeyFile("a\0b"))
+    assert isinstance(refused, KeyUnavailableError)
+    assert re.match(r"The key file a b cannot be read: .*embedded null", str(refused))  # in each Python's own words
 
 
 @pytest.mark.skipif(os.name == "nt", reason="has no /dev/fd")
