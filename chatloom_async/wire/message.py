@@ -16,7 +16,10 @@ __all__ = ["Exchange", "Headers", "Request", "Response", "Timeouts"]
 
 T_co = TypeVar("T_co", covariant=True)
 
-SHOWN = frozenset({"accept", "accept-encoding", "content-type", "content-length", "date", "retry-after", "user-agent"})
+SHOWN = frozenset(
+    {"accept", "accept-encoding", "age", "cache-status", "content-type", "content-length"}
+    | {"date", "retry-after", "user-agent"}
+)
 
 
 class Headers(Mapping[str, str]):
