@@ -37,7 +37,7 @@ def decode(response: Response, returns: Any) -> Any | DecodeError:
         return response.body
     if returns is None or returns is type(None):
         return None
-    read = _reader(returns)
+    read = _reader(returns) if isinstance(returns, type) else None
     found = read(response.body) if read else None
     if found and found[1] == response.body.count(b'"'):
         return found[0]  # no member was doubled or unknown, or there would be more quotes

@@ -5,6 +5,7 @@ server would not send but something in its way might: byte order marks, empty an
 """
 
 import json
+import re
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from .message import Response
 __all__ = ["Mismatch", "excerpt", "read_document"]
 
 EXCERPT = 200
+TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]')
 
 
 @frozen
@@ -85,7 +87,26 @@ def _doubled_member(body: bytes, document: Any) -> str | None:
     except Doubled as doubled:
         return str(doubled)
     except RecursionError:  # nested deeper than Python reads; no documented answer is
-        pass
+        return _doubled_deep_down(body.decode(json.detect_encoding(body)))
+    return None
+
+
+def _doubled_deep_down(text: str) -> str | None:
+    """The same, of a valid document of any depth."""
+    inside: list[set[str]] = []
+    name = ""
+    for found in TOKEN.finditer(text):
+        match found[0]:
+            case "{" | "[":
+                inside.append(set())
+            case "}" | "]":
+                inside.pop()
+            case ":" if name in inside[-1]:
+                return name
+            case ":":
+                inside[-1].add(name)
+            case string:
+                name = json.loads(string)
     return None
 
 

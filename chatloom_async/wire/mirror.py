@@ -51,10 +51,9 @@ class Mirror:
         return count
 
 
-@cache
-def mirror(model: Any) -> Mirror | None:
-    """The mirror of a plain model; None for anything else."""
-    if not attrs.has(model) or get_origin(model) or _is_special(model):
+def mirror(model: Any, outer: tuple[Any, ...] = ()) -> Mirror | None:
+    """The mirror of a plain model; None for anything else, such as a model that holds itself."""
+    if model in outer or not _is_plain(model):
         return None
     types: list[tuple[str, Any]] = []
     texts: list[str] = []
@@ -68,7 +67,7 @@ def mirror(model: Any) -> Mirror | None:
         elif inner in PLAIN:
             types.append((name, GenericAlias(tuple, (PLAIN[inner], ...))))
             texts += [name] if inner in QUOTED else []
-        elif inner is not None and (within := mirror(inner)):
+        elif inner is not None and (within := mirror(inner, (*outer, model))):
             types.append((name, GenericAlias(tuple, (within.struct, ...))))
             nested.append((name, within))
         else:
@@ -82,10 +81,26 @@ def _hints(model: Any) -> list[tuple[str, Any]]:
     return [(each.name, hints[each.name]) for each in attrs.fields(model)]
 
 
-def _is_special(model: Any) -> bool:
-    """Whether constructing one may do more than keep the values, or asks for them in another way."""
-    return hasattr(model, "__attrs_init__") or any(
-        each.default is not attrs.NOTHING or each.kw_only or not each.init or each.converter or each.validator
+def _is_plain(model: Any) -> bool:
+    """Whether constructing one keeps the values and does nothing else: then it makes no difference who does it."""
+    if type(model) is not type or "__attrs_attrs__" not in vars(model):
+        return False
+    code = getattr(vars(model).get("__init__"), "__code__", None)
+    if code is None or not code.co_filename.startswith("<attrs generated") or hasattr(model, "__attrs_pre_init__"):
+        return False
+    if "_attrs_cached_hash" in {*code.co_names, *code.co_consts}:
+        return False
+    assigns: Any = model.__setattr__
+    allocates: Any = model.__new__
+    if allocates is not object.__new__ or (assigns is not object.__setattr__ and assigns.__module__ != "attr._make"):
+        return False  # attr._make is where frozen models have theirs from
+    return not any(
+        each.default is not attrs.NOTHING
+        or each.kw_only
+        or not each.init
+        or each.converter
+        or each.validator
+        or each.on_setattr
         for each in attrs.fields(model)
     )
 
@@ -93,7 +108,10 @@ def _is_special(model: Any) -> bool:
 @cache
 def reader(model: Any) -> Callable[[bytes], tuple[Any, int] | None] | None:
     """Reads a body as a plain model: the value and its number of quotes, or None where the strict reader must look."""
-    found = mirror(model)
+    try:
+        found = mirror(model)
+    except Exception:  # annotations that cannot be resolved, names that a struct cannot have, and the like
+        return None
     if found is None:
         return None
     decode, convert, quotes_in = msgspec.json.Decoder(found.struct).decode, msgspec.convert, found.quotes_in

@@ -437,3 +437,11 @@ def test_a_validator_of_the_users_own_is_named() -> None:
     error = decode(answer('[{"halfOf": 2}, {"halfOf": 3}]'), list[Even])
     text = "The answer is not as documented: 3 is odd at $[1]"
     assert error == SchemaMismatchError(text, path="$[1]", excerpt='[{"halfOf": 2}, {"halfOf": 3}]')
+
+
+@pytest.mark.parametrize("depth", [300, 1000])
+def test_a_doubled_member_is_seen_however_deep_a_document_is(depth: int) -> None:
+    """Also where Python's own reader gives up, and whatever else is in it."""
+    deep = "[" * depth + '{"id": "a", "x": ":{[\\"", "id\\u0064": 1}' + "]" * depth
+    assert "comes twice" in str(decode(answer(f'{{"id": 1, "deep": {deep}, "i\\u0064": 2}}'), Any))
+    assert type(decode(answer(f'{{"id": 1, "deep": {deep}, "\\u0069d2": 2}} '), Any)) is dict

@@ -4,10 +4,11 @@ import json
 import subprocess
 import sys
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
+import attr
 import pytest
-from attrs import field, frozen
+from attrs import define, field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,6 +90,104 @@ def test_anything_else_has_no_mirror(model: Any) -> None:
     """It is the strict reader's business."""
     assert reader(model) is None
     assert mirror(model) is None
+
+
+@frozen
+class Shouted:
+    """Plain; what is made of it below is not."""
+
+    name: str
+
+
+class Undecorated(Shouted):
+    """Has an __init__ of its own."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name.upper())
+
+
+@define
+class Assigned:
+    """Has a __setattr__ of its own."""
+
+    name: str
+
+    def __setattr__(self, name: str, value: str) -> None:
+        object.__setattr__(self, name, value.upper())
+
+
+@frozen(cache_hash=True)
+class Hashed:
+    """Keeps more than its fields."""
+
+    name: str
+
+
+@define
+class Problem(Exception):
+    """Is made by another __new__ than object's."""
+
+    name: str
+
+
+@frozen
+class Before:
+    """Does something first."""
+
+    name: str
+
+    def __attrs_pre_init__(self) -> None:
+        pass
+
+
+@attr.s
+class Old:
+    """Has no annotations."""
+
+    name = attr.ib(type=str)
+
+
+@frozen
+class Nested:
+    """Holds itself."""
+
+    name: str
+    nested: "tuple[Nested, ...]"
+
+
+@pytest.mark.parametrize("model", [Undecorated, Assigned, Hashed, Problem, Before, Old, Nested])
+def test_a_model_that_does_more_than_keep_values_is_made_by_itself(model: Any) -> None:
+    """Its own way, by the strict reader."""
+    assert reader(model) is None
+    made = decode(Response(200, {}, b'{"name":"a","nested":[{"name":"b","nested":[]}]}'), model)
+    arguments = ("a", (Nested("b", ()),)) if model is Nested else ("a",)
+    assert made == model(*arguments) or model is Problem
+    assert repr(made) == repr(model(*arguments))
+    assert model is not Hashed or hash(made) == hash(model("a"))
+
+
+@define
+class Twice:
+    """Two fields of one name in JSON."""
+
+    name: str
+    name_: str
+
+
+@define
+class Unknown:
+    """A type that is nowhere."""
+
+    name: "Nowhere"  # type: ignore[name-defined]  # noqa: F821
+
+
+def test_what_cannot_be_mirrored_is_left_to_the_strict_reader() -> None:
+    """With its value, or its complaint."""
+    assert [reader(Twice), reader(Unknown)] == [None, None]
+    body = Response(200, {}, b'{"name":"a"}')
+    assert decode(body, Twice) == Twice("a", "a")
+    assert type(decode(body, Unknown)) is SchemaMismatchError
+    assert type(decode(body, Annotated[list[str], {}])) is SchemaMismatchError
 
 
 @pytest.mark.parametrize(
