@@ -23,6 +23,7 @@ class Resources:
     def open_transport(self) -> Transport:
         """The transport. The default one is made when it is first needed, since importing aiohttp takes its time."""
         if self.transport is None:
+            from .policy import retrying  # noqa: F401 - when retries are due, there may be no descriptor left to read it
             from .transports.aiohttp import AiohttpTransport
 
             self.transport = AiohttpTransport(name=self.name)

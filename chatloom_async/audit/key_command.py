@@ -14,6 +14,8 @@ from typing import Any
 
 from ..wire.errors import clean
 
+KEPT = 65536
+
 
 async def printed_bytes(argv: Sequence[str], timeout: float) -> bytes | str:  # noqa: ASYNC109 - the command's own
     """What the command wrote to its standard output within `timeout` seconds, else what went wrong.
@@ -23,15 +25,26 @@ async def printed_bytes(argv: Sequence[str], timeout: float) -> bytes | str:  # 
     process = await _started(argv)
     try:
         async with asyncio.timeout(timeout):
-            output, complaint = await process.communicate()
+            output, complaint = await asyncio.gather(_first(process.stdout), _first(process.stderr))
+            await process.wait()
     except TimeoutError:
-        return f"did not finish within {timeout:g} s"
-    finally:
         await _end(process)
+        return f"did not finish within {timeout:g} s"
+    except asyncio.CancelledError:
+        await _end(process)
+        raise
     if process.returncode != 0:
         said = clean(complaint.decode(errors="replace"), 200) or "it said nothing"
         return f"ended with status {process.returncode}: {said}"
     return output
+
+
+async def _first(stream: Any) -> bytes:
+    """What comes until its end, of which the first bytes are kept: more than any key has, and no more memory."""
+    kept = b""
+    while data := await stream.read(KEPT):
+        kept += data[: KEPT - len(kept)]
+    return kept
 
 
 async def _started(argv: Sequence[str]) -> Process:
@@ -53,11 +66,11 @@ async def _started(argv: Sequence[str]) -> Process:
 async def _end(process: Process) -> None:
     """Kills what still runs, children included, and lets go of the pipes, which a child that has left for a session of
     its own may hold open."""
-    if process.returncode is None:
+    with suppress(ProcessLookupError):
         if sys.platform == "win32":  # pragma: no cover
             process.kill()
         else:
-            os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)  # its children, too, where it has ended itself already
     for number in (1, 2):  # not the transport as a whole, which would take the exit status from asyncio's own watcher
         pipe = process._transport.get_pipe_transport(number)  # type: ignore[attr-defined]  # there is no public way
         pipe.close()

@@ -53,7 +53,9 @@ class Lifetime:
 
     def _alive(self) -> "list[TimeLimit]":
         """The limits that are running. Those of a loop that was closed under its calls are forgotten."""
-        self._limits = {limit for limit in self._limits if not limit.loop.is_closed()}
+        for limit in list(self._limits):  # a copy, since another thread's loop may add to them meanwhile
+            if limit.loop.is_closed():
+                self._limits.discard(limit)
         return list(self._limits)
 
     def begin(self, limit: "TimeLimit") -> None:

@@ -152,10 +152,11 @@ class KeyLimiter:
         """Lets in whoever may go now, and sets one timer for the next in line."""
         while self._queue:
             turn = next(iter(self._queue))
-            if not turn.done() and not self._take():
+            waits = not turn.done() and not turn.get_loop().is_closed()  # nobody waits in a loop that is over
+            if waits and not self._take():
                 break
             del self._queue[turn]
-            if not turn.done():
+            if waits:
                 turn.set_result(None)
         if self._timer is not None:
             self._timer.cancel()

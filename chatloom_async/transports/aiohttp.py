@@ -7,6 +7,7 @@ import ssl
 import traceback
 import warnings
 from functools import lru_cache, partial
+from math import inf
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -33,7 +34,8 @@ def _url(text: str) -> URL:
 @lru_cache(maxsize=16)
 def _limits(timeouts: Timeouts) -> aiohttp.ClientTimeout:
     """The attempt as a whole is bounded by the client, so aiohttp needs no timer of its own for that."""
-    return aiohttp.ClientTimeout(total=None, connect=timeouts.connect, sock_read=timeouts.read)
+    limits = {"connect": timeouts.connect, "sock_read": timeouts.read}
+    return aiohttp.ClientTimeout(total=None, **limits, ceil_threshold=inf)  # else those above 5 s are rounded up
 
 
 class AiohttpTransport:

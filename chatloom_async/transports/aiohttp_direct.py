@@ -8,6 +8,7 @@ sessions that are traced or patched (as aioresponses and some monitors do), and 
 
 import asyncio
 import re
+from types import FunctionType
 from typing import Any
 
 import aiohttp
@@ -31,7 +32,11 @@ NEEDED = frozenset({"accept", "user-agent"})  # aiohttp adds them where they are
 SPECIAL = frozenset({"accept-encoding", "connection", "content-length", "expect", "host", "transfer-encoding"})
 
 _request: Any = aiohttp.ClientSession._request
-AS_SHIPPED = _request if _request.__module__ == "aiohttp.client" and hasattr(_request, "__code__") else None
+AS_SHIPPED = (  # None where it was patched before; a wrapper may pass for it in all but where its code is
+    _request
+    if isinstance(_request, FunctionType) and _request.__code__.co_filename == aiohttp.client.__file__
+    else None
+)
 
 
 class Prepared:

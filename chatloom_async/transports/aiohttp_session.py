@@ -49,16 +49,23 @@ class WatchedConnection(ResponseHandler):
     closed on this side (every parser does): otherwise it would wait until the attempt's time is up.
     """
 
-    _begun = False
+    _begun = _interim = False
     _silent_until = inf
 
     def set_response_params(self, **options: Any) -> None:
         self._begun = False
         super().set_response_params(**options)
 
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        self._interim = 100 <= data[0].code < 200
+        super().feed_data(data, size)
+
     def data_received(self, data: bytes) -> None:
         self._begun = True
         super().data_received(data)
+        if self._interim:  # aiohttp takes it for the answer, and lifts the limit of silence
+            self._interim = False
+            self._reschedule_timeout()
 
     def set_exception(self, exc: BaseException, *cause: Any, **named: Any) -> None:
         exc.begun = self._begun  # type: ignore[attr-defined]

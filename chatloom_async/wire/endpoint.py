@@ -27,6 +27,8 @@ __all__ = ["Endpoint", "query"]
 
 T_co = TypeVar("T_co", covariant=True)
 
+PATH = re.compile(r"/[!-\"$-~]*")
+METHOD = re.compile(r"[A-Z][A-Z-]*")
 BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 SAFE_TO_REPEAT = BODYLESS | {"PUT"}  # RFC 9110, section 9.2.2
 JSON_ACCEPTED = Headers({"Accept": "application/json", "User-Agent": USER_AGENT})
@@ -132,6 +134,10 @@ def _layout(cls: Any) -> Layout:
         fields = getattr(cls, "__attrs_attrs__", None)
         if fields is None:
             raise ConfigurationError(f"{cls.__name__} is not an attrs class: decorate it with attrs.frozen")
+        if not PATH.fullmatch(cls.path):
+            raise ConfigurationError(f"{cls.__name__}.path must begin with / and hold no blank, #, or other than ASCII")
+        if not METHOD.fullmatch(cls.method):
+            raise ConfigurationError(f"{cls.__name__}.method must be the name of an HTTP method, such as GET")
         names = [each.name for each in fields]
         asked = {each.name for each in fields if each.metadata.get("in") == "query"}
         in_path = tuple(re.findall(r"\{(\w+)\}", cls.path))

@@ -8,7 +8,7 @@ accepted: the API may grow.
 from collections.abc import Callable
 from collections.abc import Sequence as AbstractSequence
 from datetime import datetime
-from typing import Any, NoReturn, get_args, get_origin
+from typing import Any, NoReturn, get_args, get_origin, is_typeddict
 
 import attrs
 import cattrs
@@ -102,6 +102,11 @@ def _array(cls: Any, converter: cattrs.Converter) -> Hook:
     return _only(list, structure if make is None else lambda value, target: make(structure(value, target)))
 
 
+def _refused(_: Any, cls: Any) -> NoReturn:
+    """For what cattrs would fill without a look: it makes two gigabytes of bytes of a number."""
+    raise cattrs.StructureHandlerNotFoundError(f"{cls} is no type of JSON's", type_=cls)
+
+
 def _converter(*, detailed: bool) -> cattrs.Converter:
     made = cattrs.Converter(detailed_validation=detailed)
     for kind in (str, int, bool):
@@ -110,6 +115,9 @@ def _converter(*, detailed: bool) -> cattrs.Converter:
     made.register_structure_hook(datetime, _moment)
     for fits, factory in ((attrs.has, _object), (is_mapping, _mapping), (_is_array, _array)):
         made.register_structure_hook_factory(fits, factory)
+    made.register_structure_hook(bytes, _refused)
+    made.register_structure_hook(bytearray, _refused)
+    made.register_structure_hook_factory(is_typeddict, lambda *_: _refused)
     return made
 
 

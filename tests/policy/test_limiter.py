@@ -1,9 +1,11 @@
 """Many keys: each has its own limiter, and those that rest are forgotten."""
 
 import asyncio
+import gc
 
 import pytest
 
+from chatloom_async.policy.clock import SystemClock
 from chatloom_async.policy.limit import LimitState, RateLimit
 from chatloom_async.policy.limiter import TIDY_UP_AT, KeyedLimiter, Limiter, Outcome, Unlimited, naming, outcome_of
 from chatloom_async.wire.auth import ApiKey
@@ -173,3 +175,28 @@ def test_naming() -> None:
     assert naming(Shared())(key) == "shared 8"
     others = (Unlimited(), KeyedLimiter(RateLimit(), VirtualClock()), RateLimit(), None)
     assert [naming(each)(key) for each in others] == [key.fingerprint] * 4
+
+
+def test_calls_of_a_loop_that_is_over_keep_no_turn() -> None:
+    """A loop that was closed under its calls must not lock the key for those that come after it."""
+    limiter = KeyedLimiter(RateLimit(per_second=100.0, burst=4, concurrency=2), SystemClock())
+
+    async def call() -> None:
+        await limiter.acquire("a")
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            limiter.release("a", "failed")
+
+    async def begin() -> None:
+        for _ in range(5):
+            asyncio.ensure_future(call())  # noqa: RUF006 - it is abandoned
+        await asyncio.sleep(0.01)
+
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)  # it would tell of tasks that were never finished
+    loop.run_until_complete(begin())
+    loop.close()
+    gc.collect()
+    asyncio.run(asyncio.wait_for(limiter.acquire("a"), 5.0))
+    assert (limiter.states()["a"].in_flight, limiter.states()["a"].queued) == (1, 0)

@@ -1,6 +1,9 @@
 """What is written past aiohttp's session, and what is not."""
 
 import asyncio
+import math
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -9,10 +12,11 @@ import pytest
 
 from chatloom_async import AiohttpTransport, AsyncChatloom, ConnectionLostError, Request, Response, Timeouts
 from chatloom_async.transports import aiohttp_direct, aiohttp_session
+from chatloom_async.transports.aiohttp import _limits
 from chatloom_async.transports.aiohttp_direct import DirectExchange
 from chatloom_async.transports.aiohttp_session import open_session
 from chatloom_async.wire.version import USER_AGENT
-from tests.raw_server import RawServer, Script, http
+from tests.raw_server import SILENCE, RawServer, Script, http
 from tests.samples import KEY
 from tests.signed import signed
 
@@ -133,6 +137,49 @@ async def test_a_session_that_is_patched_is_used(monkeypatch: pytest.MonkeyPatch
             await client.list_agents()
         await client.list_agents()
     assert (seen, len(server.requests)) == (["GET"], 3)
+
+
+def test_a_session_that_was_patched_before_is_used_too() -> None:
+    """Also by a wrapper that passes for the original, as those of functools do."""
+    code = """if True:
+        import asyncio, functools, aiohttp
+        original, seen = aiohttp.ClientSession._request, []
+        @functools.wraps(original)
+        async def _request(self, *args, **options):
+            seen.append(args[0])
+            return await original(self, *args, **options)
+        aiohttp.ClientSession._request = _request
+        from chatloom_async import AsyncChatloom, Sandbox
+        async def main():
+            sandbox = Sandbox(seed=7)
+            key = sandbox.add_workspace("acme", agents=1).key
+            async with sandbox.serve() as url, AsyncChatloom(key, base_url=url) as client:
+                await client.list_agents()
+        asyncio.run(main())
+        print(seen)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "['GET']\n"
+
+
+@pytest.mark.parametrize("known", [aiohttp_direct.KNOWN, ()])
+async def test_an_interim_answer_does_not_lift_the_limit_of_silence(
+    known: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer itself is still to come."""
+    monkeypatch.setattr(aiohttp_direct, "KNOWN", known)
+    async with RawServer((b"HTTP/1.1 103 Early Hints\r\n\r\n", SILENCE)) as server:
+        transport = AiohttpTransport()
+        late = await transport.send(plain(server.url, timeouts=Timeouts(read=0.1, attempt=None)))
+        await transport.aclose()
+    assert (type(late).__name__, getattr(late, "reason", None)) == ("AttemptTimeoutError", "read")
+
+
+def test_a_limit_of_more_than_five_seconds_is_not_rounded_up() -> None:
+    """As aiohttp does, unless told not to."""
+    assert _limits(Timeouts(connect=5.2, read=7.3)) == aiohttp.ClientTimeout(
+        total=None, connect=5.2, sock_read=7.3, ceil_threshold=math.inf
+    )
 
 
 async def test_a_connection_that_is_lost_at_once_is_not_written_to(monkeypatch: pytest.MonkeyPatch) -> None:

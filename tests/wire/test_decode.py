@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypedDict, TypeVar
 
 import attrs
 import orjson
@@ -404,6 +404,9 @@ def test_none_expects_nothing(returns: Any, body: str) -> None:
         str | int,
         object(),
         complex | None,
+        list[bytes],
+        bytearray,
+        TypedDict("Typed", {"id": str}),
     ],
 )
 def test_types_that_json_does_not_have(returns: Any) -> None:

@@ -397,6 +397,22 @@ def test_a_path_that_names_no_field() -> None:
         Typo("1", "2").request(BASE)
 
 
+@pytest.mark.parametrize("path", ["api/x", "", "@other.example/x", "/a b", "/a#b", "/a\r\nX: y", "/\x7f", "/ü"])
+def test_a_path_that_could_lead_elsewhere(path: str) -> None:
+    """A forgotten slash would make another host of it, which would get the key."""
+    Lost = attrs.frozen(type("Lost", (Endpoint,), {"path": path}))  # noqa: N806
+    with pytest.raises(ConfigurationError, match=r"^Lost\.path must begin with / and hold no blank"):
+        Lost().request(BASE)
+
+
+@pytest.mark.parametrize("method", ["", "G ET", "GET\r\n"])
+def test_a_method_that_is_none(method: str) -> None:
+    """It is told like a path."""
+    Odd = attrs.frozen(type("Odd", (Endpoint,), {"path": "/x", "method": method}))  # noqa: N806
+    with pytest.raises(ConfigurationError, match=r"^Odd\.method must be the name of an HTTP method"):
+        Odd().request(BASE)
+
+
 def test_a_class_that_attrs_has_not_seen() -> None:
     """A forgotten decorator is told, too."""
 
