@@ -14,7 +14,9 @@ import pytest
 
 from chatloom_async import ApiKey, ConfigurationError, InvalidApiKeyError
 from chatloom_async.audit import KeyCommand, KeyEnv, KeyFile, KeyUnavailableError, Workspace
+from chatloom_async.audit.key_command import KEPT, printed_bytes
 from chatloom_async.audit.keys import command_key, resolve_key
+from tests.descriptors import back_to, open_descriptors
 from tests.samples import KEY
 
 SECRET = "hunter2-and-more"
@@ -183,6 +185,21 @@ async def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path) 
     assert await resolve_key(reference) == KeyUnavailableError("The key command /bin/sh did not finish within 0.3 s")
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+@pytest.mark.parametrize("behind", ["", "setsid "])
+async def test_a_command_that_ends_before_its_children_leaves_nothing_open(behind: str) -> None:
+    """They hold its output open, so it is not over; what is still of its group is killed."""
+    before = open_descriptors()
+    reference = KeyCommand(["/bin/sh", "-c", f"{behind}sleep 5 & echo {KEY}"], timeout=0.3)
+    assert await resolve_key(reference) == KeyUnavailableError("The key command /bin/sh did not finish within 0.3 s")
+    assert await back_to(before) == before
+
+
+async def test_of_what_a_command_prints_only_the_beginning_is_kept() -> None:
+    """However much it is, in no more memory."""
+    printed = await printed_bytes(["/bin/sh", "-c", "head -c 3000000 /dev/zero; head -c 3000000 /dev/zero >&2"], 30.0)
+    assert printed == bytes(KEPT)
 
 
 async def test_a_command_that_leaves_a_daemon_behind_does_not_hold_the_audit_up(tmp_path: Path) -> None:

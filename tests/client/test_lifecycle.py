@@ -48,6 +48,36 @@ def test_the_import_and_the_constructor_leave_the_heavy_packages_alone() -> None
     assert done.stdout == "<AsyncChatloom https://chatloom.app>\n"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
+def test_the_first_failure_is_reported_where_no_descriptor_is_left() -> None:
+    """What retries it is imported with the transport; a later import could not open its file."""
+    code = """if True:
+        import asyncio, os, resource
+        from chatloom_async import AsyncChatloom, ConnectError
+
+        async def main():
+            async with AsyncChatloom("clf_0123456789", base_url="http://127.0.0.1:9", deadline=5) as client:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+                held = []
+                try:
+                    while True:
+                        held.append(os.open(os.devnull, os.O_RDONLY))
+                except OSError:
+                    pass
+                try:
+                    await client.list_agents()
+                except ConnectError as error:
+                    problem = error
+                for each in held:
+                    os.close(each)
+                print(problem.reason)
+
+        asyncio.run(main())
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("local\n", "")
+
+
 def test_one_client_works_in_two_event_loops() -> None:
     """Constructed outside of any loop, used by two `asyncio.run()` over real sockets, closed in a third."""
     sandbox = Sandbox(seed=7)
