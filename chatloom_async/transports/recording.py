@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 from os import PathLike
 from pathlib import Path
 
-from ..wire.auth import PLACEHOLDERS
+from ..wire.auth import PLACEHOLDER
 from ..wire.errors import UsageError
 from ..wire.message import Request, Response
 from ..wire.transport_errors import TransportError
@@ -85,8 +85,8 @@ def _place_of_key(request: Request, outcome: Response | TransportError | None = 
 
 
 def _holds_key(keys: list[str], text: bytes) -> bool:
-    others = {found.decode() for found in KEY_LIKE.findall(text)} - PLACEHOLDERS
-    return bool(others) or any(spelling_in(key, text) for key in keys)
+    others = (found.decode() for found in KEY_LIKE.findall(text))
+    return not all(map(PLACEHOLDER.fullmatch, others)) or any(spelling_in(key, text) for key in keys)
 
 
 class ReplayTransport:

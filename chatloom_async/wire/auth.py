@@ -9,12 +9,25 @@ from typing import Literal, NoReturn
 from .errors import InvalidApiKeyError
 from .message import Headers, Request
 
-__all__ = ["ApiKey", "Auth", "api_key_or_error", "sign"]
+__all__ = ["PLACEHOLDER", "ApiKey", "Auth", "api_key_or_error", "sign"]
 
 Auth = Literal["bearer", "x-api-key"]
 
 KEY = re.compile(r"clf_[\x21\x23-\x26\x28-\x2b\x2d-\x5f\x61-\x7e]{1,256}")  # visible ASCII without " ' ` ,
-PLACEHOLDERS = frozenset({"clf_your_api_key_here", "clf_..."})
+PLACEHOLDER = re.compile(r"clf_(\.{3}|\*{3}|<.*>|your[_-](own[_-])?(api[_-]?)?(key|token)([_-]?here)?)", re.IGNORECASE)
+"""What documentation has in place of a key, and what this package shows in place of one."""
+
+EDGES = re.compile(
+    r"[\s\"'`\ufeff\u200b]*((authorization:\s*)?bearer\s|x-api-key:)?[\s\"'`\ufeff\u200b]*", re.IGNORECASE
+)
+AROUND = {
+    "quotes": re.compile(r"[\"'`]"),
+    "blanks or a line break": re.compile(r"^\s|\s$|[\"'`]\s|\s[\"'`]"),
+    "the word Bearer": re.compile(r"bearer\s", re.IGNORECASE),
+    "the name of a header": re.compile(r"(authorization|x-api-key):", re.IGNORECASE),
+    "characters that are not seen": re.compile(r"[\ufeff\u200b]"),
+}
+"""What comes along when a key is copied, by what people call it."""
 SALT = secrets.token_bytes(16)
 
 
@@ -67,15 +80,25 @@ def _problem(text: object) -> str | None:
     """Why this cannot be a key, or None. Says nothing of its characters."""
     if not isinstance(text, str):
         return f"The API key is a {type(text).__name__}, not a string"
-    if text in PLACEHOLDERS:
-        return "The API key is the placeholder from the documentation"
+    alone = _without_edges(text)
+    if PLACEHOLDER.fullmatch(alone):
+        return "The API key is a placeholder, as documentation has it in place of a key"
     if KEY.fullmatch(text):
         return None
-    if not text.strip():
+    if not alone:
         return "The API key is empty"
+    if KEY.fullmatch(alone):
+        around = ", ".join(name for name, found in AROUND.items() if found.search(text.replace(alone, "|")))
+        return f"Around the API key there is something that is no part of it and must be removed: {around}"
     if not text.startswith("clf_"):
         return "The API key does not start with the prefix clf_ of all keys"
     return "The API key holds blanks, quotes, commas or other than visible ASCII, or more than 260 characters"
+
+
+def _without_edges(text: str) -> str:
+    """The text without what is often copied along with a key."""
+    start = text[EDGES.match(text).end() :]  # type: ignore[union-attr]  # it matches nothing, too
+    return start.rstrip("\"'`\ufeff\u200b \t\r\n\v\f\xa0")
 
 
 def api_key_or_error(text: object) -> ApiKey | InvalidApiKeyError:

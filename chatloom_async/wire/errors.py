@@ -140,7 +140,10 @@ class InvalidApiKeyError(ConfigurationError):
             print(error.message)  # The API key does not start with the prefix clf_ of all keys
     """
 
-    hint = "Generate a key in the dashboard under Settings > API Keys, and pass it as api_key or set CHATLOOM_API_KEY."
+    hint = (
+        "Pass the whole key and nothing around it, as api_key or in CHATLOOM_API_KEY. Where there is none, generate "
+        "one in the dashboard under Settings > API Keys; an older one stops working then."
+    )
 
 
 class InvalidBaseUrlError(ConfigurationError):

@@ -58,7 +58,10 @@ async def test_a_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
         (None, "The environment variable SOME_KEY is not set"),
         ("", "environment variable SOME_KEY: The API key is empty"),
         ("hunter2", "environment variable SOME_KEY: The API key does not start with the prefix clf_ of all keys"),
-        ("clf_...", "environment variable SOME_KEY: The API key is the placeholder from the documentation"),
+        (
+            "clf_...",
+            "environment variable SOME_KEY: The API key is a placeholder, as documentation has it in place of a key",
+        ),
     ],
 )
 async def test_a_key_that_is_none(monkeypatch: pytest.MonkeyPatch, value: str | None, found: str) -> None:

@@ -77,7 +77,7 @@ async def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (None, None, "There is no API key: none was passed, and CHATLOOM_API_KEY is not set"),
         ("", None, "The API key is empty"),
-        ("clf_your_api_key_here", None, "The API key is the placeholder from the documentation"),
+        ("clf_your_api_key_here", None, "The API key is a placeholder, as documentation has it in place of a key"),
         ("canary", None, "The API key does not start with the prefix clf_ of all keys"),
         ("clf_old", "canary", "The API key does not start with the prefix clf_ of all keys"),
         ("clf_old", "", "The API key is empty"),
@@ -266,7 +266,7 @@ async def test_a_provider_that_raises() -> None:
     ("nonsense", "problem"),
     [
         ("canary0123456789", "does not start with the prefix clf_"),
-        ("clf_canary0123456789\n", "visible ASCII"),
+        ("clf_canary0123456789\n", "a line break"),
         ("", "empty"),
         (None, "NoneType"),
         (b"clf_canary0123456789", "bytes"),
