@@ -87,7 +87,9 @@ async def audit(
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(opened(workspaces, choice, pace.base_url))
         chosen = select(source.workspaces, only=choice.only, exclude=choice.exclude, tags=choice.tag)
-        outcome = await stack.enter_async_context(verdict(judging, history.db, sandbox=source.kind == "sandbox"))
+        outcome = await stack.enter_async_context(
+            verdict(judging, history.db, rules=texts, sandbox=source.kind == "sandbox")
+        )
         if pace.dry_run:
             stream = stack.enter_context(destination(report.output))
             stream.write(plan(report.format, chosen, stream))

@@ -1,7 +1,7 @@
 """Turns --rule, --rules, --fail-on, --mutes and --baseline into rules, and findings into what counts of them."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,13 +64,16 @@ class Verdict:
 
 
 @asynccontextmanager
-async def verdict(judging: Judging, db: Path | None, *, sandbox: bool) -> AsyncIterator[Verdict]:
-    """The verdict to be; its baseline is read through a connection of its own, so that no commit has to wait.
+async def verdict(
+    judging: Judging, db: Path | None, *, rules: Collection[str], sandbox: bool
+) -> AsyncIterator[Verdict]:
+    """The verdict to be. Its baseline is read through a connection of its own, so that no commit has to wait; mutes
+    may be for any of `rules`.
 
     Raises a ConfigurationError.
     """
     fail_on: FailOn = judging.fail_on or ("never" if sandbox else "error")
-    sieve = Sieve(() if judging.mutes is None else load_mutes(judging.mutes), datetime.now(UTC).date())
+    sieve = Sieve(() if judging.mutes is None else load_mutes(judging.mutes, rules=rules), datetime.now(UTC).date())
     baseline = judging.baseline
     if baseline is None:
         yield Verdict(fail_on, sieve)

@@ -135,6 +135,22 @@ def test_muted_findings_are_counted_and_do_not_fail(chatloom: Chatloom, wild: Sa
     ]
 
 
+def test_a_mute_for_a_rule_that_there_is_not_is_refused(chatloom: Chatloom, sandbox: Sandbox, tmp_path: Path) -> None:
+    """With what resembles it, as --rule does; rules of one's own are known, and rules that are not applied."""
+    typo = mutes(tmp_path / "typo.toml", ("domain-ip", TODAY), ("domain-wildcrad", TODAY))
+    ran = chatloom("audit", "--mutes", typo)
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith(
+        f"error: {typo}: entry 2: No rule is called 'domain-wildcrad'. Similar: domain-wildcard, "
+    )
+    own = mutes(tmp_path / "own.toml", ("name-polite", TODAY))
+    assert "No rule is called 'name-polite'. " in chatloom("audit", "--mutes", own).err
+    (tmp_path / "rules.py").write_text(OWN_RULE)
+    applied = ("--rules", str(tmp_path / "rules.py"), "--mutes", own)
+    assert "findings: " not in chatloom("audit", *applied).err
+    assert chatloom("audit", *applied, "--rule", "domain-ip").status == 0
+
+
 def test_a_part_of_the_workspaces_says_nothing_about_mutes(chatloom: Chatloom, tmp_path: Path) -> None:
     """One that matched nothing may be there for the others."""
     path = mutes(tmp_path / "mutes.toml", ("domain-ip", TODAY))

@@ -10,11 +10,13 @@
 Reads the file and nothing else; whether a mute is of any use shows in the run.
 """
 
+from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from ...wire.errors import ConfigurationError
+from ..rules.registry import no_rule
 from ..toml import toml_document
 from .values import Mute
 
@@ -29,10 +31,17 @@ class MutesFileError(ConfigurationError):
     hint = "An entry is {rule | finding, workspace, subject, reason, until}: a reason and a last day are a must."
 
 
-def load_mutes(path: Path) -> tuple[Mute, ...]:
-    """The mutes, in the order of the file. An empty file has none. Raises MutesFileError."""
+def load_mutes(path: Path, *, rules: Collection[str] = ()) -> tuple[Mute, ...]:
+    """The mutes, in the order of the file. An empty file has none. Raises MutesFileError.
+
+    A mute for a rule that is not among `rules`, where any ids are given, is an error: it would silence nothing.
+    """
     try:
-        return tuple(_mutes(toml_document(path.read_text("utf-8-sig"))))
+        mutes = _mutes(toml_document(path.read_text("utf-8-sig")))
+        for each in mutes:
+            if rules and each.rule is not None and each.rule not in rules:
+                raise MutesFileError(f"{each.place}: {no_rule(each.rule, rules)}")
+        return tuple(mutes)
     except OSError as problem:
         reason = f"cannot be read: {problem.strerror}"
     except UnicodeDecodeError:

@@ -1,6 +1,6 @@
 """The table of the rules that come with this package, and the choice among rules by their ids."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Final
@@ -76,13 +76,16 @@ def select_rules(rules: Iterable[Rule], patterns: Iterable[str]) -> tuple[Rule, 
     ids = [each.id for each in rules]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in ids):
-            near = get_close_matches(pattern, ids, n=3) or sorted(ids)
-            raise UnknownRuleError(f"No rule is called {pattern!r}. {_offer(near, ids)}")
+            raise UnknownRuleError(no_rule(pattern, ids))
     return tuple(each for each in rules if not patterns or any(fnmatchcase(each.id, one) for one in patterns))
 
 
-def _offer(near: list[str], ids: list[str]) -> str:
-    return f"The rules are {', '.join(near)}" if len(near) == len(ids) else f"Similar: {', '.join(near)}"
+def no_rule(name: str, ids: Collection[str]) -> str:
+    """The sentence for a name that is no rule's, with the ids that resemble it, or else all of them."""
+    near = get_close_matches(name, ids, n=3) or sorted(ids)
+    return f"No rule is called {name!r}. " + (
+        f"The rules are {', '.join(near)}" if len(near) == len(ids) else f"Similar: {', '.join(near)}"
+    )
 
 
 def joined(*groups: Iterable[Rule]) -> tuple[Rule, ...]:
