@@ -136,7 +136,7 @@ def _close(result: Result, outcome: Verdict, situation: Situation, *, asked: int
     gap()
     style = "green" if summary.ok == asked else "yellow" if summary.ok or summary.partial else "red"
     notice(totals(summary, asked, result.elapsed), style)
-    style = "red" if summary.error else "yellow" if summary.warning else "green"
+    style = "red" if summary.error or not (summary.ok or summary.partial) else "yellow" if summary.warning else "green"
     new = outcome.counting.total()
     notice(findings(summary, result.worst, new=new, muted=outcome.muted, baseline=situation.baseline), style)
     for each in outcome.sieve.unused() if whole and not summary.interrupted else ():

@@ -32,7 +32,7 @@ def findings(summary: Summary, worst: Sequence[str], *, new: int, muted: int, ba
     """One line of findings: how many of each severity, how many of them are new, and where to begin."""
     told = ", ".join(severities(count, each) for each in SEVERITIES if (count := getattr(summary, each)))
     parts = (
-        f"findings: {told}" if told else "nothing found",
+        f"findings: {told}" if told else "nothing found" if summary.ok or summary.partial else "nothing was read",
         f"{new:,} new since run {baseline}" if baseline is not None else "",
         f"{muted:,} muted" if muted else "",
         f"begin with {', '.join(worst)}" if summary.workspaces > len(worst) > 0 else "",

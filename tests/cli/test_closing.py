@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -137,6 +138,13 @@ def test_findings_are_one_line(worst: list[str], new: int, muted: int, baseline:
     """With the workspaces to begin with, unless that is all of them."""
     summary = Summary(ok=2, error=1234, warning=1) if worst else Summary(ok=2)
     assert findings(summary, worst, new=new, muted=muted, baseline=baseline) == told
+
+
+@pytest.mark.parametrize("summary", [Summary(), Summary(failed=2), Summary(interrupted=True)])
+def test_where_nothing_was_read_nothing_is_said_of_findings(summary: Summary) -> None:
+    """All workspaces failed, or none was reached: that is no clean bill of health."""
+    assert findings(summary, [], new=0, muted=0, baseline=None) == "nothing was read"
+    assert findings(evolve(summary, partial=1), [], new=0, muted=0, baseline=None) == "nothing found"
 
 
 def test_totals_are_one_line() -> None:
