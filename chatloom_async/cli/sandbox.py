@@ -69,16 +69,26 @@ async def sandbox(
             raise PortError(f"Port {port} cannot be used: {problem.strerror or problem}") from None
         if write_workspaces:
             server.enter_context(_listed(grown, write_workspaces))
+        ended = server.enter_context(_ended())
         print("\n".join(_instructions(grown, url, agents, write_workspaces)), flush=True)
-        await _until_terminated()
+        await ended.wait()
 
 
-async def _until_terminated() -> None:
-    """Returns at SIGTERM, as of `kill` in a script, where the event loop can tell. Ctrl-C is handled by asyncio."""
-    ended = asyncio.Event()
+@contextmanager
+def _ended() -> Iterator[asyncio.Event]:
+    """Set by Ctrl-C, and by SIGTERM, as of `kill` in a script, where the event loop can tell: both are how it is meant
+    to end. Elsewhere Ctrl-C is what it is to every program."""
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
     with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows; another thread than the main one
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
-    await ended.wait()
+        for each in signals:
+            loop.add_signal_handler(each, ended.set)
+    try:
+        yield ended
+    finally:
+        with suppress(NotImplementedError):
+            for each in signals:
+                loop.remove_signal_handler(each)
 
 
 @contextmanager
@@ -105,5 +115,5 @@ def _instructions(sandbox: "Sandbox", url: str, agents: int, listed: Path | None
     yield "chatloom agents"
     if listed:
         yield command("audit", str(listed.absolute()), "--inline-keys", "--base-url", url)
-    elif len(sandbox) > KEYS_SHOWN:
-        yield f"# and {len(sandbox) - KEYS_SHOWN} more: --write-workspaces FILE.ndjson lists all of them for an audit"
+    else:
+        yield f"# To audit all {len(sandbox)} at once, start it with --write-workspaces FILE.ndjson."

@@ -115,10 +115,13 @@ def test_a_whole_audit_of_a_sandbox_that_another_process_serves(started: Start) 
     """What `chatloom sandbox` prints is all that a shell needs."""
     server = started("sandbox", "--workspaces", "2", "--agents", "2", "--seed", "7")
     assert server.stdout is not None
-    lines = [server.stdout.readline() for _ in range(5)]
+    lines = [server.stdout.readline() for _ in range(6)]
     assert lines[0] == "# A Chatloom sandbox: 2 workspaces of 2 agents. Ctrl-C ends it. In another shell:\n"
     assert [line.split("  # ")[1] for line in lines[2:4]] == ["workspace acorn\n", "workspace birch\n"]
-    assert lines[4] == "chatloom agents\n"
+    assert lines[4:] == [
+        "chatloom agents\n",
+        "# To audit all 2 at once, start it with --write-workspaces FILE.ndjson.\n",
+    ]
     exported = {**os.environ, **dict(EXPORT.findall("".join(lines)))}
     agents = started("agents", "--format", "jsonl", env=exported)
     assert len(agents.communicate(timeout=30)[0].splitlines()) == 2
@@ -126,8 +129,8 @@ def test_a_whole_audit_of_a_sandbox_that_another_process_serves(started: Start) 
     assert audit.communicate(timeout=30)[0].startswith('{"workspace":"default","state":"ok",')
     assert (agents.returncode, audit.returncode) == (0, 0)
     server.send_signal(signal.SIGINT)
-    assert server.communicate(timeout=30)[1] == "error: interrupted\n"
-    assert server.returncode == 130
+    assert server.communicate(timeout=30) == ("", "")
+    assert server.returncode == 0  # as its first line said
 
 
 def test_all_workspaces_of_a_sandbox_are_audited_by_one_copied_line(started: Start, tmp_path: Path) -> None:
@@ -152,9 +155,9 @@ def test_all_workspaces_of_a_sandbox_are_audited_by_one_copied_line(started: Sta
 
 
 def test_a_sandbox_of_many_workspaces_says_how_to_reach_them(chatloom: Chatloom) -> None:
-    """Three keys fit on the screen."""
+    """Three keys fit on the screen; all of them are a matter of one option."""
     *_, last = _instructions(planted(workspaces=5, agents=1, seed=7), "http://127.0.0.1:1", 1, None)
-    assert last == "# and 2 more: --write-workspaces FILE.ndjson lists all of them for an audit"
+    assert last == "# To audit all 5 at once, start it with --write-workspaces FILE.ndjson."
     ran = chatloom("sandbox", "--write-workspaces", "all.txt")
     assert (ran.status, ran.out) == (2, "")
     assert ran.err.startswith('error: Invalid value "all.txt" for --write-workspaces. End the name in .ndjson')
