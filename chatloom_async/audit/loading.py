@@ -10,6 +10,7 @@ from typing import Any
 
 from ..wire.auth import ApiKey, api_key_or_error
 from .keys import KeyEnv, KeyFile, KeyReference, command_key
+from .rules.hostname import parse_domain, quoted
 from .sources import LISTS, SOURCES, Entry, WorkspacesFileError, ndjson_entries
 from .values import Workspace
 
@@ -73,12 +74,15 @@ def _workspace(entry: Any, place: str, directory: Path, inline_keys: bool) -> Wo
     if not isinstance(entry, dict):
         raise _error(place, "not an object with a name and a key reference")
     if unknown := sorted(str(name) for name in set(entry) - set(FIELDS)):
-        raise _error(place, f"unknown field {', '.join(unknown)}: the known ones are {', '.join(FIELDS)}")
+        known = ", ".join(each for each in FIELDS if each != "key" or inline_keys)
+        raise _error(place, f"unknown field {', '.join(unknown)}: the known ones are {known}")
     name = entry.get("name")
     if not isinstance(name, str) or not name.strip():
         raise _error(place, "the name is missing: give every workspace one")
     key = _key(entry, f"{place} ({name})", directory, inline_keys)
     tags, expect = (_words(entry, field, f"{place} ({name})") for field in LISTS)
+    if problem := next(filter(None, map(_domain_problem, expect or ())), None):
+        raise _error(f"{place} ({name})", f"expect: {problem}")
     return Workspace(name, key, tags=tags or (), expect=expect)
 
 
@@ -89,6 +93,15 @@ def _words(entry: dict[str, Any], field: str, place: str) -> tuple[str, ...] | N
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise _error(place, f"{field} is not a list of strings")
     return tuple(words)
+
+
+def _domain_problem(text: str) -> str | None:
+    """Why an expected domain could not match what an agent should allow, and what was probably meant; or None."""
+    domain = parse_domain(text)
+    if not domain.problems:
+        return None
+    meant = f"write {quoted(domain.host)}" if domain.meant else "write the name of a host, such as acme.example"
+    return f"{domain.shown} is no bare host name ({', '.join(domain.problems)}): {meant}"
 
 
 def _key(entry: dict[str, Any], place: str, directory: Path, inline_keys: bool) -> KeyReference:

@@ -45,6 +45,8 @@ def json_entries(text: str) -> Iterator[Entry]:
 
 
 def _numbered(document: Any) -> Iterator[Entry]:
+    if isinstance(document, dict) and "mutes" in document:
+        raise WorkspacesFileError("holds mutes, which have a file of their own: name that file after --mutes")
     entries = document.get("workspaces") if isinstance(document, dict) else document
     if not isinstance(entries, list):
         raise WorkspacesFileError('holds no list of workspaces: [[workspaces]] in TOML, "workspaces": [...] in JSON')

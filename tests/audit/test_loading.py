@@ -99,7 +99,7 @@ def test_an_inline_key_is_taken_only_where_it_is_asked_for() -> None:
 
 ONE_OF = "give it exactly one of key_env, key_file and key_command"
 EXPOSED = "there, and treat that key as exposed"
-KNOWN = "the known ones are name, key_env, key_file, key_command, key, tags, expect"
+KNOWN = "the known ones are name, key_env, key_file, key_command, tags, expect"
 TWICE = "entry 2: the name 'a' is already that of entry 1: rename one"
 INLINE = f"entry 1 (a): holds a key itself, which a file should not: {ONE_OF} (or allow it: --inline-keys)"
 IN_PLACE, PUT = "entry 1 (a): key", "holds a key: put the"
@@ -120,6 +120,14 @@ MISTAKES = {
     '[{"name": "a", "key_env": "A"}, {"name": "a", "key_env": "B"}]': TWICE,
     '[{"name": "a", "key_env": "A", "tags": "eu"}]': "entry 1 (a): tags is not a list of strings",
     '[{"name": "a", "key_env": "A", "expect": [1]}]': "entry 1 (a): expect is not a list of strings",
+    '[{"name": "a", "key_env": "A", "expect": ["b.example", "https://acme.example/"]}]': "entry 1 (a): expect: "
+    '"https://acme.example/" is no bare host name (it holds a scheme (https://), it holds a path (/)): '
+    'write "acme.example"',
+    '[{"name": "a", "key_env": "A", "expect": ["acme.example shop.example"]}]': "entry 1 (a): expect: "
+    '"acme.example shop.example" is no bare host name (it holds blanks): write the name of a host, such as '
+    "acme.example",
+    '{"mutes": []}': "holds mutes, which have a file of their own: name that file after --mutes",
+    '{"workspaces": [], "mutes": []}': "holds mutes, which have a file of their own: name that file after --mutes",
     '[{"name": "a", "key_env": "A B"}]': "entry 1 (a): key_env is not the name of a variable",
     '[{"name": "a", "key_env": 7}]': "entry 1 (a): key_env is not the name of a variable",
     '[{"name": "a", "key_file": " "}]': "entry 1 (a): key_file is not a path",
@@ -154,7 +162,7 @@ def test_a_mistake_is_named_with_file_and_entry(tmp_path: Path, text: str, probl
         (
             "w.csv",
             "name,env\na,A\n",
-            "line 2: unknown field env: the known ones are name, key_env, key_file, key_command, key, tags, expect",
+            f"line 2: unknown field env: {KNOWN}",
         ),
         ("w.csv", "", "holds no workspace: add one, or leave the file out to audit one key's workspace"),
         ("w.csv", "name,key_env\n,A\n", "line 2: the name is missing: give every workspace one"),
@@ -167,6 +175,14 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, name: str, text: str, 
     with pytest.raises(WorkspacesFileError) as caught:
         load_workspaces(path)
     assert caught.value == WorkspacesFileError(f"{path}: {problem}")
+
+
+def test_the_field_for_inline_keys_is_told_of_only_where_it_may_be_used() -> None:
+    """Elsewhere it would be the next mistake."""
+    for inline_keys, known in ((False, KNOWN), (True, KNOWN.replace("key_command", "key_command, key"))):
+        with pytest.raises(WorkspacesFileError, match="unknown field env") as caught:
+            load_ndjson('{"name": "a", "env": "A"}', inline_keys=inline_keys)
+        assert caught.value.message.endswith(known)
 
 
 def test_an_inline_key_that_cannot_be_one_is_not_quoted() -> None:
