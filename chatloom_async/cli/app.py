@@ -5,12 +5,13 @@
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from logging import NullHandler, getLogger
 from pathlib import Path
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 
 from ..wire.errors import ChatloomError, ConfigurationError, UsageError, clean
 from ..wire.version import VERSION
@@ -20,6 +21,12 @@ from .typed import TYPED
 USAGE, NOTHING_READ, INTERRUPTED, PIPE_CLOSED = 2, 4, 130, 141  # 141: what a shell reports for SIGPIPE
 
 SILENT = NullHandler()
+
+KEY_GIVEN = re.compile(r"--?(api[-_]?)?(key|token)(=|$)|clf_", re.IGNORECASE)
+NO_KEY_HERE = (
+    "A key is never an argument, where others could read it: set the environment variable CHATLOOM_API_KEY, or name "
+    "a file with --key-file where a command has that option"
+)
 
 HELP = """Reads and audits Chatloom workspaces.
 
@@ -108,7 +115,12 @@ def _asked(arguments: Sequence[str]) -> str | None:
 
 def _parse_error(error: Exception, arguments: Sequence[str]) -> str:
     command = " ".join(filter(None, ("chatloom", _asked(arguments))))
-    return f"{clean(str(error))} See `{command} --help`."
+    told = clean(str(error)).rstrip(".")
+    if isinstance(error, MissingArgumentError) and error.argument and error.argument.required:
+        told = f"{error.argument.name} {error.argument.parameter.metavar or ''}".strip() + " is needed"
+    if any(KEY_GIVEN.match(each) for each in arguments):
+        told += f". {NO_KEY_HERE}"
+    return f"{told}. See `{command} --help`."
 
 
 ENDINGS: tuple[tuple[tuple[type[Exception], ...], int, Callable[[Exception, Sequence[str]], str]], ...] = (

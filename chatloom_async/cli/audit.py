@@ -29,12 +29,12 @@ from .options import (
     Report,
 )
 from .progress import AuditProgress
-from .recording import recording
+from .recording import recording, refuse_without_database
 from .report import Result
 from .screen import destination, gap, notice
 from .source import opened
 from .typed import TYPED
-from .verdict import Verdict, chosen_rules, verdict
+from .verdict import Verdict, chosen_rules, refuse_without_baseline, verdict
 
 
 async def audit(
@@ -82,6 +82,8 @@ async def audit(
     from there. Exit status: 0 all is well, 1 findings at or above --fail-on, 2 wrong usage or configuration,
     3 some workspaces not fully audited, 4 none audited, 130 interrupted.
     """
+    refuse_without_database(history)
+    refuse_without_baseline(judging, history.db)
     rules, texts = chosen_rules(judging)
     ready(report)
     async with AsyncExitStack() as stack:

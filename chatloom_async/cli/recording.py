@@ -57,19 +57,25 @@ async def _each(workspaces: Collection[Workspace]) -> AsyncGenerator[Workspace, 
         yield each
 
 
+def refuse_without_database(history: History) -> None:
+    """Raises ResumeError or NothingToResumeError where there is no file that could hold the run to be resumed."""
+    if not history.resume:
+        return
+    if history.db is None:
+        raise ResumeError("--resume continues the last run of a database, but there is no --db")
+    if not history.db.exists():
+        raise NothingToResumeError(f"{history.db}: there is no such file")
+
+
 @asynccontextmanager
 async def recording(history: History, config: RunConfig) -> AsyncIterator[Recording]:
-    """Begins or resumes the run; it is ended by `finish`. Raises a StoreError, or ResumeError.
+    """Begins or resumes the run; it is ended by `finish`. Raises a StoreError.
 
-    Where there is nothing to resume, no file is made.
+    What `refuse_without_database` refuses must not get here: a file would be made for nothing.
     """
     if history.db is None:
-        if history.resume:
-            raise ResumeError("--resume continues the last run of a database, but there is no --db")
         yield Recording(config.workspaces)
         return
-    if history.resume and not history.db.exists():
-        raise NothingToResumeError(f"{history.db}: there is no such file")
     async with open_store(history.db) as store:
         run = await (store.resume(config) if history.resume else store.begin(config))
         yield Recording(config.workspaces, run, store, history.resume)

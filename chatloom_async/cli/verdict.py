@@ -63,6 +63,12 @@ class Verdict:
         return 0 if self.fail_on == "never" else sum(self.counting[each] for each in AT_OR_ABOVE[self.fail_on])
 
 
+def refuse_without_baseline(judging: Judging, db: Path | None) -> None:
+    """Raises BaselineError where no database is named that could hold the baseline."""
+    if judging.baseline is not None and db is None:
+        raise BaselineError("--baseline names a run, but there is no --db")
+
+
 @asynccontextmanager
 async def verdict(
     judging: Judging, db: Path | None, *, rules: Collection[str], sandbox: bool
@@ -75,11 +81,9 @@ async def verdict(
     fail_on: FailOn = judging.fail_on or ("never" if sandbox else "error")
     sieve = Sieve(() if judging.mutes is None else load_mutes(judging.mutes, rules=rules), datetime.now(UTC).date())
     baseline = judging.baseline
-    if baseline is None:
+    if baseline is None or db is None:
         yield Verdict(fail_on, sieve)
         return
-    if db is None:
-        raise BaselineError("--baseline names a run, but there is no --db")
     async with open_store(db, write=False) as store:
         await store.run_info(baseline)
         yield Verdict(fail_on, sieve, lambda ids: store.known_findings(baseline, ids))

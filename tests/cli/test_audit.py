@@ -183,6 +183,7 @@ def test_a_dry_run_can_be_a_json_document(chatloom: Chatloom) -> None:
         (["--format", "xml"], 'Invalid value "xml" for --format.'),
         (["--bogus"], 'Invalid value "--bogus" for WORKSPACES. This is no file, and no option of this command'),
         (["one.toml", KEY], "Unused Tokens: ['clf_***"),
+        (["--baseline", "1", "--resume", "--db", "no.db"], "no.db: there is no such file. Leave --resume out"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(chatloom: Chatloom, arguments: list[str], error: str) -> None:
@@ -192,6 +193,48 @@ def test_wrong_usage_is_one_line_and_status_2(chatloom: Chatloom, arguments: lis
     line = ran.err.splitlines()[-1]
     assert line.startswith(f"error: {error}")
     assert KEY not in ran.err
+
+
+@pytest.mark.parametrize("arguments", [["--resume"], ["--baseline", "1"], ["--resume", "--db", "no.db"]])
+def test_what_needs_a_database_is_refused_before_anything_is_announced(
+    chatloom: Chatloom, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line: no sandbox is said to be audited."""
+    monkeypatch.chdir(tmp_path)
+    ran = chatloom("audit", *arguments)
+    assert (ran.status, len(ran.err.splitlines()), list(tmp_path.iterdir())) == (2, 1, [])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["agents", "--api-key", KEY],
+        ["agents", f"--api-key={KEY}"],
+        ["agents", KEY],
+        ["audit", "--key", KEY],
+        ["audit", "w.toml", f"--token={KEY}"],
+        ["call", "/api/plugin/agents", "--API_KEY", KEY],
+    ],
+)
+def test_a_key_as_an_argument_is_refused_with_the_way_that_there_is(chatloom: Chatloom, arguments: list[str]) -> None:
+    """By whatever name it is given; it is not shown."""
+    ran = chatloom(*arguments)
+    assert (ran.status, ran.out) == (2, "")
+    assert "A key is never an argument, where others could read it: set the environment variable CHATLOOM_API_KEY" in (
+        ran.err
+    )
+    assert KEY not in ran.err
+
+
+@pytest.mark.parametrize("arguments", [["runs"], ["runs", "--db"], ["diff"]])
+def test_a_database_that_is_needed_is_asked_for(chatloom: Chatloom, arguments: list[str]) -> None:
+    """In the words of the help text."""
+    assert chatloom(*arguments) == Ran(2, "", f"error: --db PATH is needed. See `chatloom {arguments[0]} --help`.\n")
+
+
+def test_an_argument_that_is_needed_is_asked_for(chatloom: Chatloom) -> None:
+    """By its name."""
+    assert chatloom("domains").err == "error: AGENT_ID is needed. See `chatloom domains --help`.\n"
 
 
 def test_an_address_that_is_no_address_is_refused(chatloom: Chatloom, three: str) -> None:

@@ -202,6 +202,14 @@ def test_only_what_the_baseline_did_not_have_fails(chatloom: Chatloom, sandbox: 
     )  # fmt: skip
 
 
+def test_what_is_no_database_is_told_in_words_that_fit(chatloom: Chatloom, db: str, two: str) -> None:
+    """Nothing is made of it, so none is promised."""
+    assert chatloom("runs", "--db", two).err == (
+        f"error: {two}: file is not a database. "
+        "Choose another --db, such as one that `chatloom audit --db PATH` made.\n"
+    )
+
+
 def test_two_runs_are_compared(chatloom: Chatloom, sandbox: Sandbox, db: str, two: str) -> None:
     """The last two, unless others are named; as a table, as JSON and as Markdown."""
     chatloom("audit", two, "--db", db)

@@ -9,7 +9,7 @@ import attrs
 
 from ..document import agent_document
 from ..store.values import Stored
-from ..values import AuditedAgent, Failure, Finding, IncompleteListError, Row, State
+from ..values import AuditedAgent, Finding, IncompleteListError, Row, State
 from .values import AgentChange, FieldChange, WorkspaceChange
 
 
@@ -58,8 +58,7 @@ def _missing(row: Row | None) -> str | None:
     if row is None:
         return "not reached"
     if row.state == "failed":
-        error = row.error or Failure("unknown", "no reason was recorded")
-        return f"failed ({error.type}: {error.message})"
+        return f"failed ({row.error.type if row.error else 'no reason was recorded'})"  # its report has the message
     return None
 
 

@@ -50,7 +50,7 @@ class NoDatabaseError(StoreAccessError):
 class StoreFormatError(StoreError, ConfigurationError):
     """The file is not a database of audits. It was not changed."""
 
-    hint = "Choose another --db; a file that does not exist is created."
+    hint = "Choose another --db, such as one that `chatloom audit --db PATH` made."
 
 
 class StoreVersionError(StoreError, ConfigurationError):

@@ -44,7 +44,7 @@ DIFF = Diff(
             findings_new=(found("acme", "localhost"), found("acme", "", agent_id=None, rule="list-odd")),
             findings_fixed=(found("acme", "::1"),),
         ),
-        WorkspaceChange("birch", "not_comparable", "ok", "failed", "new run: failed (ServerError: Oh no.)"),
+        WorkspaceChange("birch", "not_comparable", "ok", "failed", "new run: failed (ServerError)"),
         WorkspaceChange("cedar", "removed", "ok"),
         WorkspaceChange("dogwood", "changed", "ok", "ok", key_rotated=True),
     ),
@@ -76,7 +76,7 @@ acme
   - fixed error domain-local ::1 in agent agt_1: ::1 is local.
 
 birch
-  ? workspace not comparable: new run: failed (ServerError: Oh no.)
+  ? workspace not comparable: new run: failed (ServerError)
 
 cedar
   - workspace removed
@@ -106,7 +106,7 @@ acme       ~  state ok -> partial
            +  new error domain-local localhost in agent agt_1: localhost is local.
            +  new error list-odd: is local.
            -  fixed error domain-local ::1 in agent agt_1: ::1 is local.
-birch      ?  workspace not comparable: new run: failed (ServerError: Oh no.)
+birch      ?  workspace not comparable: new run: failed (ServerError)
 cedar      -  workspace removed
 dogwood    ~  key rotated
 """
@@ -139,7 +139,7 @@ MARKDOWN = """\
 
 ## `birch`
 
-- **?** workspace not comparable: `new run: failed (ServerError: Oh no.)`
+- **?** workspace not comparable: `new run: failed (ServerError)`
 
 ## `cedar`
 
