@@ -91,7 +91,7 @@ class NotFoundError(APIStatusError):
             print(error.message)  # Agent not found.
     """
 
-    hint = "Check the path and the id, and that the key belongs to the agent's workspace."
+    hint = "Check the path, also that of base_url, and the id, and that the key belongs to the agent's workspace."
 
 
 class RateLimitError(APIStatusError):

@@ -150,3 +150,12 @@ def test_a_redirect_without_a_target() -> None:
     """No Location is an error too."""
     text = "The server answered 302, a redirect to an address without a host"
     assert status_error(Response(302)) == RedirectRefusedError(text, location="an address without a host")
+
+
+def test_what_is_not_found_may_have_been_asked_for_at_the_wrong_address() -> None:
+    """A path too many in the base URL ends in 404 for every call, whoever's the agent is."""
+    error = status_error(Response(404, body=b"Not Found"))
+    assert str(error) == (
+        "HTTP 404: Not Found. Check the path, also that of base_url, and the id, and that the key belongs to the "
+        "agent's workspace."
+    )
