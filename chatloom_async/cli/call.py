@@ -31,7 +31,7 @@ async def call(
     """Send a GET to any path of the API and print its JSON.
 
     Retries, rate limit and errors are as everywhere. On a terminal the JSON is indented, elsewhere it is
-    exactly what the API sent.
+    what the API sent, and a line break after it.
 
     Example: chatloom call /api/plugin/agents | jq .count
     """
@@ -39,7 +39,7 @@ async def call(
     async with await access.client() as client:
         exchange = await client.exchange(endpoint)
     sent = exchange.response.body.decode(errors="backslashreplace")
-    sys.stdout.write(readable(exchange.value, sent) if sys.stdout.isatty() else sent)
+    sys.stdout.write(readable(exchange.value, sent) if sys.stdout.isatty() else sent.removesuffix("\n") + "\n")
     return 0
 
 

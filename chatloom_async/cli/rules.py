@@ -37,8 +37,8 @@ def _table(chosen: Sequence[Rule]) -> str:
     shown = look(sys.stdout)
     table = columns("rule", "severity", "why it matters, and what to do")
     for each in chosen:
-        table.add_row(cell(each.id), cell(each.severity, STYLES[each.severity]), cell(each.why))
-        table.add_row("", "", cell(each.fix, "cyan"))
+        table.add_row(cell(each.id), cell(each.severity, STYLES[each.severity]), cell(f"Why: {each.why}"))
+        table.add_row("", "", cell(f"Fix: {each.fix}", "cyan"))
     return rendered([table], width=shown.width, color=shown.color)
 
 

@@ -57,9 +57,9 @@ def test_an_empty_list_of_domains_is_explained(chatloom: Chatloom, sandbox: Sand
 
 
 def test_call_prints_what_the_api_sent(chatloom: Chatloom, sandbox: Sandbox) -> None:
-    """Byte for byte, where it is not for a person."""
+    """Where it is not for a person, as it came, but for the line break with which a line of text ends."""
     ran = chatloom("call", "/api/plugin/agents")
-    assert (ran.status, ran.err) == (0, "")
+    assert (ran.status, ran.err, ran.out.count("\n"), ran.out[-1]) == (0, "", 1, "\n")
     assert json.loads(ran.out)["count"] == 3
     assert "primaryColor" in ran.out
 

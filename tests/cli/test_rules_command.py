@@ -35,10 +35,10 @@ def test_rules_of_ones_own_are_listed_too(chatloom: Chatloom, tmp_path: Path) ->
         0,
         """\
 rule            severity  why it matters, and what to do
-agent-gone      info      The agent was deleted while the audit ran, so that its domains are not part of it.
-                          Nothing, if the deletion was intended.
-house-template  warning   We support one template.
-                          Choose the template 'modern'.
+agent-gone      info      Why: The agent was deleted while the audit ran, so that its domains are not part of it.
+                          Fix: Nothing, if the deletion was intended.
+house-template  warning   Why: We support one template.
+                          Fix: Choose the template 'modern'.
 """,
         "",
     )

@@ -22,4 +22,9 @@ def why_and_fix(texts: RuleTexts, rule: str) -> tuple[str, str]:
 
 def counted(number: int, noun: str) -> str:
     """`1 error`, `2,000 errors`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {named(number, noun)}"
+
+
+def named(number: int, noun: str) -> str:
+    """What so many are called, without the number."""
+    return noun if number == 1 else f"{noun}s"

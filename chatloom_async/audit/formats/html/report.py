@@ -12,7 +12,7 @@ from attrs import define, frozen
 
 from ...summary import Summary
 from ...values import Row
-from ..guidance import NO_TEXTS, RuleTexts, why_and_fix
+from ..guidance import NO_TEXTS, RuleTexts, named, why_and_fix
 from .charts import PastRun, day, shares, trends
 from .digest import Digest, Entry
 from .pages import assets, environment, rendered
@@ -120,7 +120,9 @@ def _raw(text: str) -> bytes:
 def _bars(summary: Summary) -> dict[str, object]:
     return {
         "findings": shares(
-            ("error", "errors", summary.error), ("warning", "warnings", summary.warning), ("info", "info", summary.info)
+            ("error", named(summary.error, "error"), summary.error),
+            ("warning", named(summary.warning, "warning"), summary.warning),
+            ("info", "info", summary.info),
         ),
         "workspaces": shares(
             ("ok", "ok", summary.ok), ("partial", "partial", summary.partial), ("failed", "failed", summary.failed)
