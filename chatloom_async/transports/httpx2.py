@@ -72,7 +72,8 @@ class Httpx2Transport:
     What is different: a call costs six to seven times as much CPU time, and more where hundreds are made at once.
     `Timeouts.connect` counts twice over TLS, once for each handshake. `ConnectionLostError.received` is always False.
     Heads may have up to 100 kB. Over HTTP/1.1, an answer with both a length and chunks is read by its chunks, and a
-    second answer in one packet with the first is taken for the key's next one. `http2` makes the context `ssl` offer HTTP/2: do not share it with an AiohttpTransport.
+    second answer in one packet with the first is taken for the key's next one. `http2` makes the context `ssl` offer
+    HTTP/2: do not share it with an AiohttpTransport.
     """
 
     def __init__(

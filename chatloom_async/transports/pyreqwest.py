@@ -46,9 +46,10 @@ class PyreqwestTransport:
     keeps its connection, until the answer comes or `Timeouts.read` runs out. That time counts from the start of the
     request to the answer's head, connecting included. `ssl` adds its authorities to those of the machine, and its TLS
     versions count; a context that does not check is refused, and its client certificate is not used. Headers that are
-    not ASCII are dropped, heads may be larger, and an answer with both a length and chunks is read by its chunks. `ConnectionLostError.received` is always False. After a fork, a
-    process that has made a request raises UsageError. A process that exits while requests are under way, or were just
-    broken off, may end in an abort (seen in one of thirty exits under load).
+    not ASCII are dropped, heads may be larger, and an answer with both a length and chunks is read by its chunks.
+    `ConnectionLostError.received` is always False. After a fork, a process that has made a request raises UsageError.
+    A process that exits while requests are under way, or were just broken off, may end in an abort (seen in one of
+    thirty exits under load).
     """
 
     def __init__(

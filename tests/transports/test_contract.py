@@ -30,7 +30,7 @@ from tests.samples import KEY, OTHER_KEY
 from tests.secrets import found
 from tests.signed import signed
 from tests.transports.gone import arrived, gone
-from tests.transports.kinds import KINDS, Make
+from tests.transports.kinds import KINDS, Make, installed, transport_class
 
 JSON = {"Content-Type": "application/json"}
 TEXT = b'{"agents": [], "count": 0}'
@@ -287,3 +287,15 @@ async def test_a_process_that_was_forked_goes_on_or_is_told_what_to_do(make: Mak
         said, _ = await process.communicate()
     assert said.decode().splitlines() == ["200", LEFT_BEHIND if kind == "pyreqwest" else "200"]
     assert server.connections == len(server.requests) == (1 if kind == "pyreqwest" else 2)
+
+
+BOTH = b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if installed(kind)])
+async def test_an_answer_with_a_length_and_chunks_is_where_the_transports_differ(kind: str) -> None:
+    """aiohttp refuses it, as a proxy in between might read it otherwise; the others go by the chunks."""
+    async with RawServer((BOTH,)) as server, aclosing(transport_class(kind)()) as transport:
+        outcome = await transport.send(signed(server.url))
+    seen = outcome.body if isinstance(outcome, Response) else type(outcome)
+    assert seen == (ProtocolError if kind == "aiohttp" else b"{}")
