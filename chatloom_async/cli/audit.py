@@ -129,15 +129,16 @@ async def audit(
         run=record.run.id if record.run else None,
         baseline=judging.baseline,
     )
-    _close(result, outcome, situation, asked=len(chosen), whole=len(chosen) == len(source.workspaces))
+    told = totals(result.summary, len(chosen), result.elapsed, progress.before)
+    _close(result, outcome, situation, told, asked=len(chosen), whole=len(chosen) == len(source.workspaces))
     return _status(result, outcome, lost=live.lost)
 
 
-def _close(result: Result, outcome: Verdict, situation: Situation, *, asked: int, whole: bool) -> None:
+def _close(result: Result, outcome: Verdict, situation: Situation, told: str, *, asked: int, whole: bool) -> None:
     summary = result.summary
     gap()
     style = "green" if summary.ok == asked else "yellow" if summary.ok or summary.partial else "red"
-    notice(totals(summary, asked, result.elapsed), style)
+    notice(told, style)
     style = "red" if summary.error or not (summary.ok or summary.partial) else "yellow" if summary.warning else "green"
     new = outcome.counting.total()
     notice(findings(summary, result.worst, new=new, muted=outcome.muted, baseline=situation.baseline), style)

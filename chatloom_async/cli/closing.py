@@ -18,14 +18,21 @@ ONCE = ("--only", "--exclude", "--tag", "--db", "--resume", "--baseline", "--out
 NEW_DB = "audits.db"
 
 
-def totals(summary: Summary, asked: int, elapsed: float) -> str:
-    """One line of totals; where the audit was interrupted, it begins with how far it came."""
+def totals(summary: Summary, asked: int, elapsed: float, before: Summary) -> str:
+    """One line of totals; where the audit was interrupted, it begins with how far it came.
+
+    `elapsed` seconds are what this took; `before` is the part of it that was there already, from an earlier one.
+    """
     states = ((summary.ok, "ok"), (summary.partial, "partial"), (summary.failed, "failed"))
     told = ", ".join(f"{count:,} {state}" for count, state in states if count)
     reach = f"interrupted after {summary.workspaces:,} of " if summary.interrupted else ""
-    work = ((summary.agents, "agent"), (summary.domains, "domain"), (summary.requests, "request"))
+    requests = summary.requests - before.requests
+    work = ((summary.agents, "agent"), (summary.domains, "domain"), (requests, "request"))
     done = ", ".join(counted(number, noun) for number, noun in work)
-    return f"{reach}{counted(asked, 'workspace')}{': ' if told else ''}{told} | {done} in {elapsed:.1f} s"
+    kept = (
+        f", after {counted(before.requests, 'request')} for {before.workspaces:,} of them" if before.workspaces else ""
+    )
+    return f"{reach}{counted(asked, 'workspace')}{': ' if told else ''}{told} | {done} in {elapsed:.1f} s{kept}"
 
 
 def findings(summary: Summary, worst: Sequence[str], *, new: int, muted: int, baseline: int | None) -> str:

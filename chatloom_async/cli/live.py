@@ -6,6 +6,7 @@ from contextlib import aclosing
 from attrs import define
 
 from ..audit.rules import Judge
+from ..audit.summary import Summary
 from ..audit.values import Row
 from ..engines import EngineLostError
 from .forms import Output
@@ -39,9 +40,12 @@ class Live:
 
     async def _rows(self, interrupt: Interrupt) -> AsyncGenerator[Row, None]:
         """What was kept, then what is read now, each without muted findings."""
+        before = Summary()
         async with aclosing(self.record.kept(self.judge)) as kept:
             async for row in kept:
+                before.add(row)
                 yield await self.outcome.on(row)
+        self.progress.begin(before)
         async with aclosing(self.reader.rows(self.record, self.judge, interrupt)) as rows:
             try:
                 async for row in rows:

@@ -2,6 +2,7 @@
 but what has to be said."""
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -13,9 +14,12 @@ from .screen import people
 
 
 class AuditProgress:
-    """A context manager around the audit; `show` is called with the totals after every row."""
+    """A context manager around the audit; `show` is called with the totals after every row.
 
-    def __init__(self, total: int, *, shown: bool) -> None:
+    `before` are the totals of what an earlier part of the run left, which count for no rate. `clock` gives seconds.
+    """
+
+    def __init__(self, total: int, *, shown: bool, clock: Callable[[], float] = time.monotonic) -> None:
         console = people()
         self._bar = Progress(
             TextColumn("auditing"),
@@ -31,8 +35,8 @@ class AuditProgress:
             disable=not (shown and console.is_terminal),
         )
         self._task = self._bar.add_task("", total=total, rate="", found="", trouble="")
-        self._started = time.monotonic()
-        self._said = ""
+        self._clock, self._started, self._said = clock, clock(), ""
+        self.before = Summary()
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -46,7 +50,12 @@ class AuditProgress:
     @property
     def elapsed(self) -> float:
         """Seconds since the beginning."""
-        return time.monotonic() - self._started
+        return self._clock() - self._started
+
+    def begin(self, before: Summary) -> None:
+        """From here on rows are read: what is left takes as long as these say, not those that were there."""
+        self.before = before
+        self._bar.reset(self._task, completed=before.workspaces)
 
     def say(self, text: str) -> None:
         """A line above the bar; the same one is not said twice in a row."""
@@ -55,12 +64,15 @@ class AuditProgress:
         self._said = text
 
     def show(self, summary: Summary) -> None:
-        speed = self._bar.tasks[self._task].speed
         counts = ((summary.failed, "failed"), (summary.partial, "partial"))
         self._bar.update(
             self._task,
             completed=summary.workspaces,
-            rate=f"{speed:.0f}/s" if speed else "",
+            rate=self._rate(summary.workspaces - self.before.workspaces),
             found=f"{summary.findings:,} findings" if summary.findings else "",
             trouble=" ".join(f"{count} {name}" for count, name in counts if count),
         )
+
+    def _rate(self, read: int) -> str:
+        """Of all that was read; nothing in the first second, from which nothing follows."""
+        return f"{read / self.elapsed:.{0 if read >= 10 * self.elapsed else 1}f}/s" if self.elapsed >= 1 else ""

@@ -150,9 +150,25 @@ def test_where_nothing_was_read_nothing_is_said_of_findings(summary: Summary) ->
 def test_totals_are_one_line() -> None:
     """They begin with how far an interrupted audit came."""
     summary = Summary(ok=1000, read=1, domains=2, requests=3, interrupted=True)
-    assert totals(summary, 2000, 61.04) == (
-        "interrupted after 1,000 of 2,000 workspaces: 1,000 ok | 1 agent, 2 domains, 3 requests in 61.0 s"
+    told = "interrupted after 1,000 of 2,000 workspaces: 1,000 ok | 1 agent, 2 domains, "
+    assert totals(summary, 2000, 61.04, Summary()) == f"{told}3 requests in 61.0 s"
+    assert totals(summary, 2000, 0.1, Summary(ok=990, requests=2)) == (
+        f"{told}1 request in 0.1 s, after 2 requests for 990 of them"
     )
+
+
+def test_the_rate_is_that_of_what_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing in the first second, in which a handful of answers would make thousands a second; and nothing of what
+    an earlier part of the run left."""
+    now = 0.0
+    progress = AuditProgress(2000, shown=False, clock=lambda: now)
+    progress.begin(Summary(ok=900))
+    rates = []
+    for now, read in ((0.001, 7), (0.9, 8), (1.0, 9), (4.0, 10), (4.0, 200)):  # noqa: B007 - the clock reads it
+        progress.show(Summary(ok=900 + read))
+        rates.append(progress._bar.tasks[0].fields["rate"])
+    assert (rates, progress._bar.tasks[0].completed) == (["", "", "9.0/s", "2.5/s", "50/s"], 1100)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_pause_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,6 +98,8 @@ def test_an_interrupted_run_is_resumed_and_reads_only_what_is_missing(
     ran = chatloom("audit", two, "--db", db, "--format", "jsonl", "--resume")
     assert (ran.status, sorted(documents(ran))) == (0, ["acme", "birch"])
     assert sandbox["acme"].requests == asked
+    assert ", 4 requests in " in ran.err
+    assert ran.err.splitlines()[0].endswith(" s, after 4 requests for 1 of them")
     assert chatloom("runs", "--db", db).out.splitlines()[1].split()[4:6] == ["finished", "2"]
     again = chatloom("audit", two, "--db", db, "--resume")
     assert (again.status, again.err) == (
