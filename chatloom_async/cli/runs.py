@@ -68,10 +68,10 @@ def _table(found: list[RunInfo]) -> str:
 
 
 def _took(run: RunInfo) -> str:
-    """Minutes and seconds; an audit that was resumed counts from its first start."""
+    """Minutes and seconds, without the pauses of an audit that was resumed."""
     if run.finished is None:
         return "-"
-    minutes, seconds = divmod(round((run.finished - run.started).total_seconds()), 60)
+    minutes, seconds = divmod(round(max(0.0, (run.finished - run.started).total_seconds() - run.paused)), 60)
     return f"{minutes}:{seconds:02}"
 
 

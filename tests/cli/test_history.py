@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chatloom_async.audit import Workspace
+from chatloom_async.audit import Row, Workspace
 from chatloom_async.audit.keys import KeyEnv
 from chatloom_async.audit.store import RunConfig, open_store
 from chatloom_async.cli import source
@@ -73,7 +74,7 @@ def test_runs_are_a_document_too(chatloom: Chatloom, db: str, two: str) -> None:
     assert (started < finished, url.startswith("http://127.0.0.1:"), ran.err) == (True, True, "")
     assert run == {
         "id": 1, "state": "finished", "version": "0.1.0", "rules": ["domain-ip"], "planned": 1, "unselected": 1,
-        "pending": 0, "ok": 1, "partial": 0, "failed": 0, "error": 0, "warning": 0, "info": 0,
+        "pending": 0, "paused": 0.0, "ok": 1, "partial": 0, "failed": 0, "error": 0, "warning": 0, "info": 0,
     }  # fmt: skip
 
 
@@ -148,6 +149,24 @@ def test_a_run_whose_process_was_killed_is_interrupted(
     )
     sandbox["birch"].recovers()
     assert chatloom("audit", two, "--db", db, "--rule", "domain-*", "--resume").status == 0
+
+
+async def test_a_pause_is_not_time_that_an_audit_took(chatloom: Chatloom, db: str) -> None:
+    """Two minutes, a night, three minutes."""
+    moment = datetime(2026, 3, 1, 22, tzinfo=UTC)
+    async with open_store(db, now=lambda: moment) as store:
+        run = await store.begin(RunConfig(workspaces=WORKSPACES[:1], base_url="https://chatloom.app"))
+        moment += timedelta(minutes=2)
+        await run.finish("interrupted")
+        moment += timedelta(hours=9)
+        run = await store.resume(RunConfig(workspaces=WORKSPACES[:1], base_url="https://chatloom.app"))
+        moment += timedelta(minutes=3)
+        await run.commit(Row("acme", "ok"))
+        await run.finish()
+        (told,) = await store.runs()
+    assert told.paused == 9 * 3600
+    listed = await asyncio.to_thread(chatloom, "runs", "--db", db)
+    assert listed.out.splitlines()[1].split()[1:5] == ["2026-03-01", "22:00", "5:00", "finished"]
 
 
 async def test_a_run_that_no_program_began_is_resumed_by_one_of_your_own(chatloom: Chatloom, db: str) -> None:

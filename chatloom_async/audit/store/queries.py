@@ -12,7 +12,7 @@ from .values import RunInfo, Stored
 
 PAGE = 64
 
-RUNS = """SELECT id, started, finished, state, version, options, command,
+RUNS = """SELECT id, started, finished, state, version, options, command, paused,
     (SELECT count(*) FROM planned WHERE run = runs.id), (SELECT count(*) FROM unselected WHERE run = runs.id)
     FROM runs WHERE id = :run OR :run IS NULL ORDER BY id"""
 STATES = "SELECT state, count(*) FROM rows WHERE run = ? GROUP BY state"
@@ -47,7 +47,7 @@ def one_run(connection: Connection, run: int) -> RunInfo:
 
 
 def _run(connection: Connection, values: tuple[Any, ...]) -> RunInfo:
-    run, started, finished, state, version, options, command, planned, unselected = values
+    run, started, finished, state, version, options, command, paused, planned, unselected = values
     read = json.loads(options)
     return RunInfo(
         id=run,
@@ -58,6 +58,7 @@ def _run(connection: Connection, values: tuple[Any, ...]) -> RunInfo:
         base_url=read["base_url"],
         rules=read["rules"],
         command=json.loads(command),
+        paused=paused,
         planned=planned,
         unselected=unselected,
         **dict(connection.execute(STATES, (run,)).fetchall()),

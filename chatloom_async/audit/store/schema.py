@@ -43,6 +43,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             run INTEGER NOT NULL REFERENCES runs, name TEXT NOT NULL, PRIMARY KEY (run, name)) WITHOUT ROWID""",
         "ALTER TABLE runs ADD COLUMN command TEXT NOT NULL DEFAULT '[]'",
     ),
+    ("ALTER TABLE runs ADD COLUMN paused REAL NOT NULL DEFAULT 0",),
 )
 """`planned` holds what a run should read, `rows` what came of it, `unselected` what else was on the list. `findings`
 repeats the rows' findings, for queries. Key references, expectations and keys are there as salted digests only."""

@@ -149,5 +149,10 @@ class Store:
         if digest != plan.digest:
             changes = "; ".join(plan.changes(connection, run, options))
             raise ConfigurationChangedError(f"Run {run} was begun with another configuration: {changes}")
-        connection.execute("UPDATE runs SET state = 'running', finished = NULL WHERE id = ?", (run,))
+        ended = queries.one_run(connection, run).finished
+        pause = 0.0 if ended is None else (self._now() - ended).total_seconds()
+        values = (max(0.0, pause), run)  # a clock may have been put back
+        connection.execute(
+            "UPDATE runs SET state = 'running', finished = NULL, paused = paused + ? WHERE id = ?", values
+        )
         return int(run)

@@ -44,6 +44,7 @@ class RunInfo:
     `state` is "interrupted" also where the audit died without a word: "running" is only what holds the file open to
     write. `finished` is None until it ended in order. `planned` is the number of workspaces,
     of which `ok`, `partial` and `failed` have a row; the others were not reached. `unselected` more were on the list.
+    `paused` are the seconds between an end and the resumption that followed it; of a run that was killed, nobody knows.
     `error`, `warning` and `info` count findings.
     """
 
@@ -55,6 +56,7 @@ class RunInfo:
     base_url: str
     rules: tuple[str, ...] = field(converter=_sorted)
     command: tuple[str, ...] = field(default=(), converter=_words)
+    paused: float = 0.0
     planned: int
     unselected: int = 0
     ok: int = 0
