@@ -77,7 +77,8 @@ class KeyFile:
 
 @frozen
 class KeyCommand:
-    """The key is what this command prints. It runs without shell and input, for `timeout` seconds at most.
+    """The key is what this command prints. It runs without shell and input, for `timeout` seconds at most, in the
+    working directory of this process.
 
     Raises ConfigurationError for words that are no command. A line is split into words as a shell would.
     """

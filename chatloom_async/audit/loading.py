@@ -25,7 +25,8 @@ ONE_OF = "give it exactly one of key_env, key_file and key_command"
 def load_workspaces(path: Path, *, inline_keys: bool = False) -> tuple[Workspace, ...]:
     """The workspaces of a file, whose format follows from its name: .toml, .json, .csv, .ndjson or .jsonl.
 
-    A relative `key_file` counts from the file's own directory. `inline_keys` accepts the field `key`.
+    A relative `key_file` counts from the file's own directory; a `key_command` runs in the working directory of this
+    process, so that a relative path among its words counts from there. `inline_keys` accepts the field `key`.
     Raises WorkspacesFileError for a file that cannot be read or used.
     """
     entries = SOURCES.get(path.suffix.lower())

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from chatloom_async import ApiKey, ConfigurationError, InvalidApiKeyError
-from chatloom_async.audit import KeyCommand, KeyEnv, KeyFile, KeyUnavailableError, Workspace
+from chatloom_async.audit import KeyCommand, KeyEnv, KeyFile, KeyUnavailableError, Workspace, load_workspaces
 from chatloom_async.audit.key_command import KEPT, printed_bytes
 from chatloom_async.audit.keys import command_key, resolve_key
 from tests.descriptors import back_to, open_descriptors
-from tests.samples import KEY
+from tests.samples import KEY, OTHER_KEY
 
 SECRET = "hunter2-and-more"
 PYTHON = (sys.executable, "-c")
@@ -169,6 +169,17 @@ async def test_a_command_that_fails_in_silence_says_nothing() -> None:
     assert await resolve_key(KeyCommand([*PYTHON, "import sys; sys.exit(1)"])) == KeyUnavailableError(
         f"The key command {sys.executable} ended with status 1: it said nothing"
     )
+
+
+async def test_a_command_runs_where_the_program_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a shell; the path of a key file counts from the folder of the list that names it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lists").mkdir()
+    for folder, key in ((tmp_path, KEY), (tmp_path / "lists", OTHER_KEY)):
+        key_file(folder, key.encode())
+    (tmp_path / "lists/w.csv").write_text("name,key_file,key_command\na,key,\nb,,cat key\n")
+    keys = [await resolve_key(each.key) for each in load_workspaces(Path("lists/w.csv"))]
+    assert keys == [ApiKey(OTHER_KEY), ApiKey(KEY)]
 
 
 async def test_a_command_that_is_not_there_is_named() -> None:
