@@ -113,6 +113,7 @@ async def audit(
             fail_on=outcome.fail_on,
             past=await record.past(),
             source=str(workspaces) if source.kind == "file" else None,
+            news=outcome.news,
         )
         forms = outputs(report, stream, setting, stack)
         bar = report.format == "table" or not stream.isatty()  # rows on a terminal and a bar would mix

@@ -15,6 +15,7 @@ from ..audit.formats.interface import Format
 from ..audit.formats.jsonl import JsonLinesFormat
 from ..audit.formats.junit import JunitFormat
 from ..audit.formats.markdown import MarkdownFormat
+from ..audit.formats.news import News
 from ..audit.formats.sarif import SarifFormat
 from ..audit.formats.table import TableFormat
 from ..audit.store import RunInfo
@@ -26,12 +27,14 @@ from .screen import OutputFileError, destination, look, try_out
 
 @frozen(kw_only=True)
 class Setting:
-    """What a format may want to know: of the rules, of earlier runs, of what counts, of the file of workspaces."""
+    """What a format may want to know: of the rules, of earlier runs, of what counts and is new, of the file of
+    workspaces."""
 
     texts: RuleTexts
     fail_on: FailOn
     past: Sequence[RunInfo] = ()
     source: str | None = None
+    news: News | None = None
     when: datetime = field(factory=lambda: datetime.now(UTC))
 
 
@@ -44,7 +47,7 @@ def _html(_: TextIO, setting: Setting) -> Format:
     from ..audit.formats.html.report import HtmlFormat  # jinja2 takes its time
 
     past = [(each.started, each.error, each.warning, each.info) for each in setting.past if each.state == "finished"]
-    return HtmlFormat(setting.texts, past=past, when=setting.when)
+    return HtmlFormat(setting.texts, past=past, when=setting.when, news=setting.news)
 
 
 def _junit(_: TextIO, setting: Setting) -> Format:

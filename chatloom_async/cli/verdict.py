@@ -10,6 +10,7 @@ from attrs import Factory, define, evolve
 
 from ..audit.diff import new_findings
 from ..audit.formats.guidance import RuleTexts
+from ..audit.formats.news import News
 from ..audit.mutes import Sieve, load_mutes
 from ..audit.rules import RULES, Rule, installed_rules, joined, load_rules, select_rules
 from ..audit.store import open_store
@@ -39,13 +40,15 @@ async def _nothing_known(_: frozenset[str]) -> frozenset[str]:
 
 @define
 class Verdict:
-    """What the findings of one audit come to. `counting` has those that are neither muted nor in the baseline."""
+    """What the findings of one audit come to. `counting` has those that are neither muted nor in the baseline; `news`
+    tells them, where there is a baseline."""
 
     fail_on: FailOn
     sieve: Sieve
     known: Known = _nothing_known
     counting: Counter[Severity] = Factory(Counter)
     muted: int = 0
+    news: News | None = None
 
     async def on(self, row: Row) -> Row:
         """The row without muted findings."""
@@ -54,6 +57,8 @@ class Verdict:
         fresh = sifted.kept
         if fresh:
             fresh = new_findings(fresh, await self.known(frozenset(each.id for each in fresh)))
+        if self.news:
+            self.news.findings.update(each.id for each in fresh)
         self.counting.update(each.severity for each in fresh)
         return evolve(row, findings=sifted.kept) if sifted.kept != row.findings else row
 
@@ -86,4 +91,5 @@ async def verdict(
         return
     async with open_store(db, write=False) as store:
         await store.run_info(baseline)
-        yield Verdict(fail_on, sieve, lambda ids: store.known_findings(baseline, ids))
+        news = News(baseline, set())
+        yield Verdict(fail_on, sieve, lambda ids: store.known_findings(baseline, ids), news=news)

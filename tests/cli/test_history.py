@@ -214,8 +214,10 @@ def test_only_what_the_baseline_did_not_have_fails(chatloom: Chatloom, sandbox: 
         f"next: chatloom diff --db {db} 1 2",
     ]
     sandbox["birch"].add_agent(name="Wilder", domains=("*",))
-    more = chatloom("audit", two, "--db", db, "--baseline", "1")
+    more = chatloom("audit", two, "--db", db, "--baseline", "1", "--html", "r.html")
     assert more.status == 1
+    page = Path("r.html").read_text()
+    assert ("1 finding is new since run 1, and marked as new." in page, page.count('class="new"')) == (True, 1)
     assert more.err.splitlines()[1] == "findings: 2 errors | 1 new since run 1"
     none = chatloom("audit", two, "--db", db, "--baseline", "9")
     assert (none.status, none.err.splitlines()[-1]) == (

@@ -1,5 +1,6 @@
 """The HTML report: what is in the file, without a browser."""
 
+import html
 import re
 import sys
 from base64 import b64encode
@@ -17,6 +18,7 @@ from chatloom_async.audit.formats.html.charts import RUNS, Column, Share, shares
 from chatloom_async.audit.formats.html.pages import environment
 from chatloom_async.audit.formats.html.report import Room
 from chatloom_async.audit.formats.html.spool import Spool
+from chatloom_async.audit.formats.news import News
 from chatloom_async.audit.formats.visible import visible
 from tests.audit.formats.reported import (
     EMPTY,
@@ -142,6 +144,18 @@ def test_one_finding_on_two_rows_has_two_addresses() -> None:
         f"finding-{SHARED.id}",
         f"finding-{SHARED.id}-2",
     }
+
+
+def test_what_an_earlier_run_did_not_have_is_marked() -> None:
+    """And counted above; without a baseline nothing is said of it."""
+    page = written(HtmlFormat(news=News(4, {WILDCARD.id, "of-another-report"})))
+    assert page.count('<span class="new">New</span>') == 1
+    assert f'<span class="new">New</span><bdi>{html.escape(WILDCARD.message, quote=True)}' in page.replace(
+        "&#34;", "&quot;"
+    )
+    assert "2 findings are new since run 4, and marked as new." in page
+    assert "0 findings are new since run 4." in written(HtmlFormat(news=News(4, set())))
+    assert "since run" not in written(HtmlFormat())
 
 
 def fleet(number: int) -> tuple[Row, ...]:

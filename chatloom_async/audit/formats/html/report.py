@@ -13,6 +13,7 @@ from attrs import define, frozen
 from ...summary import Summary
 from ...values import Row
 from ..guidance import NO_TEXTS, RuleTexts, named, why_and_fix
+from ..news import News
 from .charts import PastRun, day, shares, trends
 from .digest import Digest, Entry
 from .pages import assets, environment, rendered
@@ -41,6 +42,7 @@ class Shown:
 
 class HtmlFormat:
     """`texts`: what is told of the rules. `past`: earlier runs, for a trend. `when`: the moment of this run.
+    `news`: which findings an earlier run did not have; they are marked.
 
     `start` and `row` return nothing; `pieces` is `end` without a text as large as the page. Raises MissingExtraError.
     """
@@ -51,10 +53,11 @@ class HtmlFormat:
         *,
         past: Sequence[PastRun] = (),
         when: datetime | None = None,
+        news: News | None = None,
         room: Room = Room(),
     ) -> None:
         environment()
-        self._texts, self._past, self._when, self._room = texts, past, when, room
+        self._texts, self._past, self._when, self._news, self._room = texts, past, when, news, room
         self._digest, self._rows = Digest(), Spool()
 
     def start(self) -> str:
@@ -85,7 +88,7 @@ class HtmlFormat:
         shown, room, cards_room = Shown([]), self._room.sections, self._room.cards
         for entry in entries:
             row = self._rows.take_row(entry.parked)
-            raw, cards_raw = _raw(section(entry, row, self._digest)), b""
+            raw, cards_raw = _raw(section(entry, row, self._digest, self._news)), b""
             if (room := room - len(raw)) < 0:
                 break
             if cards_room > 0:
@@ -110,6 +113,7 @@ class HtmlFormat:
             trends=trends([*self._past, *now]),
             shown=len(shown.pieces),
             told=shown.findings,
+            news=self._news,
         )
 
 

@@ -4,16 +4,18 @@ from typing import Any
 
 from ...values import Row, Severity
 from ..guidance import SEVERITIES
+from ..news import News
 from .cards import card_of
 from .digest import Digest, Entry, counts_of
 from .pages import rendered
 
 
-def section(entry: Entry, row: Row, digest: Digest) -> str:
+def section(entry: Entry, row: Row, digest: Digest, news: News | None) -> str:
     """The section, whose end is missing: cards may follow."""
+    new = news.findings if news else ()
     findings = [(each, digest.anchor(each.id), digest.rules[each.rule].token) for each in row.findings]
     names = {each.agent.id: each.agent.name for each in row.agents}
-    return rendered("workspace.html", **_values(entry, row), findings=findings, names=names)
+    return rendered("workspace.html", **_values(entry, row), findings=findings, names=names, new=new)
 
 
 def cards(row: Row) -> str:
