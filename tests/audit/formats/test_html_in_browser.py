@@ -232,3 +232,12 @@ def test_it_can_be_looked_at(opened: Open, tmp_path: Path, name: str) -> None:
     else:
         page.screenshot(path=tmp_path / f"{name}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("width", [320, 1200])
+def test_the_line_of_a_rule_is_not_broken(opened: Open, width: int) -> None:
+    """Also where it found something in hundreds of workspaces."""
+    rows = tuple(evolve(ROWS[1], workspace=f"w{number}") for number in range(280))
+    page = opened(written(HtmlFormat(TEXTS), rows), viewport={"width": width, "height": 800})
+    shown = page.evaluate("[...document.querySelectorAll('.where')].map(each => [each.innerText, each.offsetHeight])")
+    assert {(text, height < 24) for text, height in shown} == {("in 280 workspaces", True)}
