@@ -239,6 +239,16 @@ def test_ctrl_c_keeps_the_rows_that_are_there(started: Start, sandbox: Sandbox, 
     assert {"jsonl": '{"workspace":"acme"', "json": '"interrupted":true}}\n', "table": "acme       ok"}[form] in text
 
 
+def test_ctrl_c_in_a_command_that_reads_once_is_one_line(started: Start, sandbox: Sandbox) -> None:
+    """There is nothing to keep, and the status tells it."""
+    sandbox["acme"].fails("slow", times=None, seconds=60)
+    process = started("agents")
+    wait_for(lambda: sandbox["acme"].requests >= 1)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30) == ("", "error: interrupted\n")
+    assert process.returncode == 130
+
+
 def wait_for(happened: Callable[[], bool]) -> None:
     """Waits for something that another process does, and a moment longer, so that its answer is read."""
     import time
