@@ -148,7 +148,7 @@ class AsyncChatloom:
                 if key is None:
                     return call.last_failure  # type: ignore[return-value]  # the 401, which is final then
                 call.key = self._name_of(key)
-                await self._limiter.acquire(call.key)
+                await self._limiter.acquire(call.key, limit.loop)
                 sent_at = self._clock.now()
                 limit.restart(call.left(sent_at, most))
                 answer = await self._resources.open_transport().send(sign(request, key, self._options.auth))
@@ -161,7 +161,7 @@ class AsyncChatloom:
             error = call.timed_out(sent_at, most)
         finally:
             if sent_at is not None:
-                self._limiter.release(call.key, *outcome_of(answer, error))
+                self._limiter.release(call.key, limit.loop, *outcome_of(answer, error))
         status = answer.status if isinstance(answer, Response) else None
         self._tell(call.attempted(status, error, began, sent_at, self._clock.now()))
         if isinstance(error, AuthenticationError) and not call.refused:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from operator import attrgetter
 from typing import Final
 
 from attrs import frozen
@@ -10,6 +11,8 @@ from ..wire.endpoint import Endpoint
 
 POSITIONS: Final = ("bottom-right", "bottom-left", "top-right", "top-left")
 STATUS_ACTIVE: Final = "active"
+
+ID: Final = attrgetter("id")
 
 
 @frozen
@@ -51,7 +54,7 @@ class AgentList:
 
     @property
     def complete(self) -> bool:
-        return self.count == len(self.agents) == len({agent.id for agent in self.agents})
+        return self.count == len(self.agents) == len(set(map(ID, self.agents)))
 
     def __iter__(self) -> Iterator[Agent]:
         return iter(self.agents)

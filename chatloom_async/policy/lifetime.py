@@ -118,9 +118,8 @@ class TimeLimit:
         if seconds is None:
             self.due = inf
             return
-        loop = asyncio.get_running_loop()
-        self.due = loop.time() + seconds
-        self._lifetime.ring_by(self.due, loop)
+        self.due = self.loop.time() + seconds
+        self._lifetime.ring_by(self.due, self.loop)
 
     def expire(self) -> None:
         """Ends it now. Once is enough."""

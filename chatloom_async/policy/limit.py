@@ -126,15 +126,16 @@ class KeyLimiter:
         until = datetime.now(UTC) + timedelta(seconds=left) if left > 0 else None
         return LimitState(rate=self._rate, queued=len(self._queue), in_flight=self._in_flight, paused_until=until)
 
-    def _refill(self) -> None:
+    def _refill(self) -> float:
         now = self._clock.now()
         if now > self._stamp:
             self._tokens = min(self._limit.burst, self._tokens + (now - self._stamp) * self._rate)
             self._stamp = now
+        return now
 
     def _take(self) -> bool:
-        self._refill()
-        if self._in_flight >= self._limit.concurrency or self._tokens < 1 - ALMOST or self._clock.now() < self._gate:
+        now = self._refill()
+        if self._in_flight >= self._limit.concurrency or self._tokens < 1 - ALMOST or now < self._gate:
             return False
         self._tokens -= 1
         self._in_flight += 1

@@ -8,6 +8,7 @@ sessions that are traced or patched (as aioresponses and some monitors do), and 
 
 import asyncio
 import re
+from functools import lru_cache
 from types import FunctionType
 from typing import Any
 
@@ -37,6 +38,13 @@ AS_SHIPPED = (  # None where it was patched before; a wrapper may pass for it in
     if isinstance(_request, FunctionType) and _request.__code__.co_filename == aiohttp.client.__file__
     else None
 )
+
+
+@lru_cache(maxsize=1024)
+def _split(url: str) -> tuple[str, str] | None:
+    """Host and path of a plain URL."""
+    plain = PLAIN_URL.fullmatch(url)
+    return (plain[1], plain[2]) if plain else None
 
 
 class Prepared:
@@ -100,9 +108,8 @@ class DirectExchange:
             and request.headers.prepared.head is not None
             and request.method in METHODS
             and request.body is None
-            and PLAIN_URL.fullmatch(request.url)
         )
-        return (plain[1], plain[2]) if plain else None
+        return _split(request.url) if plain else None
 
     async def exchange(
         self, request: Request, target: tuple[str, str], key: object, limits: aiohttp.ClientTimeout

@@ -106,7 +106,7 @@ def _limit(default: float | None) -> Any:
     return field(default=default, converter=unlimited, validator=LIMIT)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, cache_hash=True)
 class Timeouts:
     """How long one attempt may take, in seconds; `None` lifts a limit. Raises ConfigurationError.
 

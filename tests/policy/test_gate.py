@@ -1,6 +1,7 @@
 """How many requests a client has in flight over all of its keys."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -34,16 +35,16 @@ async def test_a_call_cancelled_at_the_gate_gives_its_permit_back() -> None:
     """It was not sent, so its key has lost nothing."""
     limiter = KeyedLimiter(RateLimit(per_second=1.0, burst=2), VirtualClock())
     gated = GatedLimiter(limiter, Gate(1))
-    await gated.acquire("a")
-    waiting = asyncio.create_task(gated.acquire("b"))
+    await gated.acquire("a", asyncio.get_running_loop())
+    waiting = asyncio.create_task(gated.acquire("b", asyncio.get_running_loop()))
     await asyncio.sleep(0)
     assert limiter.states()["b"].in_flight == 1
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert limiter.states()["b"].in_flight == 0
-    gated.release("a", "succeeded")
-    await gated.acquire("b")
+    gated.release("a", asyncio.get_running_loop(), "succeeded")
+    await gated.acquire("b", asyncio.get_running_loop())
     assert {key: state.in_flight for key, state in gated.states().items()} == {"a": 0, "b": 1}
 
 
@@ -51,11 +52,11 @@ async def test_a_call_that_waits_at_the_gate_heeds_a_429_of_its_key() -> None:
     """It has had its turn, but not been sent: so it waits until Retry-After like those behind it."""
     clock = VirtualClock()
     gated = GatedLimiter(KeyedLimiter(RateLimit(), clock), Gate(2))
-    await gated.acquire("a")
-    await gated.acquire("b")
-    waiting = asyncio.create_task(gated.acquire("a"))
+    await gated.acquire("a", asyncio.get_running_loop())
+    await gated.acquire("b", asyncio.get_running_loop())
+    waiting = asyncio.create_task(gated.acquire("a", asyncio.get_running_loop()))
     await asyncio.sleep(0)
-    gated.release("a", "throttled", 30.0)
+    gated.release("a", asyncio.get_running_loop(), "throttled", 30.0)
     await waiting
     assert clock.now() == 1030.0
     assert {key: state.in_flight for key, state in gated.states().items()} == {"a": 1, "b": 1}
@@ -67,9 +68,9 @@ def test_the_gate_works_in_event_loops_one_after_the_other() -> None:
 
     async def two() -> None:
         async def one() -> None:
-            await gated.acquire("a")
+            await gated.acquire("a", asyncio.get_running_loop())
             await asyncio.sleep(0)
-            gated.release("a", "succeeded")
+            gated.release("a", asyncio.get_running_loop(), "succeeded")
 
         await asyncio.gather(one(), one())
 
@@ -82,6 +83,12 @@ def test_a_permit_can_be_given_back_when_the_loop_is_gone() -> None:
     """As when a call that a closed loop left behind is only now collected: its key gets the permit back."""
     limiter = KeyedLimiter(RateLimit(), VirtualClock())
     gated = GatedLimiter(limiter, Gate(1))
-    asyncio.run(gated.acquire("a"))
-    gated.release("a", "failed")
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(gated.acquire("a", loop))
+    waiting = loop.create_task(gated.acquire("b", loop))
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    gated.release("a", loop, "failed")
+    with suppress(RuntimeError):
+        waiting.get_coro().close()  # what waited for room is collected, too
     assert limiter.states()["a"].in_flight == 0
