@@ -14,6 +14,10 @@ from typing import Any
 import pytest
 
 import chatloom_async
+from benchmarks.chart import chart
+from benchmarks.report import budgets
+from benchmarks.results import FILE as RESULTS
+from benchmarks.results import read
 from chatloom_async import Sandbox
 from chatloom_async.audit import keys, store
 
@@ -86,6 +90,13 @@ def hint(name: str) -> str:
     """What an error of this name says to do."""
     (kind,) = {getattr(place, name) for place in (chatloom_async, keys, store) if hasattr(place, name)}
     return str(kind.hint)
+
+
+def test_the_figures_are_those_that_were_measured() -> None:
+    """The promises about speed, and the picture, are made of what the benchmark has kept."""
+    results = read(RESULTS)
+    assert budgets(results) in README.read_text("utf-8")
+    assert (RESULTS.parent / "calls.svg").read_text("utf-8") == chart(results)
 
 
 def test_the_links_lead_somewhere() -> None:

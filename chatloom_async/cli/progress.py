@@ -36,7 +36,7 @@ class AuditProgress:
         )
         self._task = self._bar.add_task("", total=total, rate="", found="", trouble="")
         self._clock, self._started, self._said = clock, clock(), ""
-        self.before = Summary()
+        self.before: Summary = Summary()
 
     def __enter__(self) -> Self:
         self._bar.start()
