@@ -241,6 +241,18 @@ async def test_each_request_has_its_own_limit_of_silence(limits: tuple[float, fl
     assert seen == outcomes
 
 
+async def test_the_limit_of_silence_ends_with_the_answer() -> None:
+    """Its timer rings once more on the idle connection, which is there for the next request all the same."""
+    async with RawServer((EMPTY,)) as server:
+        transport = AiohttpTransport()
+        brief = plain(server.url, timeouts=Timeouts(read=0.03))
+        answers = [await transport.send(brief)]
+        await asyncio.sleep(0.06)
+        answers.append(await transport.send(brief))
+        await transport.aclose()
+    assert ([type(answer) for answer in answers], server.connections) == ([Response, Response], 1)
+
+
 async def test_many_quick_answers_cost_one_timer() -> None:
     """The limit of silence is a moment that moves, not a timer for each piece of an answer."""
     loop: Any = asyncio.get_running_loop()
