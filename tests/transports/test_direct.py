@@ -242,15 +242,15 @@ async def test_each_request_has_its_own_limit_of_silence(limits: tuple[float, fl
 
 
 async def test_the_limit_of_silence_ends_with_the_answer() -> None:
-    """Its timer rings once more on the idle connection, which is there for the next request all the same."""
-    async with RawServer((EMPTY,)) as server:
+    """Its timer rings in the middle of the next answer, and on the idle connection; neither ends anything."""
+    async with RawServer((EMPTY,), (0.2, EMPTY), (EMPTY,)) as server:
         transport = AiohttpTransport()
-        brief = plain(server.url, timeouts=Timeouts(read=0.03))
-        answers = [await transport.send(brief)]
-        await asyncio.sleep(0.06)
-        answers.append(await transport.send(brief))
+        brief, answers = plain(server.url, timeouts=Timeouts(read=0.3)), []
+        for pause in (0.2, 0.2, 0.0):
+            answers.append(await transport.send(brief))
+            await asyncio.sleep(pause)
         await transport.aclose()
-    assert ([type(answer) for answer in answers], server.connections) == ([Response, Response], 1)
+    assert ([type(answer) for answer in answers], server.connections) == ([Response] * 3, 1)
 
 
 async def test_many_quick_answers_cost_one_timer() -> None:
