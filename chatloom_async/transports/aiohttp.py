@@ -21,7 +21,7 @@ from .aiohttp_direct import DirectExchange, prepare
 from .aiohttp_errors import transport_error
 from .aiohttp_pool import Generation, Pool
 from .aiohttp_session import open_session
-from .body import answer
+from .body import received
 
 MAX_BODY = 8 * 2**20
 
@@ -112,7 +112,7 @@ class AiohttpTransport:
             body = await read_body(response.content, response.headers, self._max_body)
         finally:
             response.close()  # once the body is read, the connection has gone back to the pool already
-        return answer(response.status, response.raw_headers, body)
+        return received(response.status, response.raw_headers, body)
 
     async def aclose(self) -> None:
         await self._pool.aclose()

@@ -21,7 +21,7 @@ from ..wire.message import Headers, Request, Response
 from ..wire.transport_errors import TransportError
 from .aiohttp_body import read_body
 from .aiohttp_session import for_key
-from .body import answer
+from .body import received
 from .inflate import ACCEPTED
 
 KNOWN = ("3.14.",)  # what these versions of aiohttp begin with; a later one works as well, and costs more
@@ -141,7 +141,7 @@ class DirectExchange:
             connection.close()
             raise
         connection.release()
-        return answer(message.code, message.raw_headers, body)
+        return received(message.code, message.raw_headers, body)
 
     def _origin(self, place: str, key: object) -> Origin:
         if len(self._origins) >= ORIGINS:

@@ -1,7 +1,5 @@
 """Turns aiohttp's exceptions into ours. Their texts are not copied: some hold headers of the request or the answer."""
 
-import errno
-
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
@@ -14,9 +12,7 @@ from ..wire.transport_errors import (
     TLSError,
     TransportError,
 )
-
-NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-BROKEN_HANDSHAKE = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+from .system_errors import BROKEN_HANDSHAKE, NO_DESCRIPTORS, name_of
 
 
 def transport_error(problem: BaseException, url: str) -> TransportError | None:
@@ -46,7 +42,7 @@ def transport_error(problem: BaseException, url: str) -> TransportError | None:
             reason, how = (
                 ("closed", "closed")
                 if isinstance(problem, aiohttp.ServerDisconnectedError)
-                else ("reset", _name(problem))
+                else ("reset", name_of(problem))
             )
             begun = getattr(problem, "begun", False)
             when = "in the middle of" if begun else "before"
@@ -67,7 +63,7 @@ def _misread(problem: BaseException) -> str:
 
 
 def _no_connection(problem: aiohttp.ClientConnectorError, where: str) -> ConnectError:
-    name = _name(problem.os_error)
+    name = name_of(problem.os_error)
     if problem.os_error.errno in NO_DESCRIPTORS:
         return ConnectError(f"No socket for {where}: this process has none left ({name})", reason="local", sent=False)
     if isinstance(problem, aiohttp.ClientProxyConnectionError):
@@ -79,8 +75,3 @@ def _no_connection(problem: aiohttp.ClientConnectorError, where: str) -> Connect
     if isinstance(problem.os_error, BROKEN_HANDSHAKE):
         return ConnectError(f"{where} broke off the handshake ({name})", reason="handshake", sent=False)
     return ConnectError(f"No connection to {where} ({name})", reason="unreachable", sent=False)
-
-
-def _name(problem: Exception) -> str:
-    """What the operating system calls it, such as ECONNRESET, or else Python."""
-    return errno.errorcode.get(getattr(problem, "errno", None) or 0, type(problem).__name__)

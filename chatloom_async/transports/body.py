@@ -11,7 +11,7 @@ from .inflate import ENCODINGS, MEMBERS, PIECE, Inflater, TooManyStreamsError
 UNCHANGED = frozenset({"", "identity"})
 
 
-def answer(status: int, headers: Any, body: bytes | TransportError) -> Response | TransportError:
+def received(status: int, headers: Any, body: bytes | TransportError) -> Response | TransportError:
     """The response. One that tells of a failure counts by its status, even where its text could not be read."""
     if isinstance(body, TransportError):
         if status < 400:

@@ -13,9 +13,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..wire.errors import ConfigurationError
-from ..wire.message import Headers, Request, Response
+from ..wire.message import Request, Response
 from ..wire.transport_errors import TransportError
-from .body import Body
+from .body import Body, received
 from .inflate import ACCEPTED
 from .keys import PerHeaders, key_of
 from .per_loop import PerLoop
@@ -116,11 +116,7 @@ class Httpx2Transport:
             body = await self._read(answer, request)
         finally:
             await answer.aclose()  # once the body is read, the connection has gone back to the pool already
-        if isinstance(body, TransportError):
-            if answer.status_code < 400:
-                return body
-            body = b""  # an answer that tells of a failure counts by its status, even if its text cannot be read
-        return Response(answer.status_code, Headers(answer.headers.raw), body)
+        return received(answer.status_code, answer.headers.raw, body)
 
     async def _read(self, answer: httpx2.Response, request: Request) -> bytes | TransportError:
         empty = request.method == "HEAD" or answer.status_code in BODILESS

@@ -1,6 +1,5 @@
 """Turns httpx2's exceptions into ours. Their texts are not copied: some hold what a server has sent."""
 
-import errno
 import ssl
 from collections.abc import Iterator
 from socket import gaierror
@@ -17,9 +16,8 @@ from ..wire.transport_errors import (
     TransportError,
 )
 from .body import Body
+from .system_errors import BROKEN_HANDSHAKE, NO_DESCRIPTORS, name_of
 
-NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-BROKEN_HANDSHAKE = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 NO_ANSWER = ("Server disconnected", "Connection closed", "ConnectionTerminated")  # HTTP/1.1, and two of HTTP/2
 UNFINISHED = (ssl.SSLWantReadError, ssl.SSLWantWriteError)  # what a handshake was about when it was broken off
 TOO_LARGE = "Receive buffer too long"
@@ -40,7 +38,7 @@ def transport_error(problem: httpx2.TransportError, url: str, *, proxied: bool) 
         case httpx2.ConnectError():
             return _no_connection(problem, where, proxied=proxied)
         case httpx2.NetworkError():
-            how = next((_name(each) for each in _chain(problem) if isinstance(each, OSError)), "reset")
+            how = next((name_of(each) for each in _chain(problem) if isinstance(each, OSError)), "reset")
             return ConnectionLostError(f"The connection to {where} ended before an answer ({how})", reason="reset")
         case httpx2.RemoteProtocolError() if text.lstrip("<").startswith(NO_ANSWER):
             return ConnectionLostError(f"The connection to {where} ended before an answer (closed)", reason="closed")
@@ -62,7 +60,7 @@ def body_error(problem: httpx2.TransportError, url: str, body: Body) -> Transpor
 def _no_connection(problem: httpx2.ConnectError, where: str, *, proxied: bool) -> TransportError:
     causes = [each for each in _chain(problem) if isinstance(each, OSError) and not isinstance(each, UNFINISHED)]
     cause = causes[-1] if causes else None  # anyio wraps the others into one that says nothing
-    name = _name(cause or problem)
+    name = name_of(cause or problem)
     match cause:
         case ssl.SSLCertVerificationError():
             why = getattr(cause, "verify_message", "") or "certificate refused"
@@ -89,8 +87,3 @@ def _chain(problem: BaseException) -> Iterator[BaseException]:
     while link is not None:
         yield link
         link = link.exceptions[-1] if isinstance(link, BaseExceptionGroup) else link.__cause__ or link.__context__
-
-
-def _name(problem: BaseException) -> str:
-    """What the operating system calls it, such as ECONNRESET, or else Python."""
-    return errno.errorcode.get(getattr(problem, "errno", None) or 0, type(problem).__name__)

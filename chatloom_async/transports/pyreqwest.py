@@ -11,9 +11,9 @@ from ssl import SSLContext
 from urllib.parse import urlsplit
 
 from ..wire.errors import ClientClosedError, ConfigurationError
-from ..wire.message import Headers, Request, Response
+from ..wire.message import Request, Response
 from ..wire.transport_errors import TransportError
-from .body import Body
+from .body import Body, received
 from .keys import PerHeaders
 from .per_loop import PerLoop
 
@@ -101,11 +101,7 @@ class PyreqwestTransport:
         finally:
             if not whole:
                 await built.__aexit__(None, None, None)
-        if isinstance(body, TransportError):
-            if answer.status < 400:
-                return body
-            body = b""  # an answer that tells of a failure counts by its status, even if its text cannot be read
-        return Response(answer.status, Headers(fields), body)
+        return received(answer.status, fields, body)
 
     async def _read(self, answer: Answer, url: str) -> bytes | TransportError:
         body = Body(answer.get_header("content-encoding"), answer.get_header("content-length"), self._max_body)

@@ -17,8 +17,8 @@ from ..wire.transport_errors import (
     TransportError,
 )
 from .body import Body
+from .system_errors import NO_DESCRIPTORS
 
-NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 BROKEN_HANDSHAKE = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE})
 CERTIFICATE, TUNNEL, TOO_LARGE = "invalid peer certificate: ", "tunnel error: ", "message head is too large"
 TLS = re.compile(
