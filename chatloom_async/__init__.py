@@ -20,6 +20,7 @@ from .policy.retry import RetryPolicy
 from .transports.interface import Transport
 from .transports.mock import MockTransport
 from .wire.auth import ApiKey
+from .wire.decode_errors import DecodeError, NotJSONError, SchemaMismatchError
 from .wire.endpoint import Endpoint, query
 from .wire.errors import (
     Attempt,
@@ -27,12 +28,9 @@ from .wire.errors import (
     ClientClosedError,
     ConfigurationError,
     DeadlineExceededError,
-    DecodeError,
     InvalidAgentIdError,
     InvalidApiKeyError,
     InvalidBaseUrlError,
-    NotJSONError,
-    SchemaMismatchError,
     UsageError,
 )
 from .wire.message import Exchange, Headers, Request, Response, Timeouts

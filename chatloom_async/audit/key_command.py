@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from ..wire.errors import clean
+from ..wire.cleaning import clean
 
 KEPT = 65536
 

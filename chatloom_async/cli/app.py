@@ -13,7 +13,8 @@ from pathlib import Path
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 
-from ..wire.errors import ChatloomError, ConfigurationError, UsageError, clean
+from ..wire.cleaning import clean
+from ..wire.errors import ChatloomError, ConfigurationError, UsageError
 from ..wire.version import VERSION
 from .screen import error_line, readable_streams
 from .typed import TYPED

@@ -9,7 +9,7 @@ from attrs import frozen
 from ..audit.formats.blocks import severities
 from ..audit.formats.guidance import SEVERITIES, counted
 from ..audit.summary import Summary
-from ..wire.errors import clean
+from ..wire.cleaning import clean
 from .typed import again, command
 
 ONCE = ("--only", "--exclude", "--tag", "--db", "--resume", "--baseline", "--output", "--html", "--format")

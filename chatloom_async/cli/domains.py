@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from ..audit.document import json_text
-from ..wire.errors import clean
+from ..wire.cleaning import clean
 from .access import FROM_ENVIRONMENT, Access
 from .screen import notice
 

@@ -9,7 +9,7 @@ from typing import Self
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..audit.summary import Summary
-from ..wire.errors import clean
+from ..wire.cleaning import clean
 from .screen import people
 
 

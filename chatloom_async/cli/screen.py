@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 from attrs import frozen
 
-from ..wire.errors import ConfigurationError, clean
+from ..wire.cleaning import clean
+from ..wire.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,7 +11,7 @@ from attrs import Factory, define, frozen
 from ..transports.interface import Transport
 from ..transports.spellings import spelling_in
 from ..wire.base_url import origin
-from ..wire.errors import clean
+from ..wire.cleaning import clean
 from ..wire.message import Request, Response
 from ..wire.transport_errors import TransportError
 

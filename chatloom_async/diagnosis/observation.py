@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
-from ..wire.errors import clean
+from ..wire.cleaning import clean
 
 State = Literal["ok", "warning", "wrong", "skipped"]
 Chapter = Literal["way", "contract"]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from attrs import Factory, define, field
 
 from ..wire.auth import ApiKey
-from ..wire.errors import clean
+from ..wire.cleaning import clean
 from .answers import Pages, pages
 from .rate import Rate
 from .workspace import Workspace

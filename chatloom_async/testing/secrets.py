@@ -9,7 +9,7 @@ from traceback import TracebackException
 from ..sandbox import Sandbox
 from ..sandbox.data import key_text
 from ..transports.spellings import spelling_in
-from ..wire.errors import clean
+from ..wire.cleaning import clean
 
 AROUND = 120  # bytes before a key that are shown with a find
 

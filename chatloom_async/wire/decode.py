@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from .decode_errors import DecodeError, SchemaMismatchError
 from .document import Mismatch, excerpt, read_document
-from .errors import DecodeError, SchemaMismatchError
 from .message import Response
 
 __all__ = ["decode"]

@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 from attrs import frozen
 
-from .errors import DecodeError, NotJSONError, SchemaMismatchError, clean
+from .cleaning import clean
+from .decode_errors import DecodeError, NotJSONError, SchemaMismatchError
 from .message import Response
 
 __all__ = ["Mismatch", "excerpt", "read_document"]

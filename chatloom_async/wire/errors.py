@@ -1,14 +1,17 @@
-"""What can go wrong: every exception of this package, as values that pickle, compare and explain themselves.
+"""What exceptions of this package have in common: values that pickle, compare and explain themselves; and those that
+the caller causes.
 
 An error is built where it is found and travels as data; the client adds the attempts made and the
-reason it stopped, and raises it. The API's own error answers are in status.py.
+reason it stopped, and raises it. What can go wrong on the way, in an answer's status and in its body: see
+transport_errors.py, status.py and decode_errors.py.
 """
 
-import re
 from typing import Any, ClassVar, Literal
 
 import attrs
 from attrs import field, frozen
+
+from .cleaning import clean
 
 StopReason = Literal["not_retryable", "attempts", "deadline", "budget", "retry_after_too_long", "disabled"]
 Kind = Literal["permanent", "once", "transient", "throttle"]
@@ -21,24 +24,6 @@ STOPPED: dict[str, str] = {
     "retry_after_too_long": "the server asks for a longer wait than this client may make",
     "disabled": "retries are switched off",
 }
-
-TEXT_LIMIT = 2048
-KEY_LIKE = re.compile(r"clf_[^\s\"'`,]+")
-CONTROL = re.compile(  # and whatever else is not seen, but acts: on direction, on joining, or on who reads closely
-    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
-    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]+"
-)
-
-
-def clean(text: str, limit: int = TEXT_LIMIT) -> str:
-    """Text from outside, fit for a terminal or a log: no keys, no control characters, `limit` bytes at most."""
-    text = CONTROL.sub(" ", KEY_LIKE.sub("clf_***", text)).strip()
-    raw = text.encode()
-    if len(raw) <= limit:
-        return text
-    return KEY_LIKE.sub(
-        "clf_***", raw[: limit - 3].decode(errors="ignore") + "..."
-    )  # where the cut went through a mask
 
 
 @frozen(kw_only=True)
@@ -211,49 +196,3 @@ class DeadlineExceededError(ChatloomError, TimeoutError):
     hint: ClassVar[str] = "Raise deadline=, or make fewer calls per key at once if they wait for the rate limit."
 
     last: ChatloomError | None = field(default=None, kw_only=True)
-
-
-@frozen(slots=False, eq=False, repr=False, str=False)
-class DecodeError(ChatloomError):
-    """An answer came that is not what the API documents. `path` is the JSON path of the misfit, `excerpt` the body's
-    beginning.
-
-        error = SchemaMismatchError("Not a string", path="$.agents[0].name")
-        print(isinstance(error, DecodeError), error.path)  # True $.agents[0].name
-    """
-
-    hint: ClassVar[str] = "If it persists, send request and response to Chatloom's support, or update this package."
-
-    path: str = field(default="$", kw_only=True, converter=clean)
-    excerpt: str = field(default="", kw_only=True, converter=clean)
-
-
-@frozen(slots=False, eq=False, repr=False, str=False)
-class NotJSONError(DecodeError):
-    """The body is not JSON. `reason` is one of empty, content_type, possible_truncation, syntax.
-
-    A login page of the network's is none:
-
-        transport = MockTransport(lambda _: Response(200, {"Content-Type": "text/html"}, b"<html>Please log in</html>"))
-        try:
-            await AsyncChatloom(transport=transport).list_agents()
-        except NotJSONError as error:
-            print(error.reason)  # content_type
-    """
-
-    hint: ClassVar[str] = "Check that base_url points at the API and that no proxy or portal answers in its place."
-
-    reason: str = field(default="syntax", kw_only=True)
-
-
-class SchemaMismatchError(DecodeError):
-    """The body is JSON of another shape than documented; `path` names the first place that differs.
-
-    Nothing is guessed, and nothing converted:
-
-        transport = MockTransport(lambda _: Response(200, body=b'{"agents": [], "count": "none"}'))
-        try:
-            await AsyncChatloom(transport=transport).list_agents()
-        except SchemaMismatchError as error:
-            print(error.path)  # $.count
-    """

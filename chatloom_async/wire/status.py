@@ -9,8 +9,9 @@ import orjson
 from attrs import field, frozen
 
 from .base_url import origin
+from .cleaning import clean
 from .document import excerpt
-from .errors import ChatloomError, Kind, clean
+from .errors import ChatloomError, Kind
 from .message import Response
 from .retry_after import retry_after_seconds
 from .transport_errors import RedirectRefusedError

@@ -16,8 +16,9 @@ import msgspec
 from cattrs.cols import is_any_set, is_mapping, is_sequence, list_structure_factory, mapping_structure_factory
 from cattrs.gen import make_dict_structure_fn, override
 
+from .cleaning import clean
 from .document import Mismatch
-from .errors import ConfigurationError, clean
+from .errors import ConfigurationError
 from .naming import camel
 
 __all__ = ["structure"]

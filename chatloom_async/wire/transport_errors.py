@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from attrs import field, frozen
 
-from .errors import ChatloomError, Kind, clean
+from .cleaning import clean
+from .errors import ChatloomError, Kind
 
 PAYLOAD_KINDS: dict[str, Kind] = {"encoding": "once", "unasked": "permanent"}
 

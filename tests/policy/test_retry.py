@@ -11,13 +11,8 @@ from hypothesis import strategies as st
 
 from chatloom_async.policy.call import Call
 from chatloom_async.policy.retry import RetryPolicy, is_free
-from chatloom_async.wire.errors import (
-    ChatloomError,
-    ClientClosedError,
-    ConfigurationError,
-    DeadlineExceededError,
-    NotJSONError,
-)
+from chatloom_async.wire.decode_errors import NotJSONError
+from chatloom_async.wire.errors import ChatloomError, ClientClosedError, ConfigurationError, DeadlineExceededError
 from chatloom_async.wire.status import AuthenticationError, NotFoundError, RateLimitError, ServerError
 from chatloom_async.wire.transport_errors import (
     AttemptTimeoutError,

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatloom_async.wire import decode_errors as d
 from chatloom_async.wire import errors as e
 from chatloom_async.wire import status as s
 from chatloom_async.wire import transport_errors as t
-from chatloom_async.wire.errors import STOPPED, Attempt, ChatloomError, clean
+from chatloom_async.wire.cleaning import clean
+from chatloom_async.wire.errors import STOPPED, Attempt, ChatloomError
 
 CANARY = "clf_canary0123456789"
 
@@ -25,9 +27,9 @@ TREE: list[tuple[type, tuple[type, ...]]] = [  # DESIGN, section 4
     (e.UsageError, (e.ChatloomError, RuntimeError)),
     (e.ClientClosedError, (e.UsageError,)),
     (e.DeadlineExceededError, (e.ChatloomError, TimeoutError)),
-    (e.DecodeError, (e.ChatloomError,)),
-    (e.NotJSONError, (e.DecodeError,)),
-    (e.SchemaMismatchError, (e.DecodeError,)),
+    (d.DecodeError, (e.ChatloomError,)),
+    (d.NotJSONError, (d.DecodeError,)),
+    (d.SchemaMismatchError, (d.DecodeError,)),
     (t.TransportError, (e.ChatloomError,)),
     (t.ConnectError, (t.TransportError,)),
     (t.TLSError, (t.TransportError,)),
@@ -49,8 +51,8 @@ TREE: list[tuple[type, tuple[type, ...]]] = [  # DESIGN, section 4
 SAMPLES: list[ChatloomError] = [
     *(cls("What happened") for cls, _ in TREE),
     e.DeadlineExceededError("Too late", last=s.ServerError("Down", status=503)),
-    e.DecodeError("Odd", path="$.agents[0].id", excerpt='{"agents": 1'),
-    e.NotJSONError("Cut", reason="possible_truncation", excerpt="{"),
+    d.DecodeError("Odd", path="$.agents[0].id", excerpt='{"agents": 1'),
+    d.NotJSONError("Cut", reason="possible_truncation", excerpt="{"),
     t.ConnectError("Refused", reason="refused", sent=False),
     t.ConnectionLostError("Gone", received=True),
     t.PayloadError("Cut", reason="cut", received=10, expected=20),
@@ -142,8 +144,8 @@ KINDS: list[tuple[ChatloomError, str]] = [
     (e.ConfigurationError("x"), "permanent"),
     (e.ClientClosedError("x"), "permanent"),
     (e.DeadlineExceededError("x"), "permanent"),
-    (e.NotJSONError("x"), "permanent"),
-    (e.SchemaMismatchError("x"), "permanent"),
+    (d.NotJSONError("x"), "permanent"),
+    (d.SchemaMismatchError("x"), "permanent"),
     (t.TransportError("x"), "transient"),
     (t.ConnectError("x", reason="refused"), "transient"),
     (t.ConnectError("x", reason="dns"), "transient"),
@@ -257,7 +259,7 @@ HOSTILE = [
 def test_text_from_outside_is_made_harmless(text: str, shown: str) -> None:
     """Keys are masked, and control, bidirectional and invisible characters replaced, in all that a server can set."""
     assert clean(text) == shown
-    error = e.DecodeError(text, path=text, excerpt=text)
+    error = d.DecodeError(text, path=text, excerpt=text)
     assert (error.message, error.path, error.excerpt) == (shown, shown, shown)
     assert t.RedirectRefusedError("x", location=text).location == shown
 

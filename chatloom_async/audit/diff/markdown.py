@@ -5,7 +5,7 @@ Text from outside stands in code spans, where links, mentions, HTML and emphasis
 
 import re
 
-from ...wire.errors import clean
+from ...wire.cleaning import clean
 from .values import Diff
 from .wording import Foreign, Part, heading, sentences, totals
 

@@ -6,7 +6,7 @@ Text from outside loses its control characters, keys and markup.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ...wire.errors import clean
+from ...wire.cleaning import clean
 from ..formats.terminal import cell, columns, rendered
 from .values import Diff
 from .wording import Foreign, Part, heading, sentences, totals

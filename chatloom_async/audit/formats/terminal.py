@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from ...wire.errors import clean
+from ...wire.cleaning import clean
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -3,7 +3,7 @@
 It is the first step of every format for people; escaping for the format itself comes after it.
 """
 
-from ...wire.errors import KEY_LIKE
+from ...wire.cleaning import KEY_LIKE
 
 LIMIT = 2000  # characters: more of one name or message helps nobody, and would be somebody's way to fill a report
 

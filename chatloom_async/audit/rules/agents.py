@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from ...endpoints.agents import POSITIONS, STATUS_ACTIVE
-from ...wire.errors import clean
+from ...wire.cleaning import clean
 from .colors import READABLE, is_color, white_contrast
 from .hostname import quoted
 from .rule import Found, rule

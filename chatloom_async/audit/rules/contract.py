@@ -10,8 +10,8 @@ from typing import Any, get_args, get_type_hints
 
 import attrs
 
+from ...wire.cleaning import clean
 from ...wire.document import read_document
-from ...wire.errors import clean
 from ...wire.message import Response
 from ...wire.naming import camel
 from .rule import Found, rule

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from attrs import frozen
 
-from ...wire.errors import CONTROL, clean
+from ...wire.cleaning import CONTROL, clean
 from .addresses import address_in, ends_in_number, local_reason
 
 MOST = 1000  # longer texts are not taken apart: nothing on the web has such a name

@@ -9,7 +9,8 @@ from itertools import chain
 
 from attrs import define, evolve, field
 
-from ...wire.errors import ChatloomError, clean
+from ...wire.cleaning import clean
+from ...wire.errors import ChatloomError
 from ..values import Finding, Row, Severity, Workspace, finding
 from .hostname import parse_domain
 from .neighbours import Neighbours

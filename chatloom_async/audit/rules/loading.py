@@ -11,7 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ...wire.errors import ChatloomError, clean
+from ...wire.cleaning import clean
+from ...wire.errors import ChatloomError
 from .registry import RULES
 from .rule import Rule, RuleError
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError, RedisError
 
-from ...wire.errors import clean
+from ...wire.cleaning import clean
 from ...wire.transport_errors import ConnectError
 from .script import SCRIPT, SHA, Answer, Step, Terms
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from ...wire.errors import clean
+from ...wire.cleaning import clean
 from ...wire.message import Response
 from .deviation import Deviation
 from .documented import AGENT_FIELDS, DOMAINS_FIELDS, LIST_FIELDS, VALUES, moment

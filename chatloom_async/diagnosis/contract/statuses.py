@@ -6,8 +6,8 @@ from typing import cast
 from attrs import evolve
 
 from ...wire.base_url import origin
+from ...wire.cleaning import clean
 from ...wire.document import read_document
-from ...wire.errors import clean
 from ...wire.message import Response
 from ...wire.status import REDIRECTS
 from .deviation import Deviation

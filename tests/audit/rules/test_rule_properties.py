@@ -11,7 +11,7 @@ from chatloom_async.audit import AuditedAgent, Row
 from chatloom_async.audit.rules import Judge, judge
 from chatloom_async.audit.rules.addresses import address_in
 from chatloom_async.audit.rules.hostname import parse_domain
-from chatloom_async.wire.errors import CONTROL, KEY_LIKE
+from chatloom_async.wire.cleaning import CONTROL, KEY_LIKE
 from tests.audit.rules.cases import NOW, TIDY, checked
 
 PARTS = (

@@ -19,7 +19,7 @@ from chatloom_async.audit.diff import (
     table_diff,
 )
 from chatloom_async.audit.diff.markdown import code
-from chatloom_async.wire.errors import clean
+from chatloom_async.wire.cleaning import clean
 from tests.audit.store.samples import agent, found, run_info
 
 EVIL = "\x1b[31m[x](javascript:1)<img src=x>|`a``b`@all www.x.example\n# h"
