@@ -215,10 +215,17 @@ async def test_of_what_a_command_prints_only_the_beginning_is_kept() -> None:
 
 async def test_a_command_that_leaves_a_daemon_behind_does_not_hold_the_audit_up(tmp_path: Path) -> None:
     """The daemon holds the pipes open, in a session of its own, where nobody finds it."""
-    code = f"import os, time; os.setsid(); open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
-    reference = KeyCommand(["/bin/sh", "-c", f'{sys.executable} -S -c "$0" & sleep 60', code], timeout=1.0)
-    assert await resolve_key(reference) == KeyUnavailableError("The key command /bin/sh did not finish within 1 s")
-    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    made, pid = tmp_path / "pid.new", tmp_path / "pid"
+    code = f"import os, signal; os.setsid(); open({str(made)!r}, 'w').write(str(os.getpid())); "
+    code += f"os.rename({str(made)!r}, {str(pid)!r}); signal.pause()"
+    command = ["/bin/sh", "-c", f'{sys.executable} -S -c "$0" & sleep 60', code]
+    task = asyncio.create_task(KeyCommand(command, timeout=60.0).read())
+    while not pid.exists():  # noqa: ASYNC110 - another process makes it
+        await asyncio.sleep(0.005)
+    task.cancel()
+    _, waiting = await asyncio.wait([task], timeout=10.0)
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    assert (waiting, task.cancelled()) == (set(), True)
 
 
 async def test_a_command_ends_with_the_audit_that_stops_while_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:

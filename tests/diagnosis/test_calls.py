@@ -86,9 +86,14 @@ async def test_a_later_call_that_fails() -> None:
     ]
 
 
+async def silence(_: object) -> Response:
+    """An answer that never comes."""
+    return await asyncio.get_running_loop().create_future()
+
+
 async def test_a_call_that_hangs_ends_with_the_time_limit() -> None:
     """By the client's own deadline."""
-    transport = MockTransport(lambda _: asyncio.sleep(60))  # type: ignore[arg-type, return-value]
+    transport = MockTransport(silence)
     (told,) = await examine_calls("https://chatloom.app", ApiKey(KEY), transport, Opened(), TimeLimit(0.02))
     assert told.found.startswith(f"{CALL}: The call was not done within its deadline of 0.0")
     assert evolve(told, found="") == wrong(
@@ -126,6 +131,6 @@ async def test_without_a_key(given: Response, told: Observation) -> None:
 
 async def test_without_a_key_and_without_an_answer() -> None:
     """The time limit holds."""
-    transport = MockTransport(lambda _: asyncio.sleep(60))  # type: ignore[arg-type, return-value]
+    transport = MockTransport(silence)
     told = await examine_without_key("https://chatloom.app", transport, TimeLimit(0.02))
     assert told.found == "no result: the time limit of 0.02 s for everything was up"

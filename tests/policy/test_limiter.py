@@ -184,14 +184,14 @@ def test_calls_of_a_loop_that_is_over_keep_no_turn() -> None:
     async def call() -> None:
         await limiter.acquire("a")
         try:
-            await asyncio.sleep(3600)
+            await asyncio.get_running_loop().create_future()
         finally:
             limiter.release("a", "failed")
 
     async def begin() -> None:
         for _ in range(5):
             asyncio.ensure_future(call())  # noqa: RUF006 - it is abandoned
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
 
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(lambda *_: None)  # it would tell of tasks that were never finished

@@ -14,9 +14,17 @@ async def gone(server: RawServer, seconds: float = 2.0) -> bool:
     return not server.open
 
 
-async def arrived(server: RawServer, seconds: float = 2.0) -> bool:
-    """Whether a request reaches this server within some seconds."""
+async def arrived(server: RawServer, seconds: float = 2.0, requests: int = 1) -> bool:
+    """Whether so many requests reach this server within some seconds."""
     end = time.monotonic() + seconds
-    while not server.requests and time.monotonic() < end:  # noqa: ASYNC110  # the server has no event for that
+    while len(server.requests) < requests and time.monotonic() < end:  # noqa: ASYNC110  # as above
         await asyncio.sleep(0.005)
-    return bool(server.requests)
+    return len(server.requests) >= requests
+
+
+async def connected(server: RawServer, seconds: float = 2.0) -> bool:
+    """Whether somebody connects to this server within some seconds."""
+    end = time.monotonic() + seconds
+    while not server.open and time.monotonic() < end:  # noqa: ASYNC110  # as above
+        await asyncio.sleep(0.005)
+    return bool(server.open)

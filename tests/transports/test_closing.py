@@ -17,7 +17,7 @@ from tests.raw_server import SILENCE, RawServer, Script, http
 from tests.samples import KEY
 from tests.secrets import found
 from tests.signed import keys, signed
-from tests.transports.gone import gone
+from tests.transports.gone import arrived, gone
 from tests.transports.kinds import Make
 
 GOOD = http(b'{"agents": [], "count": 0}')
@@ -198,7 +198,7 @@ def test_a_program_that_ends_in_the_middle_of_a_fan_out_ends_quietly(
                 asyncio.create_task(transport.send(signed(server.url, key, timeouts=SHORT)))
                 for key in keys(3 * KEYS_PER_SESSION)
             )
-            await asyncio.sleep(0.3)
+            assert await arrived(server, 10.0, requests=len(tasks))
 
         asyncio.run(program(make()))
         assert settled(listening) == listening

@@ -30,7 +30,7 @@ pytest.importorskip("httpx2")
 
 from chatloom_async.transports import httpx2_pools
 from chatloom_async.transports.httpx2 import Httpx2Transport
-from tests.transports.gone import arrived
+from tests.transports.gone import arrived, connected, gone
 from tests.transports.h2_server import H2Server
 
 NONE = AgentList((), 0)
@@ -122,11 +122,10 @@ async def test_a_handshake_that_is_cancelled_leaves_no_connection() -> None:
         transport = Httpx2Transport(ssl=trusting())
         url = server.url.replace("http:", "https:").replace("127.0.0.1", "localhost")
         task = asyncio.create_task(transport.send(signed(url, timeouts=Timeouts(connect=9.0))))
-        await asyncio.sleep(0.1)
+        assert await connected(server)
         task.cancel()
         await asyncio.wait([task])
-        await asyncio.sleep(0.02)
-        assert (task.cancelled(), len(server.open)) == (True, 0)
+        assert (task.cancelled(), await gone(server)) == (True, True)
         await transport.aclose()
     assert await back_to(before) == before
 

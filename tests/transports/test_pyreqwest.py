@@ -127,7 +127,7 @@ async def test_a_cancellation_is_heeded_even_where_pyreqwest_forgets_it(deaf: bo
 
     async def work() -> str:
         try:
-            await asyncio.sleep(9)
+            await asyncio.get_running_loop().create_future()
         except asyncio.CancelledError:
             if not deaf:
                 raise asyncio.CancelledError("Request was cancelled") from None
