@@ -147,7 +147,8 @@ class KeyLimiter:
 
     def _leave(self) -> None:
         self._in_flight -= 1
-        self._serve()
+        if self._queue:
+            self._serve()
 
     def _serve(self) -> None:
         """Lets in whoever may go now, and sets one timer for the next in line."""

@@ -14,12 +14,12 @@ import aiohttp
 from yarl import URL
 
 from ..wire.errors import ClientClosedError, ConfigurationError
-from ..wire.message import Request, Response, Timeouts
+from ..wire.message import DEFAULT_TIMEOUTS, Request, Response, Timeouts
 from ..wire.transport_errors import TransportError
 from .aiohttp_body import read_body
 from .aiohttp_direct import DirectExchange, prepare
 from .aiohttp_errors import transport_error
-from .aiohttp_pool import Generation, Pool
+from .aiohttp_pool import Pool
 from .aiohttp_session import open_session
 from .body import received
 
@@ -31,7 +31,6 @@ def _url(text: str) -> URL:
     return URL(text, encoded=True)
 
 
-@lru_cache(maxsize=16)
 def _limits(timeouts: Timeouts) -> aiohttp.ClientTimeout:
     """The attempt as a whole is bounded by the client, so aiohttp needs no timer of its own for that."""
     limits = {"connect": timeouts.connect, "sock_read": timeouts.read}
@@ -69,6 +68,7 @@ class AiohttpTransport:
         self._pool = Pool(partial(open_session, shared=share_connections, reused=connection_reuse), direct)
         self._ssl, self._proxy, self._max_body, self._name = ssl or True, proxy, max_body, name
         self._share = share_connections
+        self._limits = DEFAULT_TIMEOUTS, _limits(DEFAULT_TIMEOUTS)  # of the last request: they are hardly ever others
         if proxy is not None and urlsplit(proxy).scheme not in ("http", "https"):
             raise ConfigurationError("proxy must be the URL of an HTTP proxy, such as http://proxy.example:3128")
 
@@ -78,7 +78,13 @@ class AiohttpTransport:
         generation = self._pool.serving(key) or await self._pool.open()
         generation.enter(key)
         try:
-            outcome = await self._exchange(generation, request, key)
+            if request.timeouts is not self._limits[0]:
+                self._limits = request.timeouts, _limits(request.timeouts)
+            target = None if self._proxy else generation.direct.target(request)
+            if target:
+                outcome = await generation.direct.exchange(request, target, key, self._limits[1])
+            else:
+                outcome = await self._by_session(generation.session, request, self._limits[1])
         except BaseException as problem:
             failure = transport_error(problem, request.url)
             if failure is None:
@@ -93,12 +99,10 @@ class AiohttpTransport:
             raise ClientClosedError("The transport was closed while this request was under way")
         return outcome
 
-    async def _exchange(self, generation: Generation, request: Request, key: object) -> Response | TransportError:
-        limits = _limits(request.timeouts)
-        target = None if self._proxy else generation.direct.target(request)
-        if target:
-            return await generation.direct.exchange(request, target, key, limits)
-        response = await generation.session.request(
+    async def _by_session(
+        self, session: aiohttp.ClientSession, request: Request, limits: aiohttp.ClientTimeout
+    ) -> Response | TransportError:
+        response = await session.request(
             request.method,
             _url(request.url),
             headers=request.headers.prepared.fields,

@@ -16,14 +16,15 @@ async def read_body(content: aiohttp.StreamReader, headers: CIMultiDictProxy[str
     It is not read where its length is announced and too large, nor where it is compressed in a way nobody asked for.
     Between two pieces of a large body other tasks get their turn.
     """
+    compressed = CONTENT_ENCODING in headers
+    if content.is_eof() and not compressed and content.total_bytes <= most and content.exception() is None:
+        return content.read_nowait()  # small answers come in one piece with their head
     if content.at_eof():
         return b""  # HEAD, 204 and 304: Content-Length and Content-Encoding tell of a body that is elsewhere
     body = Body(headers.get(CONTENT_ENCODING), headers.get(CONTENT_LENGTH), most)
     if problem := body.refused():
         return problem
     try:
-        if content.is_eof() and content.exception() is None:  # small answers come in one piece with their head
-            return await body.add(content.read_nowait()) or body.whole()
         async for data in content.iter_any():
             if problem := await body.add(data):
                 return problem

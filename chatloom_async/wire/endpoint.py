@@ -97,10 +97,14 @@ class Endpoint(Generic[T_co]):
     def request(self, base_url: str, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Request:
         """The unsigned request. Raises InvalidAgentIdError for an unsafe id, ConfigurationError for another unsafe
         path parameter or a value that JSON cannot hold."""
-        layout = _layout(type(self))
-        url = base_url + self.path.format_map({name: path_segment(name, getattr(self, name)) for name in layout.path})
-        if parameters := [pair for name in layout.query for pair in query_pairs(name, getattr(self, name))]:
-            url += f"?{urlencode(parameters, quote_via=quote)}"
+        layout = LAYOUTS.get(type(self)) or _layout(type(self))
+        path = self.path
+        if layout.path:
+            path = path.format_map({name: path_segment(name, getattr(self, name)) for name in layout.path})
+        url = base_url + path
+        if layout.query:
+            parameters = [pair for name in layout.query for pair in query_pairs(name, getattr(self, name))]
+            url += f"?{urlencode(parameters, quote_via=quote)}" if parameters else ""
         if self.method in BODYLESS:
             return Request(self.method, url, JSON_ACCEPTED, timeouts=timeouts)
         members = {camel(name): value for name in layout.body if (value := getattr(self, name)) is not None}
@@ -130,20 +134,20 @@ LAYOUTS: dict[type, Layout] = {}
 
 
 def _layout(cls: Any) -> Layout:
-    if cls not in LAYOUTS:
-        fields = getattr(cls, "__attrs_attrs__", None)
-        if fields is None:
-            raise ConfigurationError(f"{cls.__name__} is not an attrs class: decorate it with attrs.frozen")
-        if not PATH.fullmatch(cls.path):
-            raise ConfigurationError(f"{cls.__name__}.path must begin with / and hold no blank, #, or other than ASCII")
-        if not METHOD.fullmatch(cls.method):
-            raise ConfigurationError(f"{cls.__name__}.method must be the name of an HTTP method, such as GET")
-        names = [each.name for each in fields]
-        asked = {each.name for each in fields if each.metadata.get("in") == "query"}
-        in_path = tuple(re.findall(r"\{(\w+)\}", cls.path))
-        rest = [name for name in names if name not in in_path]
-        if unknown := set(in_path) - set(names):
-            raise ConfigurationError(f"{cls.__name__}.path names {sorted(unknown)}, but the class has no such field")
-        in_query = tuple(name for name in rest if cls.method in BODYLESS or name in asked)
-        LAYOUTS[cls] = Layout(in_path, in_query, tuple(name for name in rest if name not in in_query))
-    return LAYOUTS[cls]
+    """The layout of a class, checked when it is first needed."""
+    fields = getattr(cls, "__attrs_attrs__", None)
+    if fields is None:
+        raise ConfigurationError(f"{cls.__name__} is not an attrs class: decorate it with attrs.frozen")
+    if not PATH.fullmatch(cls.path):
+        raise ConfigurationError(f"{cls.__name__}.path must begin with / and hold no blank, #, or other than ASCII")
+    if not METHOD.fullmatch(cls.method):
+        raise ConfigurationError(f"{cls.__name__}.method must be the name of an HTTP method, such as GET")
+    names = [each.name for each in fields]
+    asked = {each.name for each in fields if each.metadata.get("in") == "query"}
+    in_path = tuple(re.findall(r"\{(\w+)\}", cls.path))
+    rest = [name for name in names if name not in in_path]
+    if unknown := set(in_path) - set(names):
+        raise ConfigurationError(f"{cls.__name__}.path names {sorted(unknown)}, but the class has no such field")
+    in_query = tuple(name for name in rest if cls.method in BODYLESS or name in asked)
+    layout = LAYOUTS[cls] = Layout(in_path, in_query, tuple(name for name in rest if name not in in_query))
+    return layout

@@ -37,7 +37,8 @@ class Headers(Mapping[str, str]):
     """Room for a transport's own form of these headers, so that it makes it once, not for each request."""
 
     def __init__(self, pairs: Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]] = ()) -> None:
-        fields: Any = pairs.items() if isinstance(pairs, Mapping) else pairs
+        raw = type(pairs) is tuple  # as they come from the wire: asking for a Mapping takes its time
+        fields: Any = pairs.items() if not raw and isinstance(pairs, Mapping) else pairs
         self._pairs: tuple[tuple[str | bytes, str | bytes], ...] = tuple(fields)
         self._known = self.prepared = None
 

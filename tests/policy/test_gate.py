@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from chatloom_async import AsyncChatloom, MockTransport, Request, Response
-from chatloom_async.policy.gate import WIDTH, Gate, GatedLimiter
+from chatloom_async.policy.gate import WIDTH, Gate, GatedLimiter, Room
 from chatloom_async.policy.limit import RateLimit
 from chatloom_async.policy.limiter import KeyedLimiter, Unlimited
 from tests.samples import KEY, api
@@ -92,3 +92,41 @@ def test_a_permit_can_be_given_back_when_the_loop_is_gone() -> None:
     with suppress(RuntimeError):
         waiting.get_coro().close()  # what waited for room is collected, too
     assert limiter.states()["a"].in_flight == 0
+
+
+async def test_places_are_handed_on_in_the_order_in_which_they_were_asked_for() -> None:
+    """While somebody waits, nobody else finds a free one."""
+    room, entered = Room(1), list[int]()
+
+    async def enter(number: int) -> None:
+        await room.wait()
+        entered.append(number)
+
+    assert room.take()
+    waiting = [asyncio.create_task(enter(number)) for number in range(3)]
+    await asyncio.sleep(0)
+    for _ in waiting:
+        room.leave()
+        assert not room.take()
+    await asyncio.gather(*waiting)
+    assert entered == [0, 1, 2]
+    room.leave()
+    assert room.take()
+    assert not room.take()
+
+
+@pytest.mark.parametrize("first", ["cancelled", "handed a place"])
+async def test_a_place_survives_whoever_is_cancelled_while_it_is_handed_on(first: str) -> None:
+    """One that is cancelled is passed over, one that had just been handed a place hands it on; there is one in all."""
+    room = Room(1)
+    assert room.take()
+    cancelled, patient = (asyncio.create_task(room.wait()) for _ in range(2))
+    await asyncio.sleep(0)
+    steps = [cancelled.cancel, room.leave]
+    for step in steps if first == "cancelled" else reversed(steps):
+        step()
+    await patient
+    assert cancelled.cancelled()
+    assert not room.take()
+    room.leave()
+    assert [room.take(), room.take()] == [True, False]
