@@ -73,6 +73,7 @@ BUDGETS = (
         5,
         "MB",
     ),
+    Budget("TLS handshakes per key, 100 calls in a row", _of("TLS", "handshakes per key"), 1, ""),
     Budget("longest stall while 10,000 agents are read", _of("event loop stall", "10,000 agents, ms"), 100, "ms"),
     Budget("CPU while 10,000 calls wait", _of("10,000 calls waiting", "CPU while waiting, ms/s"), 10, "ms/s"),
 )

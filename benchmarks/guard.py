@@ -27,7 +27,7 @@ CALL, DECODE, RETRY, OWN, CLONE = (
     "call on a null transport : json.loads",
     "with_key() : json.loads",
 )
-BOUNDS = {CALL: 1.45, DECODE: 1.1, RETRY: 1.15, OWN: 3.0, CLONE: 0.4}
+BOUNDS = {CALL: 1.3, DECODE: 1.1, RETRY: 1.15, OWN: 2.6, CLONE: 0.47}
 
 
 def measure(url: str) -> dict[str, float]:

@@ -60,6 +60,7 @@ def _small(scope: Scope) -> list[Job]:
         Job("retry", "chatloom_async", partial(measured, "probes.retrying:measure", rounds=rounds)),
         Job("one more key", "chatloom_async", partial(measured, "probes.cloning:chatloom")),
         Job("one more key", "openai", partial(measured, "probes.cloning:openai")),
+        Job("TLS", "chatloom_async", partial(measured, "probes.handshakes:measure")),
     ]
 
 

@@ -23,8 +23,10 @@ def budgets(results: Results) -> str:
     rows = []
     for budget in BUDGETS:
         value = budget.value(results)
-        shown = "" if value is None else f"{value:.2f} {budget.unit}"
-        rows.append([budget.what, f"{budget.side} {budget.limit:g} {budget.unit}", shown, budget.verdict(results)])
+        shown = "" if value is None else f"{value:.2f} {budget.unit}".rstrip()
+        rows.append(
+            [budget.what, f"{budget.side} {budget.limit:g} {budget.unit}".rstrip(), shown, budget.verdict(results)]
+        )
     return _table(["budget", "limit", "measured", ""], rows)
 
 

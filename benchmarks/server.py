@@ -25,7 +25,8 @@ http {{
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
   server {{
-    listen 127.0.0.1:{port} backlog=4096; root {folder}/answers;
+    listen 127.0.0.1:{port} backlog=4096 {tls}; root {folder}/answers;
+    location = /status {{ stub_status; }}
     location / {{ try_files $uri.json =404; }}
     location = {telegram} {{ error_page 405 =200 {telegram}.json; try_files {telegram}.json =404; }}
     location = {telegram}.json {{ }}
@@ -43,34 +44,38 @@ class Server:
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
-    """A static server on a free loopback port, until the block ends."""
+def serving(certificate: Path | None = None) -> Iterator[Server]:
+    """A static server on a free loopback port, until the block ends; with TLS, by nginx, where a certificate is given
+    (a PEM file that holds its key, too)."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_answers(folder / "answers")
         port = _free_port()
-        server, command = _nginx(folder, port) or _bare(folder, port)
+        server, command = _nginx(folder, port, certificate) or _bare(folder, port, certificate)
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             _wait_for(port, process)
-            yield Server(server, f"http://127.0.0.1:{port}")
+            yield Server(server, f"{'https' if certificate else 'http'}://127.0.0.1:{port}")
         finally:
             process.terminate()
             process.wait()
 
 
-def _nginx(folder: Path, port: int) -> tuple[str, list[str]] | None:
+def _nginx(folder: Path, port: int, certificate: Path | None) -> tuple[str, list[str]] | None:
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
     if program is None:
         return None
     configuration = folder / "nginx.conf"
-    configuration.write_text(NGINX.format(folder=folder, port=port, telegram=TELEGRAM), "utf-8")
+    tls = f"ssl; ssl_certificate {certificate}; ssl_certificate_key {certificate}" if certificate else ""
+    configuration.write_text(NGINX.format(folder=folder, port=port, tls=tls, telegram=TELEGRAM), "utf-8")
     version = subprocess.run([program, "-v"], capture_output=True, text=True, check=True).stderr
     command = [program, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(configuration)]
     return version.strip().rpartition(" ")[2], command
 
 
-def _bare(folder: Path, port: int) -> tuple[str, list[str]]:
+def _bare(folder: Path, port: int, certificate: Path | None) -> tuple[str, list[str]]:
+    if certificate:
+        raise SystemExit("Without nginx there is no server that speaks TLS.")
     return "bare asyncio server", [sys.executable, "-m", "benchmarks.bare_server", str(folder / "answers"), str(port)]
 
 

@@ -17,6 +17,8 @@ TABLE = (
     Arm(f"{OURS}, shared", "chatloom:on_shared_aiohttp", "connections shared by keys", "ours", ("aiohttp",)),
     Arm(f"{OURS} on httpx2", "chatloom:on_httpx2", "everything on", "ours", ("httpx2",)),
     Arm(f"{OURS} on pyreqwest", "chatloom:on_pyreqwest", "everything on", "ours", ("pyreqwest",), quick=True),
+    Arm("aiohttp transport", "chatloom:aiohttp_alone", "what carries the client, alone", "ours", ("aiohttp",)),
+    Arm("pyreqwest transport", "chatloom:pyreqwest_alone", "the same on pyreqwest", "ours", ("pyreqwest",)),
     Arm("gidgethub", "gidgethub:getitem", "SDK of GitHub, JSON", "sdk", ("gidgethub",), quick=True),
     Arm("elastic-transport", "elastic:perform", "core of an SDK, JSON", "sdk", ("elastic-transport",), quick=True),
     Arm("slack_sdk", "slack:api_call", "SDK of Slack, JSON", "sdk", ("slack_sdk",), quick=True),

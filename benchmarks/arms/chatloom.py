@@ -8,7 +8,8 @@ from contextlib import aclosing, asynccontextmanager
 from importlib import import_module
 from typing import Any
 
-from chatloom_async import AsyncChatloom, RateLimit
+from chatloom_async import ApiKey, AsyncChatloom, ListAgents, RateLimit
+from chatloom_async.wire.auth import sign
 
 from ..answers import KEY
 from .interface import Opened, Opening
@@ -47,6 +48,28 @@ def on_httpx2(url: str) -> Opening:
 def on_pyreqwest(url: str) -> Opening:
     """On the optional pyreqwest."""
     return _on(url, _transport("pyreqwest")())
+
+
+def aiohttp_alone(url: str) -> Opening:
+    """The default transport without the client: bytes for a signed request."""
+    return _alone(url, _transport("aiohttp")())
+
+
+def pyreqwest_alone(url: str) -> Opening:
+    """The same of the one on pyreqwest."""
+    return _alone(url, _transport("pyreqwest")())
+
+
+@asynccontextmanager
+async def _alone(url: str, transport: Any) -> Opened:
+    signed = sign(ListAgents().request(url), ApiKey(KEY), "bearer")
+
+    async def call() -> bytes:
+        body: bytes = (await transport.send(signed)).body
+        return body
+
+    async with aclosing(transport):
+        yield call
 
 
 def _transport(name: str) -> Callable[..., Any]:
