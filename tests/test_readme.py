@@ -99,6 +99,25 @@ def test_the_figures_are_those_that_were_measured() -> None:
     assert (RESULTS.parent / "calls.svg").read_text("utf-8") == chart(results)
 
 
+def test_what_is_said_of_the_figures_is_in_the_results() -> None:
+    """Why a promise is not kept, how the cost grows with the calls, and what TLS costs."""
+    results, text = read(RESULTS), " ".join(README.read_text("utf-8").split())
+    bare, ours, default = (
+        results.ratio("calls on uvloop", arm, "aiohttp", "32") or 0.0
+        for arm in ("pyreqwest", "pyreqwest transport", "aiohttp transport")
+    )
+    assert f"bare pyreqwest costs {bare:.2f} times raw aiohttp here, and our transport on it {ours:.2f}," in text
+    assert f"The default transport alone costs {default:.2f}." in text
+    sizes = results.samples["scaling"]
+    costs = [results.median("scaling", size, "CPU, us") or 0.0 for size in sizes]
+    memory = {f"{results.median('scaling', size, 'highest memory, MB'):.0f}" for size in sizes}
+    assert {"100 calls", "1,000,000 calls"} <= set(sizes)
+    assert f"a call costs {min(costs):.0f} to {max(costs):.0f} µs, and the process takes {memory.pop()} MB" in text
+    assert memory == set()
+    kept, opened = (results.median("TLS", "chatloom_async", name) for name in ("CPU, us", "CPU, never reused, us"))
+    assert f"Over TLS a call costs {kept:.0f} µs; with a handshake each, {opened:.0f} µs." in text
+
+
 def test_the_links_lead_somewhere() -> None:
     """Relative links name files that exist."""
     links = re.findall(r"\]\(((?!https?:)[^)]+)\)", README.read_text("utf-8"))
