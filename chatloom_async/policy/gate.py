@@ -6,7 +6,7 @@ finish sooner than all at once.
 """
 
 import asyncio
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Mapping
 from weakref import WeakKeyDictionary
 
@@ -25,7 +25,7 @@ class Room:
 
     def __init__(self, places: int) -> None:
         self._free = places
-        self._queue: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+        self._queue: deque[asyncio.Future[None]] = deque()
 
     def take(self) -> bool:
         """Takes a place if there is one now. While somebody waits there is none: a place is handed on."""
@@ -37,19 +37,19 @@ class Room:
     async def wait(self) -> None:
         """Returns when a place has been handed on to the caller. Cancelling it leaves no trace."""
         turn = asyncio.get_running_loop().create_future()
-        self._queue[turn] = None
+        self._queue.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
-            if self._queue.pop(turn, self) is self and not turn.cancelled():  # it had been handed a place already
+            if not turn.cancelled():  # it has been handed a place just now
                 self.leave()
             raise
 
     def leave(self) -> None:
         """Hands a place on."""
         while self._queue:
-            turn, _ = self._queue.popitem(last=False)
-            if not turn.done():
+            turn = self._queue.popleft()
+            if not turn.cancelled():
                 turn.set_result(None)
                 return
         self._free += 1

@@ -43,7 +43,7 @@ class RetryPolicy:
     def again(self, error: ChatloomError, call: Call, now: float) -> float | StopReason:
         """The wait before the next attempt, or the reason why there is none. What it costs is budget.py's question."""
         throttled = error.kind == "throttle"
-        failed = call.failures.get(error.kind, 0)
+        failed = call.failures[error.kind]
         if not error.retryable or not (call.idempotent or throttled or not getattr(error, "sent", True)):
             return refusal(error)
         if failed >= self.limit(error.kind):
@@ -70,4 +70,4 @@ def refusal(error: ChatloomError) -> StopReason:
 
 def is_free(error: ChatloomError, call: Call) -> bool:
     """Whether this looks like a stale keep-alive connection, and is the first failure of its kind in this call."""
-    return isinstance(error, ConnectionLostError) and not error.received and call.failures.get(error.kind, 0) == 1
+    return isinstance(error, ConnectionLostError) and not error.received and call.failures[error.kind] == 1

@@ -21,7 +21,7 @@ ENOUGH = 0.9
 NOTICED = ("killed", "timeout")  # a test failed, or did not end
 MODULES = (
     *("policy/retry.py", "policy/retrier.py", "policy/retrying.py", "policy/budget.py"),
-    *("policy/limit.py", "policy/limiter.py"),
+    *("policy/limit.py", "policy/limiter.py", "policy/gate.py"),
     *("wire/decode.py", "wire/document.py", "wire/mirror.py", "wire/structure.py"),
     *("wire/auth.py", "wire/encode.py", "wire/retry_after.py"),
 )
@@ -30,7 +30,7 @@ TESTS = (
     *("tests/policy/test_retrier.py", "tests/policy/test_retry.py", "tests/client/test_calls.py"),
     *("tests/wire/test_auth.py", "tests/wire/test_decode.py", "tests/wire/test_endpoint.py"),
     *("tests/wire/test_mirror.py", "tests/wire/test_retry_after.py", "tests/wire/test_structure.py"),
-    "tests/endpoints/test_agents.py",
+    *("tests/policy/test_gate.py", "tests/endpoints/test_agents.py"),
 )
 SETTINGS = """
 [tool.mutmut]

@@ -8,7 +8,7 @@ import pytest
 from chatloom_async import AsyncChatloom, MockTransport, Request, Response
 from chatloom_async.policy.gate import WIDTH, Gate, GatedLimiter, Room
 from chatloom_async.policy.limit import RateLimit
-from chatloom_async.policy.limiter import KeyedLimiter, Unlimited
+from chatloom_async.policy.limiter import KeyedLimiter, Outcome, Unlimited
 from tests.samples import KEY, api
 from tests.virtual_clock import VirtualClock
 
@@ -60,6 +60,68 @@ async def test_a_call_that_waits_at_the_gate_heeds_a_429_of_its_key() -> None:
     await waiting
     assert clock.now() == 1030.0
     assert {key: state.in_flight for key, state in gated.states().items()} == {"a": 1, "b": 1}
+
+
+async def test_every_place_can_be_taken_again() -> None:
+    """However many have left."""
+    room = Room(3)
+    for _ in range(2):
+        assert [room.take() for _ in range(4)] == [True, True, True, False]
+        for _ in range(3):
+            room.leave()
+
+
+class Recorded(Unlimited):
+    """A limiter that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
+        self.told.append((key, outcome, retry_after))
+
+
+async def test_a_permit_that_was_not_used_is_called_unused() -> None:
+    """Not failed: nothing was sent."""
+    limiter = Recorded()
+    gated, loop = GatedLimiter(limiter, Gate(1)), asyncio.get_running_loop()
+    await gated.acquire("a", loop)
+    waiting = asyncio.create_task(gated.acquire("b", loop))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    gated.release("a", loop, "throttled", 3.0)
+    assert limiter.told == [("b", "unused", None), ("a", "throttled", 3.0)]
+
+
+async def test_a_429_at_the_gate_takes_no_token_of_its_key() -> None:
+    """The turn that is over was not used, so it can be had again at once when the pause ends."""
+    clock = VirtualClock()
+    limiter = KeyedLimiter(RateLimit(per_second=0.01, burst=2), clock)
+    gated, loop = GatedLimiter(limiter, Gate(1)), asyncio.get_running_loop()
+    await gated.acquire("a", loop)
+    waiting = asyncio.create_task(gated.acquire("a", loop))
+    await asyncio.sleep(0)
+    gated.release("a", loop, "throttled", 30.0)
+    await waiting
+    assert clock.now() == 1030.0
+
+
+def test_a_loop_that_was_closed_with_calls_under_way_takes_no_place_of_the_next() -> None:
+    """Each event loop has the whole width."""
+    gate = Gate(1)
+
+    async def enter() -> bool:
+        return gate.room(asyncio.get_running_loop()).take()
+
+    assert [asyncio.run(enter()) for _ in range(3)] == [True, True, True]
+
+
+async def test_a_loop_keeps_its_places_while_another_has_its_own() -> None:
+    """What was taken in one is still taken when that loop is asked for again."""
+    gate, other, here = Gate(1), asyncio.new_event_loop(), asyncio.get_running_loop()
+    assert [gate.room(here).take(), gate.room(other).take(), gate.room(here).take()] == [True, True, False]
+    other.close()
 
 
 def test_the_gate_works_in_event_loops_one_after_the_other() -> None:

@@ -42,6 +42,7 @@ BAD: list[tuple[Any, str]] = [
     ("Bearer clf_canary", "removed: the word Bearer"),
     ("bearer\tclf_canary", "removed: the word Bearer"),
     ("'clf_canary'", "removed: quotes"),
+    ("'clf_X'", "removed: quotes"),
     ("' clf_canary '", "removed: quotes, blanks or a line break"),
     ("X-API-Key: clf_canary", "removed: the name of a header"),
     ("Authorization: Bearer clf_canary", "removed: the word Bearer, the name of a header"),

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from abc import ABCMeta
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -31,6 +32,25 @@ class Fleet:
 
     ships: tuple[AgentList, ...]
     flag: bool
+
+
+@frozen
+class Port:
+    """Lists of texts and of numbers."""
+
+    names: tuple[str, ...]
+    depths: tuple[int, ...]
+    since: tuple[datetime, ...]
+
+
+@frozen
+class Coast:
+    """A list of models that hold lists."""
+
+    ports: tuple[Port, ...]
+
+
+PORT = {"names": ["a", "b", "c"], "depths": [1, 2], "since": ["2026-01-15T09:00:00Z"]}
 
 
 @frozen
@@ -63,7 +83,13 @@ class Choosy:
 
 @pytest.mark.parametrize(
     ("model", "document"),
-    [(AgentList, AGENTS), (AllowedDomains, DOMAINS), (Fleet, {"ships": [AGENTS, AGENTS], "flag": True})],
+    [
+        (AgentList, AGENTS),
+        (AllowedDomains, DOMAINS),
+        (Fleet, {"ships": [AGENTS, AGENTS], "flag": True}),
+        (Port, PORT),
+        (Coast, {"ports": [PORT, {"names": [], "depths": [], "since": []}]}),
+    ],
 )
 def test_a_plain_model_is_read_in_one_pass(model: Any, document: Any) -> None:
     """The value that the strict reader would give, and the number of quotes in the JSON."""
@@ -153,6 +179,46 @@ class Nested:
 
     name: str
     nested: "tuple[Nested, ...]"
+
+
+@frozen
+class Checked:
+    """Has something to say about its values."""
+
+    name: str = field(validator=lambda *_: None)
+
+
+@frozen
+class Fixed:
+    """A tuple that is no list."""
+
+    name: tuple[str, int]
+
+
+@frozen
+class Registered(metaclass=ABCMeta):
+    """Is made by another class's __call__."""
+
+    name: str
+
+
+@define(init=False)
+class Bare:
+    """Has no __init__ at all."""
+
+    name: str
+
+
+class Written:
+    """Is not of attrs at all."""
+
+    def __init__(self, name: str) -> None: ...
+
+
+@pytest.mark.parametrize("model", [Checked, Fixed, Registered, Bare, Written, Undecorated, Nested])
+def test_what_is_not_plain_is_seen_without_an_exception(model: Any) -> None:
+    """So nothing is tried that only happens to fail."""
+    assert mirror(model) is None
 
 
 @pytest.mark.parametrize("model", [Undecorated, Assigned, Hashed, Problem, Before, Old, Nested])
