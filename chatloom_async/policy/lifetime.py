@@ -70,6 +70,7 @@ class Lifetime:
         """Sees to it that `due`, a moment of this event loop's clock, is not missed."""
         if loop is not self._loop:  # the timer of a loop that is over never rings
             self._loop, self._timer, self._rings = loop, None, inf
+            self._alive()  # what that loop has left behind must be forgotten, or it keeps its permits
         if due < self._rings:
             if self._timer is not None:
                 self._timer.cancel()

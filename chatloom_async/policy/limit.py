@@ -71,21 +71,29 @@ class KeyLimiter:
         """Returns when a request may be sent. Cancelling it gives up the place in the queue, or the permit."""
         if not self._queue and self._take():
             return
+        await self._turn(first=False)
+        while self.is_paused:  # a 429 came between its turn and now
+            self.give_back()
+            await self._turn(first=True)
+
+    async def _turn(self, *, first: bool) -> None:
+        """Waits in the queue, at one of its ends."""
         turn = asyncio.get_running_loop().create_future()
         self._queue[turn] = None
+        self._queue.move_to_end(turn, last=not first)
         self._serve()
         try:
             await turn
-        except asyncio.CancelledError:
+        except BaseException:  # GeneratorExit where the call is collected, with a loop that was closed under it
             if self._queue.pop(turn, self) is None:
                 self._serve()
-            elif not turn.cancelled():
+            elif turn.done() and not turn.cancelled():
                 self.give_back()
             raise
 
     def give_back(self) -> None:
         """Returns a permit that was not used."""
-        self._tokens = min(self._limit.burst, self._tokens + 1)
+        self._tokens = min(1.0 if self.is_paused else self._limit.burst, self._tokens + 1)
         self._leave()
 
     def succeeded(self) -> None:

@@ -78,13 +78,14 @@ class AiohttpTransport:
         generation = self._pool.serving(key) or await self._pool.open()
         generation.enter(key)
         try:
-            if request.timeouts is not self._limits[0]:
-                self._limits = request.timeouts, _limits(request.timeouts)
+            limits = self._limits
+            if request.timeouts is not limits[0]:
+                self._limits = limits = request.timeouts, _limits(request.timeouts)
             target = None if self._proxy else generation.direct.target(request)
             if target:
-                outcome = await generation.direct.exchange(request, target, key, self._limits[1])
+                outcome = await generation.direct.exchange(request, target, key, limits[1])
             else:
-                outcome = await self._by_session(generation.session, request, self._limits[1])
+                outcome = await self._by_session(generation.session, request, limits[1])
         except BaseException as problem:
             failure = transport_error(problem, request.url)
             if failure is None:

@@ -28,6 +28,7 @@ __all__ = ["Endpoint", "query"]
 T_co = TypeVar("T_co", covariant=True)
 
 PATH = re.compile(r"/[!-\"$-~]*")
+PLACE = re.compile(r"\{(\w+)\}")
 METHOD = re.compile(r"[A-Z][A-Z-]*")
 BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 SAFE_TO_REPEAT = BODYLESS | {"PUT"}  # RFC 9110, section 9.2.2
@@ -104,7 +105,7 @@ class Endpoint(Generic[T_co]):
         url = base_url + path
         if layout.query:
             parameters = [pair for name in layout.query for pair in query_pairs(name, getattr(self, name))]
-            url += f"?{urlencode(parameters, quote_via=quote)}" if parameters else ""
+            url += f"{'&' if '?' in path else '?'}{urlencode(parameters, quote_via=quote)}" if parameters else ""
         if self.method in BODYLESS:
             return Request(self.method, url, JSON_ACCEPTED, timeouts=timeouts)
         members = {camel(name): value for name in layout.body if (value := getattr(self, name)) is not None}
@@ -144,7 +145,10 @@ def _layout(cls: Any) -> Layout:
         raise ConfigurationError(f"{cls.__name__}.method must be the name of an HTTP method, such as GET")
     names = [each.name for each in fields]
     asked = {each.name for each in fields if each.metadata.get("in") == "query"}
-    in_path = tuple(re.findall(r"\{(\w+)\}", cls.path))
+    in_path = tuple(PLACE.findall(cls.path))
+    if set("{}") & set(PLACE.sub("", cls.path)):
+        text = "has a brace that is not part of a place such as {agent_id}; a brace of the URL's own is %7B or %7D"
+        raise ConfigurationError(f"{cls.__name__}.path {text}")
     rest = [name for name in names if name not in in_path]
     if unknown := set(in_path) - set(names):
         raise ConfigurationError(f"{cls.__name__}.path names {sorted(unknown)}, but the class has no such field")

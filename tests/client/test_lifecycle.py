@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import gc
 import pickle
 import subprocess
 import sys
@@ -408,3 +409,54 @@ async def test_a_forgotten_client_is_a_resource_warning_that_names_it() -> None:
 def test_infinity_is_no_deadline_but_is_accepted() -> None:
     """A number above zero, however large."""
     assert repr(AsyncChatloom(KEY, deadline=inf))
+
+
+ABANDONED = {"in flight": (2, 0), "waiting for the gate": (2, 256), "just let in": (3, 0), "just let through": (3, 256)}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(("calls", "others"), ABANDONED.values(), ids=list(ABANDONED))
+def test_calls_of_a_loop_that_was_closed_under_them_give_back_what_they_hold(calls: int, others: int) -> None:
+    """Nobody cancelled them, so they end when they are collected: once another loop has asked for the client."""
+    open_to_all = False
+
+    async def handler(request: Request) -> Response:
+        if not open_to_all:
+            await asyncio.get_running_loop().create_future()
+        return api(request)
+
+    limit = RateLimit(per_second=1000.0, burst=1000, concurrency=2)
+    client = AsyncChatloom(KEY, transport=MockTransport(handler), retry=None, deadline=0.2, rate_limit=limit)
+    unlimited = client.with_options(rate_limit=None, deadline=None)  # behind the same gate
+
+    async def under_way() -> list[asyncio.Task[object]]:
+        tasks: list[asyncio.Task[object]] = [asyncio.create_task(unlimited.list_agents()) for _ in range(others)]
+        await asyncio.sleep(0.01)
+        tasks += [asyncio.create_task(client.list_agents()) for _ in range(calls)]
+        await asyncio.sleep(0.01)
+        return tasks
+
+    for _ in range(2):
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(lambda *_: None)  # it complains of the tasks, and is right
+        tasks = loop.run_until_complete(under_way())
+        if calls > 2:  # one ends, the next gets what it had, and the loop stops before that one runs
+            tasks[0].cancel()
+            loop.call_soon(loop.stop)
+            loop.run_forever()
+        loop.close()
+        del tasks, loop
+    open_to_all = True
+
+    async def after() -> list[str]:
+        outcomes: list[str] = []
+        for _ in range(3):
+            try:
+                outcomes.append(type(await client.list_agents()).__name__)
+            except DeadlineExceededError:
+                outcomes.append("too late")
+            gc.collect()
+        return outcomes
+
+    assert asyncio.run(after())[1:] == ["AgentList", "AgentList"]
+    assert [state.in_flight for state in client.limits.values()] == [0]

@@ -94,6 +94,20 @@ async def test_a_permit_that_was_not_used_is_called_unused() -> None:
     assert limiter.told == [("b", "unused", None), ("a", "throttled", 3.0)]
 
 
+async def test_a_limiter_that_raises_costs_no_place() -> None:
+    """One of the user's, whose store is gone: the error comes out, and there is room for the next call."""
+
+    class Broken(Unlimited):
+        def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
+            raise OSError("the store is gone")
+
+    gated, loop = GatedLimiter(Broken(), Gate(1)), asyncio.get_running_loop()
+    for _ in range(2):
+        await gated.acquire("a", loop)
+        with pytest.raises(OSError, match="store is gone"):
+            gated.release("a", loop, "succeeded")
+
+
 async def test_a_429_at_the_gate_takes_no_token_of_its_key() -> None:
     """The turn that is over was not used, so it can be had again at once when the pause ends."""
     clock = VirtualClock()
@@ -153,7 +167,7 @@ def test_a_permit_can_be_given_back_when_the_loop_is_gone() -> None:
     gated.release("a", loop, "failed")
     with suppress(RuntimeError):
         waiting.get_coro().close()  # what waited for room is collected, too
-    assert limiter.states()["a"].in_flight == 0
+    assert [state.in_flight for state in limiter.states().values()] == [0, 0]
 
 
 async def test_places_are_handed_on_in_the_order_in_which_they_were_asked_for() -> None:

@@ -71,6 +71,42 @@ async def test_a_first_minute_holds_burst_and_rate() -> None:
     assert sum(moment < 60.0 for moment in moments) == 8 + 240 - 1
 
 
+async def test_a_429_between_a_calls_turn_and_its_start_is_heeded() -> None:
+    """In one round of the event loop, answers let two in, and a 429 closes the gate: they have not left yet, so they
+    wait, and before those behind them."""
+    clock = VirtualClock()
+    limiter, left = limiter_on(clock, concurrency=3), list[tuple[str, float]]()
+    for _ in range(3):
+        await limiter.acquire()
+
+    async def call(name: str) -> None:
+        await limiter.acquire()
+        left.append((name, round(clock.now() - 1000.0, 6)))
+        limiter.failed()
+
+    tasks = [asyncio.create_task(call(name)) for name in ("first", "second", "third")]
+    await settle()
+    limiter.succeeded()
+    limiter.failed()
+    limiter.throttled(30.0)
+    await asyncio.gather(*tasks)
+    assert [moment for _, moment in left] == [30.0, 30.357143, 30.714286]  # 2.8 a second now
+    assert {name for name, _ in left[:2]} == {"first", "second"}
+
+
+async def test_what_is_given_back_during_a_pause_leaves_one_token_for_its_end() -> None:
+    """As if it had been given back before: a pause does not end in a burst."""
+    clock = VirtualClock()
+    limiter = limiter_on(clock, 4.0, 8)
+    for _ in range(4):
+        await limiter.acquire()
+    limiter.throttled(30.0)
+    for _ in range(3):
+        limiter.give_back()
+    assert (await leave_at(limiter, clock, 2))[0] == 30.0
+    assert clock.now() > 1030.1
+
+
 async def test_first_come_first_served() -> None:
     """The queue is in order, also for those who come when a token is there but others wait."""
     clock = VirtualClock()

@@ -405,6 +405,29 @@ def test_a_path_that_could_lead_elsewhere(path: str) -> None:
         Lost().request(BASE)
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/{agent_id!s}", "/{agent_id:>9}", "/{agent_id[0]}", "/{agent-id}", "/{}", "/{{}}", "/{{agent_id}}", "/x}", "/{"],
+)
+def test_a_brace_that_is_no_place(path: str) -> None:
+    """It is told before anything is sent, and no parameter slides into the query."""
+    Braced = attrs.make_class("Braced", ["agent_id"], bases=(Endpoint,), class_body={"path": path})  # noqa: N806
+    with pytest.raises(ConfigurationError, match=r"^Braced\.path has a brace that is not part of a place such as"):
+        Braced("agt_1").request(BASE)
+
+
+def test_a_query_that_the_path_has_already() -> None:
+    """Parameters follow it."""
+
+    @attrs.frozen
+    class Sorted(Endpoint[Any]):
+        path = "/x?sort=name"
+        page: int | None = None
+
+    assert Sorted().request(BASE).url == f"{BASE}/x?sort=name"
+    assert Sorted(2).request(BASE).url == f"{BASE}/x?sort=name&page=2"
+
+
 @pytest.mark.parametrize("method", ["", "G ET", "GET\r\n"])
 def test_a_method_that_is_none(method: str) -> None:
     """It is told like a path."""
