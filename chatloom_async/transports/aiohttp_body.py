@@ -21,7 +21,7 @@ async def read_body(content: aiohttp.StreamReader, headers: CIMultiDictProxy[str
         return content.read_nowait()  # small answers come in one piece with their head
     if content.at_eof():
         return b""  # HEAD, 204 and 304: Content-Length and Content-Encoding tell of a body that is elsewhere
-    body = Body(headers.get(CONTENT_ENCODING), headers.get(CONTENT_LENGTH), most)
+    body = Body(", ".join(headers.getall(CONTENT_ENCODING, ())), headers.get(CONTENT_LENGTH), most)
     if problem := body.refused():
         return problem
     try:

@@ -23,8 +23,8 @@ def received(status: int, headers: Any, body: bytes | TransportError) -> Respons
 class Body:
     """The body of one answer, of `most` bytes at most, both on the wire and decompressed.
 
-    `encoding` and `expected` are what Content-Encoding and Content-Length say; whoever receives the pieces asks
-    `refused()` first, gives them to `add` in their order, and takes the body from `whole()`.
+    `encoding` is what Content-Encoding says, all of its lines joined, and `expected` what Content-Length says; whoever
+    receives the pieces asks `refused()` first, gives them to `add` in their order, and takes the body from `whole()`.
     """
 
     __slots__ = ("_encoding", "_inflater", "_most", "_pieces", "_size", "expected", "received")

@@ -96,15 +96,16 @@ class PyreqwestTransport:
         try:
             fields = fields_of(answer)
             empty = request.method == "HEAD" or answer.status in BODILESS
-            body = b"" if empty else await self._read(answer, request.url)
+            body = b"" if empty else await self._read(answer, fields, request.url)
             whole = isinstance(body, bytes)
         finally:
             if not whole:
                 await built.__aexit__(None, None, None)
         return received(answer.status, fields, body)
 
-    async def _read(self, answer: Answer, url: str) -> bytes | TransportError:
-        body = Body(answer.get_header("content-encoding"), answer.get_header("content-length"), self._max_body)
+    async def _read(self, answer: Answer, fields: tuple[tuple[str, str], ...], url: str) -> bytes | TransportError:
+        encoding = ", ".join([value for name, value in fields if name == "content-encoding"])
+        body = Body(encoding, answer.get_header("content-length"), self._max_body)
         if problem := body.refused():
             return problem
         reader = answer.body_reader

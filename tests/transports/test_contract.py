@@ -87,6 +87,10 @@ TABLE: dict[str, tuple[Script, Expected]] = {
         (http(PACKED[:-8] + bytes(8), "200 OK", GZIP),),
         cut(len(PACKED), len(PACKED), "could not be decompressed", "checksum"),
     ),
+    "two encodings, on two lines": (
+        (http(TEXT, "200 OK", "Content-Encoding: identity", GZIP),),
+        cut(0, 26, "is compressed in a way that was not asked for", "unasked"),
+    ),
     "brotli, unasked": (
         (http(TEXT, "200 OK", "Content-Encoding: br"),),
         cut(0, 26, "is compressed in a way that was not asked for", "unasked"),
