@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -112,7 +111,7 @@ async def test_watch_changes_tells_what_changes(acme: Workspace) -> None:
     assert await output.readline() == f"{oldest.name}: +('new.example',) -()\n".encode()
     acme.remove_agent(oldest.id)
     assert await output.readline() == f"{oldest.name} is gone\n".encode()
-    program.send_signal(signal.SIGINT)
+    program.terminate()
     await program.wait()
 
 

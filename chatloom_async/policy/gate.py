@@ -80,7 +80,7 @@ class Gate:
 class GatedLimiter:
     """A limiter with a gate behind it: first a key's own turn, then room in the client.
 
-    Whoever calls it knows the running loop already: asking for it costs as much as the rest (1 us on Python 3.11).
+    Whoever calls it knows the running loop already: asking for it takes a system call on Python 3.11.
     """
 
     def __init__(self, limiter: Limiter, gate: Gate) -> None:

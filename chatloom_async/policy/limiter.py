@@ -1,8 +1,8 @@
 """One limiter for many keys: what the client talks to, and what may be put in its place."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from ..wire.auth import ApiKey
 from ..wire.errors import ChatloomError
@@ -66,8 +66,8 @@ class KeyedLimiter:
         self._limiters: dict[str, KeyLimiter] = {}
         self._tidy_up_at = TIDY_UP_AT
 
-    def acquire(self, key: str) -> Coroutine[Any, Any, None]:
-        return (self._limiters.get(key) or self._add(key)).acquire()
+    async def acquire(self, key: str) -> None:
+        await (self._limiters.get(key) or self._add(key)).acquire()
 
     def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
         limiter = self._limiters[key]

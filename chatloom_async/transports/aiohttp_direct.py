@@ -79,12 +79,14 @@ def _head(headers: Headers) -> bytes | None:
 class Origin(aiohttp.ClientRequest):
     """Where to connect to, as a connector wants to be told: a request that is never sent. It holds no key."""
 
-    connection_key: ConnectionKey = None  # type: ignore[assignment]  # a property of its base, and asked for each time
-
     def __init__(self, url: str, key: object, **options: Any) -> None:
         super().__init__("GET", URL(url, encoded=True), **options)
-        self.connection_key = for_key(super().connection_key, key)
+        self._connection_key = for_key(super().connection_key, key)
         self.host_field: str = f" HTTP/1.1\r\nHost: {self.headers['Host']}\r\n"
+
+    @property
+    def connection_key(self) -> ConnectionKey:
+        return self._connection_key
 
 
 class DirectExchange:
