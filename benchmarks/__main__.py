@@ -49,6 +49,8 @@ def main() -> None:
     print(tables(results))
     if options.output or not (options.quick or options.only):
         results.write(options.output or FILE)
+    else:
+        print("\nThese numbers are not kept; --output FILE keeps them.")
 
 
 if __name__ == "__main__":

@@ -48,7 +48,10 @@ def calls(results: Results, group: str) -> str:
         for arm in ordered
     ]
     noise = ", ".join(f"{results.noise(group, level) or 0:.1%}" for level in levels)
-    legend = f"Noise ({AGAIN} : {RAW}): {noise}. Ratios are at {at}; ~ is within the noise: no claim."
+    legend = (
+        f"Noise ({AGAIN} : {RAW}): {noise}. Ratios are at {at}, each of two arms in one process by turns, so they are "
+        "not quotients of the columns; ~ is within the noise: no claim."
+    )
     return f"{_table(head, rows)}\n\n{legend}"
 
 

@@ -212,7 +212,8 @@ class AsyncChatloom:
 
     @property
     def limits(self) -> Mapping[str, LimitState]:
-        """A snapshot of the rate limiter for each key in use, by the key's `fingerprint`."""
+        """A snapshot of the rate limiter for each key in use, by the key's `fingerprint`; empty where the limiter is
+        another than that of a RateLimit."""
         return self._limiter.states()
 
     async def aclose(self, drain: float = 5.0) -> None:

@@ -114,6 +114,10 @@ def test_what_is_said_of_the_figures_is_in_the_results() -> None:
     assert {"100 calls", "1,000,000 calls"} <= set(sizes)
     assert f"a call costs {min(costs):.0f} to {max(costs):.0f} µs, and the process takes {memory.pop()} MB" in text
     assert memory == set()
+    keyed, shared = (
+        results.median("fan-out", f"fan_out, a key each{how}", "CPU, us") or 0.0 for how in ("", ", shared")
+    )
+    assert f"costs {keyed:.0f} µs a key; where the keys share them, {shared:.0f} µs," in text
     kept, opened = (results.median("TLS", "chatloom_async", name) for name in ("CPU, us", "CPU, never reused, us"))
     assert f"Over TLS a call costs {kept:.0f} µs; with a handshake each, {opened:.0f} µs." in text
 

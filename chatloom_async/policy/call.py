@@ -44,7 +44,10 @@ class Call:
     def timed_out(self, sent_at: float | None, limit: float | None) -> ChatloomError:
         """The error for what `left(sent_at, limit)` ended: the call's deadline, or the attempt's own limit."""
         if sent_at is None or limit is None or self.deadline - sent_at <= limit:
-            text = f"The call was not done within its deadline of {self.deadline - self.started:g} s"
+            seconds = f"its deadline of {self.deadline - self.started:g} s"
+            text = f"The call was not done within {seconds}"
+            if sent_at is None and not self.attempts:
+                text = f"The call was not sent within {seconds}: it waited for its turn behind others, or for its key"
             return DeadlineExceededError(text, last=self.last_failure)
         return AttemptTimeoutError(f"The attempt was not done within {limit:g} s", reason="total")
 

@@ -66,6 +66,8 @@ class Sandbox:
 
     def __getitem__(self, name: str) -> Workspace:
         """The workspace of this name. Raises KeyError where there is none."""
+        if name not in self._state.workspaces:
+            raise KeyError(f"There is no workspace {name!r}: there are {', '.join(self._state.workspaces) or 'none'}")
         return self._state.workspaces[name]
 
     def __iter__(self) -> Iterator[Workspace]:

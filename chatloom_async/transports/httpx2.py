@@ -27,7 +27,8 @@ try:
     from .httpx2_errors import body_error, transport_error
     from .httpx2_pools import held, network
 except ModuleNotFoundError as _missing:
-    raise ImportError("Httpx2Transport needs httpx2 with HTTP/2: pip install 'chatloom-async[httpx2]'") from _missing
+    _cure = "pip install 'chatloom-async[httpx2]', or '.[httpx2]' in a clone"
+    raise ImportError(f"Httpx2Transport needs httpx2 with HTTP/2: {_cure}") from _missing
 
 MAX_BODY = 8 * 2**20
 BODILESS = frozenset({204, 304})

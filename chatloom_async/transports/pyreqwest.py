@@ -27,7 +27,8 @@ try:
     from .pyreqwest_heeding import heeding
     from .pyreqwest_message import build_request, fields_of, prepared
 except ModuleNotFoundError as _missing:
-    raise ImportError("PyreqwestTransport needs pyreqwest: pip install 'chatloom-async[pyreqwest]'") from _missing
+    _cure = "pip install 'chatloom-async[pyreqwest]', or '.[pyreqwest]' in a clone"
+    raise ImportError(f"PyreqwestTransport needs pyreqwest: {_cure}") from _missing
 
 MAX_BODY = 8 * 2**20
 PROXIED_CLIENTS = 64

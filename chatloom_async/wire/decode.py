@@ -30,12 +30,12 @@ def decode(response: Response, returns: Any) -> Any | DecodeError:
     """The body as `returns`, or the error that says why not, as data.
 
     `returns` is an attrs class, anything built of such classes, lists, `tuple[X, ...]`, sets, dicts and JSON's own
-    types, `Any` (JSON as it is), `bytes` (the body as it is) or None (no body is expected). Raises ConfigurationError
-    for a type that cannot be read from JSON.
+    types, `Any` (JSON as it is, None for a 204), `bytes` (the body as it is) or None (no body is expected). Raises
+    ConfigurationError for a type that cannot be read from JSON.
     """
     if returns is bytes:
         return response.body
-    if returns is None or returns is type(None):
+    if returns is None or returns is type(None) or (returns is Any and response.status == 204):
         return None
     read = _reader(returns) if isinstance(returns, type) else None
     found = read(response.body) if read else None

@@ -3,6 +3,7 @@
 What has no safe or no exact form there is a ConfigurationError: nothing is sent.
 """
 
+import json
 import re
 from datetime import UTC, date, datetime
 from enum import Enum
@@ -25,7 +26,10 @@ def path_segment(name: str, value: object) -> str:
     if isinstance(value, str) and PATH_PARAMETER.fullmatch(value) and value not in (".", ".."):
         return value
     error = InvalidAgentIdError if name == "agent_id" else ConfigurationError
-    raise error(f"{name} cannot be part of a path: it must be 1 to 256 of A-Z a-z 0-9 _ ~ . - and not '.' or '..'")
+    must = "be 1 to 256 of A-Z a-z 0-9 _ ~ . - and not '.' or '..'"
+    if not isinstance(value, str):
+        must = f"be a string, not of the type {type(value).__name__}"
+    raise error(f"{name} cannot be part of a path: it must {must}")
 
 
 def query_pairs(name: str, value: Any) -> list[tuple[str, str]]:
@@ -47,11 +51,24 @@ def _word(name: str, value: Any) -> str:
 def json_body(members: dict[str, Any], endpoint: str) -> bytes:
     """The members as a JSON object; `endpoint` is named in the error where they cannot be one."""
     try:
-        return orjson.dumps(members, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
+        body = orjson.dumps(members, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
     except TypeError as problem:
         cause = problem.__cause__  # what _plain raised
         reason = cause.message if isinstance(cause, ConfigurationError) else str(cause or problem)
+    else:
+        if b"null" not in body or _is_finite(members):
+            return body
+        reason = "a number that is not finite has no JSON form"
     raise ConfigurationError(f"{endpoint} cannot be written as JSON: {reason}")
+
+
+def _is_finite(members: dict[str, Any]) -> bool:
+    """Whether no null in the JSON stands for NaN or an infinity, as orjson writes them."""
+    try:
+        json.dumps(members, default=_plain, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _plain(value: Any) -> Any:

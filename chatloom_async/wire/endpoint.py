@@ -28,6 +28,7 @@ __all__ = ["Endpoint", "query"]
 T_co = TypeVar("T_co", covariant=True)
 
 PATH = re.compile(r"/[!-\"$-~]*")
+OWN = frozenset({"idempotent", "method", "path", "returns", "success"})
 PLACE = re.compile(r"\{(\w+)\}")
 METHOD = re.compile(r"[A-Z][A-Z-]*")
 BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
@@ -57,7 +58,8 @@ def query(**options: Any) -> Any:
 
 
 class Endpoint(Generic[T_co]):
-    """One operation of the API; `T_co` is what it answers. Subclass it with `attrs.frozen`.
+    """One operation of the API; `T_co` is what it answers: a model, None, or by default JSON as it is. Subclass it
+    with `attrs.frozen`.
 
         from attrs import frozen
 
@@ -71,6 +73,9 @@ class Endpoint(Generic[T_co]):
 
         print((await chatloom.send(CountAgents())).count)
 
+    Its fields are its parameters, in the API's spelling: `primary_color` goes over the wire as primaryColor, and comes
+    back as that in the fields of what it answers. A field that is None is left out.
+
     `path` is relative to the base URL. `method` defaults to GET. `success` lists the statuses that carry an
     answer. `idempotent` says whether a request whose answer was lost may be sent again; by default it follows
     from the method (RFC 9110: yes, except POST and PATCH).
@@ -82,17 +87,17 @@ class Endpoint(Generic[T_co]):
     path: ClassVar[str]
     success: ClassVar[Container[int]] = (200,)
     idempotent: ClassVar[bool] = True
-    returns: ClassVar[Any] = None
+    returns: ClassVar[Any] = Any
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "method" in cls.__dict__:
-            cls.method = cls.method.upper()
+        if isinstance(method := cls.__dict__.get("method"), str):  # else _layout says what it is
+            cls.method = method.upper()
             if "idempotent" not in cls.__dict__:
                 cls.idempotent = cls.method in SAFE_TO_REPEAT
         for base in cls.__dict__.get("__orig_bases__", ()):
             origin = get_origin(base)
-            if isinstance(origin, type) and issubclass(origin, Endpoint):
+            if isinstance(origin, type) and issubclass(origin, Endpoint) and "returns" not in cls.__dict__:
                 cls.returns = _answer(origin, get_args(base))
 
     def request(self, base_url: str, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Request:
@@ -114,8 +119,8 @@ class Endpoint(Generic[T_co]):
 
 def _answer(endpoint: Any, arguments: tuple[Any, ...]) -> Any:
     """What `endpoint[arguments]` answers: a generic class of endpoints may build on its type variables."""
-    answer = endpoint.returns or T_co  # only Endpoint itself answers nothing
     known = dict(zip(endpoint.__parameters__, arguments, strict=True))
+    answer = T_co if endpoint is Endpoint else endpoint.returns
     if isinstance(answer, TypeVar):
         return known.get(answer, answer)
     free = getattr(answer, "__parameters__", ())
@@ -139,6 +144,13 @@ def _layout(cls: Any) -> Layout:
     fields = getattr(cls, "__attrs_attrs__", None)
     if fields is None:
         raise ConfigurationError(f"{cls.__name__} is not an attrs class: decorate it with attrs.frozen")
+    if own := sorted(OWN & {each.name for each in fields}):
+        text = f"has a field named {own[0]}, which describes the endpoint: write it without an annotation"
+        raise ConfigurationError(f"{cls.__name__} {text}")
+    if not isinstance(getattr(cls, "path", None), str):
+        raise ConfigurationError(f"{cls.__name__} has no path: give it one, such as path = '/api/plugin/agents'")
+    if not hasattr(cls.success, "__contains__"):
+        raise ConfigurationError(f"{cls.__name__}.success holds statuses, such as (200,), and is not {cls.success!r}")
     if not PATH.fullmatch(cls.path):
         raise ConfigurationError(f"{cls.__name__}.path must begin with / and hold no blank, #, or other than ASCII")
     if not METHOD.fullmatch(cls.method):

@@ -111,7 +111,7 @@ class ConfigurationError(ChatloomError, ValueError):
             print(type(error).__name__)  # ConfigurationError
     """
 
-    hint = "Correct what the message names; help(AsyncChatloom) explains the options."
+    hint = "Correct what the message names; help(AsyncChatloom) explains the options, help(Endpoint) endpoints."
 
 
 class InvalidApiKeyError(ConfigurationError):

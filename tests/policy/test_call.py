@@ -53,14 +53,17 @@ def test_time_left(deadline: float | None, limit: float | None, left: float | No
 
 
 LATE_CALL = DeadlineExceededError("The call was not done within its deadline of 60 s")
+NEVER_SENT = DeadlineExceededError(
+    "The call was not sent within its deadline of 60 s: it waited for its turn behind others, or for its key"
+)
 LATE_ATTEMPT = AttemptTimeoutError("The attempt was not done within 15 s", reason="total")
 
 
 @pytest.mark.parametrize(
     ("sent_at", "limit", "error"),
     [
-        (None, 15.0, LATE_CALL),  # still in the queue of the limiter
-        (None, None, LATE_CALL),
+        (None, 15.0, NEVER_SENT),  # still in the queue of the limiter
+        (None, None, NEVER_SENT),
         (110.0, None, LATE_CALL),
         (110.0, 15.0, LATE_ATTEMPT),
         (144.9, 15.0, LATE_ATTEMPT),
@@ -91,9 +94,18 @@ def test_the_last_failure(errors: list[Exception | None], last: ChatloomError | 
     for number, error in enumerate(errors, 1):
         call.record(attempt(number, error))
     assert call.last_failure == last
-    assert call.timed_out(None, None) == DeadlineExceededError(
+    assert call.timed_out(160.0, None) == DeadlineExceededError(
         "The call was not done within its deadline of 60 s", last=last
     )
+
+
+def test_a_call_that_was_never_sent_says_so() -> None:
+    """Once it has been sent, it was only not done."""
+    call = Call.begin(Order(), 100.0, 60.0)
+    assert call.timed_out(None, 15.0) == NEVER_SENT
+    call.record(attempt(1, DOWN))
+    done = DeadlineExceededError("The call was not done within its deadline of 60 s", last=DOWN)
+    assert call.timed_out(None, 15.0) == done
 
 
 def test_failures_are_counted_by_kind() -> None:

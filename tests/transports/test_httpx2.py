@@ -138,4 +138,7 @@ def test_without_the_extra_it_says_what_to_install() -> None:
         "except ImportError as error: print(error)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said == "Httpx2Transport needs httpx2 with HTTP/2: pip install 'chatloom-async[httpx2]'\n"
+    assert (
+        said
+        == "Httpx2Transport needs httpx2 with HTTP/2: pip install 'chatloom-async[httpx2]', or '.[httpx2]' in a clone\n"
+    )

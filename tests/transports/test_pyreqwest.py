@@ -209,4 +209,7 @@ def test_without_the_extra_it_says_what_to_install() -> None:
         "except ImportError as error: print(error)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said == "PyreqwestTransport needs pyreqwest: pip install 'chatloom-async[pyreqwest]'\n"
+    assert (
+        said
+        == "PyreqwestTransport needs pyreqwest: pip install 'chatloom-async[pyreqwest]', or '.[pyreqwest]' in a clone\n"
+    )

@@ -1,5 +1,6 @@
 """Descriptions of endpoints become requests: what goes where, and how it is spelled."""
 
+import re
 import time as time_module
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import Enum, IntEnum, StrEnum
@@ -368,7 +369,7 @@ class Nothing(Endpoint[None]):
         (Plain, T),
         (Words, list[str]),
         (FewerWords, list[str]),
-        (Untyped, None),
+        (Untyped, Any),
         (Nothing, type(None)),
     ],
 )
@@ -403,6 +404,48 @@ def test_a_path_that_could_lead_elsewhere(path: str) -> None:
     Lost = attrs.frozen(type("Lost", (Endpoint,), {"path": path}))  # noqa: N806
     with pytest.raises(ConfigurationError, match=r"^Lost\.path must begin with / and hold no blank"):
         Lost().request(BASE)
+
+
+MISTAKES: dict[str, dict[str, Any]] = {
+    "has no path: give it one, such as path = '/api/plugin/agents'": {},
+    "has no path": {"path": None},
+    ".success holds statuses, such as (200,), and is not 201": {"path": "/x", "success": 201},
+    "has a field named path, which describes the endpoint: write it without an annotation": {
+        "path": "/x",
+        "__annotations__": {"path": str},
+    },
+    "has a field named method, which": {"path": "/x", "method": "PUT", "__annotations__": {"method": str}},
+    "has a field named returns, which": {"path": "/x", "returns": int, "__annotations__": {"returns": type}},
+}
+
+
+@pytest.mark.parametrize(("told", "body"), MISTAKES.items(), ids=list(MISTAKES))
+def test_a_mistake_in_an_endpoint_is_told_before_anything_is_sent(told: str, body: dict[str, Any]) -> None:
+    """With what to write instead."""
+    Wrong = attrs.frozen(type("Wrong", (Endpoint,), body))  # noqa: N806
+    with pytest.raises(ConfigurationError, match=f"^Wrong ?{re.escape(told)}"):
+        Wrong().request(BASE)
+
+
+def test_without_a_type_argument_json_comes_back_as_it_is() -> None:
+    """Nothing of the answer is lost; a 204 has none."""
+    assert decode(Response(200, body=b'{"a": [null]}'), Untyped.returns) == {"a": [None]}
+    assert decode(Response(204), Untyped.returns) is None
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), [1.0, -float("inf")]])
+def test_a_number_that_is_not_finite_is_not_sent_as_null(number: object) -> None:
+    """JSON has none; a null that was meant is sent."""
+
+    @attrs.frozen
+    class Rate(Endpoint[Any]):
+        method = "POST"
+        path = "/x"
+        rate: Any
+
+    with pytest.raises(ConfigurationError, match=r"^Rate cannot be written as JSON: a number that is not finite"):
+        Rate(number).request(BASE)
+    assert Rate([None, 1.5]).request(BASE).body == b'{"rate":[null,1.5]}'
 
 
 @pytest.mark.parametrize(
@@ -458,6 +501,8 @@ def test_other_path_parameters_are_as_strict(value: Any) -> None:
     with pytest.raises(ConfigurationError, match="thread_id cannot be part of a path") as caught:
         Thread(value).request(BASE)
     assert type(caught.value) is ConfigurationError
+    text = isinstance(value, str)
+    assert ("1 to 256 of A-Z" if text else f"a string, not of the type {type(value).__name__}") in str(caught.value)
 
 
 def test_requests_of_one_kind_share_their_headers() -> None:

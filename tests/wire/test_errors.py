@@ -197,7 +197,7 @@ TOO_LONG = (
         (e.ChatloomError(""), ". help(chatloom_async) is where to begin."),
         (
             e.ConfigurationError("Done?"),
-            "Done? Correct what the message names; help(AsyncChatloom) explains the options.",
+            "Done? Correct what the message names; help(AsyncChatloom) explains the options, help(Endpoint) endpoints.",
         ),
         (
             s.RateLimitError("Too many requests", status=429, retry_after=299.2, stop_reason="retry_after_too_long"),
