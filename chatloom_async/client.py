@@ -53,7 +53,7 @@ class AsyncChatloom:
 
     Constructing it does no I/O and needs no event loop. One client may be used by many tasks at once, and in several
     `asyncio.run()` calls one after the other; threads that run at the same time need one each. Every call raises a
-    ChatloomError when it fails; only what a key provider raises comes out as it is.
+    ChatloomError when it fails; only what a key provider or a limiter of yours raises comes out as it is.
 
     api_key: the key, or a callable that provides it, or None to read CHATLOOM_API_KEY. A provider is called as
         `provider(force_refresh=False)` before every attempt, and with True after a 401; it may be async.
