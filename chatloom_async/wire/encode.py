@@ -65,10 +65,18 @@ def json_body(members: dict[str, Any], endpoint: str) -> bytes:
 def _is_finite(members: dict[str, Any]) -> bool:
     """Whether no null in the JSON stands for NaN or an infinity, as orjson writes them."""
     try:
-        json.dumps(members, default=_plain, allow_nan=False)
+        json.dumps(members, default=_inside, allow_nan=False)
     except ValueError:
         return False
     return True
+
+
+def _inside(value: Any) -> Any:
+    """What numbers a value holds that json does not write: orjson does, a dataclass or a UUID as well."""
+    try:
+        return _plain(value)
+    except TypeError:
+        return getattr(value, "__dict__", None)
 
 
 def _plain(value: Any) -> Any:

@@ -39,12 +39,13 @@ only_mutate = {modules}
 process_isolation = "forkserver"
 timeout_constant = 3.0
 timeout_multiplier = 2.0
-pytest_add_cli_args = ["-p", "no:cacheprovider", "--hypothesis-profile=ci", "-k", "not frames_of_the_traceback"]
+pytest_add_cli_args = ["-p", "no:cacheprovider", "--hypothesis-profile=ci", "-k", "not frames_of_the_traceback and not linear_time"]
 pytest_add_cli_args_test_selection = {tests}
 """
 """Each test run is forked from a process that has imported the tests and run none, so that nothing is remembered.
 
-Left out are the tests of what a traceback shows: mutmut has frames of its own on it. The profile `ci` draws no lots.
+Left out are the tests of what a traceback shows, and of time: mutmut has frames of its own on the one, and takes its
+own of the other. The profile `ci` draws no lots.
 """
 
 

@@ -2,9 +2,11 @@
 
 import re
 import time as time_module
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import Enum, IntEnum, StrEnum
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 import attrs
 import orjson
@@ -433,6 +435,13 @@ def test_without_a_type_argument_json_comes_back_as_it_is() -> None:
     assert decode(Response(204), Untyped.returns) is None
 
 
+@dataclass
+class Point:
+    """What orjson writes by itself."""
+
+    x: object
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), [1.0, -float("inf")]])
 def test_a_number_that_is_not_finite_is_not_sent_as_null(number: object) -> None:
     """JSON has none; a null that was meant is sent."""
@@ -443,9 +452,16 @@ def test_a_number_that_is_not_finite_is_not_sent_as_null(number: object) -> None
         path = "/x"
         rate: Any
 
-    with pytest.raises(ConfigurationError, match=r"^Rate cannot be written as JSON: a number that is not finite"):
-        Rate(number).request(BASE)
+    for value in (number, Point(number), Rate(number)):
+        with pytest.raises(ConfigurationError) as caught:
+            Rate(value).request(BASE)
+        reason = "a number that is not finite has no JSON form"
+        assert caught.value.message == f"Rate cannot be written as JSON: {reason}"
     assert Rate([None, 1.5]).request(BASE).body == b'{"rate":[null,1.5]}'
+    moment = datetime(2026, 1, 15, 9, tzinfo=UTC)
+    others = [None, moment, UUID(int=7), Point(None), Rate(None)]
+    text = '[null,"2026-01-15T09:00:00.000Z","00000000-0000-0000-0000-000000000007",{"x":null},{}]'
+    assert Rate(others).request(BASE).body == f'{{"rate":{text}}}'.encode()
 
 
 @pytest.mark.parametrize(
@@ -501,8 +517,10 @@ def test_other_path_parameters_are_as_strict(value: Any) -> None:
     with pytest.raises(ConfigurationError, match="thread_id cannot be part of a path") as caught:
         Thread(value).request(BASE)
     assert type(caught.value) is ConfigurationError
-    text = isinstance(value, str)
-    assert ("1 to 256 of A-Z" if text else f"a string, not of the type {type(value).__name__}") in str(caught.value)
+    must = "be 1 to 256 of A-Z a-z 0-9 _ ~ . - and not '.' or '..'"
+    if not isinstance(value, str):
+        must = f"be a string, not of the type {type(value).__name__}"
+    assert caught.value.message == f"thread_id cannot be part of a path: it must {must}"
 
 
 def test_requests_of_one_kind_share_their_headers() -> None:
