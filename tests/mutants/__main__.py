@@ -39,7 +39,9 @@ only_mutate = {modules}
 process_isolation = "forkserver"
 timeout_constant = 3.0
 timeout_multiplier = 2.0
-pytest_add_cli_args = ["-p", "no:cacheprovider", "--hypothesis-profile=ci", "-k", "not frames_of_the_traceback and not linear_time"]
+pytest_add_cli_args = [
+    "-p", "no:cacheprovider", "--hypothesis-profile=ci", "-k", "not frames_of_the_traceback and not linear_time",
+]
 pytest_add_cli_args_test_selection = {tests}
 """
 """Each test run is forked from a process that has imported the tests and run none, so that nothing is remembered.
