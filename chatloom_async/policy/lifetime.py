@@ -59,6 +59,7 @@ class Lifetime:
         return list(self._limits)
 
     def begin(self, limit: "TimeLimit") -> None:
+        self._enter(limit.loop)
         self._limits.add(limit)
 
     def finish(self, limit: "TimeLimit") -> None:
@@ -66,11 +67,14 @@ class Lifetime:
         if self._empty is not None and not self._limits and not self._empty.done():
             self._empty.set_result(None)
 
+    def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
+        if loop is not self._loop:
+            self._loop, self._timer, self._rings = loop, None, inf  # the timer of a loop that is over never rings
+            self._alive()  # what that loop has left behind must be forgotten, or it keeps its permits
+
     def ring_by(self, due: float, loop: asyncio.AbstractEventLoop) -> None:
         """Sees to it that `due`, a moment of this event loop's clock, is not missed."""
-        if loop is not self._loop:  # the timer of a loop that is over never rings
-            self._loop, self._timer, self._rings = loop, None, inf
-            self._alive()  # what that loop has left behind must be forgotten, or it keeps its permits
+        self._enter(loop)
         if due < self._rings:
             if self._timer is not None:
                 self._timer.cancel()
