@@ -107,7 +107,7 @@ def _limit(default: float | None) -> Any:
     return field(default=default, converter=unlimited, validator=LIMIT)
 
 
-@frozen(kw_only=True, cache_hash=True)
+@frozen(kw_only=True)
 class Timeouts:
     """How long one attempt may take, in seconds; `None` lifts a limit. Raises ConfigurationError.
 
