@@ -10,7 +10,6 @@ and OPTIONS, and a member of the JSON body of other methods; `query()` puts it i
 Names go over the wire in camelCase, and a field that is None is left out.
 """
 
-import re
 from collections.abc import Container
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 from urllib.parse import quote, urlencode
@@ -18,7 +17,7 @@ from urllib.parse import quote, urlencode
 import attrs
 
 from .encode import json_body, path_segment, query_pairs
-from .errors import ConfigurationError
+from .layout import BODYLESS, layout_of
 from .message import DEFAULT_TIMEOUTS, Headers, Request, Timeouts
 from .naming import camel
 from .version import USER_AGENT
@@ -27,11 +26,6 @@ __all__ = ["Endpoint", "query"]
 
 T_co = TypeVar("T_co", covariant=True)
 
-PATH = re.compile(r"/[!-\"$-~]*")
-OWN = frozenset({"idempotent", "method", "path", "returns", "success"})
-PLACE = re.compile(r"\{(\w+)\}")
-METHOD = re.compile(r"[A-Z][A-Z-]*")
-BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 SAFE_TO_REPEAT = BODYLESS | {"PUT"}  # RFC 9110, section 9.2.2
 JSON_ACCEPTED = Headers({"Accept": "application/json", "User-Agent": USER_AGENT})
 JSON_SENT = Headers({**JSON_ACCEPTED, "Content-Type": "application/json"})
@@ -91,7 +85,7 @@ class Endpoint(Generic[T_co]):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if isinstance(method := cls.__dict__.get("method"), str):  # else _layout says what it is
+        if isinstance(method := cls.__dict__.get("method"), str):  # else layout.py says what it is
             cls.method = method.upper()
             if "idempotent" not in cls.__dict__:
                 cls.idempotent = cls.method in SAFE_TO_REPEAT
@@ -103,7 +97,7 @@ class Endpoint(Generic[T_co]):
     def request(self, base_url: str, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Request:
         """The unsigned request. Raises InvalidAgentIdError for an unsafe id, ConfigurationError for another unsafe
         path parameter or a value that JSON cannot hold."""
-        layout = LAYOUTS.get(type(self)) or _layout(type(self))
+        layout = layout_of(type(self))
         path = self.path
         if layout.path:
             path = path.format_map({name: path_segment(name, getattr(self, name)) for name in layout.path})
@@ -125,45 +119,3 @@ def _answer(endpoint: Any, arguments: tuple[Any, ...]) -> Any:
         return known.get(answer, answer)
     free = getattr(answer, "__parameters__", ())
     return answer[tuple(known.get(each, each) for each in free)] if free else answer
-
-
-@attrs.frozen
-class Layout:
-    """Which fields of an endpoint class go where."""
-
-    path: tuple[str, ...]
-    query: tuple[str, ...]
-    body: tuple[str, ...]
-
-
-LAYOUTS: dict[type, Layout] = {}
-
-
-def _layout(cls: Any) -> Layout:
-    """The layout of a class, checked when it is first needed."""
-    fields = getattr(cls, "__attrs_attrs__", None)
-    if fields is None:
-        raise ConfigurationError(f"{cls.__name__} is not an attrs class: decorate it with attrs.frozen")
-    if own := sorted(OWN & {each.name for each in fields}):
-        text = f"has a field named {own[0]}, which describes the endpoint: write it without an annotation"
-        raise ConfigurationError(f"{cls.__name__} {text}")
-    if not isinstance(getattr(cls, "path", None), str):
-        raise ConfigurationError(f"{cls.__name__} has no path: give it one, such as path = '/api/plugin/agents'")
-    if not hasattr(cls.success, "__contains__"):
-        raise ConfigurationError(f"{cls.__name__}.success holds statuses, such as (200,), and is not {cls.success!r}")
-    if not PATH.fullmatch(cls.path):
-        raise ConfigurationError(f"{cls.__name__}.path must begin with / and hold no blank, #, or other than ASCII")
-    if not METHOD.fullmatch(cls.method):
-        raise ConfigurationError(f"{cls.__name__}.method must be the name of an HTTP method, such as GET")
-    names = [each.name for each in fields]
-    asked = {each.name for each in fields if each.metadata.get("in") == "query"}
-    in_path = tuple(PLACE.findall(cls.path))
-    if set("{}") & set(PLACE.sub("", cls.path)):
-        text = "has a brace that is not part of a place such as {agent_id}; a brace of the URL's own is %7B or %7D"
-        raise ConfigurationError(f"{cls.__name__}.path {text}")
-    rest = [name for name in names if name not in in_path]
-    if unknown := set(in_path) - set(names):
-        raise ConfigurationError(f"{cls.__name__}.path names {sorted(unknown)}, but the class has no such field")
-    in_query = tuple(name for name in rest if cls.method in BODYLESS or name in asked)
-    layout = LAYOUTS[cls] = Layout(in_path, in_query, tuple(name for name in rest if name not in in_query))
-    return layout

@@ -2,6 +2,7 @@
 
 import re
 import time as time_module
+import types
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import Enum, IntEnum, StrEnum
@@ -427,6 +428,14 @@ def test_a_mistake_in_an_endpoint_is_told_before_anything_is_sent(told: str, bod
     Wrong = attrs.frozen(type("Wrong", (Endpoint,), body))  # noqa: N806
     with pytest.raises(ConfigurationError, match=f"^Wrong ?{re.escape(told)}"):
         Wrong().request(BASE)
+
+
+def test_a_field_named_returns_beside_a_type_argument() -> None:
+    """The argument does not take the field's place, so it is told, too."""
+    members = {"path": "/x", "__annotations__": {"returns": str}}
+    Wrong = attrs.frozen(types.new_class("Wrong", (Endpoint[str],), {}, lambda own: own.update(members)))  # noqa: N806
+    with pytest.raises(ConfigurationError, match=r"^Wrong has a field named returns"):
+        Wrong("a").request(BASE)
 
 
 def test_without_a_type_argument_json_comes_back_as_it_is() -> None:
