@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from chatloom_async import ApiKey, LimitState
 from chatloom_async.contrib.redis import RedisLimiter
-from chatloom_async.contrib.redis.line import Line
+from chatloom_async.contrib.redis.queue import Line
 
 KEY = ApiKey("clf_test_0123456789")
 REST = LimitState(rate=4.0, queued=0, in_flight=0, paused_until=None)

@@ -7,7 +7,7 @@ import redis.asyncio
 
 from chatloom_async import ConfigurationError, Limiter, RateLimit
 from chatloom_async.contrib.redis import RedisLimiter
-from chatloom_async.contrib.redis.settings import redis_maker
+from chatloom_async.contrib.redis.limiter import redis_maker
 from chatloom_async.policy.limiter import SharedLimiter
 
 

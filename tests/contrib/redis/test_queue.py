@@ -5,9 +5,8 @@ from itertools import count
 
 import pytest
 
-from chatloom_async.contrib.redis.courier import RedisUnavailableError
-from chatloom_async.contrib.redis.line import Line
-from chatloom_async.contrib.redis.script import Answer, Step
+from chatloom_async.contrib.redis.queue import Line
+from chatloom_async.contrib.redis.script import Answer, RedisUnavailableError, Step
 
 AWAY = RedisUnavailableError("away", sent=False)
 
