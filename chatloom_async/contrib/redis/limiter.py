@@ -23,8 +23,8 @@ from ...policy.limiter import KeyedLimiter, Outcome
 from ...wire.auth import ApiKey
 from ...wire.checks import INTERVAL, RATE, Wanted
 from ...wire.errors import ConfigurationError
-from .queue import Session
-from .script import Courier, RedisUnavailableError, Step, Terms
+from .queue import KeyQueues
+from .script import Connection, RedisUnavailableError, ScriptConfig, Step
 
 CONTEXT = b"chatloom limiter"  # so that these fingerprints are no other program's
 SHARE = Wanted("a number above 0, 1 at most, or None", lambda value: value is None or (RATE.fits(value) and value <= 1))
@@ -45,7 +45,7 @@ class Settings:
     prefix: str = field(validator=Wanted("a str", lambda value: isinstance(value, str)))
     secret: bytes = field(validator=SECRET, repr=False)
 
-    def alone(self) -> KeyedLimiter | None:
+    def fallback(self) -> KeyedLimiter | None:
         """The limiter of one process without Redis; None where nobody may go without."""
         if self.share is None:
             return None
@@ -69,9 +69,9 @@ def redis_maker(redis: str | MakeRedis) -> MakeRedis:
 
 @frozen
 class Opened:
-    """A session, the loop that it belongs to, and what closes its connection to Redis."""
+    """The queues, the loop that they belong to, and what closes its connection to Redis."""
 
-    session: Session
+    queues: KeyQueues
     loop: asyncio.AbstractEventLoop
     clients: AsyncGenerator[Any, None]
 
@@ -144,40 +144,39 @@ class RedisLimiter:
         return blake2b(text, key=self._settings.secret, person=CONTEXT, digest_size=8).hexdigest()
 
     async def acquire(self, key: str) -> None:
-        await (await self._session()).acquire(key)
+        await (await self._open_here()).acquire(key)
 
     def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
         """Reports it in the background, together with the next request for a permit where there is one."""
         if self._opened is not None:
-            self._opened.session.release(key, outcome, retry_after)
+            self._opened.queues.release(key, outcome, retry_after)
 
     async def state(self, key: ApiKey) -> LimitState:
         """What holds for a key now, in all processes; `queued` counts the calls of this one. Raises
         RedisUnavailableError."""
-        session, name = await self._session(), self.fingerprint(key)
-        answer = await session.ask(Step(name, queued=session.queued(name)))
-        if isinstance(answer, RedisUnavailableError):
-            raise answer
-        until = datetime.now(UTC) + timedelta(seconds=answer.pause) if answer.pause else None
-        return LimitState(rate=answer.rate, queued=session.queued(name), in_flight=answer.in_flight, paused_until=until)
+        queues, name = await self._open_here(), self.fingerprint(key)
+        reply = await queues.ask(Step(name, queued=queues.queued(name)))
+        if isinstance(reply, RedisUnavailableError):
+            raise reply
+        until = datetime.now(UTC) + timedelta(seconds=reply.pause) if reply.pause else None
+        return LimitState(rate=reply.rate, queued=queues.queued(name), in_flight=reply.in_flight, paused_until=until)
 
     async def aclose(self) -> None:
         """Reports what is still to be reported, and closes the connection. The limiter may be used again."""
         opened, self._opened = self._opened, None
         if opened is not None and opened.loop is asyncio.get_running_loop():
-            await opened.session.aclose(self._settings.timeout)
+            await opened.queues.aclose(self._settings.timeout)
             await opened.clients.aclose()
 
-    async def _session(self) -> Session:
+    async def _open_here(self) -> KeyQueues:
         if self._opened is None or self._opened.loop is not asyncio.get_running_loop():
             clients, settings = _open(self._make), self._settings
             name = secrets.token_hex(6)  # here, since a process may fork after it has made its limiter
-            courier = Courier(
-                await anext(clients), Terms(settings.limit, settings.lease, name, settings.prefix), settings.timeout
-            )
-            session = Session(courier, name, settings.limit.burst, settings.alone(), settings.retry_every)
-            self._opened = Opened(session, asyncio.get_running_loop(), clients)
-        return self._opened.session
+            config = ScriptConfig(settings.limit, settings.lease, name, settings.prefix)
+            connection = Connection(await anext(clients), config, settings.timeout)
+            queues = KeyQueues(connection, name, settings.limit.burst, settings.fallback(), settings.retry_every)
+            self._opened = Opened(queues, asyncio.get_running_loop(), clients)
+        return self._opened.queues
 
     async def __aenter__(self) -> Self:
         return self

@@ -4,7 +4,7 @@ The names in Redis hold a key's fingerprint only: `chatloom:{fingerprint}:state`
 braces keep the three on one node of a cluster.
 
 All steps that have come up meanwhile go in one round trip, one after another: one connection is enough for any number
-of keys. What goes wrong comes back as an error, as data; nothing is repeated, since a step that got no answer may have
+of keys. An error is returned, not raised; nothing is repeated, since a step without a reply may have
 been taken.
 """
 
@@ -34,11 +34,11 @@ CONSTANTS: dict[str, float] = {
 PREAMBLE = "".join(f"local {name} = {value!r}\n" for name, value in CONSTANTS.items())
 SCRIPT = PREAMBLE + Path(__file__).with_name("step.lua").read_text("utf-8")
 SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # Redis names scripts by it
-AT_ONCE = 200  # steps in one round trip, so that one answer is never long in coming
+AT_ONCE = 200  # steps in one round trip, so that one reply is never long in coming
 
 
 @frozen
-class Terms:
+class ScriptConfig:
     """What holds for every step of one limiter: the limit, the seconds of a lease, the process's name, the prefix."""
 
     limit: RateLimit
@@ -48,7 +48,7 @@ class Terms:
 
 
 @frozen
-class Ending:
+class Release:
     """A permit that is no longer used. `at` is when that was told, on this process's monotonic clock."""
 
     lease: str
@@ -64,27 +64,27 @@ class Ending:
 
 @frozen
 class Step:
-    """A wish for up to `want` permits for `queued` calls, after these endings. The leases are `name`1, `name`2, ..."""
+    """A wish for up to `want` permits for `queued` calls, after these releases. The leases are `name`1, `name`2, ..."""
 
     key: str
     name: str = ""
     want: int = 0
     queued: int = 0
-    endings: Sequence[Ending] = ()
+    releases: Sequence[Release] = ()
 
-    def arguments(self, terms: Terms) -> Iterator[str | int | float]:
+    def arguments(self, config: ScriptConfig) -> Iterator[str | int | float]:
         """What EVALSHA takes after the script: the number of Redis keys, the keys, the arguments."""
         yield 3
         for part in ("state", "flights", "line"):
-            yield f"{terms.prefix}:{{{self.key}}}:{part}"
-        yield from (terms.limit.per_second, terms.limit.burst, terms.limit.concurrency, terms.lease, terms.who)
+            yield f"{config.prefix}:{{{self.key}}}:{part}"
+        yield from (config.limit.per_second, config.limit.burst, config.limit.concurrency, config.lease, config.who)
         yield from (self.name, self.want, self.queued)
-        for ending in self.endings:
-            yield from ending.arguments()
+        for release in self.releases:
+            yield from release.arguments()
 
 
 @frozen
-class Answer:
+class Reply:
     """Permits granted, and seconds to wait for the next; the rate now, seconds of a pause left, permits in flight."""
 
     granted: int
@@ -94,8 +94,8 @@ class Answer:
     in_flight: int
 
     @classmethod
-    def of(cls, answer: Sequence[Any]) -> "Answer":
-        granted, wait, rate, pause, in_flight = answer
+    def of(cls, reply: Sequence[Any]) -> "Reply":
+        granted, wait, rate, pause, in_flight = reply
         return cls(int(granted), float(wait), float(rate), float(pause), int(in_flight))
 
 
@@ -105,20 +105,20 @@ class RedisUnavailableError(ConnectError):
     hint = "Check that Redis is up and can be reached; give RedisLimiter a share= to go on without it."
 
 
-class Courier:
+class Connection:
     """Asks one Redis. `timeout` is in seconds, for a round trip."""
 
-    def __init__(self, redis: Any, terms: Terms, timeout: float) -> None:
-        self._redis, self._terms, self._timeout = redis, terms, timeout
-        self._waiting: list[tuple[Step, asyncio.Future[Answer | RedisUnavailableError]]] = []
+    def __init__(self, redis: Any, config: ScriptConfig, timeout: float) -> None:
+        self._redis, self._config, self._timeout = redis, config, timeout
+        self._waiting: list[tuple[Step, asyncio.Future[Reply | RedisUnavailableError]]] = []
         self._trip: asyncio.Task[None] | None = None
 
-    async def ask(self, step: Step) -> Answer | RedisUnavailableError:
-        turn: asyncio.Future[Answer | RedisUnavailableError] = asyncio.get_running_loop().create_future()
-        self._waiting.append((step, turn))
+    async def ask(self, step: Step) -> Reply | RedisUnavailableError:
+        waiter: asyncio.Future[Reply | RedisUnavailableError] = asyncio.get_running_loop().create_future()
+        self._waiting.append((step, waiter))
         if self._trip is None:
             self._trip = asyncio.create_task(self._travel())
-        return await turn
+        return await waiter
 
     async def _travel(self) -> None:
         while self._waiting:
@@ -129,31 +129,31 @@ class Courier:
             except (RedisError, OSError, TimeoutError) as problem:
                 batch, self._waiting = batch + self._waiting, []  # who comes next would only wait as long again
                 answers = [problem] * len(batch)
-            for (_, turn), answer in zip(batch, answers, strict=True):
-                if not turn.done():
-                    turn.set_result(_value(answer))
+            for (_, waiter), reply in zip(batch, answers, strict=True):
+                if not waiter.done():
+                    waiter.set_result(_value(reply))
         self._trip = None
 
     async def _sent(self, steps: Sequence[Step]) -> Sequence[object]:
         answers = await self._round_trip(steps)
-        unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        unknown = [place for place, reply in enumerate(answers) if isinstance(reply, NoScriptError)]
         if unknown:  # this Redis is new, or has been restarted; these steps were not taken
             await self._redis.script_load(SCRIPT)
             again = await self._round_trip([steps[place] for place in unknown])
-            for place, answer in zip(unknown, again, strict=True):
-                answers[place] = answer
+            for place, reply in zip(unknown, again, strict=True):
+                answers[place] = reply
         return answers
 
     async def _round_trip(self, steps: Sequence[Step]) -> list[Any]:
         pipeline: Any = self._redis.pipeline(transaction=False)
         for step in steps:
-            pipeline.evalsha(SHA, *step.arguments(self._terms))
+            pipeline.evalsha(SHA, *step.arguments(self._config))
         answers: list[Any] = await pipeline.execute(raise_on_error=False)
         return answers
 
 
-def _value(answer: Any) -> Answer | RedisUnavailableError:
-    if isinstance(answer, Exception):
-        said = clean(f"{type(answer).__name__}: {answer}".removesuffix(": "))[:200]
+def _value(reply: Any) -> Reply | RedisUnavailableError:
+    if isinstance(reply, Exception):
+        said = clean(f"{type(reply).__name__}: {reply}".removesuffix(": "))[:200]
         return RedisUnavailableError(f"The shared rate limiter's Redis does not answer ({said})", sent=False)
-    return Answer.of(answer)
+    return Reply.of(reply)

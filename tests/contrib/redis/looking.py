@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from chatloom_async import ApiKey, LimitState
 from chatloom_async.contrib.redis import RedisLimiter
-from chatloom_async.contrib.redis.queue import Line
+from chatloom_async.contrib.redis.queue import KeyQueue
 
 KEY = ApiKey("clf_test_0123456789")
 REST = LimitState(rate=4.0, queued=0, in_flight=0, paused_until=None)
@@ -20,12 +20,12 @@ async def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("it does not happen")
 
 
-def lines(limiter: RedisLimiter) -> list[Line]:
+def queues(limiter: RedisLimiter) -> list[KeyQueue]:
     """The queues of the keys in use."""
-    return [*limiter._opened.session._lines.values()] if limiter._opened else []
+    return [*limiter._opened.queues._queues.values()] if limiter._opened else []
 
 
 async def reported(limiter: RedisLimiter) -> LimitState:
     """The state of `KEY` once everything is reported."""
-    await until(lambda: not any(line.asking for line in lines(limiter)))
+    await until(lambda: not any(queue.asking for queue in queues(limiter)))
     return await limiter.state(KEY)

@@ -11,7 +11,7 @@ from attrs import evolve
 from chatloom_async import RateLimit
 from chatloom_async.contrib.redis import RedisLimiter
 from chatloom_async.policy.limiter import Outcome
-from tests.contrib.redis.looking import KEY, REST, lines, reported
+from tests.contrib.redis.looking import KEY, REST, queues, reported
 from tests.contrib.redis.server import RedisServer, needed
 
 pytestmark = needed
@@ -57,7 +57,7 @@ async def test_burst_then_rate(limiters: Any) -> None:
     await asyncio.gather(*(call() for _ in range(8)))
     earliest = [max(0, number - 2) / 50 for number in range(8)]
     late = [moment - began - due for moment, due in zip(moments, earliest, strict=True)]
-    assert min(late) > -0.002  # of the first answer's way
+    assert min(late) > -0.002  # of the first reply's way
     assert min(late[3:]) < 0.1
 
 
@@ -275,9 +275,9 @@ async def test_a_permit_that_nobody_waits_for_any_more_goes_back(limiters: Any) 
     name = limiter.fingerprint(KEY)
     task = asyncio.create_task(limiter.acquire(name))
     await asyncio.sleep(0)
-    (line,) = lines(limiter)
+    (queue,) = queues(limiter)
     for _ in range(1000):
-        if not line.queued:
+        if not queue.queued:
             break
         await asyncio.sleep(0)
     task.cancel()
