@@ -40,7 +40,7 @@ def group(name: str) -> list[str]:
 
 def install(session: nox.Session, *groups: str) -> None:
     """This project with every extra, editable, and what the groups name."""
-    session.install("-e", ".[cli,httpx2,otel,pyreqwest,redis]", *(each for name in groups for each in group(name)))
+    session.install("-e", ".[cli,httpx2,otel,redis]", *(each for name in groups for each in group(name)))
 
 
 @nox.session
@@ -142,11 +142,10 @@ def faults(session: nox.Session, aiohttp: str, parser: dict[str, str]) -> None:
 
 @nox.session
 def transports(session: nox.Session) -> None:
-    """The tests that every run does with aiohttp, and the fault table, with the optional transports. Two minutes."""
+    """The tests that every run does with aiohttp, and the fault table, with the httpx2 transport. A minute."""
     install(session, "test")
-    for name in ("pyreqwest", "httpx2"):
-        chosen = ("-k", name, "--transport", name)
-        session.run("pytest", "tests/transports", "tests/faults/test_matrix.py", *chosen, *session.posargs)
+    chosen = ("-k", "httpx2", "--transport", "httpx2")
+    session.run("pytest", "tests/transports", "tests/faults/test_matrix.py", *chosen, *session.posargs)
 
 
 @nox.session
@@ -215,7 +214,7 @@ def guard(session: nox.Session) -> None:
 @nox.session
 def benchmarks(session: nox.Session) -> None:
     """What a call costs, beside other clients. Takes the options of `python -m benchmarks`, such as --quick."""
-    session.install("-e", ".[httpx2,pyreqwest]", "trustme")
+    session.install("-e", ".[httpx2]", "trustme")
     for line in Path("benchmarks/peers.txt").read_text("utf-8").splitlines():
         if line and not line.startswith("#"):  # a peer that cannot be installed is reported, and stops nobody
             session.install(line, success_codes=[0, 1, 2])
@@ -225,9 +224,9 @@ def benchmarks(session: nox.Session) -> None:
 @nox.session(venv_backend="uv", reuse_venv=False)
 def lowest(session: nox.Session) -> None:
     """The test-suite with the lowest versions that pyproject.toml allows of what the package itself needs."""
-    session.install("--resolution=lowest-direct", "-e", ".[cli,httpx2,otel,pyreqwest,redis]")
+    session.install("--resolution=lowest-direct", "-e", ".[cli,httpx2,otel,redis]")
     session.install(
-        "-e", ".[cli,httpx2,otel,pyreqwest,redis]", *group("test")
+        "-e", ".[cli,httpx2,otel,redis]", *group("test")
     )  # leaves what is there as it is, unless a test tool needs more
     session.run("uv", "pip", "list", external=True)
     session.run("pytest", *session.posargs)

@@ -8,8 +8,7 @@ from attrs import frozen
 from .arms import JSON, OURS, RAW, SDKS
 from .results import Results
 
-ASYNCIO, UVLOOP, AT = "calls on asyncio", "calls on uvloop", "32"
-FAST = f"{OURS} on pyreqwest"
+ASYNCIO, AT = "calls on asyncio", "32"
 
 Value = Callable[[Results], float | None]
 
@@ -49,7 +48,6 @@ BUDGETS = (
     Budget("default client : raw aiohttp that reads the bytes", _against(RAW), 1.20),
     Budget("default client : aiohttp + json()", _against(JSON), 1.0),
     Budget("default client : best peer SDK", _best_sdk, 0.65),
-    Budget("client on pyreqwest, uvloop : raw aiohttp, uvloop", _against(RAW, one=FAST, group=UVLOOP), 0.75),
     Budget("retry machinery on a call that succeeds", _of("retry", "retry machinery, us"), 0.5, "us"),
     Budget("decode ten agents", _of("decode", "10 agents, us"), 10, "us"),
     Budget("import of the client : of aiohttp, wall", _against("aiohttp", group="import", metric="wall, ms"), 0.6),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-TRANSPORTS = ("aiohttp", "pyreqwest", "httpx2")
+TRANSPORTS = ("aiohttp", "httpx2")
 ADDRESS_AT = {"socket.connect": 1, "socket.sendto": 1, "socket.sendmsg": 1}
 HOST_AT = {"socket.getaddrinfo": 0, "socket.gethostbyname": 0}
 

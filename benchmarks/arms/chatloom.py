@@ -45,19 +45,9 @@ def on_httpx2(url: str) -> Opening:
     return _on(url, _transport("httpx2")())
 
 
-def on_pyreqwest(url: str) -> Opening:
-    """On the optional pyreqwest."""
-    return _on(url, _transport("pyreqwest")())
-
-
 def aiohttp_alone(url: str) -> Opening:
     """The default transport without the client: bytes for a signed request."""
     return _alone(url, _transport("aiohttp")())
-
-
-def pyreqwest_alone(url: str) -> Opening:
-    """The same of the one on pyreqwest."""
-    return _alone(url, _transport("pyreqwest")())
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from attrs import evolve
 from chatloom_async import AttemptTimeoutError, ConnectionLostError, SchemaMismatchError
 from tests.faults.rows import PURE_PYTHON, Row
 
-Changes = dict[str, Any] | None
+Changes = dict[str, Any]
 
 NO_BODY_YET: Changes = {"error": AttemptTimeoutError, "attributes": {"reason": "read"}, "requests": 3}
 """The head is fine for this one, so it waits for a body that does not come."""
@@ -18,18 +18,6 @@ ANSWERED: Changes = {"error": None, "attributes": {"count": 1}, "requests": 1}
 
 VARIANTS: dict[str, dict[str, Changes]] = {
     "aiohttp": {},
-    "pyreqwest": {
-        "2 host does not exist": None,  # it resolves names by itself, past what keeps tests on this machine
-        "3 name server is out": None,
-        "3 name server is silent": None,
-        "18 FIN in the head": {"attributes": {"received": False}},  # hyper tells no difference
-        "19 RST in the head": {"attributes": {"received": False}},
-        "23 header of 9 kB": NO_BODY_YET,  # its heads may have 400 kB
-        "25 chunked and a length": CHUNKS_COUNT,
-        "29 head byte by byte": {"attributes": {"reason": "read"}},  # its read timeout is for the whole head
-        "31 100 Continue for ever": {"attributes": {"reason": "read"}},
-        "32 bytes after the body": ANSWERED,  # and the connection is not used again
-    },
     "httpx2": {
         "13 proxy is silent": {"attributes": {"reason": "read", "sent": True}},  # that is a read for it
         "18 FIN in the head": {"attributes": {"received": False}},  # it tells no difference
@@ -43,9 +31,8 @@ VARIANTS: dict[str, dict[str, Changes]] = {
 }
 
 
-def row_for(transport: str, row: Row) -> Row | None:
-    """The row as it is with this transport; None where it cannot be played."""
+def row_for(transport: str, row: Row) -> Row:
+    """The row as it is with this transport."""
     if transport == "aiohttp":
         return evolve(row, **row.python) if PURE_PYTHON else row
-    changes = VARIANTS[transport].get(row.name, {})
-    return None if changes is None else evolve(row, **changes)
+    return evolve(row, **VARIANTS[transport].get(row.name, {}))

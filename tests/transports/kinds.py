@@ -7,9 +7,7 @@ from typing import Any
 
 Make = Callable[..., Any]
 
-KINDS = {"aiohttp": "AiohttpTransport", "pyreqwest": "PyreqwestTransport", "httpx2": "Httpx2Transport"}
-LINGERING = frozenset({"PyreqwestTransport"})
-"""Whose requests go on in the background after a cancellation, until `Timeouts.read` runs out."""
+KINDS = {"aiohttp": "AiohttpTransport", "httpx2": "Httpx2Transport"}
 
 
 def installed(kind: str) -> bool:

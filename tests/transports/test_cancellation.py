@@ -14,7 +14,7 @@ from tests.faults.scenes import SceneMaker, plays
 from tests.raw_server import SILENCE, Loop, RawServer, http
 from tests.samples import KEY
 from tests.secrets import found
-from tests.transports.kinds import LINGERING, Make
+from tests.transports.kinds import Make
 
 GOOD = http(b'{"agents": [], "count": 0}')
 ONE = RateLimit(per_second=0.5, burst=1, concurrency=1)
@@ -38,8 +38,6 @@ MOMENTS: dict[str, tuple[SceneMaker, int]] = {
 @pytest.mark.parametrize(("scene", "calls"), MOMENTS.values(), ids=MOMENTS)
 async def test_a_cancelled_call_ends_at_once(scene: SceneMaker, calls: int, make: Make) -> None:
     """As the CancelledError that asyncio raised, without a frame that knows the key, its connection closed."""
-    if scene is scenes.slow_names and make.__name__ == "PyreqwestTransport":
-        pytest.skip("it resolves names by itself, and not in a way that a test could slow down")
     before = open_descriptors()
     async with scene() as where:
         transport = make(ssl=where.ssl, proxy=where.proxy)
@@ -52,7 +50,7 @@ async def test_a_cancelled_call_ends_at_once(scene: SceneMaker, calls: int, make
         }
         client = AsyncChatloom(KEY, transport=transport, **options)
         tasks = [asyncio.create_task(client.list_agents()) for _ in range(calls)]
-        await asyncio.sleep(0.05 if make is AiohttpTransport else 0.2)  # the others read certificates first
+        await asyncio.sleep(0.05 if make is AiohttpTransport else 0.2)  # httpx2 reads certificates first
         for task in reversed(tasks):
             began = time.perf_counter()
             task.cancel("enough")
@@ -61,7 +59,7 @@ async def test_a_cancelled_call_ends_at_once(scene: SceneMaker, calls: int, make
             assert time.perf_counter() - began < 0.2
             assert (caught.value.args, found(KEY, caught.value)) == (("enough",), [])
         await asyncio.sleep(0.05)
-        if where.server and make.__name__ not in LINGERING:
+        if where.server:
             assert len(where.server.open) == ("500 No" in repr(where.server.scripts))
         await transport.aclose()
     assert await back_to(before) <= before
