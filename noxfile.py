@@ -9,6 +9,7 @@ A session installs once and is kept for the next run; `nox -l` lists them all.
 
 import json
 import os
+import shutil
 import tarfile
 import tempfile
 from pathlib import Path
@@ -146,6 +147,16 @@ def transports(session: nox.Session) -> None:
     install(session, "test")
     chosen = ("-k", "httpx2", "--transport", "httpx2")
     session.run("pytest", "tests/transports", "tests/faults/test_matrix.py", *chosen, *session.posargs)
+
+
+@nox.session
+def redis(session: nox.Session) -> None:
+    """The shared limit on the redis-server that is on PATH (Debian: redis-server), not on the wheel's Valkey."""
+    program = shutil.which("redis-server")
+    if program is None:
+        session.skip("There is no redis-server on PATH (Debian: apt-get install redis-server).")
+    install(session, "test")
+    session.run("pytest", "tests/contrib/redis", "--redis-server", program, *session.posargs)
 
 
 @nox.session

@@ -12,8 +12,9 @@ HOST_AT = {"socket.getaddrinfo": 0, "socket.gethostbyname": 0}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """--transport, once or more often: which transport meets the tests that any of them must pass."""
+    """Two choices: the transports that meet the tests for any transport, and the Redis server."""
     parser.addoption("--transport", action="append", choices=TRANSPORTS, help="run tests of transports for this one")
+    parser.addoption("--redis-server", metavar="PATH", help="run tests that need Redis on this server program")
 
 
 def is_loopback(host: object) -> bool:

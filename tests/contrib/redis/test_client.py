@@ -4,9 +4,7 @@ import pytest
 
 from chatloom_async import AsyncChatloom, DeadlineExceededError, RateLimit, RateLimitError, Sandbox
 from chatloom_async.contrib.redis import RedisLimiter, RedisUnavailableError
-from tests.contrib.redis.server import RedisServer, free_port, needed
-
-pytestmark = needed
+from tests.contrib.redis.server import RedisServer, free_port
 
 
 async def test_a_429_holds_back_the_other_client(server: RedisServer) -> None:

@@ -13,9 +13,8 @@ from chatloom_async import RateLimit
 from chatloom_async.contrib.redis import RedisLimiter, RedisUnavailableError
 from chatloom_async.policy.limiter import KeyedLimiter
 from tests.contrib.redis.looking import KEY, REST, reported, until
-from tests.contrib.redis.server import RedisServer, free_port, needed
+from tests.contrib.redis.server import RedisServer, free_port
 
-pytestmark = needed
 AWAY = "The shared rate limiter's Redis does not answer"
 BACK = "The shared rate limiter's Redis answers again"
 

@@ -10,9 +10,7 @@ import pytest
 
 from chatloom_async import RateLimit
 from chatloom_async.contrib.redis import RedisLimiter
-from tests.contrib.redis.server import RedisServer, needed
-
-pytestmark = needed
+from tests.contrib.redis.server import RedisServer
 
 
 class Worker:

@@ -12,9 +12,7 @@ from chatloom_async import RateLimit
 from chatloom_async.contrib.redis import RedisLimiter
 from chatloom_async.policy.limiter import Outcome
 from tests.contrib.redis.looking import KEY, REST, queues, reported
-from tests.contrib.redis.server import RedisServer, needed
-
-pytestmark = needed
+from tests.contrib.redis.server import RedisServer
 
 
 @pytest.fixture
