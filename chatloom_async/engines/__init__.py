@@ -22,7 +22,6 @@ from .errors import (
     WorkerKilledError,
     WorkersUnfitError,
 )
-from .executor import ExecutorEngine
 from .interface import Engine
 from .local import LocalEngine
 from .partition import partition
@@ -36,7 +35,6 @@ __all__ = [
     "Engine",
     "EngineError",
     "EngineLostError",
-    "ExecutorEngine",
     "KeyInShardError",
     "LocalEngine",
     "SchedulerUnreachableError",

@@ -10,7 +10,7 @@ class EngineError(ChatloomError):
 
 
 class EngineLostError(EngineError):
-    """The way to the workers is gone: a scheduler that ended, an executor that broke. Shards under way are lost."""
+    """The way to the workers is gone: a scheduler that ended, say. Shards under way are lost."""
 
     hint = "Start it again, then continue with --resume: what was committed is kept."
 
