@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlite3 import Connection
 
 from .errors import NoDatabaseError, StoreAccessError, translated
-from .schema import check, check_current, migrate
+from .schema import check, check_filled, create
 
 PATIENCE = 1.0
 """Seconds to wait for another program's short lock, such as that of `chatloom runs` while it opens the file."""
@@ -36,7 +36,7 @@ def writable(path: Path) -> Iterator[Connection]:
         check(connection, path)
         with _taken(path):
             _log_ahead(connection, path)
-            migrate(connection)
+            create(connection)
             connection.execute("UPDATE runs SET state = 'interrupted' WHERE state = 'running'")  # whoever ran is gone
             for setting in SETTINGS:
                 connection.execute(setting)
@@ -49,7 +49,7 @@ def readable(path: Path) -> Iterator[Connection]:
     if not path.is_file():
         raise NoDatabaseError(f"{path}: there is no such file")
     with _connected(path) as connection:
-        check_current(connection, path)
+        check_filled(connection, path)
         connection.execute("PRAGMA query_only = ON")
         yield connection
 

@@ -54,9 +54,9 @@ class StoreFormatError(StoreError, ConfigurationError):
 
 
 class StoreVersionError(StoreError, ConfigurationError):
-    """The database has another version of the schema than this package can use. It was not changed."""
+    """The database has another version of the schema than this package uses. It was not changed."""
 
-    hint = "Use the version of chatloom-async that wrote it, or a later one, or choose another --db."
+    hint = "Use the version of chatloom-async that wrote it, or choose another --db."
 
 
 class NoSuchRunError(StoreError, ConfigurationError):

@@ -21,10 +21,11 @@ from chatloom_async.audit.store import (
     StoreVersionError,
     database,
     open_store,
+    schema,
 )
 from chatloom_async.audit.store.database import readable, writable
 from chatloom_async.audit.store.errors import translated
-from chatloom_async.audit.store.schema import APPLICATION_ID, MIGRATIONS, VERSION, migrate
+from chatloom_async.audit.store.schema import APPLICATION_ID, TABLES, VERSION, create
 from tests.audit.store.samples import config, row
 
 HOLD = """
@@ -117,45 +118,45 @@ async def test_another_programs_database_stays_as_it_is(tmp_path: Path, statemen
     assert path.read_bytes() == content
 
 
-async def test_a_later_version_is_not_touched(tmp_path: Path) -> None:
-    """Neither to write nor to read; what an unknown schema means is not guessed."""
+@pytest.mark.parametrize("version", [0, VERSION + 1])
+async def test_another_version_is_not_touched(tmp_path: Path, version: int) -> None:
+    """Neither to write nor to read; what an unknown schema means is not guessed, and the error says what to do."""
     path = tmp_path / "a.db"
     async with open_store(path):
         pass
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+        connection.execute(f"PRAGMA user_version = {version}")
+    content = path.read_bytes()
     for write in (True, False):
-        assert await refusal(path, write=write) == StoreVersionError(
-            f"{path}: its schema has version {VERSION + 1}, and this package knows up to {VERSION}"
+        error = await refusal(path, write=write)
+        assert type(error) is StoreVersionError
+        assert str(error) == (
+            f"{path}: its schema has version {version}, and this package uses version {VERSION}. "
+            "Use the version of chatloom-async that wrote it, or choose another --db."
         )
+    assert path.read_bytes() == content
 
 
-async def test_an_earlier_version_is_read_after_it_was_migrated(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A reader may not write, so it says what will."""
+def test_a_database_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a statement fails, the file is as empty as before, and the next attempt works."""
     path = tmp_path / "a.db"
-    async with open_store(path):
-        pass
-    monkeypatch.setattr("chatloom_async.audit.store.schema.VERSION", VERSION + 1)
-    assert await refusal(path, write=False) == StoreVersionError(
-        f"{path}: its schema has version {VERSION}; the next audit makes that {VERSION + 1}"
-    )
-
-
-def test_a_migration_adds_to_what_is_there(tmp_path: Path) -> None:
-    """The salt stays, or no fingerprint would mean anything any more; one that fails changes nothing."""
-    with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as connection:
-        migrate(connection)
-        salt = connection.execute("SELECT salt FROM store").fetchall()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        monkeypatch.setattr(schema, "TABLES", (*TABLES, "no SQL"))
         with pytest.raises(sqlite3.OperationalError, match="syntax error"):
-            migrate(connection, (*MIGRATIONS, ("ALTER TABLE runs ADD COLUMN label TEXT", "no SQL")))
+            create(connection)
+        assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+        monkeypatch.undo()
+        create(connection)
         assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
-        migrate(connection, (*MIGRATIONS, ("ALTER TABLE runs ADD COLUMN label TEXT",)))
-        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION + 1,)
-        assert connection.execute("SELECT label FROM runs").fetchall() == []
-        assert connection.execute("SELECT salt FROM store").fetchall() == salt
-        assert len(salt) == 1
+
+
+def test_an_opened_database_keeps_its_salt(tmp_path: Path) -> None:
+    """Or no fingerprint of an earlier run would mean anything any more."""
+    salts = []
+    for _ in range(2):
+        with writable(tmp_path / "a.db") as connection:
+            salts += connection.execute("SELECT salt FROM store").fetchall()
+    assert (len(salts), len(set(salts))) == (2, 1)
 
 
 async def test_a_reader_needs_a_file_and_does_not_make_one(tmp_path: Path) -> None:
