@@ -46,10 +46,6 @@ class Summary:
     def findings(self) -> int:
         return self.error + self.warning + self.info
 
-    def at_or_above(self, severity: Severity) -> int:
-        """How many findings are at least as grave."""
-        return sum(getattr(self, each) for each in AT_OR_ABOVE[severity])
-
     def add(self, row: Row) -> None:
         gone = {each.agent_id for each in row.findings if each.rule == "agent-gone"}
         fates = (_fate(agent, row, gone) for agent in row.agents)

@@ -45,10 +45,6 @@ class Body:
             return PayloadError(text, reason="unasked", expected=self.expected)
         return self._too_long() if (self.expected or 0) > self._most else None
 
-    def is_all(self, data: bytes) -> bool:
-        """Whether this, the first piece, is the whole body as it was announced. Then nothing more need be read."""
-        return len(data) == self.expected and self._inflater is None
-
     async def add(self, data: bytes) -> TransportError | None:
         """Takes the next bytes from the wire, or says why they are not wanted. Lets other tasks have their turn."""
         if self.received:  # most bodies are one piece

@@ -170,12 +170,6 @@ def test_long_cells_are_folded_not_cut() -> None:
     assert cell("x").overflow == "fold"
 
 
-def test_totals_tell_how_many_findings_are_at_least_as_grave() -> None:
-    """For exit statuses."""
-    summary = Summary(error=1, warning=2, info=4)
-    assert [summary.at_or_above(each) for each in ("error", "warning", "info")] == [1, 3, 7]
-
-
 def test_an_agent_that_vanished_is_gone_also_where_that_is_muted() -> None:
     """The totals reconcile whatever is reported."""
     summary = Summary()

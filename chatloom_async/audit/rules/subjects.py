@@ -83,11 +83,6 @@ class CheckedAgent:
         domains = self.audited.domains
         return None if domains is None else tuple(parse_domain(text) for text in domains)
 
-    @property
-    def distinct(self) -> tuple[Domain, ...]:
-        """What a list holds twice only once; nothing where it could not be read."""
-        return tuple(map(parse_domain, dict.fromkeys(self.audited.domains or ())))
-
 
 @frozen
 class CheckedDomain:

@@ -24,9 +24,6 @@ PAGES = """SELECT planned.name AS name, document, fingerprint, 1
     ORDER BY name LIMIT :most"""
 FIRST_PAGE = PAGES.format("TRUE", "TRUE")
 NEXT_PAGE = PAGES.format("planned.name > :after", "unselected.name > :after")
-SHARED = "SELECT name FROM rows WHERE run = ? AND fingerprint = ? ORDER BY name"
-KEYS = """SELECT fingerprint FROM rows WHERE run = ? AND fingerprint IS NOT NULL
-    GROUP BY fingerprint HAVING count(*) > 1 ORDER BY min(name)"""
 DONE = "SELECT 1 FROM rows WHERE run = ? AND name = ? AND state <> 'failed'"
 KNOWN = "SELECT 1 FROM findings WHERE run = ? AND id = ?"
 UPSERT = """INSERT INTO rows (run, name, state, fingerprint, document) VALUES (?, ?, ?, ?, ?)
@@ -105,12 +102,6 @@ def _stored(run: int, name: str, document: bytes | None, fingerprint: str | None
 def undone(connection: Connection, run: int, names: list[str]) -> frozenset[str]:
     """Those of the names that have no row in the run, or only a failed one."""
     return frozenset(name for name in names if not connection.execute(DONE, (run, name)).fetchone())
-
-
-def shared_keys(connection: Connection, run: int) -> list[tuple[str, ...]]:
-    """Names of the workspaces that were read with one and the same key, for each such key."""
-    keys = connection.execute(KEYS, (run,)).fetchall()
-    return [tuple(name for (name,) in connection.execute(SHARED, (run, key))) for (key,) in keys]
 
 
 def known_findings(connection: Connection, run: int, ids: frozenset[str]) -> frozenset[str]:

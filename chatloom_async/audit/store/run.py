@@ -32,7 +32,7 @@ class Run:
     _now: Callable[[], datetime]
 
     def fingerprint(self, key: ApiKey) -> str:
-        """What stands for the key in this file, as `Store.fingerprint`."""
+        """What stands for the key in this file: the same in every run, and in no other file."""
         return key_fingerprint(key, self.salt)
 
     async def commit(self, row: Row, key: ApiKey | None = None) -> None:

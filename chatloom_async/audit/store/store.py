@@ -11,14 +11,12 @@ from sqlite3 import Connection
 
 from attrs import evolve, frozen
 
-from ...wire.auth import ApiKey
 from ...wire.base_url import origin
 from ...wire.version import VERSION
 from ..values import Row
 from . import queries
 from .database import is_being_written, readable, writable
 from .errors import ConfigurationChangedError, NothingToResumeError
-from .fingerprints import key_fingerprint
 from .plan import Plan
 from .run import Run
 from .thread import DatabaseThread
@@ -115,14 +113,6 @@ class Store:
     async def known_findings(self, run_id: int, ids: Iterable[str]) -> frozenset[str]:
         """Those of the ids under which something was found in that run, in whatever workspace."""
         return await self._thread.call(partial(queries.known_findings, run=run_id, ids=frozenset(ids)))
-
-    def fingerprint(self, key: ApiKey) -> str:
-        """What stands for the key in this file: the same in every run, and in no other file."""
-        return key_fingerprint(key, self._salt)
-
-    async def shared_keys(self, run_id: int) -> list[tuple[str, ...]]:
-        """The names of workspaces that were read with one and the same key, for each such key."""
-        return await self._thread.call(partial(queries.shared_keys, run=run_id))
 
     def _run(self, run_id: int) -> Run:
         return Run(run_id, self._thread, self._salt, self._now)

@@ -297,7 +297,7 @@ def test_long_names_are_cut() -> None:
 
 def test_a_rule_can_be_called_like_the_function_it_was() -> None:
     """So rules are tested without an audit."""
-    (domain,) = checked(audited("xn--fsq.example")).agents[0].distinct
+    (domain,) = checked(audited("xn--fsq.example")).agents[0].domains or ()
     assert domain is parse_domain("xn--fsq.example")
     assert domain_punycode.scope == "domain"
     assert domain_punycode.place.startswith(domain_punycode.check.__code__.co_filename)
