@@ -20,17 +20,28 @@ from .policy.retry import RetryPolicy
 from .transports.interface import Transport
 from .transports.mock import MockTransport
 from .wire.auth import ApiKey
-from .wire.decode_errors import DecodeError, NotJSONError, SchemaMismatchError
 from .wire.endpoint import Endpoint, query
 from .wire.errors import (
     Attempt,
+    AttemptTimeoutError,
     ChatloomError,
     ClientClosedError,
     ConfigurationError,
+    ConnectError,
+    ConnectionLostError,
     DeadlineExceededError,
+    DecodeError,
     InvalidAgentIdError,
     InvalidApiKeyError,
     InvalidBaseUrlError,
+    NotJSONError,
+    PayloadError,
+    ProtocolError,
+    RedirectRefusedError,
+    ResponseTooLargeError,
+    SchemaMismatchError,
+    TLSError,
+    TransportError,
     UsageError,
 )
 from .wire.message import Exchange, Headers, Request, Response, Timeouts
@@ -42,17 +53,6 @@ from .wire.status import (
     PermissionDeniedError,
     RateLimitError,
     ServerError,
-)
-from .wire.transport_errors import (
-    AttemptTimeoutError,
-    ConnectError,
-    ConnectionLostError,
-    PayloadError,
-    ProtocolError,
-    RedirectRefusedError,
-    ResponseTooLargeError,
-    TLSError,
-    TransportError,
 )
 from .wire.version import VERSION as __version__
 

@@ -28,12 +28,18 @@ from .transports.interface import Transport
 from .wire.auth import ApiKey, Auth, sign
 from .wire.base_url import BASE_URL
 from .wire.decode import decode
-from .wire.decode_errors import DecodeError
 from .wire.endpoint import Endpoint
-from .wire.errors import Attempt, ChatloomError, ClientClosedError, InvalidApiKeyError, UsageError
+from .wire.errors import (
+    Attempt,
+    ChatloomError,
+    ClientClosedError,
+    DecodeError,
+    InvalidApiKeyError,
+    TransportError,
+    UsageError,
+)
 from .wire.message import Exchange, Request, Response, Timeouts
 from .wire.status import AuthenticationError, status_error
-from .wire.transport_errors import TransportError
 
 if TYPE_CHECKING:
     from tenacity import AsyncRetrying

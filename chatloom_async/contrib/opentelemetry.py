@@ -15,9 +15,8 @@ from attrs import frozen
 from ..client import AsyncChatloom
 from ..transports.interface import Transport
 from ..wire.endpoint import Endpoint
-from ..wire.errors import Attempt, ChatloomError
+from ..wire.errors import Attempt, ChatloomError, TransportError
 from ..wire.message import Exchange, Request, Response
-from ..wire.transport_errors import TransportError
 from ..wire.version import VERSION
 from .extras import brought_by, extra
 

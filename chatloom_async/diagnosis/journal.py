@@ -9,11 +9,10 @@ import orjson
 from attrs import Factory, define, frozen
 
 from ..transports.interface import Transport
-from ..transports.spellings import spelling_in
 from ..wire.base_url import origin
-from ..wire.cleaning import clean
+from ..wire.cleaning import clean, spelling_in
+from ..wire.errors import TransportError
 from ..wire.message import Request, Response
-from ..wire.transport_errors import TransportError
 
 SENT: Final = frozenset({"accept", "content-type", "user-agent"})
 KEY_HEADERS: Final = frozenset({"authorization", "x-api-key"})

@@ -7,9 +7,8 @@ from attrs import Factory, define, evolve
 
 from ..wire.auth import ApiKey
 from ..wire.endpoint import Endpoint
-from ..wire.errors import Attempt, ChatloomError, DeadlineExceededError, Kind, StopReason
+from ..wire.errors import Attempt, AttemptTimeoutError, ChatloomError, DeadlineExceededError, Kind, StopReason
 from ..wire.message import Response
-from ..wire.transport_errors import AttemptTimeoutError
 
 Outcome = Response | ChatloomError
 Attempting = Callable[[], Awaitable[Outcome]]

@@ -15,8 +15,7 @@ from collections.abc import Callable
 from attrs import field, frozen
 
 from ..wire.checks import COUNT, FUNCTION, LONGEST, WAIT
-from ..wire.errors import ChatloomError, DeadlineExceededError, Kind, StopReason
-from ..wire.transport_errors import ConnectionLostError
+from ..wire.errors import ChatloomError, ConnectionLostError, DeadlineExceededError, Kind, StopReason
 from .call import Call
 
 

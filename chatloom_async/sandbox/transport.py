@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from attrs import evolve
 
+from ..wire.errors import AttemptTimeoutError, ConnectionLostError, PayloadError, TransportError
 from ..wire.message import Request, Response
-from ..wire.transport_errors import AttemptTimeoutError, ConnectionLostError, PayloadError, TransportError
 from .faults import Scripted
 from .routes import Answer, Asked
 

@@ -8,8 +8,7 @@ from traceback import TracebackException
 
 from ..sandbox import Sandbox
 from ..sandbox.data import key_text
-from ..transports.spellings import spelling_in
-from ..wire.cleaning import clean
+from ..wire.cleaning import clean, spelling_in
 
 AROUND = 120  # bytes before a key that are shown with a find
 

@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
-from ..wire.errors import ClientClosedError, ConfigurationError
+from ..wire.errors import ClientClosedError, ConfigurationError, TransportError
 from ..wire.message import DEFAULT_TIMEOUTS, Request, Response, Timeouts
-from ..wire.transport_errors import TransportError
 from .aiohttp_body import read_body
 from .aiohttp_direct import DirectExchange, prepare
 from .aiohttp_errors import transport_error

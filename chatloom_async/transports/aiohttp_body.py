@@ -4,7 +4,7 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDictProxy, istr
 
-from ..wire.transport_errors import ProtocolError, TransportError
+from ..wire.errors import ProtocolError, TransportError
 from .body import Body
 
 CONTENT_ENCODING, CONTENT_LENGTH = istr("Content-Encoding"), istr("Content-Length")

@@ -17,8 +17,8 @@ from aiohttp.client_reqrep import ConnectionKey
 from multidict import CIMultiDict
 from yarl import URL
 
+from ..wire.errors import TransportError
 from ..wire.message import Headers, Request, Response
-from ..wire.transport_errors import TransportError
 from .aiohttp_body import read_body
 from .aiohttp_session import for_key
 from .body import received

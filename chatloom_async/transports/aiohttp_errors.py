@@ -4,7 +4,7 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from ..wire.base_url import origin
-from ..wire.transport_errors import (
+from ..wire.errors import (
     AttemptTimeoutError,
     ConnectError,
     ConnectionLostError,

@@ -4,8 +4,8 @@ import asyncio
 import zlib
 from typing import Any
 
+from ..wire.errors import PayloadError, ResponseTooLargeError, TransportError
 from ..wire.message import Headers, Response
-from ..wire.transport_errors import PayloadError, ResponseTooLargeError, TransportError
 from .inflate import ENCODINGS, MEMBERS, PIECE, Inflater, TooManyStreamsError
 
 UNCHANGED = frozenset({"", "identity"})

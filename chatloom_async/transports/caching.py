@@ -13,8 +13,8 @@ from hashlib import blake2b
 from attrs import define, field
 
 from ..wire.checks import COUNT, LONGEST
+from ..wire.errors import TransportError
 from ..wire.message import Headers, Request
-from ..wire.transport_errors import TransportError
 from .caching_answers import Answer, Slot, StoredAnswers
 from .interface import Transport
 

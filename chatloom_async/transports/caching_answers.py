@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 
 from attrs import define, field, frozen
 
+from ..wire.errors import TransportError
 from ..wire.message import Headers, Response
-from ..wire.retry_after import retry_after_seconds
-from ..wire.transport_errors import TransportError
+from ..wire.status import retry_after_seconds
 
 Answer = Response | TransportError
 Slot = tuple[str, str]  # the credentials' fingerprint, and the URL

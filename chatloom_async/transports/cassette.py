@@ -16,18 +16,15 @@ import orjson
 from attrs import field, frozen
 from attrs.validators import instance_of
 
-from ..wire import transport_errors
-from ..wire.errors import ConfigurationError, UsageError
+from ..wire import errors
+from ..wire.errors import ConfigurationError, TransportError, UsageError
 from ..wire.message import Headers, Request, Response
-from ..wire.transport_errors import TransportError
 
 FORMAT: Final[dict[str, str | int]] = {"format": "chatloom_async cassette", "version": 1}
 STORED_HEADERS: Final = frozenset({"accept", "content-type"})
 COOKIES: Final = frozenset({"set-cookie", "set-cookie2"})
 FAILURES: Final[dict[str, type[TransportError]]] = {
-    name: each
-    for name, each in vars(transport_errors).items()
-    if isinstance(each, type) and issubclass(each, TransportError)
+    name: each for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, TransportError)
 }
 
 

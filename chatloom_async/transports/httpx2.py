@@ -12,9 +12,8 @@ from ssl import SSLContext
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..wire.errors import ConfigurationError
+from ..wire.errors import ConfigurationError, TransportError
 from ..wire.message import Request, Response
-from ..wire.transport_errors import TransportError
 from .body import Body, received
 from .inflate import ACCEPTED
 from .keys import PerHeaders, key_of

@@ -7,7 +7,7 @@ from socket import gaierror
 import httpx2
 
 from ..wire.base_url import origin
-from ..wire.transport_errors import (
+from ..wire.errors import (
     AttemptTimeoutError,
     ConnectError,
     ConnectionLostError,

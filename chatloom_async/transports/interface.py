@@ -2,8 +2,8 @@
 
 from typing import Protocol, runtime_checkable
 
+from ..wire.errors import TransportError
 from ..wire.message import Request, Response
-from ..wire.transport_errors import TransportError
 
 
 @runtime_checkable

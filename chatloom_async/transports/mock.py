@@ -3,9 +3,8 @@
 import inspect
 from collections.abc import Awaitable, Callable
 
-from ..wire.errors import ChatloomError, UsageError
+from ..wire.errors import ChatloomError, TransportError, UsageError
 from ..wire.message import Request, Response
-from ..wire.transport_errors import TransportError
 
 Answer = Response | TransportError
 Handler = Callable[[Request], Answer | Awaitable[Answer]]

@@ -11,12 +11,11 @@ from os import PathLike
 from pathlib import Path
 
 from ..wire.auth import PLACEHOLDER
-from ..wire.errors import UsageError
+from ..wire.cleaning import spelling_in
+from ..wire.errors import TransportError, UsageError
 from ..wire.message import Request, Response
-from ..wire.transport_errors import TransportError
 from .cassette import Asked, Recorded, asked, read, recorded, write
 from .interface import Transport
-from .spellings import spelling_in
 
 KEY_LIKE = re.compile(rb"clf_[A-Za-z0-9_-]{12,}")  # long enough to be a key, of whatever workspace
 

@@ -7,13 +7,23 @@ import json
 import re
 from datetime import UTC, date, datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import attrs
 import orjson
 
 from .errors import ConfigurationError, InvalidAgentIdError
-from .naming import camel
+
+__all__ = ["camel"]
+
+
+@lru_cache(maxsize=1024)
+def camel(name: str) -> str:
+    """`created_at` -> `createdAt`. A trailing underscore (`from_`, `class_`) is dropped."""
+    head, *rest = name.rstrip("_").split("_")
+    return head + "".join(word.capitalize() for word in rest)
+
 
 __all__ = ["json_body", "path_segment", "query_pairs"]
 

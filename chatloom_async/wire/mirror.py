@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import attrs
 import msgspec
 
-from .naming import camel
+from .encode import camel
 
 PLAIN: dict[Any, Any] = {
     str: str,

@@ -1,7 +1,9 @@
 """Turns an answer with an unsuccessful status into the error that the API documents for it."""
 
+import re
 from collections.abc import Container
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from math import ceil
 from typing import ClassVar
 
@@ -10,11 +12,41 @@ from attrs import field, frozen
 
 from .base_url import origin
 from .cleaning import clean
-from .document import excerpt
-from .errors import ChatloomError, Kind
-from .message import Response
-from .retry_after import retry_after_seconds
-from .transport_errors import RedirectRefusedError
+from .decode import excerpt
+from .errors import ChatloomError, Kind, RedirectRefusedError
+from .message import Headers, Response
+
+__all__ = ["retry_after_seconds"]
+
+DELAY_SECONDS = re.compile(r"0*[0-9]{1,9}")
+HTTP_DATE = re.compile(r"[A-Za-z]{3,9},? [\x20-\x7e]{8,40}")  # IMF-fixdate, RFC 850, and asctime without a comma
+
+
+def _instant(text: str) -> datetime | None:
+    if not HTTP_DATE.fullmatch(text):
+        return None
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError, IndexError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)  # asctime and "-0000" come back naive
+
+
+def retry_after_seconds(headers: Headers, *, now: datetime) -> float | None:
+    """Seconds that the server asks to wait, at least 0, or None where the header is absent or unreadable.
+
+    A date counts from the answer's own Date header where there is one, so that a skewed local clock
+    does no harm, else from `now` (aware).
+    """
+    text = headers.get("retry-after", "").strip(" \t")
+    if DELAY_SECONDS.fullmatch(text):
+        return float(text)
+    until = _instant(text)
+    if until is None:
+        return None
+    since = _instant(headers.get("date", "").strip(" \t")) or now
+    return max(0.0, (until - since).total_seconds())
+
 
 TRANSIENT = frozenset({408, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})

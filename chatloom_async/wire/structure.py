@@ -17,9 +17,9 @@ from cattrs.cols import is_any_set, is_mapping, is_sequence, list_structure_fact
 from cattrs.gen import make_dict_structure_fn, override
 
 from .cleaning import clean
-from .document import Mismatch
+from .decode import Mismatch
+from .encode import camel
 from .errors import ConfigurationError
-from .naming import camel
 
 __all__ = ["structure"]
 

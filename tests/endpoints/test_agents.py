@@ -16,8 +16,7 @@ from chatloom_async.endpoints.agents import (
     GetAllowedDomains,
 )
 from chatloom_async.wire.decode import decode
-from chatloom_async.wire.decode_errors import SchemaMismatchError
-from chatloom_async.wire.errors import InvalidAgentIdError
+from chatloom_async.wire.errors import InvalidAgentIdError, SchemaMismatchError
 from chatloom_async.wire.message import Response
 
 AGENT = Agent(

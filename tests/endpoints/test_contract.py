@@ -11,8 +11,8 @@ import pytest
 
 from chatloom_async import endpoints
 from chatloom_async.wire.decode import decode
-from chatloom_async.wire.decode_errors import SchemaMismatchError
 from chatloom_async.wire.endpoint import Endpoint
+from chatloom_async.wire.errors import SchemaMismatchError
 from chatloom_async.wire.message import Response
 from tests.endpoints.samples import SAMPLES, Sample
 

@@ -15,7 +15,7 @@ from chatloom_async import ApiKey, ChatloomError, Request, Response, Sandbox
 from chatloom_async.endpoints.agents import POSITIONS, STATUS_ACTIVE
 from chatloom_async.wire.auth import sign
 from chatloom_async.wire.base_url import BASE_URL
-from chatloom_async.wire.naming import camel
+from chatloom_async.wire.encode import camel
 from chatloom_async.wire.status import status_error
 from tests.endpoints.samples import SAMPLES, Sample
 

@@ -20,10 +20,10 @@ COPY = Path(".mutants")
 ENOUGH = 0.9
 NOTICED = ("killed", "timeout")  # a test failed, or did not end
 MODULES = (
-    *("policy/retry.py", "policy/retrier.py", "policy/retrying.py", "policy/budget.py"),
-    *("policy/limit.py", "policy/limiter.py", "policy/gate.py"),
-    *("wire/decode.py", "wire/document.py", "wire/mirror.py", "wire/structure.py"),
-    *("wire/auth.py", "wire/encode.py", "wire/retry_after.py"),
+    *("policy/retry.py", "policy/retrier.py", "policy/tenacity_retries.py"),
+    *("policy/limiter.py", "policy/concurrency.py"),
+    *("wire/decode.py", "wire/fast_decode.py", "wire/structure.py"),
+    *("wire/auth.py", "wire/encode.py", "wire/status.py"),
 )
 TESTS = (
     *("tests/policy/test_budget.py", "tests/policy/test_limit.py", "tests/policy/test_limiter.py"),

@@ -8,9 +8,8 @@ from attrs import frozen
 
 from chatloom_async.policy.call import Call
 from chatloom_async.wire.endpoint import Endpoint
-from chatloom_async.wire.errors import Attempt, ChatloomError, DeadlineExceededError
+from chatloom_async.wire.errors import Attempt, AttemptTimeoutError, ChatloomError, DeadlineExceededError
 from chatloom_async.wire.status import RateLimitError, ServerError
-from chatloom_async.wire.transport_errors import AttemptTimeoutError
 
 DOWN = ServerError("Down", status=503)
 SLOW_DOWN = RateLimitError("Slow down", status=429)

@@ -9,10 +9,9 @@ from chatloom_async.policy.clock import SystemClock
 from chatloom_async.policy.limit import LimitState, RateLimit
 from chatloom_async.policy.limiter import TIDY_UP_AT, KeyedLimiter, Limiter, Outcome, Unlimited, naming, outcome_of
 from chatloom_async.wire.auth import ApiKey
-from chatloom_async.wire.errors import ChatloomError, ClientClosedError
+from chatloom_async.wire.errors import ChatloomError, ClientClosedError, ConnectError
 from chatloom_async.wire.message import Response
 from chatloom_async.wire.status import NotFoundError, RateLimitError, ServerError
-from chatloom_async.wire.transport_errors import ConnectError
 from tests.virtual_clock import VirtualClock
 
 FRESH = LimitState(rate=4.0, queued=0, in_flight=0, paused_until=None)

@@ -20,10 +20,16 @@ from chatloom_async.policy.lifetime import Lifetime
 from chatloom_async.policy.retrier import PolicyRetrier, SingleAttempt
 from chatloom_async.policy.retry import RetryPolicy
 from chatloom_async.policy.retrying import TenacityRetrier
-from chatloom_async.wire.errors import Attempt, ChatloomError, ClientClosedError, DeadlineExceededError
+from chatloom_async.wire.errors import (
+    Attempt,
+    ChatloomError,
+    ClientClosedError,
+    ConnectionLostError,
+    DeadlineExceededError,
+    ProtocolError,
+)
 from chatloom_async.wire.message import Response
 from chatloom_async.wire.status import NotFoundError, RateLimitError, ServerError
-from chatloom_async.wire.transport_errors import ConnectionLostError, ProtocolError
 from tests.virtual_clock import VirtualClock
 
 OK = Response(200, body=b"{}")

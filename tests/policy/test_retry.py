@@ -11,19 +11,22 @@ from hypothesis import strategies as st
 
 from chatloom_async.policy.call import Call
 from chatloom_async.policy.retry import RetryPolicy, is_free
-from chatloom_async.wire.decode_errors import NotJSONError
-from chatloom_async.wire.errors import ChatloomError, ClientClosedError, ConfigurationError, DeadlineExceededError
-from chatloom_async.wire.status import AuthenticationError, NotFoundError, RateLimitError, ServerError
-from chatloom_async.wire.transport_errors import (
+from chatloom_async.wire.errors import (
     AttemptTimeoutError,
+    ChatloomError,
+    ClientClosedError,
+    ConfigurationError,
     ConnectError,
     ConnectionLostError,
+    DeadlineExceededError,
+    NotJSONError,
     PayloadError,
     ProtocolError,
     RedirectRefusedError,
     ResponseTooLargeError,
     TLSError,
 )
+from chatloom_async.wire.status import AuthenticationError, NotFoundError, RateLimitError, ServerError
 
 NOW = 1000.0
 DOWN = ServerError("x", status=503)

@@ -22,7 +22,7 @@ from chatloom_async import (
     Response,
 )
 from chatloom_async.policy.limiter import KeyedLimiter
-from chatloom_async.wire.transport_errors import TransportError
+from chatloom_async.wire.errors import TransportError
 from tests.properties.virtual_loop import VirtualLoop
 
 KEYS = {name: ApiKey(f"clf_key-of-{name}") for name in ("anna", "bert", "carl")}

@@ -9,8 +9,8 @@ import httpx
 
 from chatloom_async.sandbox import Sandbox
 from chatloom_async.wire.auth import ApiKey
+from chatloom_async.wire.errors import ConnectionLostError, PayloadError
 from chatloom_async.wire.message import Request, Response
-from chatloom_async.wire.transport_errors import ConnectionLostError, PayloadError
 
 Got = tuple[int, Mapping[str, str], bytes] | str
 Send = Callable[[str, str, Mapping[str, str]], Awaitable[Got]]

@@ -6,8 +6,8 @@ import pytest
 
 from chatloom_async.sandbox import Sandbox
 from chatloom_async.transports.interface import Transport
+from chatloom_async.wire.errors import AttemptTimeoutError, ConnectionLostError, PayloadError
 from chatloom_async.wire.message import Headers, Request, Timeouts
-from chatloom_async.wire.transport_errors import AttemptTimeoutError, ConnectionLostError, PayloadError
 from tests.sandbox.skins import Clock, bearer
 
 LIST = "/api/plugin/agents"

@@ -13,10 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatloom_async.wire.cleaning import clean
-from chatloom_async.wire.decode import decode
-from chatloom_async.wire.decode_errors import DecodeError, NotJSONError, SchemaMismatchError
-from chatloom_async.wire.document import excerpt
-from chatloom_async.wire.errors import ConfigurationError
+from chatloom_async.wire.decode import decode, excerpt
+from chatloom_async.wire.errors import ConfigurationError, DecodeError, NotJSONError, SchemaMismatchError
 from chatloom_async.wire.message import Response
 
 T = TypeVar("T")

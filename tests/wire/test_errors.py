@@ -9,10 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatloom_async.wire import decode_errors as d
 from chatloom_async.wire import errors as e
 from chatloom_async.wire import status as s
-from chatloom_async.wire import transport_errors as t
 from chatloom_async.wire.cleaning import clean
 from chatloom_async.wire.errors import STOPPED, Attempt, ChatloomError
 
@@ -27,18 +25,18 @@ TREE: list[tuple[type, tuple[type, ...]]] = [  # DESIGN, section 4
     (e.UsageError, (e.ChatloomError, RuntimeError)),
     (e.ClientClosedError, (e.UsageError,)),
     (e.DeadlineExceededError, (e.ChatloomError, TimeoutError)),
-    (d.DecodeError, (e.ChatloomError,)),
-    (d.NotJSONError, (d.DecodeError,)),
-    (d.SchemaMismatchError, (d.DecodeError,)),
-    (t.TransportError, (e.ChatloomError,)),
-    (t.ConnectError, (t.TransportError,)),
-    (t.TLSError, (t.TransportError,)),
-    (t.AttemptTimeoutError, (t.TransportError, TimeoutError)),
-    (t.ConnectionLostError, (t.TransportError,)),
-    (t.PayloadError, (t.TransportError,)),
-    (t.ProtocolError, (t.TransportError,)),
-    (t.ResponseTooLargeError, (t.TransportError,)),
-    (t.RedirectRefusedError, (t.TransportError,)),
+    (e.DecodeError, (e.ChatloomError,)),
+    (e.NotJSONError, (e.DecodeError,)),
+    (e.SchemaMismatchError, (e.DecodeError,)),
+    (e.TransportError, (e.ChatloomError,)),
+    (e.ConnectError, (e.TransportError,)),
+    (e.TLSError, (e.TransportError,)),
+    (e.AttemptTimeoutError, (e.TransportError, TimeoutError)),
+    (e.ConnectionLostError, (e.TransportError,)),
+    (e.PayloadError, (e.TransportError,)),
+    (e.ProtocolError, (e.TransportError,)),
+    (e.ResponseTooLargeError, (e.TransportError,)),
+    (e.RedirectRefusedError, (e.TransportError,)),
     (s.APIStatusError, (e.ChatloomError,)),
     (s.BadRequestError, (s.APIStatusError,)),
     (s.AuthenticationError, (s.APIStatusError,)),
@@ -51,12 +49,12 @@ TREE: list[tuple[type, tuple[type, ...]]] = [  # DESIGN, section 4
 SAMPLES: list[ChatloomError] = [
     *(cls("What happened") for cls, _ in TREE),
     e.DeadlineExceededError("Too late", last=s.ServerError("Down", status=503)),
-    d.DecodeError("Odd", path="$.agents[0].id", excerpt='{"agents": 1'),
-    d.NotJSONError("Cut", reason="possible_truncation", excerpt="{"),
-    t.ConnectError("Refused", reason="refused", sent=False),
-    t.ConnectionLostError("Gone", received=True),
-    t.PayloadError("Cut", reason="cut", received=10, expected=20),
-    t.RedirectRefusedError("Elsewhere", location="https://elsewhere.example"),
+    e.DecodeError("Odd", path="$.agents[0].id", excerpt='{"agents": 1'),
+    e.NotJSONError("Cut", reason="possible_truncation", excerpt="{"),
+    e.ConnectError("Refused", reason="refused", sent=False),
+    e.ConnectionLostError("Gone", received=True),
+    e.PayloadError("Cut", reason="cut", received=10, expected=20),
+    e.RedirectRefusedError("Elsewhere", location="https://elsewhere.example"),
     s.RateLimitError("Slow down", status=429, retry_after=1.5),
 ]
 
@@ -144,23 +142,23 @@ KINDS: list[tuple[ChatloomError, str]] = [
     (e.ConfigurationError("x"), "permanent"),
     (e.ClientClosedError("x"), "permanent"),
     (e.DeadlineExceededError("x"), "permanent"),
-    (d.NotJSONError("x"), "permanent"),
-    (d.SchemaMismatchError("x"), "permanent"),
-    (t.TransportError("x"), "transient"),
-    (t.ConnectError("x", reason="refused"), "transient"),
-    (t.ConnectError("x", reason="dns"), "transient"),
-    (t.ConnectError("x", reason="proxy"), "transient"),
-    (t.ConnectError("x", reason="proxy_auth"), "permanent"),
-    (t.TLSError("x"), "permanent"),
-    (t.AttemptTimeoutError("x"), "transient"),
-    (t.ConnectionLostError("x"), "transient"),
-    (t.PayloadError("x"), "transient"),
-    (t.PayloadError("x", reason="encoding"), "once"),
-    (t.PayloadError("x", reason="unasked"), "permanent"),
-    (t.ProtocolError("x"), "once"),
-    (t.ProtocolError("x", reason="head_too_large"), "permanent"),
-    (t.ResponseTooLargeError("x"), "permanent"),
-    (t.RedirectRefusedError("x"), "permanent"),
+    (e.NotJSONError("x"), "permanent"),
+    (e.SchemaMismatchError("x"), "permanent"),
+    (e.TransportError("x"), "transient"),
+    (e.ConnectError("x", reason="refused"), "transient"),
+    (e.ConnectError("x", reason="dns"), "transient"),
+    (e.ConnectError("x", reason="proxy"), "transient"),
+    (e.ConnectError("x", reason="proxy_auth"), "permanent"),
+    (e.TLSError("x"), "permanent"),
+    (e.AttemptTimeoutError("x"), "transient"),
+    (e.ConnectionLostError("x"), "transient"),
+    (e.PayloadError("x"), "transient"),
+    (e.PayloadError("x", reason="encoding"), "once"),
+    (e.PayloadError("x", reason="unasked"), "permanent"),
+    (e.ProtocolError("x"), "once"),
+    (e.ProtocolError("x", reason="head_too_large"), "permanent"),
+    (e.ResponseTooLargeError("x"), "permanent"),
+    (e.RedirectRefusedError("x"), "permanent"),
     (s.RateLimitError("x", status=429), "throttle"),
     (s.NotFoundError("x", status=404), "permanent"),
     (s.ServerError("x", status=500), "transient"),
@@ -219,7 +217,7 @@ def test_texts(error: ChatloomError, text: str) -> None:
     ("error", "text"),
     [
         (e.ChatloomError("What"), "ChatloomError('What')"),
-        (t.ConnectError("No", reason="dns", sent=False), "ConnectError('No', reason='dns', sent=False)"),
+        (e.ConnectError("No", reason="dns", sent=False), "ConnectError('No', reason='dns', sent=False)"),
         (
             s.RateLimitError("No", status=429, retry_after=0.0, stop_reason="budget"),
             "RateLimitError('No', stop_reason='budget', status=429, retry_after=0.0)",
@@ -259,9 +257,9 @@ HOSTILE = [
 def test_text_from_outside_is_made_harmless(text: str, shown: str) -> None:
     """Keys are masked, and control, bidirectional and invisible characters replaced, in all that a server can set."""
     assert clean(text) == shown
-    error = d.DecodeError(text, path=text, excerpt=text)
+    error = e.DecodeError(text, path=text, excerpt=text)
     assert (error.message, error.path, error.excerpt) == (shown, shown, shown)
-    assert t.RedirectRefusedError("x", location=text).location == shown
+    assert e.RedirectRefusedError("x", location=text).location == shown
 
 
 @pytest.mark.parametrize("letter", ["x", "ü", "漢", "🦜"])

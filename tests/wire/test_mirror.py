@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatloom_async import Agent, AgentList, AllowedDomains, Response, SchemaMismatchError
-from chatloom_async.wire.decode import decode
-from chatloom_async.wire.document import read_document
+from chatloom_async.wire.decode import decode, read_document
 from chatloom_async.wire.mirror import mirror, reader
 from chatloom_async.wire.structure import structure
 from tests.samples import AGENT, AGENTS, DOMAINS

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatloom_async.wire.naming import camel
+from chatloom_async.wire.encode import camel
 
 
 @pytest.mark.parametrize(

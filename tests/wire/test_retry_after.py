@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chatloom_async.wire.message import Headers
-from chatloom_async.wire.retry_after import retry_after_seconds
+from chatloom_async.wire.status import retry_after_seconds
 
 NOW = datetime(2026, 1, 15, 9, 0, 0, tzinfo=UTC)
 

@@ -12,10 +12,9 @@ from rich.pretty import pretty_repr
 from rich.traceback import Traceback
 
 from chatloom_async.wire.auth import ApiKey, sign
-from chatloom_async.wire.errors import Attempt, DeadlineExceededError
+from chatloom_async.wire.errors import Attempt, DeadlineExceededError, RedirectRefusedError
 from chatloom_async.wire.message import Exchange, Headers, Request, Response
 from chatloom_async.wire.status import AuthenticationError
-from chatloom_async.wire.transport_errors import RedirectRefusedError
 
 CANARY = "clf_canary0123456789"
 

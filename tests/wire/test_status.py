@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
+from chatloom_async.wire.errors import RedirectRefusedError
 from chatloom_async.wire.message import Response
 from chatloom_async.wire.status import (
     APIStatusError,
@@ -16,7 +17,6 @@ from chatloom_async.wire.status import (
     ServerError,
     status_error,
 )
-from chatloom_async.wire.transport_errors import RedirectRefusedError
 
 TABLE = [
     (400, BadRequestError, "permanent"),

@@ -11,9 +11,9 @@ from typing import Any, get_args, get_type_hints
 import attrs
 
 from ...wire.cleaning import clean
-from ...wire.document import read_document
+from ...wire.decode import read_document
+from ...wire.encode import camel
 from ...wire.message import Response
-from ...wire.naming import camel
 from .rule import Found, rule
 from .subjects import CheckedWorkspace
 

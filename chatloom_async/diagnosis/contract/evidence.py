@@ -6,11 +6,9 @@ from typing import Any, Final
 from attrs import Factory, define, frozen
 
 from ...wire.auth import ApiKey
-from ...wire.decode_errors import DecodeError
-from ...wire.document import read_document
-from ...wire.errors import ChatloomError
+from ...wire.decode import read_document
+from ...wire.errors import ChatloomError, ConnectionLostError, DecodeError
 from ...wire.message import Response
-from ...wire.transport_errors import ConnectionLostError
 from ..journal import Witness
 from ..time_limit import TimeLimit
 from .questions import Question, domains_question, first_questions, redirect_question

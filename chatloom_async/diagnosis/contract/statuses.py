@@ -7,7 +7,7 @@ from attrs import evolve
 
 from ...wire.base_url import origin
 from ...wire.cleaning import clean
-from ...wire.document import read_document
+from ...wire.decode import read_document
 from ...wire.message import Response
 from ...wire.status import REDIRECTS
 from .deviation import Deviation
