@@ -28,7 +28,7 @@ from chatloom_async.audit.outage import PROBE_EVERY
 from chatloom_async.audit.rules.subjects import Evidence
 from chatloom_async.audit.store import RunConfig, open_store
 from chatloom_async.engines import LocalEngine, Shard, ShardRead, ShardResult, audit_on
-from chatloom_async.policy.budget import CAPACITY, COST
+from chatloom_async.policy.retry import CAPACITY, COST
 from chatloom_async.testing.clock import VirtualClock
 
 RATE, BURST, AT_ONCE = 4.0, 8, 8  # the defaults of RateLimit and ShardOptions

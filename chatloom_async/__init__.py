@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from .client import AsyncChatloom
 from .endpoints.agents import Agent, AgentList, AllowedDomains, GetAllowedDomains, ListAgents
 from .fanout import Err, Ok, fan_out
-from .policy.limit import LimitState, RateLimit
-from .policy.limiter import Limiter, SharedLimiter
+from .policy.limiter import Limiter, LimitState, RateLimit, SharedLimiter
 from .policy.retry import RetryPolicy
 from .transports.interface import Transport
 from .transports.mock import MockTransport

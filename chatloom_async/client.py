@@ -20,8 +20,7 @@ from .options import CLOCK, TRANSPORT, OnAttempt, Options
 from .policy.call import Call, Outcome
 from .policy.clock import Clock, SystemClock
 from .policy.keys import KeyProvider, key_source
-from .policy.limit import LimitState, RateLimit
-from .policy.limiter import Limiter, naming, outcome_of
+from .policy.limiter import Limiter, LimitState, RateLimit, naming, outcome_of
 from .policy.retry import RetryPolicy
 from .resources import Resources
 from .transports.interface import Transport

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from attrs import frozen
 
-from .wire.checks import COUNT, Wanted
+from .wire.validation import COUNT, Wanted
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")

@@ -6,19 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from .policy.budget import Budgets
 from .policy.clock import Clock
-from .policy.gate import GatedLimiter
-from .policy.limit import RateLimit
-from .policy.limiter import KeyedLimiter, Limiter, Unlimited
+from .policy.concurrency import GatedLimiter
+from .policy.limiter import KeyedLimiter, Limiter, RateLimit, Unlimited
 from .policy.retrier import PolicyRetrier, Retrier, SingleAttempt
-from .policy.retry import RetryPolicy
+from .policy.retry import Budgets, RetryPolicy
 from .resources import Resources
 from .wire.auth import Auth
 from .wire.base_url import normalize_base_url, origin
-from .wire.checks import FUNCTION, LIMIT, Wanted, has, unlimited
 from .wire.errors import Attempt
 from .wire.message import Timeouts
+from .wire.validation import FUNCTION, LIMIT, Wanted, has, unlimited
 
 if TYPE_CHECKING:  # importing tenacity takes its time; who hands in one of its objects has imported it
     from tenacity import AsyncRetrying
@@ -73,6 +71,6 @@ class Options:
         if isinstance(self.retry, RetryPolicy):
             budgets = Budgets(origin(self.base_url), resources.transient, resources.throttle)
             return PolicyRetrier(self.retry, clock, budgets, resources.lifetime)
-        from .policy.retrying import TenacityRetrier
+        from .policy.tenacity_retries import TenacityRetrier
 
         return TenacityRetrier(self.retry, clock, resources.lifetime)

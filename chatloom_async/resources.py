@@ -2,9 +2,9 @@
 
 from attrs import define, field
 
-from .policy.budget import RetryBudget
-from .policy.gate import Gate
+from .policy.concurrency import Gate
 from .policy.lifetime import Lifetime
+from .policy.retry import RetryBudget
 from .transports.interface import Transport
 
 
@@ -23,7 +23,7 @@ class Resources:
     def open_transport(self) -> Transport:
         """The transport. The default one is made when it is first needed, since importing aiohttp takes its time."""
         if self.transport is None:
-            from .policy import retrying  # noqa: F401 - when retries are due, there may be no descriptor left to read it
+            from .policy import tenacity_retries  # noqa: F401 - when retries are due, there may be no descriptor left to read it
             from .transports.aiohttp import AiohttpTransport
 
             self.transport = AiohttpTransport(name=self.name)

@@ -14,9 +14,9 @@ from attrs import frozen
 from .client import AsyncChatloom
 from .endpoints.agents import Agent, AgentList
 from .fanout import Err, fan_out
-from .wire.checks import INTERVAL
 from .wire.errors import ChatloomError, DeadlineExceededError
 from .wire.status import NotFoundError
+from .wire.validation import INTERVAL
 
 FEW = 4  # calls at once: more would only queue for the rate limit, and use up their deadlines there
 JITTER = 0.1  # of the wait, up and down, so that programs that were started together do not ask together

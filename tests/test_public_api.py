@@ -8,7 +8,7 @@ from pathlib import Path
 
 import chatloom_async
 from chatloom_async import AsyncChatloom, Request, Response, RetryPolicy, Timeouts
-from chatloom_async.policy.limit import RateLimit
+from chatloom_async.policy.limiter import RateLimit
 
 PACKAGE = Path(chatloom_async.__file__).parent
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from attrs import field, frozen
 
 from ..wire.auth import ApiKey, api_key_or_error
-from ..wire.checks import Wanted
 from ..wire.errors import ConfigurationError
+from ..wire.validation import Wanted
 from .key_command import printed_bytes
 from .key_file import private_bytes
 

@@ -8,9 +8,9 @@ from attrs.validators import optional
 
 from ..endpoints.agents import Agent
 from ..wire.auth import ApiKey
-from ..wire.checks import Wanted
 from ..wire.cleaning import clean
 from ..wire.errors import ChatloomError
+from ..wire.validation import Wanted
 from .keys import KeyCommand, KeyEnv, KeyFile, KeyReference
 
 State = Literal["ok", "partial", "failed"]

@@ -10,7 +10,7 @@ from attrs import frozen
 from ..audit.formats.guidance import counted
 from ..audit.store import open_store
 from ..audit.values import Workspace
-from ..policy.limit import RateLimit
+from ..policy.limiter import RateLimit
 
 ASSUMED_AGENTS = 12
 """For a workspace of which nothing is known: a dozen, as the sandbox has it."""

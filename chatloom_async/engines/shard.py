@@ -11,12 +11,12 @@ from attrs import Factory, evolve, field, frozen
 from ..audit.rules.subjects import Evidence
 from ..audit.runner import AUDIT_DEADLINE, AUDIT_PATIENCE
 from ..audit.values import Failure, Row, Workspace
-from ..policy.limit import RateLimit
+from ..policy.limiter import RateLimit
 from ..wire.auth import ApiKey, Auth
 from ..wire.base_url import normalize_base_url
-from ..wire.checks import COUNT, INTERVAL
 from ..wire.errors import ChatloomError
 from ..wire.message import Timeouts
+from ..wire.validation import COUNT, INTERVAL
 from ..wire.version import VERSION
 from .errors import KeyInShardError
 

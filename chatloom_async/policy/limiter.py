@@ -1,15 +1,186 @@
-"""One limiter for many keys: what the client talks to, and what may be put in its place."""
+"""Limits how fast each key is used: a token bucket that slows down when the API answers 429.
 
+The rules, per key:
+- `burst` requests at once, then `per_second`, never more than `concurrency` in flight, first in, first out.
+- A 429 multiplies the rate by 0.7, at most once a second and never below 0.2/s. Each success adds 0.02/s until the
+  rate is back at `per_second`.
+- A 429 pauses the key until Retry-After. Without that header the pause is 1 s, doubled by each further 429 in a row,
+  at most 20 s; 429s within one second count as one. Requests in flight finish; other keys are not affected.
+- A permit whose caller was cancelled in the queue goes back.
+
+The documentation: "A few hundred requests per minute per API key is comfortably within fair use."
+"""
+
+import asyncio
+import math
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Literal, Protocol, runtime_checkable
+
+from attrs import field, frozen
 
 from ..wire.auth import ApiKey
 from ..wire.errors import ChatloomError
 from ..wire.message import Response
 from ..wire.status import RateLimitError
-from .clock import Clock
-from .limit import KeyLimiter, LimitState, RateLimit
+from ..wire.validation import COUNT, RATE
+from .clock import Clock, Timer
+
+SLOWER, FASTER, SLOWEST = 0.7, 0.02, 0.2
+PAUSE, LONGEST_PAUSE, LONGEST_RETRY_AFTER = 1.0, 20.0, 900.0
+ALMOST = 1e-9  # of a token: who was woken for a whole one must not miss it by a rounding error
+
+
+@frozen(kw_only=True)
+class RateLimit:
+    """How fast one key may be used. Raises ConfigurationError.
+
+    `per_second` on average, `burst` at once, `concurrency` in flight:
+
+        chatloom = AsyncChatloom(rate_limit=RateLimit(per_second=10.0, burst=20))
+    """
+
+    per_second: float = field(default=4.0, validator=RATE)
+    burst: int = field(default=8, validator=COUNT)
+    concurrency: int = field(default=8, validator=COUNT)
+
+
+@frozen(kw_only=True)
+class LimitState:
+    """A snapshot of one key's limiter: requests per second now, calls in the queue and in flight, and the end of a
+    pause that the API asked for (aware), or None.
+
+        await chatloom.list_agents()
+        print([(state.rate, state.queued, state.in_flight) for state in chatloom.limits.values()])  # [(4.0, 0, 0)]
+    """
+
+    rate: float
+    queued: int
+    in_flight: int
+    paused_until: datetime | None
+
+
+class KeyLimiter:
+    """The state machine of one key. Not for use by several event loops at the same time."""
+
+    def __init__(self, limit: RateLimit, clock: Clock) -> None:
+        self._limit, self._clock = limit, clock
+        self._tokens, self._rate = float(limit.burst), limit.per_second
+        self._stamp = self._gate = clock.now()
+        self._cut_at = -math.inf
+        self._in_flight = self._throttles = 0
+        self._queue: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+        self._timer: Timer | None = None
+
+    async def acquire(self) -> None:
+        """Returns when a request may be sent. Cancelling it gives up the place in the queue, or the permit."""
+        if not self._queue and self._take():
+            return
+        await self._turn(first=False)
+        while self.is_paused:  # a 429 came between its turn and now
+            self.give_back()
+            await self._turn(first=True)
+
+    async def _turn(self, *, first: bool) -> None:
+        """Waits in the queue, at one of its ends."""
+        turn = asyncio.get_running_loop().create_future()
+        self._queue[turn] = None
+        self._queue.move_to_end(turn, last=not first)
+        self._serve()
+        try:
+            await turn
+        except BaseException:  # GeneratorExit where the call is collected, with a loop that was closed under it
+            if self._queue.pop(turn, self) is None:
+                self._serve()
+            elif turn.done() and not turn.cancelled():
+                self.give_back()
+            raise
+
+    def give_back(self) -> None:
+        """Returns a permit that was not used."""
+        self._tokens = min(1.0 if self.is_paused else self._limit.burst, self._tokens + 1)
+        self._leave()
+
+    def succeeded(self) -> None:
+        self._throttles = 0
+        if self._rate < self._limit.per_second:
+            self._refill()
+            self._rate = min(self._limit.per_second, self._rate + FASTER)
+        self._leave()
+
+    def failed(self) -> None:
+        self._leave()
+
+    def throttled(self, retry_after: float | None) -> None:
+        now = self._clock.now()
+        self._refill()
+        if now - self._cut_at >= 1.0:
+            self._cut_at, self._rate = now, min(self._rate, max(SLOWEST, self._rate * SLOWER))
+            self._throttles += 1
+        doubled = min(max(self._throttles - 1, 0), 10)  # none may be counted yet, right after a success
+        pause = min(LONGEST_PAUSE, PAUSE * 2.0**doubled) if retry_after is None else retry_after
+        self._gate = max(self._gate, now + min(pause, LONGEST_RETRY_AFTER))
+        self._tokens, self._stamp = min(self._tokens, 1.0), max(self._stamp, self._gate)
+        self._leave()
+
+    @property
+    def is_paused(self) -> bool:
+        return self._clock.now() < self._gate
+
+    @property
+    def idle(self) -> bool:
+        """Whether a new limiter would behave exactly like this one, so that it can be forgotten."""
+        self._refill()
+        full = self._tokens >= self._limit.burst and self._rate >= self._limit.per_second
+        return full and not self._in_flight and not self._queue and self._clock.now() >= self._gate
+
+    def state(self) -> LimitState:
+        left = self._gate - self._clock.now()
+        until = datetime.now(UTC) + timedelta(seconds=left) if left > 0 else None
+        return LimitState(rate=self._rate, queued=len(self._queue), in_flight=self._in_flight, paused_until=until)
+
+    def _refill(self) -> float:
+        now = self._clock.now()
+        if now > self._stamp:
+            self._tokens = min(self._limit.burst, self._tokens + (now - self._stamp) * self._rate)
+            self._stamp = now
+        return now
+
+    def _take(self) -> bool:
+        now = self._refill()
+        if self._in_flight >= self._limit.concurrency or self._tokens < 1 - ALMOST or now < self._gate:
+            return False
+        self._tokens -= 1
+        self._in_flight += 1
+        return True
+
+    def _delay(self) -> float:
+        """Seconds until a whole token is there, counted from now."""
+        return max(self._gate - self._clock.now(), 0.0) + max(1 - self._tokens, 0.0) / self._rate
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
+        if self._queue:
+            self._serve()
+
+    def _serve(self) -> None:
+        """Lets in whoever may go now, and sets one timer for the next in line."""
+        while self._queue:
+            turn = next(iter(self._queue))
+            waits = not turn.done() and not turn.get_loop().is_closed()  # nobody waits in a loop that is over
+            if waits and not self._take():
+                break
+            del self._queue[turn]
+            if waits:
+                turn.set_result(None)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._queue and self._in_flight < self._limit.concurrency:
+            self._timer = self._clock.call_later(self._delay(), self._serve)
+
 
 Outcome = Literal["succeeded", "throttled", "failed", "unused"]
 TIDY_UP_AT = 1024

@@ -1,4 +1,4 @@
-"""Makes a call's first attempt, and hands over to retrying.py only where it has failed.
+"""Makes a call's first attempt, and hands over to tenacity_retries.py only if it failed.
 
 Entering tenacity costs about a third of a whole request, and importing it a fifth of the time that importing this
 package takes: calls that succeed shall pay for neither.
@@ -10,11 +10,10 @@ from attrs import define
 
 from ..wire.errors import ChatloomError
 from ..wire.message import Response
-from .budget import Budgets
 from .call import Attempting, Call, Outcome
 from .clock import Clock
 from .lifetime import Lifetime
-from .retry import RetryPolicy, refusal
+from .retry import Budgets, RetryPolicy, refusal
 
 
 class Retrier(Protocol):
@@ -37,7 +36,7 @@ class PolicyRetrier:
         if isinstance(outcome, Response):
             self.budgets.succeeded(call)
             return outcome
-        from .retrying import Retrying
+        from .tenacity_retries import Retrying
 
         return await Retrying(self.policy, self.clock, self.budgets, self.lifetime, call).after(outcome, attempt)
 

@@ -1,21 +1,23 @@
-"""Decides, after a failed attempt, whether there is another one, and when. What is decided is done in retrier.py.
+"""Decides whether a failed attempt is repeated, and when. Decisions only: retrier.py carries them out.
 
 The rules:
-- Only failures that a repeat can cure are repeated: see `kind` of our errors. A request that is not idempotent is
-  repeated only if the server cannot have acted on it: it was not sent, or refused with a 429.
-- A connection lost before any byte of the answer is tried again at once and free of charge, the first time: that
-  is what a stale keep-alive connection looks like.
-- Other waits are drawn evenly from 0 to base * 2^n ("full jitter"), never shorter than Retry-After.
-- No wait that would end after the deadline is begun, and none longer than `max_retry_after`.
+- Only failures that a repeat can cure are repeated: see `kind` of the errors. A request that is not idempotent is
+  repeated only if the server cannot have acted on it: it was not sent, or it was refused with a 429.
+- A connection lost before any byte of the answer is retried once, at once and without cost: a stale keep-alive
+  connection looks like that.
+- Other waits are drawn evenly from 0 to base * 2^n ("full jitter") and are never shorter than Retry-After.
+- A wait that would exceed the deadline is not started, nor one longer than `max_retry_after`.
+- Retries have a budget, a token bucket that time does not refill: a retry costs tokens, a success earns some back.
+  Transient failures are counted per origin, throttling per key. A client and its clones share the buckets.
 """
 
 import random
 from collections.abc import Callable
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
-from ..wire.checks import COUNT, FUNCTION, LONGEST, WAIT
 from ..wire.errors import ChatloomError, ConnectionLostError, DeadlineExceededError, Kind, StopReason
+from ..wire.validation import COUNT, FUNCTION, LONGEST, WAIT
 from .call import Call
 
 
@@ -40,7 +42,7 @@ class RetryPolicy:
     random: Callable[[], float] = field(default=random.random, eq=False, repr=False, validator=FUNCTION)
 
     def again(self, error: ChatloomError, call: Call, now: float) -> float | StopReason:
-        """The wait before the next attempt, or the reason why there is none. What it costs is budget.py's question."""
+        """The wait before the next attempt, or the reason why there is none. The budget is asked elsewhere."""
         throttled = error.kind == "throttle"
         failed = call.failures[error.kind]
         if not error.retryable or not (call.idempotent or throttled or not getattr(error, "sent", True)):
@@ -70,3 +72,47 @@ def refusal(error: ChatloomError) -> StopReason:
 def is_free(error: ChatloomError, call: Call) -> bool:
     """Whether this looks like a stale keep-alive connection, and is the first failure of its kind in this call."""
     return isinstance(error, ConnectionLostError) and not error.received and call.failures[error.kind] == 1
+
+
+CAPACITY = 500.0
+COST: dict[Kind, float] = {"transient": 14.0, "once": 14.0, "throttle": 5.0}
+
+
+class RetryBudget:
+    """Tokens for retries, by scope (an origin, or a key's fingerprint). A scope that is full takes no memory."""
+
+    def __init__(self, capacity: float = CAPACITY) -> None:
+        self._capacity = capacity
+        self._spent: dict[str, float] = {}
+
+    def left(self, scope: str) -> float:
+        return self._capacity - self._spent.get(scope, 0.0)
+
+    def spend(self, scope: str, cost: float) -> bool:
+        """Takes `cost` tokens, or none and answers False where too few are left."""
+        if cost > self.left(scope):
+            return False
+        self._spent[scope] = self._spent.get(scope, 0.0) + cost
+        return True
+
+    def earn(self, scope: str, tokens: float) -> None:
+        if scope in self._spent:
+            self._spent[scope] -= tokens
+            if self._spent[scope] <= 0:
+                del self._spent[scope]
+
+
+@define
+class Budgets:
+    """What a client's calls may spend on retries: transient failures per origin, throttling per key."""
+
+    origin: str
+    transient: RetryBudget = field(factory=RetryBudget)
+    throttle: RetryBudget = field(factory=RetryBudget)
+
+    def account(self, error: ChatloomError, call: Call) -> tuple[RetryBudget, str]:
+        return (self.throttle, call.key) if error.kind == "throttle" else (self.transient, self.origin)
+
+    def succeeded(self, call: Call) -> None:
+        self.transient.earn(self.origin, 1.0)
+        self.throttle.earn(call.key, 1.0)

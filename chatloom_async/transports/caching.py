@@ -12,9 +12,9 @@ from hashlib import blake2b
 
 from attrs import define, field
 
-from ..wire.checks import COUNT, LONGEST
 from ..wire.errors import TransportError
 from ..wire.message import Headers, Request
+from ..wire.validation import COUNT, LONGEST
 from .caching_answers import Answer, Slot, StoredAnswers
 from .interface import Transport
 

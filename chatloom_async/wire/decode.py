@@ -132,7 +132,7 @@ def _structure() -> Callable[[Any, Any], Any | Mismatch]:
 
 @cache
 def _reader(returns: Any) -> Callable[[bytes], tuple[Any, int] | None] | None:
-    from .mirror import reader
+    from .fast_decode import reader
 
     return reader(returns)
 

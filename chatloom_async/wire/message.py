@@ -9,8 +9,8 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from attrs import field, frozen
 
-from .checks import LIMIT, unlimited
 from .errors import Attempt, UsageError
+from .validation import LIMIT, unlimited
 
 __all__ = ["Exchange", "Headers", "Request", "Response", "Timeouts"]
 

@@ -61,7 +61,7 @@ def _number(value: Any, _: Any) -> Any:
 
 
 def _instant(text: str) -> datetime:
-    """As mirror.py reads it, so that both readers agree to the microsecond; msgspec knows RFC 3339 only."""
+    """As fast_decode.py reads it, so that both readers agree to the microsecond; msgspec knows RFC 3339 only."""
     try:
         return msgspec.convert(text, datetime)
     except msgspec.ValidationError:

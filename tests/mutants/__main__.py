@@ -29,8 +29,8 @@ TESTS = (
     *("tests/policy/test_budget.py", "tests/policy/test_limit.py", "tests/policy/test_limiter.py"),
     *("tests/policy/test_retrier.py", "tests/policy/test_retry.py", "tests/client/test_calls.py"),
     *("tests/wire/test_auth.py", "tests/wire/test_decode.py", "tests/wire/test_endpoint.py"),
-    *("tests/wire/test_mirror.py", "tests/wire/test_retry_after.py", "tests/wire/test_structure.py"),
-    *("tests/policy/test_gate.py", "tests/endpoints/test_agents.py"),
+    *("tests/wire/test_fast_decode.py", "tests/wire/test_retry_after.py", "tests/wire/test_structure.py"),
+    *("tests/policy/test_concurrency.py", "tests/endpoints/test_agents.py"),
 )
 SETTINGS = """
 [tool.mutmut]

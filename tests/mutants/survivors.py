@@ -1,6 +1,6 @@
 """Turns survivors.txt into the reasons why no test can notice a change, by the change.
 
-    chatloom_async.policy.limit
+    chatloom_async.policy.limiter
     - the line as it is
     + the line as it was changed
     Why nobody can tell the difference.

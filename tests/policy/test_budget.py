@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from chatloom_async.policy.budget import CAPACITY, COST, RetryBudget
+from chatloom_async.policy.retry import CAPACITY, COST, RetryBudget
 
 SCOPES = st.sampled_from(["https://a", "https://b"])
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatloom_async.policy.limit import KeyLimiter, LimitState, RateLimit
+from chatloom_async.policy.limiter import KeyLimiter, LimitState, RateLimit
 from tests.virtual_clock import VirtualClock
 
 

@@ -6,8 +6,17 @@ import gc
 import pytest
 
 from chatloom_async.policy.clock import SystemClock
-from chatloom_async.policy.limit import LimitState, RateLimit
-from chatloom_async.policy.limiter import TIDY_UP_AT, KeyedLimiter, Limiter, Outcome, Unlimited, naming, outcome_of
+from chatloom_async.policy.limiter import (
+    TIDY_UP_AT,
+    KeyedLimiter,
+    Limiter,
+    LimitState,
+    Outcome,
+    RateLimit,
+    Unlimited,
+    naming,
+    outcome_of,
+)
 from chatloom_async.wire.auth import ApiKey
 from chatloom_async.wire.errors import ChatloomError, ClientClosedError, ConnectError
 from chatloom_async.wire.message import Response

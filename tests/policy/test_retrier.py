@@ -13,13 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tenacity import AsyncRetrying
 
-from chatloom_async.policy import retrying as module
-from chatloom_async.policy.budget import CAPACITY, Budgets, RetryBudget
+from chatloom_async.policy import tenacity_retries as module
 from chatloom_async.policy.call import Call, Outcome
 from chatloom_async.policy.lifetime import Lifetime
 from chatloom_async.policy.retrier import PolicyRetrier, SingleAttempt
-from chatloom_async.policy.retry import RetryPolicy
-from chatloom_async.policy.retrying import TenacityRetrier
+from chatloom_async.policy.retry import CAPACITY, Budgets, RetryBudget, RetryPolicy
+from chatloom_async.policy.tenacity_retries import TenacityRetrier
 from chatloom_async.wire.errors import (
     Attempt,
     ChatloomError,

@@ -8,13 +8,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from chatloom_async.policy.budget import RetryBudget
 from chatloom_async.policy.call import Call
 from chatloom_async.policy.lifetime import TimeLimit
-from chatloom_async.policy.limit import KeyLimiter
-from chatloom_async.policy.limiter import KeyedLimiter
+from chatloom_async.policy.limiter import KeyedLimiter, KeyLimiter
 from chatloom_async.policy.retrier import PolicyRetrier
-from chatloom_async.policy.retry import RetryPolicy
+from chatloom_async.policy.retry import RetryBudget, RetryPolicy
 
 again, run = RetryPolicy.again, PolicyRetrier.run
 throttled, take, serve, acquire = KeyLimiter.throttled, KeyLimiter._take, KeyLimiter._serve, KeyLimiter.acquire

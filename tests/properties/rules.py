@@ -8,8 +8,8 @@ import asyncio
 from collections import Counter, defaultdict
 
 from chatloom_async import AllowedDomains, Attempt, ChatloomError, ClientClosedError, ConnectionLostError
-from chatloom_async.policy.budget import COST
 from chatloom_async.policy.lifetime import GRAIN
+from chatloom_async.policy.retry import COST
 from tests.properties.surroundings import KEYS, Sent
 from tests.properties.world import ORIGIN, Call, World
 

@@ -18,11 +18,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ...policy.clock import SystemClock
-from ...policy.limit import LimitState, RateLimit
-from ...policy.limiter import KeyedLimiter, Outcome
+from ...policy.limiter import KeyedLimiter, LimitState, Outcome, RateLimit
 from ...wire.auth import ApiKey
-from ...wire.checks import INTERVAL, RATE, Wanted
 from ...wire.errors import ConfigurationError
+from ...wire.validation import INTERVAL, RATE, Wanted
 from .queue import KeyQueues
 from .script import Connection, RedisUnavailableError, ScriptConfig, Step
 

@@ -13,8 +13,7 @@ from itertools import count
 from logging import Logger, getLogger
 from time import monotonic
 
-from ...policy.limit import LONGEST_RETRY_AFTER, PAUSE
-from ...policy.limiter import KeyedLimiter, Outcome
+from ...policy.limiter import LONGEST_RETRY_AFTER, PAUSE, KeyedLimiter, Outcome
 from .script import Connection, RedisUnavailableError, Release, Reply, Step
 
 log: Logger = getLogger("chatloom_async")

@@ -18,11 +18,10 @@ from typing import Any
 from attrs import Factory, frozen
 from redis.exceptions import NoScriptError, RedisError
 
-from ...policy import limit as rules
-from ...policy.limit import RateLimit
-from ...policy.limiter import Outcome
+from ...policy import limiter as rules
+from ...policy.limiter import Outcome, RateLimit
 from ...wire.cleaning import clean
-from ...wire.transport_errors import ConnectError
+from ...wire.errors import ConnectError
 
 CONSTANTS: dict[str, float] = {
     **{name: getattr(rules, name) for name in ("SLOWER", "FASTER", "SLOWEST", "PAUSE", "LONGEST_PAUSE", "ALMOST")},

@@ -1,4 +1,4 @@
-"""The rules of policy/limit.py, kept by Redis; two limiters stand for two processes. Time passes by ageing states."""
+"""The rules of policy/limiter.py, kept by Redis; two limiters stand for two processes. Time passes by ageing states."""
 
 import asyncio
 from collections.abc import AsyncIterator

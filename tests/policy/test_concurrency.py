@@ -6,9 +6,8 @@ from contextlib import suppress
 import pytest
 
 from chatloom_async import AsyncChatloom, MockTransport, Request, Response
-from chatloom_async.policy.gate import WIDTH, Gate, GatedLimiter, Room
-from chatloom_async.policy.limit import RateLimit
-from chatloom_async.policy.limiter import KeyedLimiter, Outcome, Unlimited
+from chatloom_async.policy.concurrency import WIDTH, Gate, GatedLimiter, Room
+from chatloom_async.policy.limiter import KeyedLimiter, Outcome, RateLimit, Unlimited
 from tests.samples import KEY, api
 from tests.virtual_clock import VirtualClock
 

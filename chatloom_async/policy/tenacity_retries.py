@@ -10,11 +10,10 @@ from tenacity import AsyncRetrying, RetryCallState, RetryError
 
 from ..wire.errors import ChatloomError, ClientClosedError
 from ..wire.message import Response
-from .budget import COST, Budgets, RetryBudget
 from .call import Attempting, Call, Outcome
 from .clock import Clock
 from .lifetime import Lifetime
-from .retry import RetryPolicy, is_free, refusal
+from .retry import COST, Budgets, RetryBudget, RetryPolicy, is_free, refusal
 
 log: Logger = getLogger("chatloom_async")
 

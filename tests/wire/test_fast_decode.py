@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from chatloom_async import Agent, AgentList, AllowedDomains, Response, SchemaMismatchError
 from chatloom_async.wire.decode import decode, read_document
-from chatloom_async.wire.mirror import mirror, reader
+from chatloom_async.wire.fast_decode import mirror, reader
 from chatloom_async.wire.structure import structure
 from tests.samples import AGENT, AGENTS, DOMAINS
 

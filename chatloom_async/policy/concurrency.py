@@ -10,8 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from weakref import WeakKeyDictionary
 
-from .limit import LimitState
-from .limiter import KeyedLimiter, Limiter, Outcome
+from .limiter import KeyedLimiter, Limiter, LimitState, Outcome
 
 WIDTH = 256
 
