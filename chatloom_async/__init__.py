@@ -57,7 +57,7 @@ from .wire.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from .sandbox import Sandbox
-    from .transports.aiohttp import AiohttpTransport
+    from .transports.aiohttp.transport import AiohttpTransport
     from .transports.caching import CachingTransport
     from .transports.recording import RecordingTransport, ReplayTransport
     from .watching import AgentAdded, AgentChanged, AgentRemoved, DomainsChanged, watch

@@ -4,25 +4,25 @@ Everything else here is construction, cloning and closing. What is decided on th
 bytes and values) and policy/ (about time).
 """
 
+import inspect
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from logging import DEBUG, Logger, getLogger
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec, Protocol, Self, TypeVar
 
 import attrs
 
 from .endpoints.agents import GetAllowedDomains, ListAgents
-from .named_calls import method_of
-from .options import CLOCK, TRANSPORT, OnAttempt, Options
+from .options import CLOCK, TRANSPORT, OnAttempt, Options, Resources
 from .policy.call import Call, Outcome
 from .policy.clock import Clock, SystemClock
 from .policy.keys import KeyProvider, key_source
 from .policy.limiter import Limiter, LimitState, RateLimit, naming, outcome_of
 from .policy.retry import RetryPolicy
-from .resources import Resources
 from .transports.interface import Transport
 from .wire.auth import ApiKey, Auth, sign
 from .wire.base_url import BASE_URL
@@ -43,7 +43,31 @@ from .wire.status import AuthenticationError, status_error
 if TYPE_CHECKING:
     from tenacity import AsyncRetrying
 
+
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Sender(Protocol):
+    """Whatever calls endpoints."""
+
+    async def send(self, endpoint: Endpoint[T]) -> T: ...
+
+
+def method_of(endpoint: Callable[P, Endpoint[T]]) -> Callable[Concatenate[Sender, P], Coroutine[Any, Any, T]]:
+    """The method that sends such an endpoint, with the endpoint's parameters and documentation."""
+
+    async def method(self: Sender, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.send(endpoint(*args, **kwargs))
+
+    cls: Any = endpoint
+    parameters = inspect.signature(cls.__init__).replace(return_annotation=cls.returns)
+    method.__name__ = re.sub(r"(?<!^)([A-Z])", r"_\1", cls.__name__).lower()
+    method.__qualname__ = f"AsyncChatloom.{method.__name__}"
+    method.__doc__ = cls.__doc__
+    method.__signature__ = parameters  # type: ignore[attr-defined]
+    return method
+
 
 log: Logger = getLogger("chatloom_async")
 UNCHANGED: Any = type("Unchanged", (), {"__repr__": lambda self: "<as before>"})()

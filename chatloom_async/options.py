@@ -1,25 +1,27 @@
-"""What a client is told at construction, checked, and the policies that follow from it."""
+"""The options of a client, checked, and the state that a client shares with its clones."""
 
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from .policy.clock import Clock
-from .policy.concurrency import GatedLimiter
+from .policy.concurrency import Gate, GatedLimiter
+from .policy.lifetime import Lifetime
 from .policy.limiter import KeyedLimiter, Limiter, RateLimit, Unlimited
 from .policy.retrier import PolicyRetrier, Retrier, SingleAttempt
-from .policy.retry import Budgets, RetryPolicy
-from .resources import Resources
+from .policy.retry import Budgets, RetryBudget, RetryPolicy
+from .transports.interface import Transport
 from .wire.auth import Auth
 from .wire.base_url import normalize_base_url, origin
 from .wire.errors import Attempt
 from .wire.message import Timeouts
 from .wire.validation import FUNCTION, LIMIT, Wanted, has, unlimited
 
-if TYPE_CHECKING:  # importing tenacity takes its time; who hands in one of its objects has imported it
+if TYPE_CHECKING:
     from tenacity import AsyncRetrying
+
 
 OnAttempt = Callable[[Attempt], object]
 
@@ -46,6 +48,35 @@ CLOCK = Wanted(
     "a Clock with now(), sleep() and call_later(), or None",
     lambda value: value is None or has(value, "now", "sleep", "call_later"),
 )
+
+
+@define(eq=False)
+class Resources:
+    """Shared by a client and its clones. A transport that was handed in is borrowed; one made here is closed here."""
+
+    name: str
+    transport: Transport | None
+    borrowed: bool
+    lifetime: Lifetime = field(factory=Lifetime)
+    gate: Gate = field(factory=Gate)
+    transient: RetryBudget = field(factory=RetryBudget)
+    throttle: RetryBudget = field(factory=RetryBudget)
+
+    def open_transport(self) -> Transport:
+        """The transport. The default one is made when it is first needed, since importing aiohttp takes its time."""
+        if self.transport is None:
+            from .policy import tenacity_retries  # noqa: F401 - when retries are due, there may be no descriptor left to read it
+            from .transports.aiohttp.transport import AiohttpTransport
+
+            self.transport = AiohttpTransport(name=self.name)
+        return self.transport
+
+    async def aclose(self, drain: float) -> None:
+        try:
+            await self.lifetime.end(drain)
+        finally:
+            if self.transport is not None and not self.borrowed:
+                await self.transport.aclose()
 
 
 @frozen(kw_only=True, repr=False)

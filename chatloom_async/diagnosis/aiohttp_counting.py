@@ -6,8 +6,8 @@ from typing import Any
 
 import aiohttp
 
-from ..transports.aiohttp import AiohttpTransport
-from ..transports.aiohttp_session import Sessions, open_session
+from ..transports.aiohttp.connection import Sessions, open_session
+from ..transports.aiohttp.transport import AiohttpTransport
 
 
 class CountingTransport(AiohttpTransport):

@@ -1,4 +1,8 @@
-"""Turns an answer's body into the type that its endpoint promises, or into the error that says why it cannot."""
+"""Decodes the body of an answer into the type that its endpoint promises, or into the error that says why it cannot.
+
+orjson reads, and is strict: no NaN, no invalid UTF-8, a limited depth. Added here is what a Chatloom server would not
+send but something between might: byte order marks, empty and cut bodies, HTML, members that come twice.
+"""
 
 import json
 import re
@@ -7,24 +11,51 @@ from functools import cache
 from typing import Any
 
 import orjson
-from attrs import frozen
 
 from .cleaning import clean
 from .errors import DecodeError, NotJSONError, SchemaMismatchError
 from .message import Response
 
-__all__ = ["Mismatch", "excerpt", "read_document"]
+__all__ = ["decode", "excerpt", "read_document"]
 
 EXCERPT = 200
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]')
 
 
-@frozen
-class Mismatch:
-    """Why a document is not what was asked for, and the JSON path of the first place where it does not."""
+@cache
+def _reader(returns: Any) -> Callable[[bytes], tuple[Any, int] | None] | None:
+    from .fast_decode import reader
 
-    reason: str
-    path: str
+    return reader(returns)
+
+
+def decode(response: Response, returns: Any) -> Any | DecodeError:
+    """The body as `returns`, or the error that says why not, as data.
+
+    `returns` is an attrs class, anything built of such classes, lists, `tuple[X, ...]`, sets, dicts and JSON's own
+    types, `Any` (JSON as it is, None for a 204), `bytes` (the body as it is) or None (no body is expected). Raises
+    ConfigurationError for a type that cannot be read from JSON.
+    """
+    if returns is bytes:
+        return response.body
+    if returns is None or returns is type(None) or (returns is Any and response.status == 204):
+        return None
+    read = _reader(returns) if isinstance(returns, type) else None
+    found = read(response.body) if read else None
+    if found and found[1] == response.body.count(b'"'):
+        return found[0]  # no member was doubled or unknown, or there would be more quotes
+    document = read_document(response)
+    if isinstance(document, DecodeError):
+        return document
+    if found:
+        return found[0]
+    from .structure import Mismatch, structure  # cattrs is a third of the import time: not before it is needed
+
+    value = structure(document, returns)
+    if not isinstance(value, Mismatch):
+        return value
+    text = f"The answer is not as documented: {value.reason} at {value.path}"
+    return SchemaMismatchError(text, path=value.path, excerpt=excerpt(response))
 
 
 def excerpt(response: Response) -> str:
@@ -117,48 +148,3 @@ def _once(members: list[tuple[str, Any]]) -> None:
     names = [name for name, _ in members]
     if len(set(names)) < len(names):
         raise Doubled(next(name for name in names if names.count(name) > 1))
-
-
-__all__ = ["decode"]
-
-
-@cache
-def _structure() -> Callable[[Any, Any], Any | Mismatch]:
-    """cattrs takes a third of this package's import time, so it waits until there is something to decode."""
-    from .structure import structure
-
-    return structure
-
-
-@cache
-def _reader(returns: Any) -> Callable[[bytes], tuple[Any, int] | None] | None:
-    from .fast_decode import reader
-
-    return reader(returns)
-
-
-def decode(response: Response, returns: Any) -> Any | DecodeError:
-    """The body as `returns`, or the error that says why not, as data.
-
-    `returns` is an attrs class, anything built of such classes, lists, `tuple[X, ...]`, sets, dicts and JSON's own
-    types, `Any` (JSON as it is, None for a 204), `bytes` (the body as it is) or None (no body is expected). Raises
-    ConfigurationError for a type that cannot be read from JSON.
-    """
-    if returns is bytes:
-        return response.body
-    if returns is None or returns is type(None) or (returns is Any and response.status == 204):
-        return None
-    read = _reader(returns) if isinstance(returns, type) else None
-    found = read(response.body) if read else None
-    if found and found[1] == response.body.count(b'"'):
-        return found[0]  # no member was doubled or unknown, or there would be more quotes
-    document = read_document(response)
-    if isinstance(document, DecodeError):
-        return document
-    if found:
-        return found[0]
-    value = _structure()(document, returns)
-    if not isinstance(value, Mismatch):
-        return value
-    text = f"The answer is not as documented: {value.reason} at {value.path}"
-    return SchemaMismatchError(text, path=value.path, excerpt=excerpt(response))

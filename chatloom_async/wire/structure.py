@@ -13,15 +13,15 @@ from typing import Any, NoReturn, get_args, get_origin, is_typeddict
 import attrs
 import cattrs
 import msgspec
+from attrs import frozen
 from cattrs.cols import is_any_set, is_mapping, is_sequence, list_structure_factory, mapping_structure_factory
 from cattrs.gen import make_dict_structure_fn, override
 
 from .cleaning import clean
-from .decode import Mismatch
 from .encode import camel
 from .errors import ConfigurationError
 
-__all__ = ["structure"]
+__all__ = ["Mismatch", "structure"]
 
 Hook = Callable[[Any, Any], Any]
 
@@ -35,6 +35,14 @@ JSON_TYPES: dict[type, str] = {
     type(None): "null",
 }
 ARRAYS: dict[Any, Callable[[list[Any]], Any]] = {tuple: tuple, AbstractSequence: tuple, set: set, frozenset: frozenset}
+
+
+@frozen
+class Mismatch:
+    """Why a document is not what was asked for, and the JSON path of the first place where it does not."""
+
+    reason: str
+    path: str
 
 
 class Misfit(ValueError):

@@ -19,7 +19,7 @@ CALLS, AT_ONCE, ROUNDS = 1600, 32, 9
 STARTS = {
     "nothing": "pass",
     "by hand": "import aiohttp, dataclasses",
-    "this package": "import chatloom_async.transports.aiohttp",
+    "this package": "import chatloom_async.transports.aiohttp.transport",
 }
 
 

@@ -9,7 +9,7 @@ import aiohttp
 from attrs import frozen
 
 from chatloom_async import AsyncChatloom, Endpoint, GetAllowedDomains, RetryPolicy, Timeouts
-from chatloom_async.transports.aiohttp import AiohttpTransport
+from chatloom_async.transports.aiohttp.transport import AiohttpTransport
 from tests.faults.scenes import Scene
 from tests.virtual_clock import VirtualClock
 

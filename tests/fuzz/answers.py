@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chatloom_async import APIStatusError, Headers, RedirectRefusedError, Response
 from chatloom_async.audit.rules.hostname import parse_domain
-from chatloom_async.transports.caching_answers import StoredAnswers
+from chatloom_async.transports.caching import StoredAnswers
 from chatloom_async.wire.status import BY_STATUS, ServerError, retry_after_seconds, status_error
 
 from .promises import explained, harmless

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from chatloom_async import Agent, AgentList, AllowedDomains, NotJSONError, Response, SchemaMismatchError
-from chatloom_async.transports.inflate import PIECE, Inflater, TooManyStreamsError
+from chatloom_async.transports.body import PIECE, Inflater, TooManyStreamsError
 from chatloom_async.wire.decode import decode
 
 from .promises import explained

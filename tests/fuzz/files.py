@@ -6,7 +6,7 @@ from pathlib import Path
 from chatloom_async import ApiKey, ConfigurationError
 from chatloom_async.audit import WorkspacesFileError, load_ndjson, load_workspaces
 from chatloom_async.audit.mutes import MutesFileError, load_mutes
-from chatloom_async.transports.cassette import read, write
+from chatloom_async.transports.recording import read, write
 
 from .promises import explained
 

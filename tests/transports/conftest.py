@@ -6,7 +6,7 @@ the others. aiohttp is used in two ways; what is promised of it holds for both.
 
 import pytest
 
-from chatloom_async.transports import aiohttp_direct
+from chatloom_async.transports.aiohttp import connection
 from tests.transports.kinds import KINDS, Make, installed, transport_class
 
 BOTH_WAYS = {"bodies", "cancellation", "closing", "errors", "pool", "tls", "wire"}
@@ -37,4 +37,4 @@ def make(request: pytest.FixtureRequest) -> Make:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests written here, or those of aiohttp's session, as with a version of it that is not known."""
     if request.param == "session":
-        monkeypatch.setattr(aiohttp_direct, "KNOWN", ())
+        monkeypatch.setattr(connection, "KNOWN", ())

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from chatloom_async import AgentList, AiohttpTransport, AsyncChatloom, ClientClosedError, Response, Timeouts
-from chatloom_async.transports.aiohttp_pool import KEYS_PER_SESSION, SESSIONS
+from chatloom_async.transports.aiohttp.transport import KEYS_PER_SESSION, SESSIONS
 from tests.descriptors import back_to, open_descriptors, settled
 from tests.raw_server import SILENCE, RawServer, Script, http
 from tests.samples import KEY

@@ -11,10 +11,9 @@ import aiohttp
 import pytest
 
 from chatloom_async import AiohttpTransport, AsyncChatloom, ConnectionLostError, Request, Response, Timeouts
-from chatloom_async.transports import aiohttp_direct, aiohttp_session
-from chatloom_async.transports.aiohttp import _limits
-from chatloom_async.transports.aiohttp_direct import DirectExchange
-from chatloom_async.transports.aiohttp_session import open_session
+from chatloom_async.transports.aiohttp import connection
+from chatloom_async.transports.aiohttp.connection import DirectExchange, open_session
+from chatloom_async.transports.aiohttp.transport import _limits
 from chatloom_async.wire.version import USER_AGENT
 from tests.raw_server import SILENCE, RawServer, Script, http
 from tests.samples import KEY
@@ -26,7 +25,7 @@ NAMED = {"Accept": "*/*", "User-Agent": USER_AGENT}
 
 def test_the_aiohttp_that_is_installed_is_known() -> None:
     """Where this fails, run the transport tests with the new version added to KNOWN; if they pass, keep it there."""
-    assert aiohttp.__version__.startswith(aiohttp_direct.KNOWN)
+    assert aiohttp.__version__.startswith(connection.KNOWN)
 
 
 @pytest.fixture
@@ -48,8 +47,8 @@ def through_session(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def test_both_ways_write_the_same_bytes(method: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Request line and headers, in their order."""
     async with RawServer((http(b"", "204 No Content"),)) as server:
-        for known in (aiohttp_direct.KNOWN, ()):
-            monkeypatch.setattr(aiohttp_direct, "KNOWN", known)
+        for known in (connection.KNOWN, ()):
+            monkeypatch.setattr(connection, "KNOWN", known)
             transport = AiohttpTransport()
             request = Request(method, server.url + path, signed(server.url).headers)
             assert await transport.send(request) == Response(
@@ -167,12 +166,12 @@ def test_a_session_that_was_patched_before_is_used_too() -> None:
     assert done.stdout == "['GET']\n"
 
 
-@pytest.mark.parametrize("known", [aiohttp_direct.KNOWN, ()])
+@pytest.mark.parametrize("known", [connection.KNOWN, ()])
 async def test_an_interim_answer_does_not_lift_the_limit_of_silence(
     known: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer itself is still to come."""
-    monkeypatch.setattr(aiohttp_direct, "KNOWN", known)
+    monkeypatch.setattr(connection, "KNOWN", known)
     async with RawServer((b"HTTP/1.1 103 Early Hints\r\n\r\n", SILENCE)) as server:
         transport = AiohttpTransport()
         late = await transport.send(plain(server.url, timeouts=Timeouts(read=0.1, attempt=None)))
@@ -189,7 +188,7 @@ def test_a_limit_of_more_than_five_seconds_is_not_rounded_up() -> None:
 
 async def test_a_connection_that_is_lost_at_once_is_not_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
     """It counts as lost before any byte of an answer."""
-    monkeypatch.setattr(aiohttp_session.WatchedConnection, "is_connected", lambda self: False)
+    monkeypatch.setattr(connection.WatchedConnection, "is_connected", lambda self: False)
     async with RawServer((EMPTY,)) as server:
         transport = AiohttpTransport()
         lost = await transport.send(plain(server.url))
@@ -200,7 +199,7 @@ async def test_a_connection_that_is_lost_at_once_is_not_written_to(monkeypatch: 
 
 async def test_origins_are_forgotten_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forgetting one costs a little time, and no connection."""
-    monkeypatch.setattr(aiohttp_direct, "ORIGINS", 2)
+    monkeypatch.setattr(connection, "ORIGINS", 2)
     async with RawServer((EMPTY,)) as server, RawServer((EMPTY,)) as other, RawServer((EMPTY,)) as third:
         transport = AiohttpTransport()
         for url in (server.url, other.url, third.url) * 2:

@@ -28,7 +28,7 @@ from tests.signed import keys, signed
 
 pytest.importorskip("httpx2")
 
-from chatloom_async.transports import httpx2_pools
+from chatloom_async.transports import httpx2 as httpx2_transport
 from chatloom_async.transports.httpx2 import Httpx2Transport
 from tests.transports.gone import arrived, connected, gone
 from tests.transports.h2_server import H2Server
@@ -103,7 +103,7 @@ def test_an_application_has_no_connections(options: dict[str, Any]) -> None:
 
 async def test_few_keys_keep_idle_connections() -> None:
     """Those of the keys that were idle for longest are closed; what is in flight is left alone."""
-    room = httpx2_pools.KEYS
+    room = httpx2_transport.KEYS
     async with RawServer((SILENCE,), (http(TEXT),)) as server, aclosing(Httpx2Transport()) as transport:
         slow = asyncio.create_task(transport.send(signed(server.url)))
         assert await arrived(server)

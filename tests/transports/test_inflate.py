@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from chatloom_async.transports.inflate import MEMBERS, PIECE, Inflater, TooManyStreamsError
+from chatloom_async.transports.body import MEMBERS, PIECE, Inflater, TooManyStreamsError
 
 TEXT = b"a" * (3 * PIECE) + b"b"
 BARE = zlib.compressobj(wbits=-zlib.MAX_WBITS)

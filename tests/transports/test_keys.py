@@ -1,7 +1,7 @@
 """What tells keys apart, and what is remembered of them."""
 
 from chatloom_async import Headers
-from chatloom_async.transports.keys import MOST, PerHeaders, key_of
+from chatloom_async.transports.per_loop import MOST, PerHeaders, key_of
 
 
 def test_keys_are_told_apart_by_the_headers_that_carry_them() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chatloom_async import AiohttpTransport, AsyncChatloom, Ok, RateLimit, Response, Timeouts, fan_out
-from chatloom_async.transports.aiohttp_pool import KEYS_PER_SESSION, SESSIONS
+from chatloom_async.transports.aiohttp.transport import KEYS_PER_SESSION, SESSIONS
 from tests.descriptors import back_to, open_descriptors
 from tests.raw_server import RawServer, http
 from tests.samples import KEY, OTHER_KEY

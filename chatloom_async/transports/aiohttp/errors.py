@@ -3,8 +3,8 @@
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
-from ..wire.base_url import origin
-from ..wire.errors import (
+from ...wire.base_url import origin
+from ...wire.errors import (
     AttemptTimeoutError,
     ConnectError,
     ConnectionLostError,
@@ -12,7 +12,7 @@ from ..wire.errors import (
     TLSError,
     TransportError,
 )
-from .system_errors import BROKEN_HANDSHAKE, NO_DESCRIPTORS, name_of
+from ..system_errors import BROKEN_HANDSHAKE, NO_DESCRIPTORS, name_of
 
 
 def transport_error(problem: BaseException, url: str) -> TransportError | None:
