@@ -153,7 +153,7 @@ class AsyncChatloom:
         if not isinstance(endpoint, Endpoint):
             raise UsageError(f"send() takes an endpoint, such as ListAgents(), not {endpoint!r}")
         self._resources.lifetime.check()
-        call = Call.begin(endpoint, self._clock.now(), self._options.deadline)
+        call = Call.begin(endpoint, self._clock.time(), self._options.deadline)
         request = endpoint.request(self._options.base_url, self._options.timeouts)
         outcome = await self._retrier.run(partial(self._attempt, request, call), call)
         if isinstance(outcome, ChatloomError):
@@ -163,11 +163,11 @@ class AsyncChatloom:
             raise call.final(value)
         if getattr(value, "complete", True) is False:
             log.warning("%s: the answer says that it is not complete; do not take it for the whole", call.operation)
-        return Exchange(value, outcome, tuple(call.attempts), self._clock.now() - call.started)
+        return Exchange(value, outcome, tuple(call.attempts), self._clock.time() - call.started)
 
     async def _attempt(self, request: Request, call: Call) -> Outcome:
         """One request on the wire: limiter, key, transport, status. What fails comes back as data."""
-        began, sent_at, most = self._clock.now(), None, self._options.timeouts.attempt
+        began, sent_at, most = self._clock.time(), None, self._options.timeouts.attempt
         answer: Outcome | None = None
         error: ChatloomError | None = None
         key: ApiKey | None = None
@@ -179,7 +179,7 @@ class AsyncChatloom:
                     return call.last_failure  # type: ignore[return-value]  # the 401, which is final then
                 call.key = self._name_of(key)
                 await self._limiter.acquire(call.key, limit.loop)
-                sent_at = self._clock.now()
+                sent_at = self._clock.time()
                 limit.restart(call.left(sent_at, most))
                 answer = await self._resources.open_transport().send(sign(request, key, self._options.auth))
             error = status_error(answer, call.success) if isinstance(answer, Response) else answer
@@ -193,7 +193,7 @@ class AsyncChatloom:
             if sent_at is not None:
                 self._limiter.release(call.key, limit.loop, *outcome_of(answer, error))
         status = answer.status if isinstance(answer, Response) else None
-        self._tell(call.attempted(status, error, began, sent_at, self._clock.now()))
+        self._tell(call.attempted(status, error, began, sent_at, self._clock.time()))
         if isinstance(error, AuthenticationError) and not call.refused:
             call.refused = key
             return await self._attempt(request, call)

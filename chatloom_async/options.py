@@ -45,8 +45,8 @@ RATE_LIMIT = Wanted(
 ON_ATTEMPT = Wanted(f"{FUNCTION.what}, or None", lambda value: value is None or FUNCTION.fits(value))
 TRANSPORT = Wanted("a Transport with send(), or None", lambda value: value is None or has(value, "send"))
 CLOCK = Wanted(
-    "a Clock with now(), sleep() and call_later(), or None",
-    lambda value: value is None or has(value, "now", "sleep", "call_later"),
+    "a Clock with time(), sleep() and call_later(), or None",
+    lambda value: value is None or has(value, "time", "sleep", "call_later"),
 )
 
 

@@ -35,7 +35,7 @@ class VirtualClock:
         self._loop: Any = None
         self._driving = False
 
-    def now(self) -> float:
+    def time(self) -> float:
         return self._now
 
     @property

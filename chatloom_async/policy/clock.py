@@ -1,8 +1,11 @@
-"""Where policies get their time from, so that tests can run an hour of back-off in a millisecond."""
+"""Where policies get their time from, so that tests can run an hour of back-off in a millisecond.
+
+`time` and `call_later` are those of an asyncio event loop; `sleep` is asyncio's.
+"""
 
 import asyncio
-import time
 from collections.abc import Callable
+from time import monotonic
 from typing import Protocol
 
 
@@ -15,7 +18,7 @@ class Timer(Protocol):
 class Clock(Protocol):
     """Monotonic time in seconds, and two ways to wait for it."""
 
-    def now(self) -> float: ...
+    def time(self) -> float: ...
 
     async def sleep(self, seconds: float) -> None: ...
 
@@ -25,7 +28,7 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's monotonic clock and the running event loop's timers."""
 
-    now: "staticmethod[[], float]" = staticmethod(time.monotonic)
+    time: "staticmethod[[], float]" = staticmethod(monotonic)
 
     @staticmethod
     async def sleep(seconds: float) -> None:

@@ -68,7 +68,7 @@ class KeyLimiter:
     def __init__(self, limit: RateLimit, clock: Clock) -> None:
         self._limit, self._clock = limit, clock
         self._tokens, self._rate = float(limit.burst), limit.per_second
-        self._stamp = self._gate = clock.now()
+        self._stamp = self._gate = clock.time()
         self._cut_at = -math.inf
         self._in_flight = self._throttles = 0
         self._queue: OrderedDict[asyncio.Future[None], None] = OrderedDict()
@@ -114,7 +114,7 @@ class KeyLimiter:
         self._leave()
 
     def throttled(self, retry_after: float | None) -> None:
-        now = self._clock.now()
+        now = self._clock.time()
         self._refill()
         if now - self._cut_at >= 1.0:
             self._cut_at, self._rate = now, min(self._rate, max(SLOWEST, self._rate * SLOWER))
@@ -127,22 +127,22 @@ class KeyLimiter:
 
     @property
     def is_paused(self) -> bool:
-        return self._clock.now() < self._gate
+        return self._clock.time() < self._gate
 
     @property
     def idle(self) -> bool:
         """Whether a new limiter would behave exactly like this one, so that it can be forgotten."""
         self._refill()
         full = self._tokens >= self._limit.burst and self._rate >= self._limit.per_second
-        return full and not self._in_flight and not self._queue and self._clock.now() >= self._gate
+        return full and not self._in_flight and not self._queue and self._clock.time() >= self._gate
 
     def state(self) -> LimitState:
-        left = self._gate - self._clock.now()
+        left = self._gate - self._clock.time()
         until = datetime.now(UTC) + timedelta(seconds=left) if left > 0 else None
         return LimitState(rate=self._rate, queued=len(self._queue), in_flight=self._in_flight, paused_until=until)
 
     def _refill(self) -> float:
-        now = self._clock.now()
+        now = self._clock.time()
         if now > self._stamp:
             self._tokens = min(self._limit.burst, self._tokens + (now - self._stamp) * self._rate)
             self._stamp = now
@@ -158,7 +158,7 @@ class KeyLimiter:
 
     def _delay(self) -> float:
         """Seconds until a whole token is there, counted from now."""
-        return max(self._gate - self._clock.now(), 0.0) + max(1 - self._tokens, 0.0) / self._rate
+        return max(self._gate - self._clock.time(), 0.0) + max(1 - self._tokens, 0.0) / self._rate
 
     def _leave(self) -> None:
         self._in_flight -= 1

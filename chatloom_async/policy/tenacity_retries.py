@@ -59,7 +59,7 @@ class Retrying:
         failure = state.outcome.result() if state.outcome and not state.outcome.failed else None
         if not isinstance(failure, ChatloomError):
             return False
-        answer = self.policy.again(failure, self.call, self.clock.now())
+        answer = self.policy.again(failure, self.call, self.clock.time())
         if isinstance(answer, str):
             self.call.stop_reason = answer
         elif not self._pay(failure):
@@ -118,7 +118,7 @@ class TenacityRetrier:
             return outcome
 
         result: Outcome | None = None
-        limit = self.lifetime.limit(call.left(self.clock.now()))
+        limit = self.lifetime.limit(call.left(self.clock.time()))
         try:
             with limit:
                 result = await self.template.copy(reraise=True, retry_error_cls=RetryError)(raising)
@@ -129,7 +129,7 @@ class TenacityRetrier:
         except TimeoutError:
             if not limit.expired:
                 raise
-            result = call.timed_out(self.clock.now(), None)
+            result = call.timed_out(self.clock.time(), None)
         for tried in call.attempts:
             if tried.error is not None:
                 tried.error.__traceback__ = None  # its frames would keep the whole call alive

@@ -33,7 +33,7 @@ def chatloom_sandbox(chatloom_clock: VirtualClock) -> "Sandbox":
     """
     from ..sandbox import Sandbox
 
-    sandbox = Sandbox(seed=7, trouble=0, rate_limit=None, clock=chatloom_clock, sleep=chatloom_clock.sleep)
+    sandbox = Sandbox(seed=7, trouble=0, rate_limit=None, clock=chatloom_clock.time, sleep=chatloom_clock.sleep)
     sandbox.add_workspace("acme", agents=12)
     return sandbox
 

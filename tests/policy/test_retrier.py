@@ -108,7 +108,7 @@ async def test_a_wait_past_the_deadline_is_not_begun() -> None:
     """The call ends at once, with the last failure and its reason."""
     desk, script = Desk(), Script(DOWN, DOWN, deadline=1000.3)
     assert await desk.run(script) is DOWN
-    assert (script.call.stop_reason, desk.clock.slept, desk.clock.now()) == ("deadline", [0.125], 1000.125)
+    assert (script.call.stop_reason, desk.clock.slept, desk.clock.time()) == ("deadline", [0.125], 1000.125)
 
 
 async def test_the_first_success_never_enters_tenacity(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,7 +363,7 @@ async def test_the_deadline_bounds_the_callers_rules() -> None:
     async def sleep_for_ever(seconds: float) -> None:
         await never
 
-    script = Script(DOWN, OK, deadline=clock.now())  # the time limit itself is the event loop's: it is due at once
+    script = Script(DOWN, OK, deadline=clock.time())  # the time limit itself is the event loop's: it is due at once
     expected = DeadlineExceededError("The call was not done within its deadline of 0 s", last=DOWN)
     assert await run(with_template(clock, sleep=sleep_for_ever), script) == expected
     assert script.call.stop_reason == "deadline"

@@ -32,9 +32,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now
 
-    def now(self) -> float:
-        return self._jumping.now
-
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 

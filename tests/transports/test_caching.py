@@ -88,7 +88,7 @@ async def test_within_ttl_the_stored_answer_is_served_and_says_its_age() -> None
     """Two requests in 62 seconds instead of four; the first answer of each is passed on as it came."""
     clock, (one, two) = VirtualClock(), named("one", "two")
     inner = in_turn(one, two)
-    cache = CachingTransport(inner, ttl=30.0, clock=clock)
+    cache = CachingTransport(inner, ttl=30.0, clock=clock.time)
     got = await in_order(
         cache, asking(), lambda: clock.advance(12.5), asking(), lambda: clock.advance(17.5), asking(), asking()
     )
@@ -99,7 +99,7 @@ async def test_within_ttl_the_stored_answer_is_served_and_says_its_age() -> None
 async def test_an_answer_may_be_kept_for_ever() -> None:
     """An infinite ttl is told as the longest that caches speak of."""
     clock, (one,) = VirtualClock(), named("one")
-    cache = CachingTransport(in_turn(one), ttl=float("inf"), clock=clock)
+    cache = CachingTransport(in_turn(one), ttl=float("inf"), clock=clock.time)
     got = await in_order(cache, asking(), lambda: clock.advance(86400.0), asking())
     assert got == [one, cached(one, 86400, "hit; ttl=999999999")]
 
@@ -107,7 +107,7 @@ async def test_an_answer_may_be_kept_for_ever() -> None:
 async def test_an_answer_is_served_to_nobody_but_its_key() -> None:
     """Keys, headers that carry them, and URLs each have answers of their own; no credentials at all, too."""
     inner = MockTransport(lambda request: answer([*sorted(request.headers.items()), request.url]))
-    cache = CachingTransport(inner, clock=VirtualClock())
+    cache = CachingTransport(inner, clock=VirtualClock().time)
     requests = [
         asking(),
         asking(OTHER_KEY),
@@ -124,7 +124,7 @@ async def test_an_answer_is_served_to_nobody_but_its_key() -> None:
 
 async def test_nothing_of_the_key_is_kept() -> None:
     """Neither its text nor the headers that hold it are reachable from the cache."""
-    cache = CachingTransport(MockTransport(api), clock=VirtualClock())
+    cache = CachingTransport(MockTransport(api), clock=VirtualClock().time)
     await cache.send(asking())
     assert KEY.encode() not in pickle.dumps((cache._answers, cache._flights))
 
@@ -232,7 +232,7 @@ async def test_a_stale_answer_is_served_where_there_is_no_newer_one(
     """Until it is older than ttl + stale_if_error, and marked as stale; the API is asked every time."""
     clock, (one, two) = VirtualClock(), named("one", "two")
     inner = in_turn(one, outcome, outcome, outcome, two)
-    cache = CachingTransport(inner, ttl=30.0, stale_if_error=300.0, clock=clock)
+    cache = CachingTransport(inner, ttl=30.0, stale_if_error=300.0, clock=clock.time)
     got = await in_order(
         cache,
         *(asking(), lambda: clock.advance(42), asking(), lambda: clock.advance(287), asking()),
@@ -251,7 +251,7 @@ async def test_a_retry_after_is_waited_for_while_there_is_a_stale_answer() -> No
     """Who is told to come back in 20 s does so; the stored answer does meanwhile, as long as it is young enough."""
     clock, (one, two) = VirtualClock(), named("one", "two")
     inner = in_turn(one, failure(429, retry_after="20"), failure(503, retry_after="900"), two)
-    cache = CachingTransport(inner, ttl=30.0, stale_if_error=300.0, clock=clock)
+    cache = CachingTransport(inner, ttl=30.0, stale_if_error=300.0, clock=clock.time)
     got = await in_order(
         cache,
         *(asking(), lambda: clock.advance(30), asking(), lambda: clock.advance(19), asking()),
@@ -273,7 +273,7 @@ async def test_a_retry_after_is_waited_for_while_there_is_a_stale_answer() -> No
 async def test_a_refusal_drops_the_stored_answer(status: int) -> None:
     """What was allowed yesterday is not served on when the API goes down today."""
     clock = VirtualClock()
-    cache = CachingTransport(in_turn(answer(AGENTS), failure(status), failure(500)), clock=clock)
+    cache = CachingTransport(in_turn(answer(AGENTS), failure(status), failure(500)), clock=clock.time)
     got = await in_order(cache, asking(), lambda: clock.advance(30), asking(), asking())
     assert got == [answer(AGENTS), failure(status), failure(500)]
 
@@ -282,7 +282,7 @@ async def test_a_401_drops_every_answer_of_its_key_and_of_no_other() -> None:
     """A key that is refused reads nothing any more, wherever it is presented."""
     clock = VirtualClock()
     inner = in_turn(*[answer(AGENTS)] * 3, failure(401))
-    cache = CachingTransport(inner, clock=clock)
+    cache = CachingTransport(inner, clock=clock.time)
     await in_order(cache, asking(), asking(OTHER_KEY), lambda: clock.advance(29), asking(url=DOMAINS_URL))
     got = await in_order(cache, lambda: clock.advance(1), asking(), asking(url=DOMAINS_URL), asking(OTHER_KEY))
     assert got == [failure(401), answer(DOMAINS), answer(AGENTS)]
@@ -294,7 +294,7 @@ async def test_a_401_drops_every_answer_of_its_key_and_of_no_other() -> None:
 async def test_other_answers_are_passed_on_and_not_kept(status: int) -> None:
     """Only a 200 is; and what was stored before stays."""
     clock = VirtualClock()
-    cache = CachingTransport(in_turn(answer(AGENTS), answer({}, status), failure(500)), clock=clock)
+    cache = CachingTransport(in_turn(answer(AGENTS), answer({}, status), failure(500)), clock=clock.time)
     got = await in_order(cache, asking(), lambda: clock.advance(30), asking(), asking())
     assert got == [answer(AGENTS), answer({}, status), cached(answer(AGENTS), 30, "fwd=stale; fwd-status=500; ttl=0")]
 
@@ -303,7 +303,7 @@ async def test_other_answers_are_passed_on_and_not_kept(status: int) -> None:
 async def test_other_ways_to_read_are_passed_on(method: str, body: bytes | None) -> None:
     """Each is sent, none is stored, and none does anything to what is stored."""
     inner = MockTransport(api)
-    cache = CachingTransport(inner, clock=VirtualClock())
+    cache = CachingTransport(inner, clock=VirtualClock().time)
     await in_order(cache, asking(), asking(method=method, body=body), asking(method=method, body=body))
     assert await cache.send(asking()) == cached(answer(AGENTS), 0, "hit; ttl=30")
     assert len(inner.requests) == 3
@@ -313,7 +313,7 @@ async def test_other_ways_to_read_are_passed_on(method: str, body: bytes | None)
 async def test_a_write_drops_the_answers_of_its_key(outcome: Response | TransportError) -> None:
     """Whoever changes something reads the new state, also where it is not known whether it was changed."""
     inner = MockTransport(lambda request: outcome if request.method == "POST" else answer(AGENTS))
-    cache = CachingTransport(inner, clock=VirtualClock())
+    cache = CachingTransport(inner, clock=VirtualClock().time)
     got = await in_order(cache, asking(), asking(OTHER_KEY), asking(method="POST", body=b"{}"), asking())
     assert got == [answer(AGENTS), answer(AGENTS), outcome, answer(AGENTS)]
     assert await cache.send(asking(OTHER_KEY)) == cached(answer(AGENTS), 0, "hit; ttl=30")
@@ -322,7 +322,7 @@ async def test_a_write_drops_the_answers_of_its_key(outcome: Response | Transpor
 async def test_an_answer_that_a_write_overtook_is_not_kept() -> None:
     """It was asked for before, so its callers get it, and nobody else."""
     inner = Held()
-    cache = CachingTransport(inner, clock=VirtualClock())
+    cache = CachingTransport(inner, clock=VirtualClock().time)
     load = asyncio.create_task(cache.send(asking()))
     await turns()
     cache._inner = MockTransport(api)
@@ -334,7 +334,7 @@ async def test_an_answer_that_a_write_overtook_is_not_kept() -> None:
 async def test_clear_drops_everything() -> None:
     """Also what is under way is not kept when it comes."""
     inner = Held()
-    cache = CachingTransport(inner, clock=VirtualClock())
+    cache = CachingTransport(inner, clock=VirtualClock().time)
     before = asyncio.create_task(cache.send(asking()))
     await turns()
     cache.clear()
@@ -351,7 +351,7 @@ async def test_clear_drops_everything() -> None:
 async def test_of_too_many_answers_the_one_not_used_for_longest_goes() -> None:
     """The memory is bounded; being served counts as use."""
     inner = MockTransport(api)
-    cache = CachingTransport(inner, max_entries=2, clock=VirtualClock())
+    cache = CachingTransport(inner, max_entries=2, clock=VirtualClock().time)
     one, two, three = asking(), asking(OTHER_KEY), asking(url=DOMAINS_URL)
     await in_order(cache, one, two, one, three, one, three)
     assert len(inner.requests) == 3
@@ -363,7 +363,7 @@ async def test_what_caches_on_the_way_said_is_kept() -> None:
     """Ages add up, and each cache adds itself to Cache-Status at the end; what is no age is none."""
     clock = VirtualClock()
     inner = in_turn(answer({}, age="7", cache_status="CDN; hit"), answer({}, age="-7"))
-    cache = CachingTransport(inner, clock=clock)
+    cache = CachingTransport(inner, clock=clock.time)
     _, one, _, two = await in_order(cache, asking(), asking(), asking(OTHER_KEY), asking(OTHER_KEY))
     assert isinstance(one, Response)
     assert isinstance(two, Response)
@@ -379,7 +379,7 @@ def test_one_cache_works_in_several_event_loops() -> None:
         return api(request)
 
     inner = MockTransport(slow)
-    cache = CachingTransport(inner, clock=VirtualClock())
+    cache = CachingTransport(inner, clock=VirtualClock().time)
     loop = asyncio.new_event_loop()
     left = loop.create_task(cache.send(asking()))
     loop.run_until_complete(turns(3))
@@ -394,7 +394,7 @@ async def test_closing_drops_the_answers_and_closes_what_is_inside() -> None:
     """The transport inside was often made in the same line, so nobody else could close it."""
     inner = Held()
     inner.released.set()
-    cache = CachingTransport(inner, clock=VirtualClock())
+    cache = CachingTransport(inner, clock=VirtualClock().time)
     await cache.send(asking())
     inner.released.clear()
     await cache.aclose()
@@ -416,7 +416,7 @@ def test_numbers_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
 async def test_a_caller_sees_where_an_answer_came_from() -> None:
     """By the response of an exchange, through the client."""
     clock = VirtualClock()
-    client = AsyncChatloom(KEY, transport=CachingTransport(MockTransport(api), clock=clock), clock=clock)
+    client = AsyncChatloom(KEY, transport=CachingTransport(MockTransport(api), clock=clock.time), clock=clock)
     endpoint = GetAllowedDomains("agt_abc123")
     exchanges = [await client.exchange(endpoint) for _ in range(2)]
     assert [each.response.headers.get("Cache-Status") for each in exchanges] == [None, "chatloom_async; hit; ttl=30"]
