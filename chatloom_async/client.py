@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec, 
 import attrs
 
 from .endpoints.agents import GetAllowedDomains, ListAgents
-from .options import CLOCK, TRANSPORT, OnAttempt, Options, Resources
+from .options import CLOCK, TRANSPORT, OnAttempt, Options, SharedState
 from .policy.call import Call, Outcome
 from .policy.clock import Clock, SystemClock
 from .policy.keys import KeyProvider, key_source
-from .policy.limiter import Limiter, LimitState, RateLimit, naming, outcome_of
+from .policy.limiter import Limiter, LimitState, RateLimit, fingerprint_of, outcome_of
 from .policy.retry import RetryPolicy
 from .transports.interface import Transport
 from .wire.auth import ApiKey, Auth, sign
@@ -132,14 +132,14 @@ class AsyncChatloom:
         self._owner = True
         self._keys = keys
         self._clock: Clock = clock or SystemClock()
-        self._resources = Resources(name, transport, borrowed=transport is not None)
-        self._limiter = options.limiter(self._clock, self._resources)
+        self._shared = SharedState(name, transport, borrowed=transport is not None)
+        self._limiter = options.limiter(self._clock, self._shared)
         self._configure(options)
 
     def _configure(self, options: Options) -> None:
         self._options = options
-        self._name_of = naming(options.rate_limit)
-        self._retrier = options.retrier(self._clock, self._resources)
+        self._name_of = fingerprint_of(options.rate_limit)
+        self._retrier = options.retrier(self._clock, self._shared)
 
     list_agents: Final = method_of(ListAgents)
     get_allowed_domains: Final = method_of(GetAllowedDomains)
@@ -152,15 +152,15 @@ class AsyncChatloom:
         """Like `send`, but with the response, every attempt and the elapsed seconds around the value."""
         if not isinstance(endpoint, Endpoint):
             raise UsageError(f"send() takes an endpoint, such as ListAgents(), not {endpoint!r}")
-        self._resources.lifetime.check()
+        self._shared.lifetime.check()
         call = Call.begin(endpoint, self._clock.time(), self._options.deadline)
         request = endpoint.request(self._options.base_url, self._options.timeouts)
         outcome = await self._retrier.run(partial(self._attempt, request, call), call)
         if isinstance(outcome, ChatloomError):
-            raise call.final(outcome)
+            raise call.finish(outcome)
         value = decode(outcome, endpoint.returns)
         if isinstance(value, DecodeError):
-            raise call.final(value)
+            raise call.finish(value)
         if getattr(value, "complete", True) is False:
             log.warning("%s: the answer says that it is not complete; do not take it for the whole", call.operation)
         return Exchange(value, outcome, tuple(call.attempts), self._clock.time() - call.started)
@@ -171,7 +171,7 @@ class AsyncChatloom:
         answer: Outcome | None = None
         error: ChatloomError | None = None
         key: ApiKey | None = None
-        limit = self._resources.lifetime.limit(call.left(began))
+        limit = self._shared.lifetime.limit(call.left(began))
         try:
             with limit:
                 key = await (self._keys.renewed(call.refused) if call.refused else self._keys.current())
@@ -181,7 +181,7 @@ class AsyncChatloom:
                 await self._limiter.acquire(call.key, limit.loop)
                 sent_at = self._clock.time()
                 limit.restart(call.left(sent_at, most))
-                answer = await self._resources.open_transport().send(sign(request, key, self._options.auth))
+                answer = await self._shared.open_transport().send(sign(request, key, self._options.auth))
             error = status_error(answer, call.success) if isinstance(answer, Response) else answer
         except (TransportError, ClientClosedError) as failure:
             error = failure.with_traceback(None)
@@ -193,7 +193,7 @@ class AsyncChatloom:
             if sent_at is not None:
                 self._limiter.release(call.key, limit.loop, *outcome_of(answer, error))
         status = answer.status if isinstance(answer, Response) else None
-        self._tell(call.attempted(status, error, began, sent_at, self._clock.time()))
+        self._tell(call.record_attempt(status, error, began, sent_at, self._clock.time()))
         if isinstance(error, AuthenticationError) and not call.refused:
             call.refused = key
             return await self._attempt(request, call)
@@ -236,7 +236,7 @@ class AsyncChatloom:
         clone = self._clone()
         clone._configure(attrs.evolve(self._options, **given))
         if "rate_limit" in given:
-            clone._limiter = clone._options.limiter(self._clock, self._resources)
+            clone._limiter = clone._options.limiter(self._clock, self._shared)
         return clone
 
     @property
@@ -249,11 +249,11 @@ class AsyncChatloom:
         """Closes the client and its clones. Calls under way have `drain` seconds to finish, then fail with
         ClientClosedError. On a clone, and on a client that is closed already, it does nothing."""
         if self._owner:
-            await self._resources.aclose(drain)
+            await self._shared.aclose(drain)
 
     async def __aenter__(self) -> Self:
-        self._resources.lifetime.check()
-        self._resources.open_transport()
+        self._shared.lifetime.check()
+        self._shared.open_transport()
         return self
 
     async def __aexit__(

@@ -9,15 +9,15 @@ from typing import Generic, TypeVar
 
 from attrs import frozen
 
-from .wire.validation import COUNT, Wanted
+from .wire.validation import COUNT, Requirement
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 Item_co = TypeVar("Item_co", covariant=True)
 Value_co = TypeVar("Value_co", covariant=True)
 
-ITEMS = Wanted("an iterable, sync or async", lambda value: isinstance(value, (Iterable, AsyncIterable)))
-OPERATION = Wanted("an async function of one item", callable)
+ITEMS = Requirement("an iterable, sync or async", lambda value: isinstance(value, (Iterable, AsyncIterable)))
+OPERATION = Requirement("an async function of one item", callable)
 
 
 @frozen

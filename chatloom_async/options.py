@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field, frozen
 
 from .policy.clock import Clock
-from .policy.concurrency import Gate, GatedLimiter
+from .policy.concurrency import ClientLimiter, ConcurrencyLimit
 from .policy.lifetime import Lifetime
 from .policy.limiter import KeyedLimiter, Limiter, RateLimit, Unlimited
 from .policy.retrier import PolicyRetrier, Retrier, SingleAttempt
@@ -17,7 +17,7 @@ from .wire.auth import Auth
 from .wire.base_url import normalize_base_url, origin
 from .wire.errors import Attempt
 from .wire.message import Timeouts
-from .wire.validation import FUNCTION, LIMIT, Wanted, has, unlimited
+from .wire.validation import FUNCTION, LIMIT, Requirement, has_methods, none_if_infinite
 
 if TYPE_CHECKING:
     from tenacity import AsyncRetrying
@@ -32,33 +32,33 @@ def is_tenacity(value: Any) -> bool:
     return tenacity is not None and isinstance(value, tenacity.AsyncRetrying)
 
 
-AUTH = Wanted('"bearer" or "x-api-key"', lambda value: value in ("bearer", "x-api-key"))
-TIMEOUTS = Wanted("a Timeouts", lambda value: isinstance(value, Timeouts))
-RETRY = Wanted(
+AUTH = Requirement('"bearer" or "x-api-key"', lambda value: value in ("bearer", "x-api-key"))
+TIMEOUTS = Requirement("a Timeouts", lambda value: isinstance(value, Timeouts))
+RETRY = Requirement(
     "a RetryPolicy, a tenacity.AsyncRetrying, or None",
     lambda value: value is None or isinstance(value, RetryPolicy) or is_tenacity(value),
 )
-RATE_LIMIT = Wanted(
+RATE_LIMIT = Requirement(
     "a RateLimit, a Limiter with acquire() and release(), or None",
-    lambda value: value is None or isinstance(value, RateLimit) or has(value, "acquire", "release"),
+    lambda value: value is None or isinstance(value, RateLimit) or has_methods(value, "acquire", "release"),
 )
-ON_ATTEMPT = Wanted(f"{FUNCTION.what}, or None", lambda value: value is None or FUNCTION.fits(value))
-TRANSPORT = Wanted("a Transport with send(), or None", lambda value: value is None or has(value, "send"))
-CLOCK = Wanted(
+ON_ATTEMPT = Requirement(f"{FUNCTION.what}, or None", lambda value: value is None or FUNCTION.fits(value))
+TRANSPORT = Requirement("a Transport with send(), or None", lambda value: value is None or has_methods(value, "send"))
+CLOCK = Requirement(
     "a Clock with time(), sleep() and call_later(), or None",
-    lambda value: value is None or has(value, "time", "sleep", "call_later"),
+    lambda value: value is None or has_methods(value, "time", "sleep", "call_later"),
 )
 
 
 @define(eq=False)
-class Resources:
+class SharedState:
     """Shared by a client and its clones. A transport that was handed in is borrowed; one made here is closed here."""
 
     name: str
     transport: Transport | None
     borrowed: bool
     lifetime: Lifetime = field(factory=Lifetime)
-    gate: Gate = field(factory=Gate)
+    gate: ConcurrencyLimit = field(factory=ConcurrencyLimit)
     transient: RetryBudget = field(factory=RetryBudget)
     throttle: RetryBudget = field(factory=RetryBudget)
 
@@ -86,22 +86,22 @@ class Options:
     base_url: str = field(converter=normalize_base_url)
     auth: Auth = field(validator=AUTH)
     timeouts: Timeouts = field(validator=TIMEOUTS)
-    deadline: float | None = field(converter=unlimited, validator=LIMIT)
+    deadline: float | None = field(converter=none_if_infinite, validator=LIMIT)
     retry: "RetryPolicy | AsyncRetrying | None" = field(validator=RETRY)
     rate_limit: RateLimit | Limiter | None = field(validator=RATE_LIMIT)
     on_attempt: OnAttempt | None = field(default=None, validator=ON_ATTEMPT)
 
-    def limiter(self, clock: Clock, resources: Resources) -> GatedLimiter:
+    def limiter(self, clock: Clock, shared: SharedState) -> ClientLimiter:
         given = Unlimited() if self.rate_limit is None else self.rate_limit
         limiter = KeyedLimiter(given, clock) if isinstance(given, RateLimit) else given
-        return GatedLimiter(limiter, resources.gate)
+        return ClientLimiter(limiter, shared.gate)
 
-    def retrier(self, clock: Clock, resources: Resources) -> Retrier:
+    def retrier(self, clock: Clock, shared: SharedState) -> Retrier:
         if self.retry is None:
             return SingleAttempt()
         if isinstance(self.retry, RetryPolicy):
-            budgets = Budgets(origin(self.base_url), resources.transient, resources.throttle)
-            return PolicyRetrier(self.retry, clock, budgets, resources.lifetime)
+            budgets = Budgets(origin(self.base_url), shared.transient, shared.throttle)
+            return PolicyRetrier(self.retry, clock, budgets, shared.lifetime)
         from .policy.tenacity_retries import TenacityRetrier
 
-        return TenacityRetrier(self.retry, clock, resources.lifetime)
+        return TenacityRetrier(self.retry, clock, shared.lifetime)

@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from ..wire.auth import ApiKey, api_key_or_error
 from ..wire.errors import ConfigurationError
-from ..wire.validation import Wanted
+from ..wire.validation import Requirement
 from .key_command import printed_bytes
 from .key_file import private_bytes
 
@@ -26,8 +26,8 @@ class KeyUnavailableError(ConfigurationError):
     hint = "Correct the reference, or run the audit where it leads to a key."
 
 
-VARIABLE = Wanted("the name of a variable", lambda name: isinstance(name, str) and bool(name))
-COMMAND = Wanted(
+VARIABLE = Requirement("the name of a variable", lambda name: isinstance(name, str) and bool(name))
+COMMAND = Requirement(
     "a command, as a list of words or one line",
     lambda words: bool(words) and all(isinstance(each, str) for each in words) and bool(words[0]),
 )

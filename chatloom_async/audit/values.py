@@ -10,18 +10,18 @@ from ..endpoints.agents import Agent
 from ..wire.auth import ApiKey
 from ..wire.cleaning import clean
 from ..wire.errors import ChatloomError
-from ..wire.validation import Wanted
+from ..wire.validation import Requirement
 from .keys import KeyCommand, KeyEnv, KeyFile, KeyReference
 
 State = Literal["ok", "partial", "failed"]
 Severity = Literal["error", "warning", "info"]
 
 
-NAME = Wanted("a text", lambda value: isinstance(value, str))
-KEY = Wanted(
+NAME = Requirement("a text", lambda value: isinstance(value, str))
+KEY = Requirement(
     "a KeyEnv, KeyFile, KeyCommand or ApiKey", lambda value: isinstance(value, (KeyEnv, KeyFile, KeyCommand, ApiKey))
 )
-TEXTS = Wanted("a tuple of texts", lambda value: isinstance(value, tuple))
+TEXTS = Requirement("a tuple of texts", lambda value: isinstance(value, tuple))
 
 
 @frozen

@@ -88,7 +88,7 @@ class InstrumentedChatloom(AsyncChatloom):
     async def exchange(self, endpoint: Endpoint[T]) -> Exchange[T]:
         if not isinstance(endpoint, Endpoint):
             return await super().exchange(endpoint)  # type: ignore[unreachable]  # it knows what to say to that
-        self._resources.transport = _quiet(self._resources.open_transport())
+        self._shared.transport = _quiet(self._shared.open_transport())
         told, telemetry = _operation(endpoint, self._options.base_url), self.telemetry
         name, kind, began = f"{endpoint.method} {endpoint.path}", trace.SpanKind.CLIENT, time.time_ns()
         span = telemetry.tracer.start_span(name, kind=kind, attributes=told, start_time=began)

@@ -58,7 +58,7 @@ class Call:
                 return attempt.error
         return None
 
-    def attempted(
+    def record_attempt(
         self, status: int | None, error: ChatloomError | None, began: float, sent_at: float | None, ended: float
     ) -> Attempt:
         """Writes down one attempt, by what came of it and the moments in it; one that was not sent only waited."""
@@ -80,6 +80,6 @@ class Call:
         if isinstance(attempt.error, ChatloomError):
             self.failures[attempt.error.kind] = self.failures.get(attempt.error.kind, 0) + 1
 
-    def final(self, error: ChatloomError) -> ChatloomError:
+    def finish(self, error: ChatloomError) -> ChatloomError:
         """The error to raise: with the history of the call, and why it ended."""
         return evolve(error, attempts=tuple(self.attempts), stop_reason=self.stop_reason)

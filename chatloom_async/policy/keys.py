@@ -10,7 +10,7 @@ from ..wire.auth import ApiKey, api_key_or_error
 from ..wire.errors import InvalidApiKeyError
 
 ENVIRONMENT_VARIABLE = "CHATLOOM_API_KEY"
-REMEMBERED = 256  # refused keys of one provider, which may serve many workspaces
+MAX_SUCCESSORS = 256  # refused keys of one provider, which may serve many workspaces
 
 
 class KeyProvider(Protocol):
@@ -89,7 +89,7 @@ class ProvidedKey:
         self._successors.pop(key, None)  # it is good again, whatever was said of it; so there is never a circle
         if key != refused:
             self._successors[refused] = key
-        if len(self._successors) > REMEMBERED:
+        if len(self._successors) > MAX_SUCCESSORS:
             del self._successors[next(iter(self._successors))]  # the oldest; it would cost one more refresh
 
     async def _ask(self, *, force_refresh: bool) -> ApiKey | InvalidApiKeyError:

@@ -11,7 +11,7 @@ from types import TracebackType
 
 from ..wire.errors import ClientClosedError
 
-GRAIN = 0.01  # seconds between two rounds at least, so that many limits that run out in a row cost little
+MIN_INTERVAL = 0.01  # seconds between two rounds at least, so that many limits that run out in a row cost little
 
 
 class Lifetime:
@@ -88,7 +88,7 @@ class Lifetime:
                 limit.expire()
         nearest = min((limit.due for limit in here), default=inf)
         if nearest < inf:
-            self.ring_by(max(nearest, now + GRAIN), loop)
+            self.ring_by(max(nearest, now + MIN_INTERVAL), loop)
 
 
 class TimeLimit:

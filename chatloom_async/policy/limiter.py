@@ -28,9 +28,9 @@ from ..wire.status import RateLimitError
 from ..wire.validation import COUNT, RATE
 from .clock import Clock, Timer
 
-SLOWER, FASTER, SLOWEST = 0.7, 0.02, 0.2
-PAUSE, LONGEST_PAUSE, LONGEST_RETRY_AFTER = 1.0, 20.0, 900.0
-ALMOST = 1e-9  # of a token: who was woken for a whole one must not miss it by a rounding error
+RATE_CUT, RATE_STEP, MIN_RATE = 0.7, 0.02, 0.2
+FIRST_PAUSE, MAX_PAUSE, MAX_RETRY_AFTER = 1.0, 20.0, 900.0
+ROUNDING = 1e-9  # of a token: who was woken for a whole one must not miss it by a rounding error
 
 
 @frozen(kw_only=True)
@@ -68,7 +68,7 @@ class KeyLimiter:
     def __init__(self, limit: RateLimit, clock: Clock) -> None:
         self._limit, self._clock = limit, clock
         self._tokens, self._rate = float(limit.burst), limit.per_second
-        self._stamp = self._gate = clock.time()
+        self._stamp = self._paused_until = clock.time()
         self._cut_at = -math.inf
         self._in_flight = self._throttles = 0
         self._queue: OrderedDict[asyncio.Future[None], None] = OrderedDict()
@@ -107,7 +107,7 @@ class KeyLimiter:
         self._throttles = 0
         if self._rate < self._limit.per_second:
             self._refill()
-            self._rate = min(self._limit.per_second, self._rate + FASTER)
+            self._rate = min(self._limit.per_second, self._rate + RATE_STEP)
         self._leave()
 
     def failed(self) -> None:
@@ -117,27 +117,27 @@ class KeyLimiter:
         now = self._clock.time()
         self._refill()
         if now - self._cut_at >= 1.0:
-            self._cut_at, self._rate = now, min(self._rate, max(SLOWEST, self._rate * SLOWER))
+            self._cut_at, self._rate = now, min(self._rate, max(MIN_RATE, self._rate * RATE_CUT))
             self._throttles += 1
         doubled = min(max(self._throttles - 1, 0), 10)  # none may be counted yet, right after a success
-        pause = min(LONGEST_PAUSE, PAUSE * 2.0**doubled) if retry_after is None else retry_after
-        self._gate = max(self._gate, now + min(pause, LONGEST_RETRY_AFTER))
-        self._tokens, self._stamp = min(self._tokens, 1.0), max(self._stamp, self._gate)
+        pause = min(MAX_PAUSE, FIRST_PAUSE * 2.0**doubled) if retry_after is None else retry_after
+        self._paused_until = max(self._paused_until, now + min(pause, MAX_RETRY_AFTER))
+        self._tokens, self._stamp = min(self._tokens, 1.0), max(self._stamp, self._paused_until)
         self._leave()
 
     @property
     def is_paused(self) -> bool:
-        return self._clock.time() < self._gate
+        return self._clock.time() < self._paused_until
 
     @property
     def idle(self) -> bool:
         """Whether a new limiter would behave exactly like this one, so that it can be forgotten."""
         self._refill()
         full = self._tokens >= self._limit.burst and self._rate >= self._limit.per_second
-        return full and not self._in_flight and not self._queue and self._clock.time() >= self._gate
+        return full and not self._in_flight and not self._queue and self._clock.time() >= self._paused_until
 
     def state(self) -> LimitState:
-        left = self._gate - self._clock.time()
+        left = self._paused_until - self._clock.time()
         until = datetime.now(UTC) + timedelta(seconds=left) if left > 0 else None
         return LimitState(rate=self._rate, queued=len(self._queue), in_flight=self._in_flight, paused_until=until)
 
@@ -150,7 +150,7 @@ class KeyLimiter:
 
     def _take(self) -> bool:
         now = self._refill()
-        if self._in_flight >= self._limit.concurrency or self._tokens < 1 - ALMOST or now < self._gate:
+        if self._in_flight >= self._limit.concurrency or self._tokens < 1 - ROUNDING or now < self._paused_until:
             return False
         self._tokens -= 1
         self._in_flight += 1
@@ -158,7 +158,7 @@ class KeyLimiter:
 
     def _delay(self) -> float:
         """Seconds until a whole token is there, counted from now."""
-        return max(self._gate - self._clock.time(), 0.0) + max(1 - self._tokens, 0.0) / self._rate
+        return max(self._paused_until - self._clock.time(), 0.0) + max(1 - self._tokens, 0.0) / self._rate
 
     def _leave(self) -> None:
         self._in_flight -= 1
@@ -224,7 +224,7 @@ class SharedLimiter(Limiter, Protocol):
     def fingerprint(self, key: ApiKey) -> str: ...
 
 
-def naming(limiter: object) -> Callable[[ApiKey], str]:
+def fingerprint_of(limiter: object) -> Callable[[ApiKey], str]:
     """What names a key for this limiter, or for one that is made by a `RateLimit` or None."""
     return limiter.fingerprint if isinstance(limiter, SharedLimiter) else attrgetter("fingerprint")
 

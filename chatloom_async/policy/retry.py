@@ -17,7 +17,7 @@ from collections.abc import Callable
 from attrs import define, field, frozen
 
 from ..wire.errors import ChatloomError, ConnectionLostError, DeadlineExceededError, Kind, StopReason
-from ..wire.validation import COUNT, FUNCTION, LONGEST, WAIT
+from ..wire.validation import COUNT, FUNCTION, MAX_WAIT, WAIT
 from .call import Call
 
 
@@ -37,11 +37,11 @@ class RetryPolicy:
     throttle_attempts: int = field(default=6, validator=COUNT)
     base: float = field(default=0.25, validator=WAIT)
     throttle_base: float = field(default=1.0, validator=WAIT)
-    cap: float = field(default=20.0, validator=LONGEST)
-    max_retry_after: float = field(default=60.0, validator=LONGEST)
+    cap: float = field(default=20.0, validator=MAX_WAIT)
+    max_retry_after: float = field(default=60.0, validator=MAX_WAIT)
     random: Callable[[], float] = field(default=random.random, eq=False, repr=False, validator=FUNCTION)
 
-    def again(self, error: ChatloomError, call: Call, now: float) -> float | StopReason:
+    def next_wait(self, error: ChatloomError, call: Call, now: float) -> float | StopReason:
         """The wait before the next attempt, or the reason why there is none. The budget is asked elsewhere."""
         throttled = error.kind == "throttle"
         failed = call.failures[error.kind]

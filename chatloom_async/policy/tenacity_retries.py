@@ -59,7 +59,7 @@ class Retrying:
         failure = state.outcome.result() if state.outcome and not state.outcome.failed else None
         if not isinstance(failure, ChatloomError):
             return False
-        answer = self.policy.again(failure, self.call, self.clock.time())
+        answer = self.policy.next_wait(failure, self.call, self.clock.time())
         if isinstance(answer, str):
             self.call.stop_reason = answer
         elif not self._pay(failure):

@@ -19,7 +19,7 @@ from attrs import define, field, frozen
 from ..wire.errors import TransportError
 from ..wire.message import Headers, Request, Response
 from ..wire.status import retry_after_seconds
-from ..wire.validation import COUNT, LONGEST
+from ..wire.validation import COUNT, MAX_WAIT
 from .interface import Transport
 
 Answer = Response | TransportError
@@ -153,8 +153,8 @@ class CachingTransport:
         max_entries: int = 1024,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        LONGEST.check("ttl", ttl)
-        LONGEST.check("stale_if_error", stale_if_error)
+        MAX_WAIT.check("ttl", ttl)
+        MAX_WAIT.check("stale_if_error", stale_if_error)
         COUNT.check("max_entries", max_entries)
         self._inner, self._clock = inner, clock
         self._answers = StoredAnswers(ttl, stale_if_error, max_entries)

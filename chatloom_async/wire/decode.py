@@ -71,7 +71,7 @@ def read_document(response: Response) -> Any | DecodeError:
         document = _other_encoding(response, str(problem))
     if isinstance(document, NotJSONError):
         return document
-    if (name := _doubled_member(response.body, document)) is None:
+    if (name := _duplicate_member(response.body, document)) is None:
         return document
     reason = f"The answer is not as documented: the member {clean(name, 80)!r} comes twice in one object"
     return SchemaMismatchError(reason, excerpt=excerpt(response))
@@ -101,7 +101,7 @@ def _not_json(response: Response, problem: str) -> NotJSONError:
     return NotJSONError(f"The answer is not valid JSON: {problem}", excerpt=begin)
 
 
-def _doubled_member(body: bytes, document: Any) -> str | None:
+def _duplicate_member(body: bytes, document: Any) -> str | None:
     """The name of a member that one object holds twice: of the two values, orjson silently takes the last.
 
     A document that is written out exactly as it came cannot have lost a member: that takes 1 us for ten agents,
@@ -114,14 +114,14 @@ def _doubled_member(body: bytes, document: Any) -> str | None:
         pass
     try:
         json.loads(body, object_pairs_hook=_once)
-    except Doubled as doubled:
-        return str(doubled)
+    except DuplicateMember as duplicate:
+        return str(duplicate)
     except RecursionError:  # nested deeper than Python reads; no documented answer is
-        return _doubled_deep_down(body.decode(json.detect_encoding(body)))
+        return _duplicate_in_deep_document(body.decode(json.detect_encoding(body)))
     return None
 
 
-def _doubled_deep_down(text: str) -> str | None:
+def _duplicate_in_deep_document(text: str) -> str | None:
     """The same, of a valid document of any depth."""
     inside: list[set[str]] = []
     name = ""
@@ -140,11 +140,11 @@ def _doubled_deep_down(text: str) -> str | None:
     return None
 
 
-class Doubled(Exception):
+class DuplicateMember(Exception):
     """Ends the slow reading; its text is the member's name."""
 
 
 def _once(members: list[tuple[str, Any]]) -> None:
     names = [name for name, _ in members]
     if len(set(names)) < len(names):
-        raise Doubled(next(name for name in names if names.count(name) > 1))
+        raise DuplicateMember(next(name for name in names if names.count(name) > 1))

@@ -27,14 +27,14 @@ QUOTED: set[type] = {str, datetime}
 
 
 @attrs.frozen
-class Mirror:
+class FastDecoder:
     """A model's struct, and what is needed to count the quotes in its JSON: those that every document of the model
     has, the fields that hold lists of strings, and those that hold lists of models."""
 
     struct: Any
     quotes: int
     texts: tuple[str, ...]
-    nested: tuple[tuple[str, "Mirror"], ...]
+    nested: tuple[tuple[str, "FastDecoder"], ...]
 
     def quotes_in(self, values: Any) -> int:
         """How many quotes its JSON has at least: exactly so many, unless a member is doubled or unknown, or a quote
@@ -51,13 +51,13 @@ class Mirror:
         return count
 
 
-def mirror(model: Any, outer: tuple[Any, ...] = ()) -> Mirror | None:
+def fast_decoder(model: Any, outer: tuple[Any, ...] = ()) -> FastDecoder | None:
     """The mirror of a plain model; None for anything else, such as a model that holds itself."""
     if model in outer or not _is_plain(model):
         return None
     types: list[tuple[str, Any]] = []
     texts: list[str] = []
-    nested: list[tuple[str, Mirror]] = []
+    nested: list[tuple[str, FastDecoder]] = []
     quotes = 0
     for name, kind in _hints(model):
         inner = get_args(kind)[0] if get_origin(kind) is tuple and get_args(kind)[1:] == (...,) else None
@@ -67,13 +67,13 @@ def mirror(model: Any, outer: tuple[Any, ...] = ()) -> Mirror | None:
         elif inner in PLAIN:
             types.append((name, GenericAlias(tuple, (PLAIN[inner], ...))))
             texts += [name] if inner in QUOTED else []
-        elif inner is not None and (within := mirror(inner, (*outer, model))):
+        elif inner is not None and (within := fast_decoder(inner, (*outer, model))):
             types.append((name, GenericAlias(tuple, (within.struct, ...))))
             nested.append((name, within))
         else:
             return None
     struct = msgspec.defstruct(model.__name__, types, rename={name: camel(name) for name, _ in types}, gc=False)
-    return Mirror(struct, quotes, tuple(texts), tuple(nested))
+    return FastDecoder(struct, quotes, tuple(texts), tuple(nested))
 
 
 def _hints(model: Any) -> list[tuple[str, Any]]:
@@ -109,7 +109,7 @@ def _is_plain(model: Any) -> bool:
 def reader(model: Any) -> Callable[[bytes], tuple[Any, int] | None] | None:
     """Reads a body as a plain model: the value and its number of quotes, or None where the strict reader must look."""
     try:
-        found = mirror(model)
+        found = fast_decoder(model)
     except Exception:  # annotations that cannot be resolved, names that a struct cannot have, and the like
         return None
     if found is None:

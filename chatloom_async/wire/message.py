@@ -10,7 +10,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 from attrs import field, frozen
 
 from .errors import Attempt, UsageError
-from .validation import LIMIT, unlimited
+from .validation import LIMIT, none_if_infinite
 
 __all__ = ["Exchange", "Headers", "Request", "Response", "Timeouts"]
 
@@ -104,7 +104,7 @@ def _response(response: "Response", _: object, body: object) -> None:
 
 
 def _limit(default: float | None) -> Any:
-    return field(default=default, converter=unlimited, validator=LIMIT)
+    return field(default=default, converter=none_if_infinite, validator=LIMIT)
 
 
 @frozen(kw_only=True)

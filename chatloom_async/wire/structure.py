@@ -45,12 +45,12 @@ class Mismatch:
     path: str
 
 
-class Misfit(ValueError):
+class WrongTypeError(ValueError):
     """A JSON value of another type than expected; its text is fit to show."""
 
 
-def _misfit(expected: str, value: object) -> NoReturn:
-    raise Misfit(f"expected {expected}, got {JSON_TYPES[type(value)]}")
+def _wrong_type(expected: str, value: object) -> NoReturn:
+    raise WrongTypeError(f"expected {expected}, got {JSON_TYPES[type(value)]}")
 
 
 def _only(kind: type, structure: Hook | None = None) -> Hook:
@@ -58,14 +58,14 @@ def _only(kind: type, structure: Hook | None = None) -> Hook:
 
     def hook(value: Any, target: Any) -> Any:
         if type(value) is not kind:
-            _misfit(JSON_TYPES[kind], value)
+            _wrong_type(JSON_TYPES[kind], value)
         return value if structure is None else structure(value, target)
 
     return hook
 
 
 def _number(value: Any, _: Any) -> Any:
-    return value if type(value) in (int, float) else _misfit("a number", value)
+    return value if type(value) in (int, float) else _wrong_type("a number", value)
 
 
 def _instant(text: str) -> datetime:
@@ -79,13 +79,13 @@ def _instant(text: str) -> datetime:
 def _moment(value: Any, _: Any) -> datetime:
     """ISO 8601 with Z or an offset; the result is aware."""
     if type(value) is not str:
-        _misfit("a string (ISO 8601)", value)
+        _wrong_type("a string (ISO 8601)", value)
     try:
         moment = _instant(value)
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise Misfit(f"expected ISO 8601 with a time zone, got {clean(value, 60)!r}")
+        raise WrongTypeError(f"expected ISO 8601 with a time zone, got {clean(value, 60)!r}")
     return moment
 
 

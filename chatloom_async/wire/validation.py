@@ -14,12 +14,12 @@ from attrs import frozen
 
 from .errors import ConfigurationError
 
-MOST = 1e9
+MAX_SECONDS = 1e9
 """Seconds, some thirty years: event loops and HTTP libraries cannot count much further."""
 
 
 @frozen
-class Wanted:
+class Requirement:
     """What an option has to be, in words and as a test. A validator for attrs; `check` is for other places."""
 
     what: str
@@ -48,30 +48,32 @@ def _real(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def has(value: object, *methods: str) -> bool:
+def has_methods(value: object, *methods: str) -> bool:
     """Whether it is an object, not a class, with these methods."""
     return not isinstance(value, type) and all(callable(getattr(value, each, None)) for each in methods)
 
 
-def unlimited(seconds: Any) -> Any:
+def none_if_infinite(seconds: Any) -> Any:
     """An endless limit is none."""
     return None if isinstance(seconds, float) and seconds == inf else seconds
 
 
-LIMIT: Final = Wanted(
+LIMIT: Final = Requirement(
     "a number of seconds above 0 and below 1e9, or None for no limit",
-    lambda value: value is None or (_real(value) and 0 < value < MOST),
+    lambda value: value is None or (_real(value) and 0 < value < MAX_SECONDS),
 )
-WAIT: Final = Wanted("a number of seconds from 0 to 1e9", lambda value: _real(value) and 0 <= value < MOST)
-LONGEST: Final = Wanted(
-    "a number of seconds, 0 or more", lambda value: _real(value) and (0 <= value < MOST or value == inf)
+WAIT: Final = Requirement("a number of seconds from 0 to 1e9", lambda value: _real(value) and 0 <= value < MAX_SECONDS)
+MAX_WAIT: Final = Requirement(
+    "a number of seconds, 0 or more", lambda value: _real(value) and (0 <= value < MAX_SECONDS or value == inf)
 )
-INTERVAL: Final = Wanted("a number of seconds above 0 and below 1e9", lambda value: _real(value) and 0 < value < MOST)
-RATE: Final = Wanted("a number above 0 and below 1e9", lambda value: _real(value) and 0 < value < MOST)
-COUNT: Final = Wanted(
+INTERVAL: Final = Requirement(
+    "a number of seconds above 0 and below 1e9", lambda value: _real(value) and 0 < value < MAX_SECONDS
+)
+RATE: Final = Requirement("a number above 0 and below 1e9", lambda value: _real(value) and 0 < value < MAX_SECONDS)
+COUNT: Final = Requirement(
     "a whole number, 1 or more",
     lambda value: not isinstance(value, bool) and isinstance(value, Integral) and 1 <= int(value) <= sys.maxsize,
 )
-FUNCTION: Final = Wanted(
+FUNCTION: Final = Requirement(
     "a function that is not async", lambda value: callable(value) and not iscoroutinefunction(value)
 )

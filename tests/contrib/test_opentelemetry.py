@@ -287,7 +287,7 @@ async def test_the_transport_is_still_the_clients_to_close(told: Told) -> None:
         client = told.client(acme.key, base_url=url)
         await client.list_agents()
         await client.list_agents()
-        transport: Any = client._resources.transport
+        transport: Any = client._shared.transport
         assert type(transport.inner).__name__ == "AiohttpTransport"
         await client.aclose()
         assert transport.inner._pool.closed

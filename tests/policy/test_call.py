@@ -121,4 +121,4 @@ def test_the_final_error_knows_the_whole_call() -> None:
     call.record(attempt(1, DOWN))
     call.stop_reason = "attempts"
     expected = ServerError("Down", status=503, attempts=(attempt(1, DOWN),), stop_reason="attempts")
-    assert (call.final(DOWN), DOWN.attempts) == (expected, ())
+    assert (call.finish(DOWN), DOWN.attempts) == (expected, ())

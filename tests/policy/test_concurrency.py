@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from chatloom_async import AsyncChatloom, MockTransport, Request, Response
-from chatloom_async.policy.concurrency import WIDTH, Gate, GatedLimiter, Room
+from chatloom_async.policy.concurrency import MAX_IN_FLIGHT, ClientLimiter, ConcurrencyLimit, Slots
 from chatloom_async.policy.limiter import KeyedLimiter, Outcome, RateLimit, Unlimited
 from tests.samples import KEY, api
 from tests.virtual_clock import VirtualClock
@@ -27,13 +27,13 @@ async def test_no_more_than_256_requests_are_in_flight_however_many_are_made() -
     client = AsyncChatloom(KEY, transport=MockTransport(handler), rate_limit=None)
     clones = [client, client.with_key("clf_other"), client.with_options(deadline=None)]
     lists = await asyncio.gather(*(clones[number % 3].list_agents() for number in range(1000)))
-    assert (len(lists), most) == (1000, WIDTH)
+    assert (len(lists), most) == (1000, MAX_IN_FLIGHT)
 
 
 async def test_a_call_cancelled_at_the_gate_gives_its_permit_back() -> None:
     """It was not sent, so its key has lost nothing."""
     limiter = KeyedLimiter(RateLimit(per_second=1.0, burst=2), VirtualClock())
-    gated = GatedLimiter(limiter, Gate(1))
+    gated = ClientLimiter(limiter, ConcurrencyLimit(1))
     await gated.acquire("a", asyncio.get_running_loop())
     waiting = asyncio.create_task(gated.acquire("b", asyncio.get_running_loop()))
     await asyncio.sleep(0)
@@ -50,7 +50,7 @@ async def test_a_call_cancelled_at_the_gate_gives_its_permit_back() -> None:
 async def test_a_call_that_waits_at_the_gate_heeds_a_429_of_its_key() -> None:
     """It has had its turn, but not been sent: so it waits until Retry-After like those behind it."""
     clock = VirtualClock()
-    gated = GatedLimiter(KeyedLimiter(RateLimit(), clock), Gate(2))
+    gated = ClientLimiter(KeyedLimiter(RateLimit(), clock), ConcurrencyLimit(2))
     await gated.acquire("a", asyncio.get_running_loop())
     await gated.acquire("b", asyncio.get_running_loop())
     waiting = asyncio.create_task(gated.acquire("a", asyncio.get_running_loop()))
@@ -63,7 +63,7 @@ async def test_a_call_that_waits_at_the_gate_heeds_a_429_of_its_key() -> None:
 
 async def test_every_place_can_be_taken_again() -> None:
     """However many have left."""
-    room = Room(3)
+    room = Slots(3)
     for _ in range(2):
         assert [room.take() for _ in range(4)] == [True, True, True, False]
         for _ in range(3):
@@ -83,7 +83,7 @@ class Recorded(Unlimited):
 async def test_a_permit_that_was_not_used_is_called_unused() -> None:
     """Not failed: nothing was sent."""
     limiter = Recorded()
-    gated, loop = GatedLimiter(limiter, Gate(1)), asyncio.get_running_loop()
+    gated, loop = ClientLimiter(limiter, ConcurrencyLimit(1)), asyncio.get_running_loop()
     await gated.acquire("a", loop)
     waiting = asyncio.create_task(gated.acquire("b", loop))
     await asyncio.sleep(0)
@@ -100,7 +100,7 @@ async def test_a_limiter_that_raises_costs_no_place() -> None:
         def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
             raise OSError("the store is gone")
 
-    gated, loop = GatedLimiter(Broken(), Gate(1)), asyncio.get_running_loop()
+    gated, loop = ClientLimiter(Broken(), ConcurrencyLimit(1)), asyncio.get_running_loop()
     for _ in range(2):
         await gated.acquire("a", loop)
         with pytest.raises(OSError, match="store is gone"):
@@ -111,7 +111,7 @@ async def test_a_429_at_the_gate_takes_no_token_of_its_key() -> None:
     """The turn that is over was not used, so it can be had again at once when the pause ends."""
     clock = VirtualClock()
     limiter = KeyedLimiter(RateLimit(per_second=0.01, burst=2), clock)
-    gated, loop = GatedLimiter(limiter, Gate(1)), asyncio.get_running_loop()
+    gated, loop = ClientLimiter(limiter, ConcurrencyLimit(1)), asyncio.get_running_loop()
     await gated.acquire("a", loop)
     waiting = asyncio.create_task(gated.acquire("a", loop))
     await asyncio.sleep(0)
@@ -122,7 +122,7 @@ async def test_a_429_at_the_gate_takes_no_token_of_its_key() -> None:
 
 def test_a_loop_that_was_closed_with_calls_under_way_takes_no_place_of_the_next() -> None:
     """Each event loop has the whole width."""
-    gate = Gate(1)
+    gate = ConcurrencyLimit(1)
 
     async def enter() -> bool:
         return gate.room(asyncio.get_running_loop()).take()
@@ -132,14 +132,14 @@ def test_a_loop_that_was_closed_with_calls_under_way_takes_no_place_of_the_next(
 
 async def test_a_loop_keeps_its_places_while_another_has_its_own() -> None:
     """What was taken in one is still taken when that loop is asked for again."""
-    gate, other, here = Gate(1), asyncio.new_event_loop(), asyncio.get_running_loop()
+    gate, other, here = ConcurrencyLimit(1), asyncio.new_event_loop(), asyncio.get_running_loop()
     assert [gate.room(here).take(), gate.room(other).take(), gate.room(here).take()] == [True, True, False]
     other.close()
 
 
 def test_the_gate_works_in_event_loops_one_after_the_other() -> None:
     """Also where the first of them had to wait for it."""
-    gated = GatedLimiter(Unlimited(), Gate(1))
+    gated = ClientLimiter(Unlimited(), ConcurrencyLimit(1))
 
     async def two() -> None:
         async def one() -> None:
@@ -157,7 +157,7 @@ def test_the_gate_works_in_event_loops_one_after_the_other() -> None:
 def test_a_permit_can_be_given_back_when_the_loop_is_gone() -> None:
     """As when a call that a closed loop left behind is only now collected: its key gets the permit back."""
     limiter = KeyedLimiter(RateLimit(), VirtualClock())
-    gated = GatedLimiter(limiter, Gate(1))
+    gated = ClientLimiter(limiter, ConcurrencyLimit(1))
     loop = asyncio.new_event_loop()
     loop.run_until_complete(gated.acquire("a", loop))
     waiting = loop.create_task(gated.acquire("b", loop))
@@ -171,7 +171,7 @@ def test_a_permit_can_be_given_back_when_the_loop_is_gone() -> None:
 
 async def test_places_are_handed_on_in_the_order_in_which_they_were_asked_for() -> None:
     """While somebody waits, nobody else finds a free one."""
-    room, entered = Room(1), list[int]()
+    room, entered = Slots(1), list[int]()
 
     async def enter(number: int) -> None:
         await room.wait()
@@ -193,7 +193,7 @@ async def test_places_are_handed_on_in_the_order_in_which_they_were_asked_for() 
 @pytest.mark.parametrize("first", ["cancelled", "handed a place"])
 async def test_a_place_survives_whoever_is_cancelled_while_it_is_handed_on(first: str) -> None:
     """One that is cancelled is passed over, one that had just been handed a place hands it on; there is one in all."""
-    room = Room(1)
+    room = Slots(1)
     assert room.take()
     cancelled, patient = (asyncio.create_task(room.wait()) for _ in range(2))
     await asyncio.sleep(0)

@@ -13,7 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatloom_async import AsyncChatloom, MockTransport, Request, Response
-from chatloom_async.policy.keys import ENVIRONMENT_VARIABLE, REMEMBERED, FixedKey, KeySource, ProvidedKey, key_source
+from chatloom_async.policy.keys import (
+    ENVIRONMENT_VARIABLE,
+    MAX_SUCCESSORS,
+    FixedKey,
+    KeySource,
+    ProvidedKey,
+    key_source,
+)
 from chatloom_async.wire.auth import ApiKey
 from chatloom_async.wire.errors import InvalidApiKeyError
 from tests.samples import AGENTS, answer, failure
@@ -183,10 +190,10 @@ async def test_only_so_many_refused_keys_are_remembered() -> None:
         return ApiKey(f"clf_{number}")
 
     keys = source(provider)
-    for number in range(REMEMBERED + 1):
+    for number in range(MAX_SUCCESSORS + 1):
         await keys.renewed(ApiKey(f"clf_refused_{number}"))
     assert await keys.renewed(ApiKey("clf_refused_1")) == ApiKey("clf_1")
-    assert (await keys.renewed(ApiKey("clf_refused_0")), len(asked)) == (ApiKey("clf_257"), REMEMBERED + 2)
+    assert (await keys.renewed(ApiKey("clf_refused_0")), len(asked)) == (ApiKey("clf_257"), MAX_SUCCESSORS + 2)
 
 
 @settings(max_examples=60, deadline=None)

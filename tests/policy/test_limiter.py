@@ -14,7 +14,7 @@ from chatloom_async.policy.limiter import (
     Outcome,
     RateLimit,
     Unlimited,
-    naming,
+    fingerprint_of,
     outcome_of,
 )
 from chatloom_async.wire.auth import ApiKey
@@ -180,9 +180,9 @@ class Shared(Unlimited):
 def test_naming() -> None:
     """A shared limiter names keys itself; any other, and what there is none for, gets the salted fingerprint."""
     key = ApiKey("clf_test")
-    assert naming(Shared())(key) == "shared 8"
+    assert fingerprint_of(Shared())(key) == "shared 8"
     others = (Unlimited(), KeyedLimiter(RateLimit(), VirtualClock()), RateLimit(), None)
-    assert [naming(each)(key) for each in others] == [key.fingerprint] * 4
+    assert [fingerprint_of(each)(key) for each in others] == [key.fingerprint] * 4
 
 
 def test_calls_of_a_loop_that_is_over_keep_no_turn() -> None:

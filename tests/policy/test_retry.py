@@ -109,7 +109,7 @@ DECISIONS: list[tuple[str, ChatloomError, Call, object]] = [
 )
 def test_decisions(error: ChatloomError, record: Call, answer: object) -> None:
     """Again after so many seconds, or not and why."""
-    assert POLICY.again(error, record, NOW) == answer
+    assert POLICY.next_wait(error, record, NOW) == answer
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_decisions(error: ChatloomError, record: Call, answer: object) -> None:
 def test_full_jitter(failed: int, bound: float, chance: float) -> None:
     """Waits are drawn from 0 up to base x 2^n, at most `cap`, for any number of attempts."""
     policy = RetryPolicy(attempts=10_000, random=lambda: chance)
-    assert policy.again(DOWN, call(*[DOWN] * failed), NOW) == chance * bound
+    assert policy.next_wait(DOWN, call(*[DOWN] * failed), NOW) == chance * bound
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_limits(policy: RetryPolicy, limits: dict[Any, int]) -> None:
 
 def test_a_single_attempt_means_a_single_request() -> None:
     """`attempts=1` rules out the free retry too."""
-    assert RetryPolicy(attempts=1).again(STALE, call(STALE), NOW) == "attempts"
+    assert RetryPolicy(attempts=1).next_wait(STALE, call(STALE), NOW) == "attempts"
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_two_promises(retry_after: float | None, failed: int, left: float, chanc
     policy = RetryPolicy(attempts=100, throttle_attempts=100, random=lambda: chance)
     error: ChatloomError = DOWN if status == 503 else SLOW_DOWN
     error = attrs.evolve(error, retry_after=retry_after)
-    wait = policy.again(error, call(*[error] * failed, deadline=NOW + left), NOW)
+    wait = policy.next_wait(error, call(*[error] * failed, deadline=NOW + left), NOW)
     if isinstance(wait, float):
         assert (retry_after or 0.0) <= wait <= 60.0
         assert NOW + wait < NOW + left

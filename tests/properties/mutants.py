@@ -14,7 +14,7 @@ from chatloom_async.policy.limiter import KeyedLimiter, KeyLimiter
 from chatloom_async.policy.retrier import PolicyRetrier
 from chatloom_async.policy.retry import RetryBudget, RetryPolicy
 
-again, run = RetryPolicy.again, PolicyRetrier.run
+again, run = RetryPolicy.next_wait, PolicyRetrier.run
 throttled, take, serve, acquire = KeyLimiter.throttled, KeyLimiter._take, KeyLimiter._serve, KeyLimiter.acquire
 Mutant = tuple[type, str, Callable[..., Any]]
 

@@ -8,13 +8,13 @@ import asyncio
 from collections import Counter, defaultdict
 
 from chatloom_async import AllowedDomains, Attempt, ChatloomError, ClientClosedError, ConnectionLostError
-from chatloom_async.policy.lifetime import GRAIN
+from chatloom_async.policy.lifetime import MIN_INTERVAL
 from chatloom_async.policy.retry import COST
 from tests.properties.surroundings import KEYS, Sent
 from tests.properties.world import ORIGIN, Call, World
 
 EDGE = 1e-6
-LATE = GRAIN + EDGE
+LATE = MIN_INTERVAL + EDGE
 LONGEST_RETRY_AFTER = 900.0
 
 
@@ -132,7 +132,7 @@ def retries_stay_within_the_budget(world: World) -> None:
 def nothing_is_left_behind(world: World) -> None:
     """When all calls are over, no permit is out, nobody waits, no time limit runs, and a burst leaves at once."""
     assert {(state.in_flight, state.queued) for state in world.limiter.states().values()} <= {(0, 0)}
-    assert not world.client._resources.lifetime._limits
+    assert not world.client._shared.lifetime._limits
     assert not asyncio.all_tasks(world.loop)
     world.loop.pass_time(2 * LONGEST_RETRY_AFTER)  # longer than any pause
     world.server.scripts.clear()

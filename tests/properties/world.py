@@ -64,7 +64,7 @@ class World:
 
     @property
     def budgets(self) -> Any:
-        return self.client._resources.transient, self.client._resources.throttle
+        return self.client._shared.transient, self.client._shared.throttle
 
     def call(self, name: str, deadline: float | None) -> None:
         """Begins a call."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from chatloom_async import Agent, AgentList, AllowedDomains, Response, SchemaMismatchError
 from chatloom_async.wire.decode import decode, read_document
-from chatloom_async.wire.fast_decode import mirror, reader
+from chatloom_async.wire.fast_decode import fast_decoder, reader
 from chatloom_async.wire.structure import structure
 from tests.samples import AGENT, AGENTS, DOMAINS
 
@@ -111,10 +111,10 @@ def test_a_plain_model_is_read_in_one_pass(model: Any, document: Any) -> None:
         frozen(type("Deep", (), {"__annotations__": {"x": tuple[Optional, ...]}})),
     ],
 )
-def test_anything_else_has_no_mirror(model: Any) -> None:
+def test_anything_else_has_no_fast_decoder(model: Any) -> None:
     """It is the strict reader's business."""
     assert reader(model) is None
-    assert mirror(model) is None
+    assert fast_decoder(model) is None
 
 
 @frozen
@@ -217,7 +217,7 @@ class Written:
 @pytest.mark.parametrize("model", [Checked, Fixed, Registered, Bare, Written, Undecorated, Nested])
 def test_what_is_not_plain_is_seen_without_an_exception(model: Any) -> None:
     """So nothing is tried that only happens to fail."""
-    assert mirror(model) is None
+    assert fast_decoder(model) is None
 
 
 @pytest.mark.parametrize("model", [Undecorated, Assigned, Hashed, Problem, Before, Old, Nested])
@@ -246,7 +246,7 @@ class Unknown:
     name: "Nowhere"  # type: ignore[name-defined]  # noqa: F821
 
 
-def test_what_cannot_be_mirrored_is_left_to_the_strict_reader() -> None:
+def test_what_is_not_plain_is_left_to_the_strict_reader() -> None:
     """With its value, or its complaint."""
     assert [reader(Twice), reader(Unknown)] == [None, None]
     body = Response(200, {}, b'{"name":"a"}')

@@ -7,7 +7,7 @@ import attrs
 import cattrs
 import pytest
 
-from chatloom_async.wire.structure import Misfit, _converter
+from chatloom_async.wire.structure import WrongTypeError, _converter
 
 
 @attrs.frozen
@@ -53,13 +53,13 @@ def test_both_take_the_same(document: Any, returns: Any, value: Any, *, detailed
 @pytest.mark.parametrize(("document", "returns"), MISFITS)
 def test_both_refuse_the_same(document: Any, returns: Any, *, detailed: bool) -> None:
     """The second pass would otherwise take what the first has refused."""
-    with pytest.raises(Misfit):
+    with pytest.raises(WrongTypeError):
         _converter(detailed=detailed).structure(document, returns)
 
 
 def test_only_one_names_the_place() -> None:
     """The fast one ends at the misfit; the other collects the places on the way out."""
-    with pytest.raises(Misfit, match="expected a string, got null"):
+    with pytest.raises(WrongTypeError, match="expected a string, got null"):
         _converter(detailed=False).structure([{"roomName": None}], list[Room])
     with pytest.raises(cattrs.IterableValidationError) as caught:
         _converter(detailed=True).structure([{"roomName": None}], list[Room])

@@ -21,13 +21,15 @@ from ...policy.clock import SystemClock
 from ...policy.limiter import KeyedLimiter, LimitState, Outcome, RateLimit
 from ...wire.auth import ApiKey
 from ...wire.errors import ConfigurationError
-from ...wire.validation import INTERVAL, RATE, Wanted
+from ...wire.validation import INTERVAL, RATE, Requirement
 from .queue import KeyQueues
 from .script import Connection, RedisUnavailableError, ScriptConfig, Step
 
 CONTEXT = b"chatloom limiter"  # so that these fingerprints are no other program's
-SHARE = Wanted("a number above 0, 1 at most, or None", lambda value: value is None or (RATE.fits(value) and value <= 1))
-SECRET = Wanted("at most 64 bytes", lambda value: isinstance(value, bytes) and len(value) <= 64)
+SHARE = Requirement(
+    "a number above 0, 1 at most, or None", lambda value: value is None or (RATE.fits(value) and value <= 1)
+)
+SECRET = Requirement("at most 64 bytes", lambda value: isinstance(value, bytes) and len(value) <= 64)
 
 MakeRedis = Callable[[], Any]  # a redis.asyncio.Redis, whose type parameters differ between versions
 
@@ -36,12 +38,12 @@ MakeRedis = Callable[[], Any]  # a redis.asyncio.Redis, whose type parameters di
 class Settings:
     """The options of a `RedisLimiter`. Raises ConfigurationError for what cannot work."""
 
-    limit: RateLimit = field(validator=Wanted("a RateLimit", lambda value: isinstance(value, RateLimit)))
+    limit: RateLimit = field(validator=Requirement("a RateLimit", lambda value: isinstance(value, RateLimit)))
     share: float | None = field(validator=SHARE)
     lease: float = field(validator=INTERVAL)
     timeout: float = field(validator=INTERVAL)
     retry_every: float = field(validator=INTERVAL)
-    prefix: str = field(validator=Wanted("a str", lambda value: isinstance(value, str)))
+    prefix: str = field(validator=Requirement("a str", lambda value: isinstance(value, str)))
     secret: bytes = field(validator=SECRET, repr=False)
 
     def fallback(self) -> KeyedLimiter | None:

@@ -13,7 +13,7 @@ from itertools import count
 from logging import Logger, getLogger
 from time import monotonic
 
-from ...policy.limiter import LONGEST_RETRY_AFTER, PAUSE, KeyedLimiter, Outcome
+from ...policy.limiter import FIRST_PAUSE, MAX_RETRY_AFTER, KeyedLimiter, Outcome
 from .script import Connection, RedisUnavailableError, Release, Reply, Step
 
 log: Logger = getLogger("chatloom_async")
@@ -155,7 +155,7 @@ class KeyQueues:
             return  # the permit is of an event loop that is over: its lease ends by itself
         permit = queue.held.popleft()
         if outcome == "throttled":
-            self._remember(key, PAUSE if retry_after is None else min(retry_after, LONGEST_RETRY_AFTER))
+            self._remember(key, FIRST_PAUSE if retry_after is None else min(retry_after, MAX_RETRY_AFTER))
         if isinstance(permit, str):
             queue.end(Release(permit, outcome, retry_after))
         else:

@@ -24,8 +24,11 @@ from ...wire.cleaning import clean
 from ...wire.errors import ConnectError
 
 CONSTANTS: dict[str, float] = {
-    **{name: getattr(rules, name) for name in ("SLOWER", "FASTER", "SLOWEST", "PAUSE", "LONGEST_PAUSE", "ALMOST")},
-    "LONGEST_RETRY_AFTER": rules.LONGEST_RETRY_AFTER,
+    **{
+        name: getattr(rules, name)
+        for name in ("RATE_CUT", "RATE_STEP", "MIN_RATE", "FIRST_PAUSE", "MAX_PAUSE", "ROUNDING")
+    },
+    "MAX_RETRY_AFTER": rules.MAX_RETRY_AFTER,
     "GRACE": 1.0,  # seconds that a place in line is kept for a process that does not come
     "OFTEN": 0.05,  # seconds between two looks for a free slot, at least
     "REMEMBERED": 3600.0,  # seconds that a lowered rate outlives the last request

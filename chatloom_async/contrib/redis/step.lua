@@ -23,10 +23,10 @@ end
 
 local function throttled(pause)
   if now - cut >= 1 then
-    cut, rate, throttles = now, math.min(rate, math.max(SLOWEST, rate * SLOWER)), throttles + 1
+    cut, rate, throttles = now, math.min(rate, math.max(MIN_RATE, rate * RATE_CUT)), throttles + 1
   end
-  pause = pause or math.min(LONGEST_PAUSE, PAUSE * 2 ^ math.min(math.max(throttles - 1, 0), 10))
-  gate = math.max(gate, now + math.min(pause, LONGEST_RETRY_AFTER))
+  pause = pause or math.min(MAX_PAUSE, FIRST_PAUSE * 2 ^ math.min(math.max(throttles - 1, 0), 10))
+  gate = math.max(gate, now + math.min(pause, MAX_RETRY_AFTER))
   tokens, stamp = math.min(tokens, 1), math.max(stamp, gate)
 end
 
@@ -37,7 +37,7 @@ for at = 9, #ARGV, 3 do -- lease, outcome, and Retry-After or ''
   if outcome == 'throttled' then
     throttled(tonumber(ARGV[at + 2]))
   elseif held and outcome == 'succeeded' then
-    throttles, rate = 0, math.min(per_second, rate + FASTER)
+    throttles, rate = 0, math.min(per_second, rate + RATE_STEP)
   elseif held and outcome == 'unused' then
     tokens = math.min(burst, tokens + 1)
   end
@@ -50,7 +50,7 @@ local mine = redis.call('ZSCORE', line, who)
 local ahead = mine and redis.call('ZCOUNT', line, '-inf', '(' .. mine) or redis.call('ZCARD', line)
 local granted, wait = 0, 0
 if now >= gate then
-  granted = math.max(0, math.min(want, math.floor(tokens + ALMOST) - ahead, free - ahead))
+  granted = math.max(0, math.min(want, math.floor(tokens + ROUNDING) - ahead, free - ahead))
 end
 tokens, free = tokens - granted, free - granted
 for number = 1, granted do
