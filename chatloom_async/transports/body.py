@@ -1,18 +1,19 @@
-"""Collects the body of an answer piece by piece: decompressed, whole and not too long; or says why there is none."""
+"""Reads the body of an answer: decompressed, complete and not too long, or the error instead of it."""
 
 import asyncio
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator
 from typing import Any
 
 from ..wire.errors import PayloadError, ResponseTooLargeError, TransportError
 from ..wire.message import Headers, Response
 
+MAX_BODY = 8 * 2**20
 UNCHANGED = frozenset({"", "identity"})
 
 
 def received(status: int, headers: Any, body: bytes | TransportError) -> Response | TransportError:
-    """The response. One that tells of a failure counts by its status, even where its text could not be read."""
+    """The response. An error status counts even if the body could not be read."""
     if isinstance(body, TransportError):
         if status < 400:
             return body
@@ -23,8 +24,7 @@ def received(status: int, headers: Any, body: bytes | TransportError) -> Respons
 class Body:
     """The body of one answer, of `most` bytes at most, both on the wire and decompressed.
 
-    `encoding` is what Content-Encoding says, all of its lines joined, and `expected` what Content-Length says; whoever
-    receives the pieces asks `refused()` first, gives them to `add` in their order, and takes the body from `whole()`.
+    `encoding` is the value of Content-Encoding, all of its lines joined, and `expected` the value of Content-Length.
     """
 
     __slots__ = ("_encoding", "_inflater", "_most", "_pieces", "_size", "expected", "received")
@@ -38,15 +38,24 @@ class Body:
         self.expected = int(expected) if expected and expected.isdecimal() else None
         self.received = 0
 
+    async def read(self, pieces: AsyncIterable[bytes]) -> bytes | TransportError:
+        """The body made of these pieces. They are not asked for if the body will be refused anyway."""
+        if problem := self.refused():
+            return problem
+        async for data in pieces:
+            if problem := await self.add(data):
+                return problem
+        return self.whole()
+
     def refused(self) -> TransportError | None:
-        """Why the body need not be read: it will be too long, or is compressed in a way nobody asked for."""
+        """Why the body need not be read: it is announced as too long, or compressed in a way nobody asked for."""
         if not self._inflater and self._encoding not in UNCHANGED and self.expected != 0:
             text = "The body is compressed in a way that was not asked for"
             return PayloadError(text, reason="unasked", expected=self.expected)
         return self._too_long() if (self.expected or 0) > self._most else None
 
     async def add(self, data: bytes) -> TransportError | None:
-        """Takes the next bytes from the wire, or says why they are not wanted. Lets other tasks have their turn."""
+        """Takes the next bytes from the wire, or returns why they are refused. Lets other tasks run in between."""
         if self.received:  # most bodies are one piece
             await asyncio.sleep(0)
         self.received += len(data)

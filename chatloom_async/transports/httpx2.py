@@ -1,32 +1,32 @@
 """Carries requests by httpx2, over HTTP/1.1 or HTTP/2, or to an ASGI application in this process.
 
 Its transports are used without its client, so there are no redirects, cookies, proxies of the environment, netrc
-entries or default headers. httpx2's types stay in the files that begin with this name.
+entries or default headers. Neither httpx2's types nor its exceptions leave this file.
 """
 
 import asyncio
 import logging
 import ssl
 import traceback
-import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache, partial
 from ssl import SSLContext
 from typing import Any
-from urllib.parse import urlsplit
 
+from ..wire.base_url import origin
 from ..wire.errors import ClientClosedError, ConfigurationError, TransportError
 from ..wire.message import Request, Response
-from .body import ACCEPTED, Body, received
+from ..wire.validation import COUNT
+from . import failures
+from .body import ACCEPTED, MAX_BODY, Body, received
+from .network import checked_proxy, default_tls, warn_unclosed
 from .per_loop import PerHeaders, PerLoop, key_of
 
 try:
     import h2  # noqa: F401  # httpx2 looks for it when the first connection is made
     import httpcore2  # noqa: F401  # httpx2 would import it when the first request is made, and the others would wait
     import httpx2
-
-    from .httpx2_errors import body_error, transport_error
 except ModuleNotFoundError as _missing:
     _cure = "pip install 'chatloom-async[httpx2]', or '.[httpx2]' in a clone"
     raise ImportError(f"Httpx2Transport needs httpx2 with HTTP/2: {_cure}") from _missing
@@ -48,16 +48,10 @@ def network(context: ssl.SSLContext | None, proxy: str | None, *, http2: bool, r
 
     def open_() -> httpx2.AsyncBaseTransport:
         return httpx2.AsyncHTTPTransport(
-            verify=context or _default(http2), http2=http2, proxy=proxy, limits=limits, trust_env=False
+            verify=context or default_tls(http2), http2=http2, proxy=proxy, limits=limits, trust_env=False
         )
 
     return open_
-
-
-@cache
-def _default(http2: bool) -> ssl.SSLContext:
-    """What the machine trusts. Reading that takes 20 ms; httpx2 notes in it which protocols are offered."""
-    return ssl.create_default_context()
 
 
 @cache
@@ -127,7 +121,6 @@ async def held(open_: Open) -> AsyncGenerator[Slots]:
         await slots.aclose()
 
 
-MAX_BODY = 8 * 2**20
 BODILESS = frozenset({204, 304})
 
 Fields = list[tuple[str, str]]
@@ -186,8 +179,10 @@ class Httpx2Transport:
         app: Application | None = None,
         name: str = "Httpx2Transport",
     ) -> None:
-        if proxy is not None and urlsplit(proxy).scheme not in ("http", "https"):
-            raise ConfigurationError("proxy must be the URL of an HTTP proxy, such as http://proxy.example:3128")
+        proxy = checked_proxy(proxy)  # type: ignore[assignment]  # the URL is no longer in this frame if it is refused
+        if isinstance(proxy, ConfigurationError):
+            raise proxy
+        COUNT.check("max_body", max_body)
         if app is not None and (ssl or proxy):
             raise ConfigurationError("app is called in this process: ssl and proxy are for connections")
         opened = _calling(app) if app else network(ssl, proxy, http2=http2, reused=connection_reuse)
@@ -220,24 +215,70 @@ class Httpx2Transport:
         empty = request.method == "HEAD" or answer.status_code in BODILESS
         headers: Mapping[str, str] = {} if empty else answer.headers  # they tell of a body that is elsewhere
         body = Body(headers.get("content-encoding"), headers.get("content-length"), self._max_body)
-        if problem := body.refused():
-            return problem
         try:
-            async for data in answer.aiter_raw():
-                if problem := await body.add(data):
-                    return problem
-        except httpx2.TransportError as broken:
-            return body_error(broken, request.url, body)
-        return body.whole()
+            return await body.read(answer.aiter_raw())
+        except httpx2.TransportError as problem:
+            return body_error(problem, request.url, body)
 
     async def aclose(self) -> None:
         await self._slots.aclose()
 
     def __del__(self) -> None:
         if "_slots" in self.__dict__ and self._slots.is_open:
-            text = f"{self._name} was not closed: use `async with`, or await its aclose()"
-            warnings.warn(text, ResourceWarning, stacklevel=2)
+            warn_unclosed(self._name)
 
 
 def _calling(app: Application) -> Callable[[], httpx2.AsyncBaseTransport]:
     return lambda: httpx2.ASGITransport(app, raise_app_exceptions=False)
+
+
+NO_ANSWER = ("Server disconnected", "Connection closed", "ConnectionTerminated")  # HTTP/1.1, and two of HTTP/2
+UNFINISHED = (ssl.SSLWantReadError, ssl.SSLWantWriteError)  # the state of a TLS handshake that was broken off
+TOO_LARGE = "Receive buffer too long"
+CUT = "peer closed connection"
+
+
+def transport_error(problem: httpx2.TransportError, url: str, *, proxied: bool) -> TransportError:
+    """Our error for what httpx2 raised before the head of an answer from `url` was complete."""
+    where, text = origin(url), str(problem)
+    match problem:
+        case httpx2.ConnectTimeout():
+            return failures.connect_timeout(where)
+        case httpx2.TimeoutException():
+            return failures.read_timeout(where)
+        case httpx2.ProxyError():
+            return failures.proxy_refused(where, text[:3])
+        case httpx2.ConnectError():
+            return _no_connection(problem, where, proxied=proxied)
+        case httpx2.NetworkError():
+            how = next((failures.name_of(cause) for cause in _chain(problem) if isinstance(cause, OSError)), "reset")
+            return failures.connection_lost(where, how)
+        case httpx2.RemoteProtocolError() if text.lstrip("<").startswith(NO_ANSWER):
+            return failures.connection_lost(where, "closed")
+        case httpx2.RemoteProtocolError():
+            return failures.invalid_answer(where, too_large=text == TOO_LARGE)
+    return failures.exchange_failed(where, problem)
+
+
+def body_error(problem: httpx2.TransportError, url: str, body: Body) -> TransportError:
+    """Our error for what httpx2 raised while it read the body, of which `body` has the beginning."""
+    if isinstance(problem, httpx2.TimeoutException):
+        return failures.read_timeout(origin(url))
+    if isinstance(problem, httpx2.RemoteProtocolError) and not str(problem).startswith((CUT, "<ConnectionTerminated")):
+        return failures.invalid_body()
+    return body.broken()
+
+
+def _no_connection(problem: httpx2.ConnectError, where: str, *, proxied: bool) -> TransportError:
+    causes = [cause for cause in _chain(problem) if isinstance(cause, OSError) and not isinstance(cause, UNFINISHED)]
+    cause = causes[-1] if causes else None  # anyio wraps the others into one without details
+    at_proxy = proxied and not isinstance(cause, (*failures.BROKEN_HANDSHAKE, ssl.SSLError))
+    return failures.no_connection(cause, where, at_proxy=at_proxy, name=type(problem).__name__)
+
+
+def _chain(problem: BaseException) -> Iterator[BaseException]:
+    """The exception and its causes; of a group of exceptions, the last one's."""
+    link: BaseException | None = problem
+    while link is not None:
+        yield link
+        link = link.exceptions[-1] if isinstance(link, BaseExceptionGroup) else link.__cause__ or link.__context__

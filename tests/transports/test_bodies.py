@@ -13,7 +13,7 @@ import pytest
 from attrs import define
 
 from chatloom_async import PayloadError, Response, ResponseTooLargeError
-from chatloom_async.transports.aiohttp.transport import MAX_BODY
+from chatloom_async.transports.body import MAX_BODY
 from tests.raw_server import SILENCE, Loop, RawServer, http
 from tests.signed import signed
 from tests.transports.gone import gone

@@ -64,10 +64,6 @@ CASES: list[tuple[BaseException, TransportError | None]] = [
         unsent(ConnectError, "proxy", f"The proxy does not connect to {WHERE} (HTTP 502)"),
     ),
     (
-        connecting(os_error(errno.ECONNREFUSED), aiohttp.ClientProxyConnectionError),
-        unsent(ConnectError, "proxy", "No connection to the proxy (ECONNREFUSED)"),
-    ),
-    (
         connecting(socket.gaierror(socket.EAI_NONAME, "text"), aiohttp.ClientConnectorDNSError),
         unsent(ConnectError, "dns", f"The host of {WHERE} was not found"),
     ),
@@ -78,7 +74,7 @@ CASES: list[tuple[BaseException, TransportError | None]] = [
                 ConnectError, "local", f"No socket for {WHERE}: this process has none left ({errno.errorcode[number]})"
             ),
         )
-        for number in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+        for number in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
         for kind in (aiohttp.ClientConnectorError, aiohttp.ClientConnectorDNSError, aiohttp.ClientProxyConnectionError)
     ),
     (connecting(os_error(errno.ECONNREFUSED)), unsent(ConnectError, "refused", f"{WHERE} refused the connection")),
@@ -135,4 +131,39 @@ CASES: list[tuple[BaseException, TransportError | None]] = [
 )
 def test_an_exception_of_aiohttp_becomes_ours(problem: BaseException, expected: TransportError | None) -> None:
     """Type, reason and text depend on the kind of failure only; nothing of aiohttp's own text is copied."""
-    assert transport_error(problem, "https://user:secret@api.example/a?b=c") == expected
+    assert transport_error(problem, "https://user:secret@api.example/a?b=c", proxied=False) == expected
+
+
+PROXY = PLACE._replace(host="proxy.example", port=3128)
+THROUGH_A_PROXY = [
+    (
+        aiohttp.ClientProxyConnectionError(PROXY, os_error(errno.ECONNREFUSED)),
+        unsent(ConnectError, "proxy", "No connection to the proxy (ECONNREFUSED)"),
+    ),
+    (
+        aiohttp.ClientConnectorDNSError(PROXY, socket.gaierror(socket.EAI_NONAME, "text")),
+        unsent(ConnectError, "proxy", "The host of the proxy was not found"),
+    ),
+    (
+        aiohttp.ClientConnectorCertificateError(PROXY, ssl.SSLCertVerificationError("no text")),
+        unsent(TLSError, "certificate", "The certificate of the proxy was refused: certificate refused"),
+    ),
+    (
+        aiohttp.ClientConnectorCertificateError(PLACE, ssl.SSLCertVerificationError("no text")),
+        unsent(TLSError, "certificate", f"The certificate of {WHERE} was refused: certificate refused"),
+    ),
+    (
+        aiohttp.ClientConnectorSSLError(PROXY, ssl.SSLError()),
+        unsent(TLSError, "tls", "No TLS connection to the proxy: unknown"),
+    ),
+    (
+        connecting(os_error(errno.ECONNRESET)),
+        unsent(ConnectError, "handshake", f"{WHERE} broke off the handshake (ECONNRESET)"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("problem", "expected"), THROUGH_A_PROXY, ids=[str(each) for _, each in THROUGH_A_PROXY])
+def test_a_proxy_is_blamed_for_its_own_failures_only(problem: BaseException, expected: TransportError) -> None:
+    """A failure of the proxy is not reported as one of the API, nor the other way round."""
+    assert transport_error(problem, "https://api.example/a", proxied=True) == expected

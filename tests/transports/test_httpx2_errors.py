@@ -111,14 +111,14 @@ CASES: list[tuple[Any, TransportError]] = [
 @pytest.mark.parametrize(("problem", "expected"), CASES, ids=[str(each[1]) for each in CASES])
 def test_an_exception_of_httpx2_becomes_ours(problem: Any, expected: TransportError) -> None:
     """Type, reason and text depend on the kind of failure only; nothing of httpx2's own text is copied."""
-    from chatloom_async.transports.httpx2_errors import transport_error
+    from chatloom_async.transports.httpx2 import transport_error
 
     assert transport_error(problem, URL, proxied=False) == expected
 
 
 def test_a_proxy_that_is_not_there_is_named_as_the_proxy() -> None:
     """The same failure without a proxy is the server's."""
-    from chatloom_async.transports.httpx2_errors import transport_error
+    from chatloom_async.transports.httpx2 import transport_error
 
     expected = unsent("proxy", "No connection to the proxy (ECONNREFUSED)")
     assert transport_error(connecting(os_error(errno.ECONNREFUSED)), URL, proxied=True) == expected
@@ -138,7 +138,7 @@ def test_a_proxy_that_is_not_there_is_named_as_the_proxy() -> None:
 )
 async def test_what_ends_a_body_is_told_with_what_has_come(problem: Any, expected: TransportError) -> None:
     """Of nine bytes, two."""
-    from chatloom_async.transports.httpx2_errors import body_error
+    from chatloom_async.transports.httpx2 import body_error
 
     body = Body(None, "9", 100)
     await body.add(b"[]")

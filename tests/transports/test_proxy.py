@@ -1,9 +1,12 @@
 """Through a proxy: forwarded in the clear, tunnelled where it is TLS, and refused."""
 
+import asyncio
+
 import pytest
 
-from chatloom_async import AgentList, APIStatusError, AsyncChatloom, ChatloomError, ConnectError
-from tests.faults.scenes import serving, trusting
+from chatloom_async import AgentList, APIStatusError, AsyncChatloom, ChatloomError, ConfigurationError, ConnectError
+from chatloom_async.transports.network import PROXY_WANTED, checked_proxy
+from tests.faults.scenes import only_loopback, replaced, serving, trusting
 from tests.raw_server import RawServer, free_port, http
 from tests.samples import KEY, OTHER_KEY
 from tests.secrets import found
@@ -71,3 +74,50 @@ async def test_a_proxy_that_is_not_there(make: Make) -> None:
         (error,) = await ask(make, server, f"http://user:{PASSWORD}@127.0.0.1:{free_port()}")
     assert isinstance(error, ConnectError)
     assert (error.reason, error.message) == ("proxy", "No connection to the proxy (ECONNREFUSED)")
+
+
+async def test_a_proxy_whose_name_does_not_resolve(make: Make) -> None:
+    """It is named as the proxy, not as the API's host."""
+    async with RawServer((GOOD,)) as server:
+        with replaced(asyncio.BaseEventLoop, "getaddrinfo", only_loopback):
+            (error,) = await ask(make, server, f"http://user:{PASSWORD}@no-such-proxy.invalid:3128")
+    assert isinstance(error, ConnectError)
+    assert (error.reason, error.message) == ("proxy", "The host of the proxy was not found")
+
+
+REFUSED = {
+    "a bracket": f"http://user:{PASSWORD}@[::1",
+    "an address that is none": f"http://user:{PASSWORD}@[::1::2]:80",
+    "a port that is none": f"http://user:{PASSWORD}@proxy.example:{PASSWORD}",
+    "a port that is too large": f"http://user:{PASSWORD}@proxy.example:65536",
+    "port 0": f"http://user:{PASSWORD}@proxy.example:0",
+    "another scheme": f"socks5://user:{PASSWORD}@proxy.example:1080",
+    "no scheme": f"user:{PASSWORD}@proxy.example:1080",
+    "no host": f"http://user:{PASSWORD}@",
+    "an unquoted slash": f"http://user:{PASSWORD}/@proxy.example",
+    "an unquoted at sign": f"http://user:a@{PASSWORD}@proxy.example",
+    "a path": f"http://user:{PASSWORD}@proxy.example/path",
+    "a query": f"http://user:{PASSWORD}@proxy.example?query",
+    "a line break": f"http://user:{PASSWORD}@proxy.example\n",
+    "bytes": f"http://user:{PASSWORD}@proxy.example".encode(),
+}
+
+
+@pytest.mark.parametrize("url", REFUSED.values(), ids=list(REFUSED))
+def test_a_malformed_proxy_url_is_refused_without_its_password(url: str, make: Make) -> None:
+    """The password is neither in the error nor in the local variables of the package's frames."""
+    with pytest.raises(ConfigurationError) as caught:
+        make(proxy=url)
+    frames = caught.value.__traceback__
+    caught.value.__traceback__ = frames.tb_next if frames else None  # without this test's own variables
+    assert caught.value.message == PROXY_WANTED
+    assert found(PASSWORD, caught.value) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [None, "http://proxy", "https://u%40:p-_.~!$@my_proxy.example:8080/", "http://[::1]:3128", "http://127.0.0.1:1"],
+)
+def test_the_url_of_a_proxy_is_kept_as_it_is(url: str | None) -> None:
+    """Name or address, with or without a user."""
+    assert checked_proxy(url) == url

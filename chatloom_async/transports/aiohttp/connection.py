@@ -25,9 +25,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 from yarl import URL
 
-from ...wire.errors import ProtocolError, TransportError
+from ...wire.errors import TransportError
 from ...wire.message import Headers, Request, Response
 from ..body import ACCEPTED, Body, received
+from ..failures import invalid_body
 
 CONTENT_ENCODING, CONTENT_LENGTH = istr("Content-Encoding"), istr("Content-Length")
 
@@ -44,17 +45,12 @@ async def read_body(content: aiohttp.StreamReader, headers: CIMultiDictProxy[str
     if content.at_eof():
         return b""  # HEAD, 204 and 304: Content-Length and Content-Encoding tell of a body that is elsewhere
     body = Body(", ".join(headers.getall(CONTENT_ENCODING, ())), headers.get(CONTENT_LENGTH), most)
-    if problem := body.refused():
-        return problem
     try:
-        async for data in content.iter_any():
-            if problem := await body.add(data):
-                return problem
+        return await body.read(content.iter_any())
     except aiohttp.ClientPayloadError:
         return body.broken()
-    except HttpProcessingError as broken:
-        return ProtocolError("The body is not valid HTTP", reason=type(broken).__name__)
-    return body.whole()
+    except HttpProcessingError:
+        return invalid_body()
 
 
 AUTHORIZATION, X_API_KEY = istr("Authorization"), istr("X-API-Key")

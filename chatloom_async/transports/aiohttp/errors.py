@@ -1,77 +1,49 @@
-"""Turns aiohttp's exceptions into ours. Their texts are not copied: some hold headers of the request or the answer."""
+"""Turns aiohttp's exceptions into ours."""
+
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from ...wire.base_url import origin
-from ...wire.errors import (
-    AttemptTimeoutError,
-    ConnectError,
-    ConnectionLostError,
-    ProtocolError,
-    TLSError,
-    TransportError,
-)
-from ..system_errors import BROKEN_HANDSHAKE, NO_DESCRIPTORS, name_of
+from ...wire.errors import TransportError
+from .. import failures
 
 
-def transport_error(problem: BaseException, url: str) -> TransportError | None:
-    """Our error for what aiohttp raised while it talked to `url`; None for what is no failure of the transport."""
+def transport_error(problem: BaseException, url: str, *, proxied: bool) -> TransportError | None:
+    """Our error for what aiohttp raised on the way to `url`; None for what is not a failure of the transport."""
     where = origin(url)
     match problem:
         case aiohttp.ConnectionTimeoutError():
-            return AttemptTimeoutError(f"No connection to {where} in time", reason="connect", sent=False)
+            return failures.connect_timeout(where)
         case TimeoutError():
-            return AttemptTimeoutError(f"{where} stopped sending for too long", reason="read")
-        case aiohttp.ClientConnectorCertificateError():
-            why = getattr(problem.certificate_error, "verify_message", "") or "certificate refused"
-            return TLSError(f"The certificate of {where} was refused: {why}", reason="certificate", sent=False)
-        case aiohttp.ClientConnectorSSLError():
-            why = getattr(problem.os_error, "reason", "") or "unknown"
-            return TLSError(f"No TLS connection to {where}: {why}", reason="tls", sent=False)
+            return failures.read_timeout(where)
         case aiohttp.ClientHttpProxyError():
-            reason = "proxy_auth" if problem.status == 407 else "proxy"
-            return ConnectError(
-                f"The proxy does not connect to {where} (HTTP {problem.status})", reason=reason, sent=False
-            )
+            return failures.proxy_refused(where, str(problem.status))
+        case aiohttp.ClientConnectorCertificateError():
+            at_proxy = proxied and problem.host != urlsplit(url).hostname
+            return failures.no_connection(problem.certificate_error, where, at_proxy=at_proxy)
         case aiohttp.ClientConnectorError():
-            return _no_connection(problem, where)
+            at_proxy = proxied and _is_about_the_proxy(problem, url)
+            return failures.no_connection(problem.os_error, where, at_proxy=at_proxy)
         case aiohttp.ClientResponseError() | HttpProcessingError():
-            return ProtocolError(f"The answer of {where} is not valid HTTP", reason=_misread(problem))
+            return failures.invalid_answer(where, too_large=_is_too_large(problem))
         case aiohttp.ClientConnectionError():
-            reason, how = (
-                ("closed", "closed")
-                if isinstance(problem, aiohttp.ServerDisconnectedError)
-                else ("reset", name_of(problem))
-            )
-            begun = getattr(problem, "begun", False)
-            when = "in the middle of" if begun else "before"
-            return ConnectionLostError(
-                f"The connection to {where} ended {when} an answer ({how})", reason=reason, received=begun
-            )
+            how = "closed" if isinstance(problem, aiohttp.ServerDisconnectedError) else failures.name_of(problem)
+            return failures.connection_lost(where, how, begun=getattr(problem, "begun", False))
         case aiohttp.ClientError():
-            return ProtocolError(f"The exchange with {where} failed ({type(problem).__name__})", reason="client")
+            return failures.exchange_failed(where, problem)
     return None
 
 
-def _misread(problem: BaseException) -> str:
-    """Whether the head went past aiohttp's limits, as it will again, or was garbled, as it may not be."""
+def _is_about_the_proxy(problem: aiohttp.ClientConnectorError, url: str) -> bool:
+    """With a proxy only its name is resolved here; TLS may fail at the proxy or behind it."""
+    at_proxy = isinstance(problem, (aiohttp.ClientProxyConnectionError, aiohttp.ClientConnectorDNSError))
+    return at_proxy or problem.host != urlsplit(url).hostname
+
+
+def _is_too_large(problem: BaseException) -> bool:
+    """Whether the head exceeds aiohttp's limits, as it will the next time, too."""
     while problem.__cause__ is not None:
         problem = problem.__cause__
-    too_large = isinstance(problem, LineTooLong) or "Too many headers" in str(problem)
-    return "head_too_large" if too_large else "invalid"
-
-
-def _no_connection(problem: aiohttp.ClientConnectorError, where: str) -> ConnectError:
-    name = name_of(problem.os_error)
-    if problem.os_error.errno in NO_DESCRIPTORS:
-        return ConnectError(f"No socket for {where}: this process has none left ({name})", reason="local", sent=False)
-    if isinstance(problem, aiohttp.ClientProxyConnectionError):
-        return ConnectError(f"No connection to the proxy ({name})", reason="proxy", sent=False)
-    if isinstance(problem, aiohttp.ClientConnectorDNSError):
-        return ConnectError(f"The host of {where} was not found", reason="dns", sent=False)
-    if isinstance(problem.os_error, ConnectionRefusedError):
-        return ConnectError(f"{where} refused the connection", reason="refused", sent=False)
-    if isinstance(problem.os_error, BROKEN_HANDSHAKE):
-        return ConnectError(f"{where} broke off the handshake ({name})", reason="handshake", sent=False)
-    return ConnectError(f"No connection to {where} ({name})", reason="unreachable", sent=False)
+    return isinstance(problem, LineTooLong) or "Too many headers" in str(problem)

@@ -7,18 +7,18 @@ what is no longer needed. What else of aiohttp is switched off: see connection.p
 import asyncio
 import ssl
 import traceback
-import warnings
 from collections.abc import Callable
 from functools import lru_cache, partial
 from math import inf
-from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
 
 from ...wire.errors import ClientClosedError, ConfigurationError, TransportError
 from ...wire.message import DEFAULT_TIMEOUTS, Request, Response, Timeouts
-from ..body import received
+from ...wire.validation import COUNT
+from ..body import MAX_BODY, received
+from ..network import checked_proxy, warn_unclosed
 from .connection import DirectExchange, Sessions, open_session, prepare, read_body
 from .errors import transport_error
 
@@ -112,9 +112,6 @@ class Pool:
         del self._current[kept:]
 
 
-MAX_BODY = 8 * 2**20
-
-
 @lru_cache(maxsize=1024)
 def _url(text: str) -> URL:
     return URL(text, encoded=True)
@@ -153,13 +150,15 @@ class AiohttpTransport:
         connection_reuse: bool = True,
         name: str = "AiohttpTransport",
     ) -> None:
+        proxy = checked_proxy(proxy)  # type: ignore[assignment]  # the URL is no longer in this frame if it is refused
+        if isinstance(proxy, ConfigurationError):
+            raise proxy
+        COUNT.check("max_body", max_body)
         direct = partial(DirectExchange, ssl=ssl or True, most=max_body)
         self._pool = Pool(partial(open_session, shared=share_connections, reused=connection_reuse), direct)
         self._ssl, self._proxy, self._max_body, self._name = ssl or True, proxy, max_body, name
         self._share = share_connections
         self._limits = DEFAULT_TIMEOUTS, _limits(DEFAULT_TIMEOUTS)  # of the last request: they are hardly ever others
-        if proxy is not None and urlsplit(proxy).scheme not in ("http", "https"):
-            raise ConfigurationError("proxy must be the URL of an HTTP proxy, such as http://proxy.example:3128")
 
     async def send(self, request: Request) -> Response | TransportError:
         key = (request.headers.prepared or prepare(request.headers)).key  # no headers in this frame: it may be seen
@@ -176,7 +175,7 @@ class AiohttpTransport:
             else:
                 outcome = await self._by_session(generation.session, request, limits[1])
         except BaseException as problem:
-            failure = transport_error(problem, request.url)
+            failure = transport_error(problem, request.url, proxied=self._proxy is not None)
             if failure is None:
                 traceback.clear_frames(problem.__traceback__)  # aiohttp's frames hold the signed headers
                 raise
@@ -212,6 +211,5 @@ class AiohttpTransport:
         await self._pool.aclose()
 
     def __del__(self) -> None:
-        if self._pool.is_open:
-            text = f"{self._name} was not closed: use `async with`, or await its aclose()"
-            warnings.warn(text, ResourceWarning, stacklevel=2)
+        if "_pool" in self.__dict__ and self._pool.is_open:
+            warn_unclosed(self._name)
