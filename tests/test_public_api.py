@@ -25,7 +25,7 @@ def test_the_exported_names_are_these() -> None:
         *("ConnectionLostError", "PayloadError", "ProtocolError", "ResponseTooLargeError", "RedirectRefusedError"),
         *("DecodeError", "NotJSONError", "SchemaMismatchError", "APIStatusError", "BadRequestError"),
         *("AuthenticationError", "PermissionDeniedError", "NotFoundError", "RateLimitError", "ServerError"),
-        "DeadlineExceededError",
+        *("DeadlineExceededError", "MissingExtraError"),
     }
     for name in chatloom_async.__all__:
         assert getattr(chatloom_async, name).__doc__ or name == "__version__", name

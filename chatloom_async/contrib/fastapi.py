@@ -3,10 +3,10 @@
 from typing import Annotated
 
 from ..client import AsyncChatloom
+from ..wire.extras import needed_by
 from .asgi import chatloom, lifespan
-from .extras import brought_by
 
-with brought_by("fastapi", "fastapi", "starlette"):
+with needed_by("The dependency for FastAPI", "fastapi", "starlette"):
     from fastapi import Depends
     from fastapi.requests import HTTPConnection
 

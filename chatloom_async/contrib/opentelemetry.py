@@ -16,11 +16,11 @@ from ..client import AsyncChatloom
 from ..transports.interface import Transport
 from ..wire.endpoint import Endpoint
 from ..wire.errors import Attempt, ChatloomError, TransportError
+from ..wire.extras import needed_by
 from ..wire.message import Exchange, Request, Response
 from ..wire.version import VERSION
-from .extras import brought_by, extra
 
-with brought_by(extra("otel"), "opentelemetry"):
+with needed_by("InstrumentedChatloom", "opentelemetry", extra="otel"):
     from opentelemetry import metrics, trace
 
 try:

@@ -12,7 +12,6 @@ async with open_store("audits.db") as store, Client("tls://scheduler:8786", asyn
 from .coordinator import audit_on
 from .dask import DaskEngine
 from .errors import (
-    DaskMissingError,
     EngineError,
     EngineLostError,
     KeyInShardError,
@@ -31,7 +30,6 @@ from .worker import audit_shard
 
 __all__ = [
     "DaskEngine",
-    "DaskMissingError",
     "Engine",
     "EngineError",
     "EngineLostError",

@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 from logging import ERROR
 from typing import Any
 
+from ..wire.extras import needed_by
 from .dask import DaskEngine
-from .errors import DaskMissingError, SchedulerUnreachableError
+from .errors import SchedulerUnreachableError
 
 CONNECT_TIMEOUT = 10.0
 THREADS = 32
@@ -29,7 +30,7 @@ SETTINGS: dict[str, object] = {
 async def workers_at(address: str) -> AsyncIterator[DaskEngine]:
     """An engine on the cluster whose scheduler has this address, which goes on after the audit.
 
-    Raises DaskMissingError and SchedulerUnreachableError. For `tls://` the certificates are Dask's own settings.
+    Raises MissingExtraError and SchedulerUnreachableError. For `tls://` the certificates are Dask's own settings.
     """
     async with _connected(_distributed(), address) as engine:
         yield engine
@@ -39,7 +40,7 @@ async def workers_at(address: str) -> AsyncIterator[DaskEngine]:
 async def workers_here(count: int | None = None) -> AsyncIterator[DaskEngine]:
     """An engine on a cluster of this machine, which ends with the context: so many processes, else one for each core.
 
-    Raises DaskMissingError.
+    Raises MissingExtraError.
     """
     distributed = _distributed()
     from dask import config
@@ -66,14 +67,10 @@ def dask_setup(_: object) -> None:
 
 
 def _distributed() -> Any:
-    try:
+    with needed_by("An audit on Dask, here and on each worker,", "cryptography", "distributed", extra="dask"):
         import cryptography  # noqa: F401 - without it, no cluster here could be safe
         import distributed
-    except ImportError as missing:
-        reason = f"Workers of Dask need an extra that is not installed here (no module {missing.name!r})"
-    else:
-        return distributed
-    raise DaskMissingError(reason)
+    return distributed
 
 
 @asynccontextmanager

@@ -25,12 +25,6 @@ class WorkersUnfitError(EngineError, ConfigurationError):
     hint = "Start workers in an environment with the coordinator's version of chatloom-async."
 
 
-class DaskMissingError(ConfigurationError):
-    """Dask is not installed where the audit was started."""
-
-    hint = "pip install 'chatloom-async[dask]', or '.[dask]' in a clone; every worker needs it, too."
-
-
 class SchedulerUnreachableError(EngineError, ConfigurationError):
     """Nobody could be spoken to at the scheduler's address. Nothing was sent."""
 

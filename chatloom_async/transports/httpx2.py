@@ -16,6 +16,7 @@ from typing import Any
 
 from ..wire.base_url import origin
 from ..wire.errors import ClientClosedError, ConfigurationError, TransportError
+from ..wire.extras import needed_by
 from ..wire.message import Request, Response
 from ..wire.validation import COUNT
 from . import failures
@@ -23,13 +24,10 @@ from .body import ACCEPTED, MAX_BODY, Body, received
 from .network import checked_proxy, default_tls, warn_unclosed
 from .per_loop import PerHeaders, PerLoop, key_of
 
-try:
+with needed_by("Httpx2Transport", "h2", "httpcore2", "httpx2", extra="httpx2"):
     import h2  # noqa: F401  # httpx2 looks for it when the first connection is made
     import httpcore2  # noqa: F401  # httpx2 would import it when the first request is made, and the others would wait
     import httpx2
-except ModuleNotFoundError as _missing:
-    _cure = "pip install 'chatloom-async[httpx2]', or '.[httpx2]' in a clone"
-    raise ImportError(f"Httpx2Transport needs httpx2 with HTTP/2: {_cure}") from _missing
 
 KEYS = 128  # whose idle connections are kept
 KEEP_ALIVE = 15.0  # seconds, as aiohttp has it

@@ -1,7 +1,7 @@
 """The exceptions of this package. They are values: they pickle, compare, and say what to do next.
 
     ChatloomError
-      ConfigurationError      InvalidApiKeyError  InvalidBaseUrlError  InvalidAgentIdError
+      ConfigurationError      InvalidApiKeyError  InvalidBaseUrlError  InvalidAgentIdError  MissingExtraError
       UsageError              ClientClosedError
       TransportError          ConnectError  TLSError  AttemptTimeoutError  ConnectionLostError  PayloadError
                               ProtocolError  ResponseTooLargeError  RedirectRefusedError
@@ -164,6 +164,29 @@ class InvalidAgentIdError(ConfigurationError):
     """
 
     hint = "Use an id from list_agents(): 1 to 256 letters, digits, '_', '-', '~' or '.'."
+
+
+@frozen(slots=False, eq=False, repr=False, str=False)
+class MissingExtraError(ConfigurationError, ModuleNotFoundError):
+    """A part of this package needs a module that is not installed. `extra` is the extra that brings it, if one does.
+
+    It says how to install that. It is an ImportError too, and `name` is that of the module:
+
+        missing = MissingExtraError("RedisLimiter needs redis, which is not installed", extra="redis", module="redis")
+        print(missing.name, isinstance(missing, ImportError))  # redis True
+        print(missing.hint)  # Install it: pip install 'chatloom-async[redis]', or '.[redis]' in a clone.
+    """
+
+    extra: str = field(default="", kw_only=True)
+    module: str = field(default="", kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "name", self.module)  # where Python's own error has it
+
+    @property
+    def hint(self) -> str:  # type: ignore[override]
+        wanted = f"'chatloom-async[{self.extra}]', or '.[{self.extra}]' in a clone" if self.extra else self.module
+        return f"Install it: pip install {wanted}."
 
 
 class UsageError(ChatloomError, RuntimeError):

@@ -90,7 +90,10 @@ def test_without_the_extra_it_says_how_to_get_it(
     assert main([]) == 2
     assert capsys.readouterr() == (
         "",
-        "error: the command line is an extra: pip install 'chatloom-async[cli]', or '.[cli]' in a clone\n",
+        (
+            "error: The command line needs cyclopts, which is not installed. "
+            "Install it: pip install 'chatloom-async[cli]', or '.[cli]' in a clone.\n"
+        ),
     )
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from chatloom_async import ConfigurationError
-from chatloom_async.engines import DaskMissingError, SchedulerUnreachableError, connecting
+from chatloom_async import ConfigurationError, MissingExtraError
+from chatloom_async.engines import SchedulerUnreachableError, connecting
 from chatloom_async.engines.connecting import dask_setup, workers_at, workers_here
 
 distributed = pytest.importorskip("distributed")
@@ -58,12 +58,12 @@ async def test_where_no_scheduler_is_the_error_says_so(
 async def test_where_the_extra_is_missing_the_error_names_it(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever part of it."""
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(DaskMissingError) as caught:
+    with pytest.raises(MissingExtraError) as caught:
         async with workers_here():
             pass
     assert str(caught.value) == (
-        f"Workers of Dask need an extra that is not installed here (no module '{module}'). "
-        "pip install 'chatloom-async[dask]', or '.[dask]' in a clone; every worker needs it, too."
+        f"An audit on Dask, here and on each worker, needs {module}, which is not installed. "
+        "Install it: pip install 'chatloom-async[dask]', or '.[dask]' in a clone."
     )
 
 

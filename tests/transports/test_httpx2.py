@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import subprocess
-import sys
 from contextlib import aclosing
 from typing import Any
 
@@ -128,17 +126,3 @@ async def test_a_handshake_that_is_cancelled_leaves_no_connection() -> None:
         assert (task.cancelled(), await gone(server)) == (True, True)
         await transport.aclose()
     assert await back_to(before) == before
-
-
-def test_without_the_extra_it_says_what_to_install() -> None:
-    """In one line, as an ImportError; and the package itself does not need it."""
-    code = (
-        "import sys; sys.modules['httpx2'] = None; import chatloom_async\n"
-        "try: import chatloom_async.transports.httpx2\n"
-        "except ImportError as error: print(error)"
-    )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert (
-        said
-        == "Httpx2Transport needs httpx2 with HTTP/2: pip install 'chatloom-async[httpx2]', or '.[httpx2]' in a clone\n"
-    )

@@ -22,6 +22,7 @@ TREE: list[tuple[type, tuple[type, ...]]] = [  # DESIGN, section 4
     (e.InvalidApiKeyError, (e.ConfigurationError,)),
     (e.InvalidBaseUrlError, (e.ConfigurationError,)),
     (e.InvalidAgentIdError, (e.ConfigurationError,)),
+    (e.MissingExtraError, (e.ConfigurationError, ModuleNotFoundError)),
     (e.UsageError, (e.ChatloomError, RuntimeError)),
     (e.ClientClosedError, (e.UsageError,)),
     (e.DeadlineExceededError, (e.ChatloomError, TimeoutError)),
@@ -54,6 +55,7 @@ SAMPLES: list[ChatloomError] = [
     e.ConnectError("Refused", reason="refused", sent=False),
     e.ConnectionLostError("Gone", received=True),
     e.PayloadError("Cut", reason="cut", received=10, expected=20),
+    e.MissingExtraError("Missing", extra="redis", module="redis.asyncio"),
     e.RedirectRefusedError("Elsewhere", location="https://elsewhere.example"),
     s.RateLimitError("Slow down", status=429, retry_after=1.5),
 ]

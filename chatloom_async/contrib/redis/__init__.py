@@ -5,9 +5,9 @@ queue.py     the callers of one event loop, key by key
 script.py    the round trips: values <-> step.lua, which holds the rules
 """
 
-from ..extras import brought_by, extra
+from ...wire.extras import needed_by
 
-with brought_by(extra("redis"), "redis"):
+with needed_by("RedisLimiter", "redis", extra="redis"):
     from .limiter import RedisLimiter
     from .script import RedisUnavailableError
 

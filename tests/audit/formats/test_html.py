@@ -11,8 +11,9 @@ from html.parser import HTMLParser
 import pytest
 from attrs import evolve
 
+from chatloom_async import MissingExtraError
 from chatloom_async.audit import AuditedAgent, Failure, Finding, Row, Summary
-from chatloom_async.audit.formats.html import HtmlFormat, MissingExtraError
+from chatloom_async.audit.formats.html import HtmlFormat
 from chatloom_async.audit.formats.html.cards import card_of
 from chatloom_async.audit.formats.html.charts import RUNS, Column, Share, shares, trends
 from chatloom_async.audit.formats.html.pages import environment
@@ -266,6 +267,6 @@ def test_without_jinja2_the_error_says_what_to_install(monkeypatch: pytest.Monke
     with pytest.raises(MissingExtraError) as caught:
         HtmlFormat()
     assert str(caught.value) == (
-        "The format html needs jinja2, which is not installed. Install it: pip install 'chatloom-async[audit]'"
+        "The format html needs jinja2, which is not installed. "
+        "Install it: pip install 'chatloom-async[audit]', or '.[audit]' in a clone."
     )
-    assert caught.value.__context__ is None

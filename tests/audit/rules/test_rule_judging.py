@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from chatloom_async import ConfigurationError
 from chatloom_async.audit import Finding, Row, Workspace
 from chatloom_async.audit.keys import KeyEnv
 from chatloom_async.audit.rules import (
@@ -231,8 +230,9 @@ def test_without_the_public_suffix_list_the_audit_says_what_is_missing(monkeypat
             None,
             "domain-public-suffix",
             (
-                "The rule domain-public-suffix failed on 2 of 3 domains: MissingPackageError: The Public Suffix List "
-                "is missing. Install it: pip install 'chatloom-async[audit]'."
+                "The rule domain-public-suffix failed on 2 of 3 domains: MissingExtraError: The check for public "
+                "suffixes needs publicsuffixlist, which is not installed. "
+                "Install it: pip install 'chatloom-async[audit]', or '.[audit]' in a clone."
             ),
         )
     ]
@@ -256,8 +256,3 @@ def test_findings_are_values() -> None:
     first, second = (judge(checked(audited("*", "localhost"))) for _ in range(2))
     assert first == second
     assert all(isinstance(each, Finding) for each in first)
-
-
-def test_a_missing_package_is_a_configuration_error() -> None:
-    """For whoever asks for it directly."""
-    assert issubclass(suffixes_module.MissingPackageError, ConfigurationError)

@@ -71,8 +71,8 @@ def test_without_the_extra_the_error_is_how_to_install_it(
     ran = chatloom("audit", three, "--engine", "dask")
     assert (ran.status, ran.out) == (2, "")
     assert ran.err == (
-        "error: Workers of Dask need an extra that is not installed here (no module 'distributed'). "
-        "pip install 'chatloom-async[dask]', or '.[dask]' in a clone; every worker needs it, too.\n"
+        "error: An audit on Dask, here and on each worker, needs distributed, which is not installed. "
+        "Install it: pip install 'chatloom-async[dask]', or '.[dask]' in a clone.\n"
     )
 
 

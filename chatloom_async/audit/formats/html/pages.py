@@ -10,7 +10,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from ....wire.errors import ConfigurationError
+from ....wire.extras import needed_by
 from ..guidance import counted
 from ..visible import visible
 
@@ -26,12 +26,6 @@ POLICY = (
 )
 
 
-class MissingExtraError(ConfigurationError):
-    """A package that an extra brings is not installed. Nothing was sent."""
-
-    hint = "Install it: pip install 'chatloom-async[audit]'"
-
-
 def rendered(name: str, **values: Any) -> str:
     """The template's text. Raises MissingExtraError."""
     return environment().get_template(name).render(values)
@@ -40,23 +34,19 @@ def rendered(name: str, **values: Any) -> str:
 @cache
 def environment() -> "Environment":
     """Raises MissingExtraError where jinja2 is not installed."""
-    try:
+    with needed_by("The format html", "jinja2", extra="audit"):
         from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ModuleNotFoundError:
-        jinja2_missing = MissingExtraError("The format html needs jinja2, which is not installed")
-    else:
-        made = Environment(
-            loader=PackageLoader(HERE),
-            autoescape=True,
-            auto_reload=False,  # it would look at the file again for every row
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            finalize=lambda value: visible(value) if type(value) is str else value,
-        )
-        made.filters["counted"] = counted
-        return made
-    raise jinja2_missing
+    made = Environment(
+        loader=PackageLoader(HERE),
+        autoescape=True,
+        auto_reload=False,  # it would look at the file again for every row
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
+    )
+    made.filters["counted"] = counted
+    return made
 
 
 def assets() -> dict[str, str]:
