@@ -160,6 +160,13 @@ def redis(session: nox.Session) -> None:
 
 
 @nox.session
+def uts46(session: nox.Session) -> None:
+    """Our reading of host names against UTS 46, for every character in six places. Two minutes."""
+    install(session, "test")
+    session.run("python", "-m", "tests.audit.rules.sweep", *session.posargs)
+
+
+@nox.session
 def contract(session: nox.Session) -> None:
     """What openapi.json allows, sent to the sandbox by schemathesis. Half a minute."""
     install(session, "contract")

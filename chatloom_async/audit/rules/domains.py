@@ -6,11 +6,12 @@ whether one stands for its subdomains, nor whether wildcards are understood.
 
 from collections.abc import Iterable
 
-from .hostname import quoted
+from .hostname import Domain, quoted
 from .rule import rule
 from .scripts import deception, looks_like
 from .subjects import CheckedDomain
 from .suffixes import is_public_suffix
+from .whatwg import beyond_idna2008, described
 
 
 @rule(
@@ -98,17 +99,24 @@ def domain_ip(checked: CheckedDomain) -> Iterable[str]:
     "Punycode spelling.",
 )
 def domain_punycode(checked: CheckedDomain) -> Iterable[str]:
-    """Any letter beyond ASCII. A name that is expected, in Punycode and without lookalikes is fine."""
+    """Any letter or symbol beyond ASCII. A name that is expected, in Punycode and without lookalikes is fine."""
     domain = checked.domain
     if domain.host.isascii() and (domain.text.isascii() or domain.problems):
         return
-    told, written = deception(domain.host), "" if domain.text.isascii() else f" Browsers report it as {domain.sent}."
-    if told:
+    written = "" if domain.text.isascii() else f" Browsers report it as {domain.sent}."
+    if told := deception(domain.host):
         like = looks_like(domain.host)
         taken = f" It can be taken for {quoted(like)}." if like != domain.host else ""
         yield f"{domain.shown} reads {quoted(domain.host)} and {told}.{taken}{written}"
     elif written or domain.key not in checked.workspace.expected_keys:
-        yield f"{domain.shown} reads {quoted(domain.host)}.{written}"
+        yield f"{domain.shown} reads {quoted(domain.host)}.{_symbols(domain)}{written}"
+
+
+def _symbols(domain: Domain) -> str:
+    symbols = () if domain.problems else beyond_idna2008(domain.host)
+    if not symbols:
+        return ""
+    return f" It holds {described(symbols[0])}, which browsers accept, but few registries do (it is not in IDNA 2008)."
 
 
 @rule(

@@ -1,38 +1,82 @@
-"""Turns the text of an allowed domain into the host that was meant, with everything that is wrong about the text.
+"""Reads the text of an allowed domain: the host that was meant, and everything that is wrong with the text.
 
-The API's documentation shows plain host names and no grammar, so nothing is refused here and nothing is looked up.
+The API's documentation shows plain host names and no grammar, so no text is refused here. Nothing is looked up.
 """
 
 import re
-import unicodedata
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_network
+from typing import Final
+from urllib.parse import unquote
 
 from attrs import frozen
 
 from ...wire.cleaning import CONTROL, clean
-from .addresses import address_in, ends_in_number, local_reason
+from .whatwg import INVISIBLE_PROBLEM, JOINERS, MAX_LABEL, ends_in_number, listed, read_ipv4, read_ipv6, read_name
 
-MOST = 1000  # longer texts are not taken apart: nothing on the web has such a name
-SHOWN = 100
-PLAIN = re.compile(r"(?:(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")  # nothing to find: the usual case
-PIECES = {  # in the order in which they are cut off; what is left is `rest`
+MAX_TEXT: Final = 1000  # longer texts are not taken apart
+MAX_NAME: Final = 253  # RFC 1035
+SHOWN: Final = 100
+PLAIN: Final = re.compile(  # the usual case: nothing to find
+    r"(?:(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
+)
+QUOTES = (  # typographic ones, and brackets that are used like them
+    "\u00ab\u00bb\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a"
+    "\u3008\u3009\u300a\u300b\u300c\u300d\u300e\u300f\u301d\u301e\u301f\uff02\uff07\uff08\uff09\uff1c\uff1e"
+)
+OPENING: Final = "\"'`\u00b4<([{" + QUOTES
+CLOSING: Final = "\"'`\u00b4>)]},;" + QUOTES
+PERCENT: Final = re.compile(r"%[0-9a-fA-F]{2}")
+PIECES: Final = {  # in the order in which they are cut off; what is left is `rest`
     "a scheme": re.compile(r"(?P<piece>(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//)(?P<rest>.*)", re.DOTALL),
     "a path": re.compile(r"(?P<rest>[^/?#\\]*)(?P<piece>[/?#\\].*)", re.DOTALL),
     "a user name": re.compile(r"(?P<piece>.*@)(?P<rest>[^@]*)", re.DOTALL),
     "a port": re.compile(r"(?P<rest>[^:]*|\[[^\]]*\])(?P<piece>:\d*)", re.DOTALL),
+    "a zone": re.compile(r"\[?(?P<rest>[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)(?P<piece>%[^\]]*)\]?", re.DOTALL),
 }
-FORBIDDEN = re.compile(r"[\x00-\x29\x2b\x2c\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7f]")  # ASCII but letters, digits, - . _ *
+LOCAL_NETWORKS: Final = tuple(
+    (ip_network(network), reason)
+    for network, reason in (
+        ("127.0.0.0/8", "is the loopback address: the visitor's own machine"),
+        ("::1/128", "is the loopback address: the visitor's own machine"),
+        ("0.0.0.0/8", "is the address of no machine but one's own (RFC 1122)"),
+        ("::/128", "is the address of no machine but one's own (RFC 4291)"),
+        ("10.0.0.0/8", "is a private address (RFC 1918)"),
+        ("172.16.0.0/12", "is a private address (RFC 1918)"),
+        ("192.168.0.0/16", "is a private address (RFC 1918)"),
+        ("100.64.0.0/10", "is an address inside a provider's network (RFC 6598)"),
+        ("169.254.0.0/16", "is a link-local address (RFC 3927)"),
+        ("fe80::/10", "is a link-local address (RFC 4291)"),
+        ("fc00::/7", "is a private address (RFC 4193)"),
+    )
+)
+LOCAL_NAMES: Final = {
+    "localhost": "is the visitor's own machine (RFC 6761)",
+    "localdomain": "is a name for the machine's own network",
+    "local": "is a name inside one local network (RFC 6762)",
+    "test": "is reserved for tests (RFC 6761)",
+    "invalid": "is reserved for names that lead nowhere (RFC 6761)",
+    "internal": "is reserved for private networks (ICANN, 2024)",
+    "alt": "is reserved for names outside the DNS (RFC 9476)",
+    "home.arpa": "is reserved for home networks (RFC 8375)",
+    "intranet": "is a name inside private networks (RFC 6762, appendix G)",
+    "private": "is a name inside private networks (RFC 6762, appendix G)",
+    "corp": "is a name inside private networks (RFC 6762, appendix G)",
+    "home": "is a name inside private networks (RFC 6762, appendix G)",
+    "lan": "is a name inside private networks (RFC 6762, appendix G)",
+}
+"""By the end of the name. `.example` is not among them: no network uses it, and all of the sandbox is under it."""
 
 
 @frozen
 class Domain:
     """One allowed domain: `text` as the API gave it, and what it means.
 
-    `host` is in lower case and Unicode, without the pieces that do not belong there, a leading "*." and a trailing
-    dot. `sent` is the same as browsers spell it, with Punycode. `key` is equal only for domains that mean the same:
-    they differ in case, trailing dot, Punycode, an address's spelling, or blanks around them. `problems` say why the
-    text is no host name, `local` why nobody outside of one machine or network has a site there ("": somebody may).
+    `host` is what a browser makes of the text, in Unicode, without the pieces that do not belong there, a leading
+    "*." and a trailing dot. `sent` is the same as browsers send it: Punycode, and square brackets around IPv6.
+    `key` is equal only for domains that mean the same: they differ in case, trailing dot, Punycode, an address's
+    spelling, or blanks around them. `problems` say why the text is not a host name; `host` is then the best guess.
+    `local` says why nobody outside of one machine or network has a site there ("": somebody may).
     """
 
     text: str
@@ -45,7 +89,7 @@ class Domain:
 
     @property
     def wildcard(self) -> bool:
-        return "*" in self.text
+        return any("*" in spelling for spelling in (self.text, self.key, self.host))
 
     @property
     def site(self) -> bool:
@@ -71,17 +115,24 @@ def quoted(text: str) -> str:
 
 @lru_cache(maxsize=1 << 14)
 def parse_domain(text: str) -> Domain:
-    """Every text is a domain, if with problems. Remembered, since workspaces share domains and rules ask often."""
-    if len(text) <= 253 and PLAIN.fullmatch(text):
-        return Domain(text, text, text, text, local=local_reason(text, None))
+    """Every text is a domain, if with problems. Cached, because workspaces share domains and rules ask often."""
+    plain = text.lower().removesuffix(".") if text.isascii() else ""
+    if len(plain) <= MAX_NAME and PLAIN.fullmatch(plain):
+        return Domain(text, plain, plain, plain, local=local_reason(plain, None))
     if not text.strip():
         return Domain(text, "", "", "", problems=("it is blank" if text else "it is empty",))
-    if len(text) > MOST:
-        return Domain(text, "", "", text, problems=(f"it has {len(text):,} characters, where 253 are the limit",))
+    if len(text) > MAX_TEXT:
+        return Domain(
+            text, "", "", text, problems=(f"it has {len(text):,} characters, where {MAX_NAME} are the limit",)
+        )
     problems: list[str] = []
+    address: IPv4Address | IPv6Address | None
     rest = _without_pieces(_without_blanks(text, problems), problems)
-    wild, address = rest[:2] in ("*", "*."), address_in(rest)
-    host, sent = (str(address),) * 2 if address else _labels(rest[2:] if wild else rest, problems)
+    if ipv6 := read_ipv6(rest):
+        wild, sent, address = False, f"[{ipv6}]", ipv6.ipv4_mapped or ipv6
+        host = str(address)
+    else:
+        wild, host, sent, address = _name(rest, problems)
     if not host and not wild:
         problems.append("it holds no host name")
     key = text.strip() if problems else f"*.{host}".rstrip(".") if wild else host
@@ -91,63 +142,69 @@ def parse_domain(text: str) -> Domain:
 def _without_blanks(text: str, problems: list[str]) -> str:
     kept = "".join(text.split())
     problems += ["it holds blanks"] if kept != text else []
-    visible = CONTROL.sub("", kept)
-    problems += ["it holds control or invisible characters"] if visible != kept else []
+    if not CONTROL.search(kept):
+        return kept
+    visible = "".join(letter for letter in kept if letter in JOINERS or not CONTROL.match(letter))
+    problems += [INVISIBLE_PROBLEM] if visible != kept else []
     return visible
 
 
 def _without_pieces(rest: str, problems: list[str]) -> str:
+    if ":" not in rest.partition("[")[2]:  # otherwise, the brackets are those of an IPv6 address
+        rest = _without_quotes(rest, problems)
     for kind, pattern in PIECES.items():
-        if (kind != "a port" or address_in(rest) is None) and (found := pattern.fullmatch(rest)):
+        if (kind != "a port" or read_ipv6(rest) is None) and (found := pattern.fullmatch(rest)):
             shown = "" if kind == "a user name" else f" ({clean(found['piece'], SHOWN)})"  # a password may follow it
             problems.append(f"it holds {kind}{shown}")
             rest = found["rest"]
+    if escape := PERCENT.search(rest):
+        problems.append(f"it holds percent-encoding ({escape[0]})")
+        rest = unquote(rest)
     return rest
 
 
-def _labels(rest: str, problems: list[str]) -> tuple[str, str]:
-    """The name in Unicode and in Punycode. What is wrong with its labels is added to the problems."""
-    name = _normal(rest).removesuffix(".")
-    if FORBIDDEN.search(name):
-        problems.append("it holds characters that no host name has")
-    pairs = [_label(label, problems) for label in name.split(".")] if name else []
-    host, sent = (".".join(spelling) for spelling in zip(*pairs, strict=True)) if pairs else ("", "")
-    if len(sent) > 253:
-        problems.append(f"the name has {len(sent)} characters, where 253 are the limit")
-    if ends_in_number(sent):
-        problems.append("it ends in a number, but is no IP address")
-    return host, sent
+def _without_quotes(text: str, problems: list[str]) -> str:
+    opened = text.lstrip(OPENING)
+    inner = opened.rstrip(CLOSING)
+    if not inner or inner == text:
+        return text
+    around = (text.removesuffix(opened), opened.removeprefix(inner))
+    problems.append(f"it has punctuation around it ({clean(' '.join(filter(None, around)), SHOWN)})")
+    return inner
 
 
-def _label(label: str, problems: list[str]) -> tuple[str, str]:
-    """One label, in Unicode and in Punycode."""
-    host, sent = label, label
-    if not label:
+def _name(rest: str, problems: list[str]) -> tuple[bool, str, str, IPv4Address | None]:
+    """Whether it begins with a wildcard, and host, spelling and address of what follows. Adds what is wrong with it."""
+    if marks := [letter for letter in dict.fromkeys(rest) if letter in QUOTES]:
+        problems.append(f"it holds quotation marks or brackets ({listed(marks)})")
+    name = read_name(rest)
+    problems += name.problems
+    wild = name.unicode[:2] in ("*", "*.")
+    decoded, full = (spelling[2 * wild :] for spelling in (name.unicode, name.ascii))
+    host, sent = decoded.removesuffix("."), full.removesuffix(".")
+    labels = sent.split(".") if sent else []
+    if not all(labels):
         problems.append("it has an empty label (two dots in a row, or one in front)")
-    elif len(label) > 63:
-        pass  # Punycode is never shorter, and slow to make for long labels
-    elif not label.isascii():
-        sent = f"xn--{label.encode('punycode').decode()}"
-    elif label.startswith("xn--"):
-        host = _decoded(label[4:]) or label
-        problems += [f"{quoted(label)} is not valid Punycode"] if host == label else []
-    if len(sent) > 63:
-        problems.append(f"a label has {len(sent)} characters, where 63 are the limit")
-    if "-" in (host[:1], host[-1:]):
+    if (longest := max(map(len, labels), default=0)) > MAX_LABEL:
+        problems.append(f"a label has {longest} characters, where {MAX_LABEL} are the limit")
+    if any(label.startswith("-") or label.endswith("-") for label in host.split(".")):
         problems.append("a label begins or ends with a hyphen")
-    return host, sent
+    if len(sent) > MAX_NAME:
+        problems.append(f"the name has {len(sent)} characters, where {MAX_NAME} are the limit")
+    if not ends_in_number(full):
+        return wild, host, sent, None
+    address = None if wild else read_ipv4(full)
+    if address is None:
+        problems.append("it ends in a number, but is no IP address")
+        return wild, host, sent, None
+    return wild, str(address), str(address), address
 
 
-def _decoded(punycode: str) -> str | None:
-    """None where it is none, or holds what a label cannot."""
-    try:
-        label = punycode.encode().decode("punycode")
-    except (ValueError, OverflowError):
-        return None
-    odd = label.isascii() or label != _normal(label) or CONTROL.search(label) or FORBIDDEN.search(label)
-    return None if odd or "." in label else label
-
-
-def _normal(name: str) -> str:
-    """Capitals, full-width letters and the like as the plain ones that browsers take them for."""
-    return unicodedata.normalize("NFKC", name.lower()).replace("\u3002", ".")
+def local_reason(host: str, address: IPv4Address | IPv6Address | None) -> str:
+    """Why nobody outside of one machine or network can reach a site of this host; "" where they may."""
+    if address is not None:
+        return next((reason for network, reason in LOCAL_NETWORKS if address in network), "")
+    head, _, last = host.rpartition(".")
+    end = last if last in LOCAL_NAMES else f"{head.rpartition('.')[2]}.{last}"
+    reason = LOCAL_NAMES.get(end, "")
+    return reason if not reason or end == host else f"ends in .{end}, which {reason}"

@@ -12,11 +12,13 @@ CYRILLIC = (
 GREEK = "\u03b1\u03bf\u03c1\u03bd\u03b9\u03ba\u03c5\u03b3\u03c7\u03c4\u03b7\u03c9\u03f3"
 ARMENIAN = "\u0585\u0578\u057d\u0570\u0581\u0566\u0575\u0584"
 LATIN = "\u0131\u0251\u0261\u0269"  # other letters than they seem: without a dot, script a and g, iota
+PUNCTUATION = "\u2010\u2012\u2013\u2014\u2015\u2043\u2212\u2044\u2215\u29f8\ua789\u2236"  # dashes, slashes, colons
 LOOKALIKES: Final = {
     **dict(zip(CYRILLIC, "aeopcyxijsdqwhlkvy", strict=True)),
     **dict(zip(GREEK, "aopvikuyxtnwj", strict=True)),
     **dict(zip(ARMENIAN, "onuhgqjp", strict=True)),
     **dict(zip(LATIN, "iagi", strict=True)),
+    **dict(zip(PUNCTUATION, "-------///::", strict=True)),
 }
 TOGETHER: Final = (  # scripts that one language writes together (UTS #39, "highly restrictive")
     {"Latin", "Cjk", "Hiragana", "Katakana"},
@@ -48,7 +50,7 @@ def _deception(label: str) -> str:
     if len(scripts) > 1 and not any(set(scripts) <= allowed for allowed in TOGETHER):
         return f"mixes {' and '.join(scripts)} letters{': ' if told else ''}{told}"
     if alike and (scripts == ("Latin",) or all(letter in LOOKALIKES for letter in label if letter.isalpha())):
-        return f"holds letters that look like other ones: {told}"
+        return f"holds characters that look like other ones: {told}"
     return ""
 
 
@@ -57,5 +59,5 @@ def _name(letter: str) -> str:
 
 
 def looks_like(host: str) -> str:
-    """The host as a reader may take it: every lookalike replaced by the Latin letter that it resembles."""
+    """The host as a reader may take it: every lookalike replaced by the character that it resembles."""
     return "".join(LOOKALIKES.get(letter, letter) for letter in host)

@@ -11,6 +11,7 @@ WILDCARDS = {
     "*.": "every site there is",
     "*.acme.example": "every site whose name fits",
     "*.*.acme.example": "every site whose name fits",
+    "\uff0a.acme.example": "every site whose name fits",
     "shop-*.acme.example": "every site whose name fits",
     "acme.*": "every site whose name fits",
     "*.co.uk": "every site whose name fits",
@@ -23,6 +24,10 @@ LOCAL = {
     "http://localhost:3000/": '"localhost" is the visitor\'s own machine (RFC 6761).',
     "*.localhost": '"localhost" is the visitor\'s own machine (RFC 6761).',
     "127.0.0.1": '"127.0.0.1" is the loopback address: the visitor\'s own machine.',
+    "\uff11\uff12\uff17\u3002\u2460": '"127.0.0.1" is the loopback address: the visitor\'s own machine.',
+    "\U0001d40b\u24de\U0001d402\U0001d400\U0001d40b\U0001d407\U0001d40e\U0001d412\U0001d413": (
+        '"localhost" is the visitor\'s own machine (RFC 6761).'
+    ),
     "127.1": '"127.0.0.1" is the loopback address: the visitor\'s own machine.',
     "2130706433": '"127.0.0.1" is the loopback address: the visitor\'s own machine.',
     "0x7f.0.0.1": '"127.0.0.1" is the loopback address: the visitor\'s own machine.',
@@ -79,10 +84,72 @@ MALFORMED = {  # what is wrong, and what was probably meant
     "\u00e9" * 70 + ".example": ("a label has 70 characters, where 63 are the limit", None),
     f"{'a.' * 126}example": ("the name has 259 characters, where 253 are the limit", None),
     "x" * 2000: ("it has 2,000 characters, where 253 are the limit", None),
-    "acme.example,shop.example": ("it holds characters that no host name has", None),
-    "acme%2eexample": ("it holds characters that no host name has", None),
-    "\u2100.example": ("it holds characters that no host name has", None),
-    "[::1": ("it holds characters that no host name has", None),
+    "acme.example,shop.example": ('it holds characters that no host name has (",")', None),
+    "acme.example;": ("it has punctuation around it (;)", "acme.example"),
+    '"acme.example",': ('it has punctuation around it (" ",)', "acme.example"),
+    "<https://acme.example/>": (
+        "it has punctuation around it (< >); it holds a scheme (https://); it holds a path (/)",
+        "acme.example",
+    ),
+    "\u201cacme.example\u201d": ("it has punctuation around it (\u201c \u201d)", "acme.example"),
+    "\u00abacme.example\u00bb": ("it has punctuation around it (\u00ab \u00bb)", "acme.example"),
+    "\u201eacme.example": ("it has punctuation around it (\u201e)", "acme.example"),
+    "\u201c\u201d": (
+        (
+            'it holds quotation marks or brackets ("\u201c" Left Double Quotation Mark, U+201C, '
+            '"\u201d" Right Double Quotation Mark, U+201D)'
+        ),
+        None,
+    ),
+    "acme%2eexample": ("it holds percent-encoding (%2e)", "acme.example"),
+    "acme%2Fchat.example": (
+        'it holds percent-encoding (%2F); it holds characters that no host name has ("/")',
+        None,
+    ),
+    "%zz.example": ('it holds characters that no host name has ("%")', None),
+    "acme\u2024example.com": (
+        'it holds characters that no host name has ("\u2024" One Dot Leader, U+2024)',
+        "acme.example.com",
+    ),
+    "a!$&'.example": ('it holds characters that no host name has ("!", "$", "&" and 1 more)', None),
+    "\u2100.example": ('it holds characters that no host name has ("/")', None),
+    "[::1": ('it holds characters that no host name has ("[", ":")', None),
+    "[fe80::1%25eth0]": ("it holds a zone (%25eth0)", None),
+    "fe80::1%eth0": ("it holds a zone (%eth0)", None),
+    "acme\u00ad.example": ("it holds control or invisible characters", "acme.example"),
+    "a\u200cb.example": ("it holds control or invisible characters", "ab.example"),
+    "a\u200db.example": ("it holds control or invisible characters", "ab.example"),
+    "\u0915\u0378\u200d.example": (
+        (
+            'it holds characters that no host name has ("\u0378" No Name, U+0378); '
+            "it holds control or invisible characters"
+        ),
+        None,
+    ),
+    "\u0308abc.example": (
+        'a label begins with a combining mark ("\u0308" Combining Diaeresis, U+0308)',
+        None,
+    ),
+    "\u05d0a.example": (
+        "it mixes letters written to the right and to the left in a way that browsers refuse",
+        None,
+    ),
+    "\u05d0.1.example": (
+        "it mixes letters written to the right and to the left in a way that browsers refuse",
+        None,
+    ),
+    "xn--\u00e4.example": ('"xn--\u00e4" begins with xn--, but holds letters beyond a to z', "\u00e4.example"),
+    "xn--7ba.example": ('"xn--7ba" stands for "\u00c4", which browsers refuse in Punycode', "\u00e4.example"),
+    "xn--zn7c.example": ('"xn--zn7c" stands for "\ufffd", which browsers refuse in Punycode', None),
+    "xn--a-.example": ('"xn--a-" is not valid Punycode; a label begins or ends with a hyphen', None),
+    "\uff11.2.3.4.5": ("it ends in a number, but is no IP address", None),
+    "1.2.3.4..": ("it has an empty label (two dots in a row, or one in front)", "1.2.3.4."),
+    "xn--xn---3ra.example": ('"xn--xn---3ra" stands for "xn--\u00fc", which browsers refuse in Punycode', None),
+    "exam\u201cple.com": (
+        'it holds quotation marks or brackets ("\u201c" Left Double Quotation Mark, U+201C)',
+        None,
+    ),
+    "*.1.2.3.4": ("it ends in a number, but is no IP address", None),
     "1.2.3.4.5": ("it ends in a number, but is no IP address", None),
     "256.1.1.1": ("it ends in a number, but is no IP address", None),
     "1.1.1.256": ("it ends in a number, but is no IP address", None),
@@ -94,6 +161,9 @@ MALFORMED = {  # what is wrong, and what was probably meant
 WELL_FORMED = (
     *("acme.example", "Acme.Example.", "a-b.example", "a--b.example", "123.example", "_dmarc.acme.example"),
     *("m\u00fcnchen.example", "xn--mnchen-3ya.example", "acme\u3002example", "\uff41cme.example"),
+    *("\u2615.example", "\u2764\ufe0f.example", "xn--53h.example", "a\u226eb.example", "stra\u00dfe.example"),
+    *("\u0646\u0627\u0645\u0647\u200c\u0627\u06cc.example", "\u0915\u094d\u200d\u0937.example", "\u05d0\u05d1.example"),
+    *("\u05d0\U0001e6d0.example", "\u05d0-\u0661.example"),
     *("*", "*.acme.example", "localhost", "127.1", "0x.1", "[::1]", "::1", f"{'x' * 63}.example"),
 )
 SUFFIXES = {
@@ -135,6 +205,18 @@ PUNYCODE = {
     "M\u00dcNCHEN.example": '"M\u00dcNCHEN.example" reads "m\u00fcnchen.example". '
     "Browsers report it as xn--mnchen-3ya.example.",
     "\uff41cme.example": '"\uff41cme.example" reads "acme.example". Browsers report it as acme.example.',
+    "\u2615.example": '"\u2615.example" reads "\u2615.example". It holds "\u2615" Hot Beverage, U+2615, which '
+    "browsers accept, but few registries do (it is not in IDNA 2008). Browsers report it as xn--53h.example.",
+    "xn--53h.example": '"xn--53h.example" reads "\u2615.example". It holds "\u2615" Hot Beverage, U+2615, which '
+    "browsers accept, but few registries do (it is not in IDNA 2008).",
+    "mu\u0308nchen.example": '"mu\u0308nchen.example" reads "m\u00fcnchen.example". '
+    "Browsers report it as xn--mnchen-3ya.example.",
+    "xn--fiqs8s\u3002xn--\uff46iqs8s": '"xn--fiqs8s\u3002xn--\uff46iqs8s" reads "\u4e2d\u56fd.\u4e2d\u56fd". '
+    "Browsers report it as xn--fiqs8s.xn--fiqs8s.",
+    "acme\u2013shop.example": '"acme\u2013shop.example" reads "acme\u2013shop.example" and holds characters that look '
+    'like other ones: "\u2013" (En Dash, U+2013) for "-". It can be taken for "acme-shop.example". '
+    "Browsers report it as xn--acmeshop-vn3d.example.",
+    "l\u00b7l.example": '"l\u00b7l.example" reads "l\u00b7l.example". Browsers report it as xn--ll-0ea.example.',
     "xn--e1afmkfd.example": '"xn--e1afmkfd.example" reads "\u043f\u0440\u0438\u043c\u0435\u0440.example".',
     "xn--4dkp5a8a5557ccvb.example": '"xn--4dkp5a8a5557ccvb.example" reads '
     '"\u65e5\u672c\u30e9\u30fc\u30e1\u30f3.example".',
@@ -144,10 +226,10 @@ PUNYCODE = {
     "p\u0430y.example": f'"p\u0430y.example" reads "p\u0430y.example" and mixes Latin and Cyrillic '
     f'letters: {CYRILLIC_A}. It can be taken for "pay.example". Browsers report it as xn--py-7kc.example.',
     "www.xn--80ak6aa92e.com": '"www.xn--80ak6aa92e.com" reads "www.\u0430\u0440\u0440\u04cf\u0435.com" and holds '
-    f'letters that look like other ones: {CYRILLIC_A}, "\u0440" (Cyrillic Small Letter Er, U+0440) for "p", '
+    f'characters that look like other ones: {CYRILLIC_A}, "\u0440" (Cyrillic Small Letter Er, U+0440) for "p", '
     '"\u04cf" (Cyrillic Small Letter Palochka, U+04CF) for "l", "\u0435" (Cyrillic Small Letter Ie, U+0435) for "e". '
     'It can be taken for "www.apple.com".',
-    "xn--cme-fsb.example": '"xn--cme-fsb.example" reads "\u0251cme.example" and holds letters that look like '
+    "xn--cme-fsb.example": '"xn--cme-fsb.example" reads "\u0251cme.example" and holds characters that look like '
     'other ones: "\u0251" (Latin Small Letter Alpha, U+0251) for "a". It can be taken for "acme.example".',
     "xn--abde-c7d.example": '"xn--abde-c7d.example" reads "ab\u0446de.example" and mixes Latin and Cyrillic letters.',
 }
@@ -285,7 +367,7 @@ def test_text_from_outside_is_cleaned() -> None:
     assert said("domain-malformed", "clf_secret\x1b[31m/x") == [
         (
             '"clf_***" is not a host name: it holds control or invisible characters; it holds a path (/x); '
-            "it holds characters that no host name has."
+            'it holds characters that no host name has ("[").'
         )
     ]
 

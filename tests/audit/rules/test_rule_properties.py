@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from chatloom_async.audit import AuditedAgent, Row
 from chatloom_async.audit.rules import Judge, judge
-from chatloom_async.audit.rules.addresses import address_in
 from chatloom_async.audit.rules.hostname import parse_domain
+from chatloom_async.audit.rules.whatwg import read_ipv4
 from chatloom_async.wire.cleaning import CONTROL, KEY_LIKE
 from tests.audit.rules.cases import NOW, TIDY, checked
 
@@ -110,5 +110,5 @@ def test_every_spelling_of_an_address_is_the_address(number: int) -> None:
     first, rest = divmod(number, 2**24)
     second, last = divmod(rest, 2**16)
     spellings = (f"{number}", f"{number:#x}", f"0{number:o}", f"{first}.{rest}", f"{first:#X}.0{second:o}.{last}")
-    assert {int(address) for text in spellings if (address := address_in(text)) is not None} == {number}
-    assert all(address_in(text) is not None for text in spellings)
+    assert {int(address) for text in spellings if (address := read_ipv4(text)) is not None} == {number}
+    assert all(read_ipv4(text) is not None for text in spellings)
