@@ -11,7 +11,7 @@ import orjson
 from attrs import frozen
 
 from ..wire.message import Headers, Response
-from .stored import StoredAgent
+from .agent import StoredAgent
 
 JSON = Headers({"Content-Type": "application/json"})
 HTML = Headers({"Content-Type": "text/html"})

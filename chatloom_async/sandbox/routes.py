@@ -7,19 +7,63 @@ No I/O and no clock. Texts in quotation marks are the documentation's.
 
 import math
 import re
+from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-from attrs import field, frozen
+from attrs import Factory, define, field, frozen
 
 from ..wire.auth import ApiKey, api_key_or_error
+from ..wire.cleaning import clean
 from ..wire.message import Response
-from .answers import Pages, error
+from .answers import Pages, error, pages
 from .faults import Scripted
-from .rate import Rate, TokenBucket
-from .state import State
-from .workspace import Workspace
+from .workspace import Rate, TokenBucket, Workspace
+
+WARM = 4096  # workspaces whose answers are kept rendered, about 5 KB each with a dozen agents
+LOGGED = 1000
+
+
+class Seen(NamedTuple):
+    """One request as the sandbox saw it. `workspace` is None without a valid key; `outcome` is what was sent."""
+
+    workspace: str | None
+    method: str
+    path: str
+    outcome: int | str  # the status, or "cut" or "lost"
+
+
+@define(eq=False, repr=False)
+class State:
+    """Everything that changes. `warm` holds the workspaces with rendered answers, the longest rendered first."""
+
+    rate: Rate | None
+    workspaces: dict[str, Workspace] = field(factory=dict)
+    keys: dict[ApiKey, Workspace] = field(factory=dict)
+    warm: dict[Workspace, None] = field(factory=dict)
+    log: deque[Seen] = Factory(lambda: deque[Seen](maxlen=LOGGED))
+    requests: int = 0
+
+    def pages(self, workspace: Workspace) -> Pages:
+        """The workspace's answers as bytes, rendered when they are first asked for after a change."""
+        if workspace.pages is None:
+            workspace.pages = pages(workspace.agents)
+            self.warm[workspace] = None
+            if len(self.warm) > WARM:
+                oldest = next(iter(self.warm))
+                del self.warm[oldest]
+                oldest.pages = None
+        return workspace.pages
+
+    def record(self, workspace: Workspace | None, method: str, path: str, outcome: int | str) -> None:
+        """Counts and logs a request; a key in the path, where none belongs, is masked."""
+        self.requests += 1
+        if workspace is not None:
+            workspace.requests += 1
+        shown = clean(path, 200) if "clf_" in path or len(path) > 200 else path
+        self.log.append(Seen(None if workspace is None else workspace.name, method[:20], shown, outcome))
+
 
 NO_KEY: Final = error(401, "API key is required. Please provide it in Authorization or X-API-Key header.")
 BAD_KEY: Final = error(401, "The API key is malformed: send `Authorization: Bearer clf_...` or `X-API-Key: clf_...`.")

@@ -7,14 +7,11 @@ from contextlib import AbstractAsyncContextManager
 
 from ..wire.errors import ConfigurationError
 from ..wire.message import Response
-from .agents import Origin
 from .asgi import SandboxApp
 from .faults import Scripted
-from .rate import Rate
-from .routes import Asked, handle
-from .state import Seen, State
+from .routes import Asked, Seen, State, handle
 from .transport import SandboxTransport, Sleep
-from .workspace import Workspace
+from .workspace import Origin, Rate, Workspace
 
 
 class Sandbox:

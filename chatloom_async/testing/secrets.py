@@ -7,7 +7,7 @@ from logging import Formatter, LogRecord
 from traceback import TracebackException
 
 from ..sandbox import Sandbox
-from ..sandbox.data import key_text
+from ..sandbox.seed import key_text
 from ..wire.cleaning import clean, spelling_in
 
 AROUND = 120  # bytes before a key that are shown with a find

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from chatloom_async.sandbox import Sandbox, StoredAgent
-from chatloom_async.sandbox.data import brand, seeded_agents
-from chatloom_async.sandbox.stored import TODAY
-from chatloom_async.sandbox.trouble import TROUBLES
+from chatloom_async.sandbox.agent import TODAY
+from chatloom_async.sandbox.seed import TROUBLES, brand, seeded_agents
 
 RESERVED = re.compile(r"[a-z0-9.-]+\.(example|example\.(com|org|net))")  # RFC 2606
 ODD_COLOURS = {"#FFE066", "#FFF3BF", "purple", "#12345"}

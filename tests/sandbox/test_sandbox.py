@@ -10,8 +10,7 @@ import aiohttp
 import pytest
 
 from chatloom_async.sandbox import Sandbox
-from chatloom_async.sandbox.routes import Asked
-from chatloom_async.sandbox.state import WARM
+from chatloom_async.sandbox.routes import WARM, Asked
 from chatloom_async.wire.errors import ConfigurationError
 from chatloom_async.wire.message import Request
 from tests.sandbox.skins import bearer
@@ -59,7 +58,7 @@ async def test_without_a_rate_limit() -> None:
 def test_only_so_many_answers_are_kept(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rendered answers are dropped, the oldest first, when more workspaces than that are read; they come back equal."""
     assert WARM == 4096
-    monkeypatch.setattr("chatloom_async.sandbox.state.WARM", 2)
+    monkeypatch.setattr("chatloom_async.sandbox.routes.WARM", 2)
     workspaces = [sandbox.add_workspace(name) for name in ("a", "b", "c")]
     asked = [Asked("GET", LIST, x_api_key=workspace.key.reveal()) for workspace in workspaces]
     first = [sandbox._answer(each) for each in asked]

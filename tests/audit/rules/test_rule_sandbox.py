@@ -9,8 +9,7 @@ from chatloom_async import Agent
 from chatloom_async.audit import AuditedAgent, Finding, Row, Workspace
 from chatloom_async.audit.rules import Judge, judge
 from chatloom_async.sandbox import Sandbox, StoredAgent
-from chatloom_async.sandbox.data import Dice, _tidy_agent, _troubled, id_text
-from chatloom_async.sandbox.trouble import TROUBLES, Trouble
+from chatloom_async.sandbox.seed import TROUBLES, Dice, Trouble, _tidy_agent, _troubled, id_text
 from tests.audit.rules.cases import NOW, checked
 
 FOUND: list[tuple[Trouble, set[str]]] = [

@@ -1,7 +1,8 @@
-"""Turns a seed and a workspace's name into its agents, the same in every process and Python version.
+"""Generates a workspace's agents from a seed and the workspace's name, the same in every process and Python version.
 
-Only `random()` of a seeded generator is drawn from, because it is the one sequence that Python promises
-to keep. Nothing here depends on the clock, on hash randomization or on what was generated before.
+Only `random()` of a seeded generator is used: it is the one sequence that Python promises to keep. Nothing depends on
+the clock, on hash randomization or on what was generated before. Some agents carry the mistakes that an audit finds;
+all stay within the documented field types. All host names are under names that RFC 2606 reserves.
 """
 
 import random
@@ -9,16 +10,99 @@ import re
 import unicodedata
 from base64 import b32encode, urlsafe_b64encode
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from itertools import cycle
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from attrs import evolve
 
-from .stored import TODAY, StoredAgent
-from .trouble import TROUBLES, Trouble
-from .vocabulary import PALETTES, POSITIONS, ROLES, SITES, TEMPLATES
+from .agent import TODAY, AgentChanges, StoredAgent
+
+POSITIONS: Final = ("bottom-right", "bottom-right", "bottom-right", "bottom-left", "top-right", "top-left")
+"""The four documented positions, the usual one most often."""
+
+TEMPLATES: Final = ("modern", "modern", "classic", "minimal", "bubble")
+
+ROLES: Final = (
+    "Sales Assistant",
+    "Returns Desk",
+    "Order Tracking",
+    "Billing Help",
+    "Store Finder",
+    "Product Advisor",
+    "Booking Assistant",
+    "Warranty Desk",
+    "Onboarding Guide",
+    "Technical Support",
+    "Careers Assistant",
+    "Press Desk",
+    "Size Guide",
+    "Gift Finder",
+    "Delivery Questions",
+    "Account Recovery",
+    "Subscription Help",
+    "Partner Portal",
+    "Spare Parts",
+    "Event Concierge",
+    "Documentation Search",
+    "Quote Request",
+    "Accessibility Help",
+    "Night Shift",
+)
+
+PALETTES: Final = (  # primary and secondary; white text is readable on all of them
+    ("#611F69", "#764ba2"),
+    ("#0B5FFF", "#003EB3"),
+    ("#0F766E", "#115E59"),
+    ("#B91C1C", "#7F1D1D"),
+    ("#1F2937", "#374151"),
+    ("#9A3412", "#7C2D12"),
+    ("#166534", "#14532D"),
+    ("#6D28D9", "#4C1D95"),
+    ("#BE185D", "#831843"),
+    ("#0369A1", "#0C4A6E"),
+)
+
+SITES: Final = (
+    "www.{brand}.example",
+    "shop.{brand}.example",
+    "help.{brand}.example",
+    "blog.{brand}.example",
+    "portal.{brand}.example",
+    "{brand}.example.com",
+    "support.{brand}.example.com",
+    "{brand}.example.org",
+    "{brand}.example.net",
+)
+
+
+Trouble = AgentChanges | str | None
+"""Fields laid over an agent, or a domain added to its own, or (None) its domains taken away."""
+
+TROUBLES: Final[tuple[Trouble, ...]] = (
+    "*",
+    "*.{brand}.example",
+    "localhost",
+    "http://www.{brand}.example/chat",
+    "{brand}.example:8443",
+    "203.0.113.{number}",  # RFC 5737: reserved for documentation
+    "co.uk",
+    "{Brand}.Example",  # the first domain again, in another case
+    "{brand}.example.",  # and once more, with the root's dot
+    "{lookalike}.example",
+    "preview.webstudio.example",  # the agency that several workspaces forgot to remove
+    None,  # the documentation leaves open what an empty list means
+    {"name": ""},
+    {"name": "   "},
+    {"name": "{neighbour}"},  # the same name as the agent before
+    {"primary_color": "#FFE066", "secondary_color": "#FFF3BF"},  # white text is unreadable on it
+    {"primary_color": "purple"},
+    {"secondary_color": "#12345"},
+    {"status": "paused"},  # "Usually active", says the documentation
+    {"created_at": datetime(2099, 12, 31, 23, 59, 59, tzinfo=UTC)},
+)
+
 
 T = TypeVar("T")
 
