@@ -15,7 +15,7 @@ from cyclopts.validators import Number
 from ..audit.document import json_text
 from ..audit.keys import KeyEnv, KeyFile
 from ..diagnosis import Journal, Observation, Setup, examine
-from ..diagnosis.key import GivenKey, KeyReference
+from ..diagnosis.local import GivenKey, KeyReference
 from ..diagnosis.report import markdown
 from ..policy.keys import ENVIRONMENT_VARIABLE
 from ..wire.auth import api_key_or_error

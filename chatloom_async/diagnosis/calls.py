@@ -1,18 +1,79 @@
-"""Calls the API as a program would, once and then some more times, and says how that went."""
+"""Makes two calls with the client and checks them: the answer, keep-alive, and this machine's clock against `Date`."""
 
+import ssl
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from statistics import median
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
+
+import aiohttp
 
 from ..client import AsyncChatloom
 from ..endpoints.agents import AgentList, ListAgents
 from ..policy.retry import RetryPolicy
+from ..transports.aiohttp.connection import Sessions, open_session
+from ..transports.aiohttp.transport import AiohttpTransport
 from ..transports.interface import Transport
 from ..wire.auth import ApiKey
 from ..wire.errors import ChatloomError
 from ..wire.message import Exchange, Response
 from ..wire.status import APIStatusError, AuthenticationError, status_error
-from .observation import Observation, ok, warning, wrong
-from .time_limit import TimeLimit
+from .observation import Observation, TimeLimit, ok, skipped, warning, wrong
+
+
+class CountingTransport(AiohttpTransport):
+    """`opened` is the number of connections so far, TLS handshakes included."""
+
+    def __init__(self, *, ssl: ssl.SSLContext | None = None) -> None:
+        super().__init__(ssl=ssl, name=type(self).__name__)
+        self.opened: int = 0
+        self._pool.open_session = self._sessions
+
+    async def _sessions(self) -> Sessions:
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_create_end.append(self._count)
+        trace.freeze()
+        async with aclosing(open_session(shared=False)) as sessions:
+            session = await anext(sessions)
+            session.trace_configs.append(trace)
+            yield session
+
+    async def _count(self, *_: Any) -> None:
+        self.opened += 1
+
+
+TOLERATED: Final = timedelta(seconds=30)
+ROUNDING: Final = timedelta(seconds=0.5)  # a Date holds whole seconds: on average, so much is cut off
+ADVICE: Final = "Synchronize it (NTP): certificates, and dates in Retry-After, are judged by it."
+
+
+def examine_clock(answered: tuple[Response, datetime] | None) -> Observation:
+    """How far the clock was off when an answer came; None: there was no answer."""
+    if answered is None:
+        return skipped("clock", "not compared: there is no answer")
+    response, arrived = answered
+    text = response.headers.get("date", "")
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError, IndexError):
+        return skipped("clock", "not compared: the answer has no readable Date")
+    aware = date if date.tzinfo else date.replace(tzinfo=UTC)
+    ahead = arrived - aware - ROUNDING
+    seconds = round(ahead.total_seconds(), 1)
+    if abs(ahead) <= TOLERATED:
+        return ok("clock", f"within {max(1, round(abs(seconds)))} s of the server's", ahead=seconds)
+    direction = "ahead of" if seconds > 0 else "behind"
+    return warning("clock", f"{_span(abs(ahead))} {direction} the server's", ADVICE, ahead=seconds)
+
+
+def _span(length: timedelta) -> str:
+    """In the unit that makes the number handy."""
+    for unit, seconds in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if length.total_seconds() >= 2 * seconds:
+            return f"{length.total_seconds() / seconds:.0f} {unit}"
+    return f"{length.total_seconds():.0f} s"
+
 
 TIMES: Final = 3
 ONCE_MORE: Final = RetryPolicy(attempts=2, throttle_attempts=1)

@@ -13,18 +13,12 @@ from urllib.parse import urlsplit
 from attrs import Factory, field, frozen
 
 from ..wire.auth import ApiKey
-from .aiohttp_counting import CountingTransport
-from .calls import examine_calls, examine_without_key
-from .clock import examine_clock
-from .connection import examine_connection, examine_tls
-from .contract.judging import examine_contract
-from .environment import examine_base_url, examine_proxies
+from .calls import CountingTransport, examine_calls, examine_clock, examine_without_key
+from .contract import examine_contract
 from .journal import Journal, Witness
-from .key import KeyReference, examine_key
-from .names import Resolve, examine_names, resolve
-from .observation import Observation, skipped
-from .time_limit import TimeLimit
-from .versions import examine_versions, installed
+from .local import KeyReference, examine_base_url, examine_key, examine_proxies, examine_versions, installed
+from .network import Resolve, examine_connection, examine_names, examine_tls, resolve
+from .observation import Observation, TimeLimit, skipped
 
 UNREACHED = "not tried: the step above has to work first"
 

@@ -11,8 +11,8 @@ from typing import Final
 from attrs import evolve
 
 from .journal import Entry
+from .local import told
 from .observation import Observation
-from .versions import told
 
 MARKS: Final = {"ok": "✓", "warning": "!", "wrong": "✗", "skipped": "○"}
 SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|#&~])")

@@ -8,10 +8,8 @@ import pytest
 from attrs import evolve, frozen
 
 from chatloom_async import ApiKey, MockTransport, RateLimitError, RedirectRefusedError, Response, Timeouts
-from chatloom_async.diagnosis.aiohttp_counting import CountingTransport
-from chatloom_async.diagnosis.calls import NO_KEEP_ALIVE, examine_calls, examine_without_key
-from chatloom_async.diagnosis.observation import Observation, ok, warning, wrong
-from chatloom_async.diagnosis.time_limit import TimeLimit
+from chatloom_async.diagnosis.calls import NO_KEEP_ALIVE, CountingTransport, examine_calls, examine_without_key
+from chatloom_async.diagnosis.observation import Observation, TimeLimit, ok, warning, wrong
 from chatloom_async.wire.errors import DeadlineExceededError
 from tests.raw_server import FIN, RawServer, Script, http
 from tests.samples import AGENT, AGENTS, KEY, answer, failure, in_turn

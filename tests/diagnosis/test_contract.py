@@ -10,10 +10,9 @@ import pytest
 from attrs import evolve
 
 from chatloom_async import ApiKey, ConnectError, ConnectionLostError, MockTransport, Request, Response, Sandbox
-from chatloom_async.diagnosis.contract.judging import PROMISES, examine_contract
+from chatloom_async.diagnosis.contract import PROMISES, examine_contract
 from chatloom_async.diagnosis.journal import Journal, Witness
-from chatloom_async.diagnosis.observation import Observation, ok, skipped, warning, wrong
-from chatloom_async.diagnosis.time_limit import TimeLimit
+from chatloom_async.diagnosis.observation import Observation, TimeLimit, ok, skipped, warning, wrong
 from chatloom_async.transports.interface import Transport
 from tests.samples import AGENT, DOMAINS, KEY, answer, failure
 

@@ -8,7 +8,7 @@ import pytest
 
 from chatloom_async import ApiKey, InvalidApiKeyError, Sandbox
 from chatloom_async.diagnosis import Journal, Observation, Setup, examine
-from chatloom_async.diagnosis.key import GivenKey
+from chatloom_async.diagnosis.local import GivenKey
 from tests.faults.scenes import serving, tls, trusting
 from tests.raw_server import RawServer, free_port, http
 from tests.samples import KEY

@@ -8,11 +8,18 @@ import pytest
 
 from chatloom_async import ApiKey, InvalidApiKeyError, InvalidBaseUrlError, Response
 from chatloom_async.audit.keys import KeyEnv, KeyFile
-from chatloom_async.diagnosis.clock import ADVICE, examine_clock
-from chatloom_async.diagnosis.environment import EXPLICIT, examine_base_url, examine_proxies
-from chatloom_async.diagnosis.key import GivenKey, _permissions, examine_key
+from chatloom_async.diagnosis.calls import ADVICE, examine_clock
+from chatloom_async.diagnosis.local import (
+    EXPLICIT,
+    GivenKey,
+    _permissions,
+    examine_base_url,
+    examine_key,
+    examine_proxies,
+    examine_versions,
+    installed,
+)
 from chatloom_async.diagnosis.observation import Observation, ok, skipped, warning, wrong
-from chatloom_async.diagnosis.versions import examine_versions, installed
 from tests.samples import KEY
 
 NOW = datetime(2026, 1, 15, 9, tzinfo=UTC)

@@ -14,11 +14,21 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from chatloom_async.diagnosis.certificate import CLOCK, NAME, OTHER, TRUST, examine_certificate, refusal
-from chatloom_async.diagnosis.connection import NO_WAY, examine_connection, examine_tls
-from chatloom_async.diagnosis.names import ADVICE, examine_names, resolve
-from chatloom_async.diagnosis.observation import Observation, ok, skipped, warning, wrong
-from chatloom_async.diagnosis.time_limit import TimeLimit
+from chatloom_async.diagnosis.network import (
+    ADVICE,
+    CLOCK,
+    NAME,
+    NO_WAY,
+    OTHER,
+    TRUST,
+    examine_certificate,
+    examine_connection,
+    examine_names,
+    examine_tls,
+    refusal,
+    resolve,
+)
+from chatloom_async.diagnosis.observation import Observation, TimeLimit, ok, skipped, warning, wrong
 from tests.faults.scenes import SceneMaker, authority, no_tls, tls
 from tests.raw_server import FIN, SILENCE, RawServer, deaf_port, free_port, http
 
@@ -146,7 +156,7 @@ async def test_a_port_where_nobody_listens() -> None:
 
 async def test_a_port_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each address has its own limit, and everything has one."""
-    monkeypatch.setattr("chatloom_async.diagnosis.connection.PATIENCE", 0.02)
+    monkeypatch.setattr("chatloom_async.diagnosis.network.PATIENCE", 0.02)
     async with deaf_port() as port:
         failed = [f"127.0.0.1:{port} (no answer)"]
         expected = wrong("connection", f"none to {failed[0]}", NO_WAY, failed=failed)

@@ -1,0 +1,127 @@
+"""Checks this machine: versions, base URL, proxy variables, and where the key comes from. Never shows the key."""
+
+import os
+import platform
+import re
+import ssl
+import stat
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, Protocol
+
+from attrs import frozen
+
+from ..audit.keys import KeyFile, KeyUnavailableError
+from ..wire.auth import ApiKey, api_key_or_error
+from ..wire.base_url import BASE_URL, normalize_base_url
+from ..wire.errors import InvalidApiKeyError, InvalidBaseUrlError
+from ..wire.version import VERSION
+from .observation import Observation, ok, skipped, warning, wrong
+
+FIXED_SINCE: Final = (3, 14, 4)
+
+
+def installed() -> dict[str, str]:
+    """The versions of this process, by name."""
+    return {
+        "chatloom_async": VERSION,
+        "Python": platform.python_version(),
+        "aiohttp": version("aiohttp"),
+        "OpenSSL": ssl.OPENSSL_VERSION.split()[1],
+    }
+
+
+def told(versions: Mapping[str, str]) -> str:
+    """As a list for people."""
+    return ", ".join(f"{name} {each}" for name, each in versions.items())
+
+
+def examine_versions(versions: Mapping[str, str]) -> Observation:
+    """A warning for an aiohttp with known holes: fixes of its HTTP client's security go up to 3.14.4."""
+    if tuple(int(part) for part in re.findall(r"\d+", versions["aiohttp"])[:3]) < FIXED_SINCE:
+        advice = "Security fixes of aiohttp's client are missing: pip install 'aiohttp>=3.14.4,<4'"
+        return warning("versions", told(versions), advice, **versions)
+    return ok("versions", told(versions), **versions)
+
+
+VARIABLE: Final = "CHATLOOM_BASE_URL"
+PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy")
+EXPLICIT: Final = "If that is the only way out, name it in code: AsyncChatloom(transport=AiohttpTransport(proxy=...))."
+
+
+def examine_base_url(
+    given: str | None, given_by: str, environment: Mapping[str, str]
+) -> tuple[str | None, Observation]:
+    """The address that a client would use, or None where it would refuse it; what is refused is never quoted."""
+    sources = ((given, given_by), (environment.get(VARIABLE), VARIABLE), (BASE_URL, "the default"))
+    text, source = next((text, source) for text, source in sources if text)
+    try:
+        address = normalize_base_url(text)
+    except InvalidBaseUrlError as refused:
+        return None, wrong("base URL", f"{source}: {refused.message}", refused.hint, source=source)
+    plain = "; plain http, to this machine" if address.startswith("http:") else ""
+    return address, ok("base URL", f"{address} ({source}{plain})", source=source, url=address)
+
+
+def examine_proxies(environment: Mapping[str, str]) -> Observation:
+    """A warning that names the variables. Their values stay where they are: there may be a password in them."""
+    names = [name for name, value in environment.items() if name.lower() in PROXIES and value]
+    if not names:
+        return ok("proxies", "none in the environment", ignored=[])
+    found = f"{', '.join(sorted(names))}: set, and deliberately ignored"
+    return warning("proxies", found, EXPLICIT, ignored=sorted(names))
+
+
+class KeyReference(Protocol):
+    """A place that may hold a key; its str names the place."""
+
+    async def read(self) -> str | ApiKey | KeyUnavailableError | InvalidApiKeyError: ...
+
+
+@frozen
+class GivenKey:
+    """A key that was read already, or what was wrong with it, and from where."""
+
+    where: str
+    key: ApiKey | InvalidApiKeyError
+
+    def __str__(self) -> str:
+        return self.where
+
+    async def read(self) -> ApiKey | InvalidApiKeyError:
+        return self.key
+
+
+async def examine_key(reference: KeyReference) -> tuple[ApiKey | None, list[Observation]]:
+    """The key, where there is one, and what there is to say of it."""
+    told = list(_permissions(reference))
+    if told and told[0].state == "wrong":
+        return None, [*told, skipped("key", "not read from a file that others can read")]
+    text = await reference.read()
+    if isinstance(text, KeyUnavailableError):
+        return None, [*told, wrong("key", text.message, InvalidApiKeyError.hint, source=str(reference), valid=False)]
+    key = api_key_or_error(text) if isinstance(text, (str, ApiKey)) else text
+    if isinstance(key, InvalidApiKeyError):
+        found = f"{reference}: {key.message}"
+        return None, [*told, wrong("key", found, key.hint, source=str(reference), valid=False)]
+    shape = f"clf_ and {len(key.reveal()) - len('clf_')} more characters"
+    return key, [*told, ok("key", f"{reference}: {shape}", source=str(reference), valid=True)]
+
+
+def _permissions(reference: KeyReference, *, posix: bool = os.name == "posix") -> Iterator[Observation]:
+    """What others may do with a key file; nothing for other references, nor for a file that is not there."""
+    if not isinstance(reference, KeyFile) or not posix:
+        return
+    try:
+        mode = stat.S_IMODE(reference.path.expanduser().stat().st_mode)
+    except (OSError, RuntimeError):  # RuntimeError: no home directory for ~
+        return
+    yield _judged(reference.path, mode)
+
+
+def _judged(path: Path, mode: int) -> Observation:
+    shown = f"{path} has mode {mode:03o}"
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return wrong("key file", f"{shown}: others can read it", f"chmod 600 {path}", mode=f"{mode:03o}")
+    return ok("key file", f"{shown}: only its owner can read it", mode=f"{mode:03o}")
