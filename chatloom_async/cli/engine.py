@@ -13,9 +13,8 @@ from ..audit.rules import Judge
 from ..audit.values import Row, Workspace
 from ..client import AsyncChatloom
 from ..engines import DaskEngine, ShardOptions, audit_on
-from ..engines.connecting import workers_at, workers_here
-from ..engines.partition import fitting_size
-from ..engines.shard import DEFAULTS, refuse_keys
+from ..engines.dask import workers_at, workers_here
+from ..engines.shard import DEFAULTS, fitting_size, refuse_keys
 from ..wire.auth import ApiKey
 from ..wire.errors import ConfigurationError
 from .interrupt import Interrupt

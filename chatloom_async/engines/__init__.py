@@ -11,22 +11,29 @@ async with open_store("audits.db") as store, Client("tls://scheduler:8786", asyn
 
 from .coordinator import audit_on
 from .dask import DaskEngine
+<<<<<<< HEAD
 from .errors import (
+=======
+from .interface import Engine
+from .shard import (
+    DaskMissingError,
+>>>>>>> 9f115a1 (Merge the engines' small files: shards, Dask and workers)
     EngineError,
     EngineLostError,
     KeyInShardError,
     SchedulerUnreachableError,
+    Shard,
     ShardDeadlineError,
     ShardLostError,
+    ShardOptions,
+    ShardRead,
+    ShardResult,
     WorkerKilledError,
     WorkersUnfitError,
+    partition,
 )
-from .interface import Engine
-from .local import LocalEngine
-from .partition import partition
-from .shard import Shard, ShardOptions, ShardRead, ShardResult
 from .windowed import windowed
-from .worker import audit_shard
+from .worker import LocalEngine, audit_shard
 
 __all__ = [
     "DaskEngine",

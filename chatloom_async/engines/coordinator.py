@@ -10,8 +10,7 @@ from ..audit.rules.judging import Judge
 from ..audit.store.run import Run
 from ..audit.values import Row, Workspace
 from .interface import Engine
-from .partition import SHARD_SIZE, partition
-from .shard import DEFAULTS, SHARD_DEADLINE, Shard, ShardOptions
+from .shard import DEFAULTS, SHARD_DEADLINE, SHARD_SIZE, Shard, ShardOptions, partition
 from .windowed import windowed
 
 BATCH = 32

@@ -1,11 +1,14 @@
-"""Shards on a cluster of Dask: what its scheduler and workers do, in this package's words.
+"""Runs shards on workers of Dask: the engine, and how to reach workers by an address or to start some on this machine.
 
-Dask gives a killed worker's shards to others by itself. It does not authenticate: whoever reaches its scheduler runs
-code where the keys are, so a cluster that is not on one machine needs TLS (`distributed.security.Security`).
+A cluster that is started here is for one audit. It listens on loopback only, with TLS and certificates that nobody
+else has, since whoever reaches a scheduler runs code as the user who started it. It serves no pages.
 """
 
 import asyncio
-from collections.abc import Iterator
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from logging import ERROR
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -13,13 +16,22 @@ from uuid import uuid4
 from attrs import frozen
 
 from ..wire.errors import ChatloomError
+from ..wire.extras import needed_by
 from ..wire.version import VERSION
-from .errors import EngineLostError, ShardDeadlineError, ShardLostError, WorkersUnfitError
-from .shard import Shard, ShardResult
+from .shard import (
+    EngineLostError,
+    SchedulerUnreachableError,
+    Shard,
+    ShardDeadlineError,
+    ShardLostError,
+    ShardResult,
+    WorkersUnfitError,
+)
 from .worker import audit_shard
 
 if TYPE_CHECKING:
     from distributed import Client
+
 
 VERSION_PLACE = "chatloom_async.wire.version:VERSION"
 NAMED = 3  # so many unfit workers are named; the rest is counted
@@ -101,3 +113,78 @@ def _unfit(versions: dict[str, Any]) -> Iterator[str]:
 def _listed(unfit: list[str]) -> str:
     more = f", and {len(unfit) - NAMED} more" if len(unfit) > NAMED else ""
     return f"Not every worker has chatloom-async {VERSION}: {', '.join(unfit[:NAMED])}{more}"
+
+
+CONNECT_TIMEOUT = 10.0
+THREADS = 32
+"""In each worker of a cluster of one's own: they mostly wait."""
+
+SETTINGS: dict[str, object] = {
+    "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.scheduler.allowed-failures": 1,
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+}
+
+
+@asynccontextmanager
+async def workers_at(address: str) -> AsyncIterator[DaskEngine]:
+    """An engine on the cluster whose scheduler has this address, which goes on after the audit.
+
+    Raises MissingExtraError and SchedulerUnreachableError. For `tls://` the certificates are Dask's own settings.
+    """
+    async with _connected(_distributed(), address) as engine:
+        yield engine
+
+
+@asynccontextmanager
+async def workers_here(count: int | None = None) -> AsyncIterator[DaskEngine]:
+    """An engine on a cluster of this machine, which ends with the context: so many processes, else one for each core.
+
+    Raises MissingExtraError.
+    """
+    distributed = _distributed()
+    from dask import config
+    from dask.system import CPU_COUNT
+
+    with config.set(SETTINGS):
+        cluster = distributed.LocalCluster(
+            n_workers=count or CPU_COUNT,
+            threads_per_worker=THREADS,
+            security=distributed.Security.temporary(),
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            silence_logs=ERROR,
+            preload=[__name__],
+            asynchronous=True,
+        )
+        async with cluster, _connected(distributed, cluster) as engine:
+            yield engine
+
+
+def dask_setup(_: object) -> None:
+    """Dask calls it in each new worker. Ctrl-C reaches every process of a terminal; what it means is decided in one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _distributed() -> Any:
+    with needed_by("An audit on Dask, here and on each worker,", "cryptography", "distributed", extra="dask"):
+        import cryptography  # noqa: F401 - without it, no cluster here could be safe
+        import distributed
+    return distributed
+
+
+@asynccontextmanager
+async def _connected(distributed: Any, target: Any) -> AsyncIterator[DaskEngine]:
+    client = distributed.Client(target, asynchronous=True, timeout=CONNECT_TIMEOUT)
+    try:
+        try:
+            await client
+        except Exception as problem:  # a name that is none, nobody there, no certificate: Dask has an error for each
+            reason = f"No scheduler of Dask at {target}: {problem}"
+        else:
+            yield DaskEngine(client)
+            return
+    finally:
+        await client.close()
+    raise SchedulerUnreachableError(reason)

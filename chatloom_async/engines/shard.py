@@ -1,24 +1,76 @@
-"""A shard: workspaces that one worker reads, as a value that travels. And what comes back: rows, not judged yet.
+"""A shard: some workspaces to be read by one worker. What travels, how workspaces are partitioned, what can go wrong.
 
-Keys do not travel. References to them do, and the salt of the run's fingerprints, which is no secret by itself:
-with a fingerprint it could only confirm a key that somebody has already.
+An error that concerns one workspace is in its row, and is not raised.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from attrs import Factory, evolve, field, frozen
 
 from ..audit.rules.subjects import Evidence
 from ..audit.runner import AUDIT_DEADLINE, AUDIT_PATIENCE
+from ..audit.store.fingerprints import reference_digest
 from ..audit.values import Failure, Row, Workspace
 from ..policy.limiter import RateLimit
 from ..wire.auth import ApiKey, Auth
 from ..wire.base_url import normalize_base_url
-from ..wire.errors import ChatloomError
+from ..wire.errors import ChatloomError, ConfigurationError
 from ..wire.message import Timeouts
 from ..wire.validation import COUNT, INTERVAL
 from ..wire.version import VERSION
-from .errors import KeyInShardError
+
+
+class EngineError(ChatloomError):
+    """The workers, or what leads to them, failed. Rows that were committed are kept."""
+
+    hint = "See the logs of the workers, then continue with --resume."
+
+
+class EngineLostError(EngineError):
+    """The way to the workers is gone: a scheduler that ended, say. Shards under way are lost."""
+
+    hint = "Start it again, then continue with --resume: what was committed is kept."
+
+
+class ShardLostError(EngineError):
+    """The workers that a shard was given to died under it, as often as the engine tries. The others go on."""
+
+
+class WorkersUnfitError(EngineError, ConfigurationError):
+    """There is no worker, or one without this package or with another version of it."""
+
+    hint = "Start workers in an environment with the coordinator's version of chatloom-async."
+
+
+class SchedulerUnreachableError(EngineError, ConfigurationError):
+    """Nobody could be spoken to at the scheduler's address. Nothing was sent."""
+
+    hint = (
+        "Give the address that `dask scheduler` prints, such as tcp://127.0.0.1:8786; for tls://, also Dask's settings "
+        "distributed.comm.tls: https://distributed.dask.org/en/stable/tls.html."
+    )
+
+
+class KeyInShardError(ConfigurationError):
+    """A workspace holds its key itself. It would travel through the scheduler's memory, so it does not travel."""
+
+    hint = (
+        "Use key_env, key_file or key_command (KeyEnv, KeyFile, KeyCommand): a worker resolves them where it runs. "
+        "Or audit it in one process."
+    )
+
+
+class ShardDeadlineError(ChatloomError):
+    """The shard's time was over before this workspace was read. A row carries it; it is never raised."""
+
+    hint = "Audit it again with --resume; if it happens often, make shards smaller or their deadline longer."
+
+
+class WorkerKilledError(ChatloomError):
+    """Every worker that was given this workspace, alone at the end, died. A row carries it; it is never raised."""
+
+    hint = "Look at the workers' logs and their limit of memory; audit it by itself: chatloom audit --only NAME."
+
 
 SHARD_DEADLINE = 3600.0
 
@@ -105,3 +157,46 @@ class Shard:
     def failed(self, error: ChatloomError) -> ShardResult:
         """The result in which every workspace failed for this reason."""
         return ShardResult(self.id, tuple(ShardRead.failed(each, error) for each in self.workspaces))
+
+
+SHARD_SIZE = 250
+"""A shard that is lost is read again as a whole, and one that is small waits for its largest workspace."""
+
+SPREAD = 8
+"""Shards for each place in the window, where there are enough workspaces: so the last ones, and those that a killed
+worker had, are soon read."""
+
+MakeShard = Callable[[str, tuple[Workspace, ...]], Shard]
+
+
+def partition(workspaces: Iterable[Workspace], make: MakeShard, *, size: int = SHARD_SIZE) -> Iterator[Shard]:
+    """Shards of up to `size` workspaces, in about the order given; `make` builds one from its id and workspaces.
+
+    Workspaces that share a reference stay together, so a shard may be larger where more than `size` of them do. All
+    workspaces are looked at first, with about 100 bytes each in memory beside the workspaces themselves.
+    """
+    shard: list[Workspace] = []
+    number = 0
+    for group in _by_reference(workspaces):
+        if shard and len(shard) + len(group) > size:
+            number += 1
+            yield make(str(number), tuple(shard))
+            shard = []
+        shard += group
+    if shard:
+        yield make(str(number + 1), tuple(shard))
+
+
+def fitting_size(workspaces: int, window: int, at_once: int = DEFAULTS.concurrency) -> int:
+    """Workspaces for a shard: so few that the whole window is used, but as many as it reads at once, since a shard
+    costs as much as two or three workspaces by itself (12 ms of CPU, by tests.engines.costs). SHARD_SIZE at most."""
+    return max(at_once, min(SHARD_SIZE, workspaces // (window * SPREAD)))
+
+
+def _by_reference(workspaces: Iterable[Workspace]) -> Iterable[tuple[Workspace, ...]]:
+    """Those with one reference together, where its first one stood. Different spellings of a path are one."""
+    groups: dict[bytes, tuple[Workspace, ...]] = {}
+    for each in workspaces:
+        digest = reference_digest(each.key, b"")
+        groups[digest] = (*groups.get(digest, ()), each)
+    return groups.values()

@@ -12,9 +12,8 @@ from contextlib import aclosing, asynccontextmanager
 from attrs import Factory, define, frozen
 
 from ..fanout import Ok, fan_out
-from .errors import ShardLostError, WorkerKilledError
 from .interface import Engine
-from .shard import Shard, ShardRead, ShardResult
+from .shard import Shard, ShardLostError, ShardRead, ShardResult, WorkerKilledError
 
 PARTS = 8
 """Into which a lost shard is split. Each round costs the engine's number of tries in workers, whatever the number of

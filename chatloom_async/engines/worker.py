@@ -7,7 +7,7 @@ import asyncio
 from contextlib import aclosing
 from typing import NoReturn
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from ..audit.outage import Outage
 from ..audit.reading import Read, read_workspace
@@ -19,8 +19,7 @@ from ..fanout import Ok, fan_out
 from ..policy.clock import Clock
 from ..transports.interface import Transport
 from ..wire.version import VERSION
-from .errors import ShardDeadlineError, WorkersUnfitError
-from .shard import Shard, ShardRead, ShardResult
+from .shard import Shard, ShardDeadlineError, ShardRead, ShardResult, WorkersUnfitError
 
 
 def audit_shard(shard: Shard) -> ShardResult:
@@ -81,3 +80,18 @@ def _late(shard: Shard, number: int) -> ShardRead:
 
 def _no_key(*, force_refresh: bool = False) -> NoReturn:
     raise RuntimeError("A shard has a key for each workspace, and none of its own")  # pragma: no cover
+
+
+@frozen(eq=False)
+class LocalEngine:
+    """`window` shards at once; `transport` and `clock` are each shard's client's, and are not closed."""
+
+    window: int = 1
+    transport: Transport | None = None
+    clock: Clock | None = None
+
+    async def prepare(self) -> int:
+        return self.window
+
+    async def run(self, shard: Shard) -> ShardResult:
+        return await read_shard(shard, transport=self.transport, clock=self.clock)

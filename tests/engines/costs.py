@@ -19,7 +19,7 @@ from typing import Any
 
 from chatloom_async.audit import Workspace
 from chatloom_async.engines import audit_on
-from chatloom_async.engines.connecting import workers_here
+from chatloom_async.engines.dask import workers_here
 from tests.engines.measuring import alone, planted, recorded, served
 
 AGENTS = 7

@@ -21,7 +21,7 @@ from distributed import Client
 
 from chatloom_async.audit import Workspace
 from chatloom_async.engines import DaskEngine, audit_on
-from chatloom_async.engines.partition import fitting_size
+from chatloom_async.engines.shard import fitting_size
 from tests.engines.cluster import Cluster
 from tests.engines.measuring import Measured, alone, planted, recorded, served
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from chatloom_async import ConfigurationError, MissingExtraError
-from chatloom_async.engines import SchedulerUnreachableError, connecting
-from chatloom_async.engines.connecting import dask_setup, workers_at, workers_here
+from chatloom_async.engines import SchedulerUnreachableError, dask
+from chatloom_async.engines.dask import dask_setup, workers_at, workers_here
 
 distributed = pytest.importorskip("distributed")
 
@@ -45,7 +45,7 @@ async def test_where_no_scheduler_is_the_error_says_so(
     address: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With Dask's own reason, and what to give instead; nothing is left open."""
-    monkeypatch.setattr(connecting, "CONNECT_TIMEOUT", 0.2)
+    monkeypatch.setattr(dask, "CONNECT_TIMEOUT", 0.2)
     with pytest.raises(SchedulerUnreachableError) as caught:
         async with workers_at(address):
             pass
@@ -89,7 +89,7 @@ async def test_a_cluster_of_ones_own_is_for_nobody_else() -> None:
     """Scheduler and workers refuse who has not its certificate, and have no pages; it ends with the context."""
     async with workers_here(1) as engine:
         addresses = [engine.client.scheduler.address, *(await engine.client.nthreads())]  # type: ignore[union-attr]
-        assert await engine.prepare() == connecting.THREADS
+        assert await engine.prepare() == dask.THREADS
         ports = [int(each.removeprefix("tls://127.0.0.1:")) for each in addresses]
         for port in ports:
             with pytest.raises(ssl.SSLError, match="ALERT_CERTIFICATE_REQUIRED"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chatloom_async.audit import KeyCommand, KeyEnv, KeyFile, Workspace
 from chatloom_async.engines import Shard, partition
-from chatloom_async.engines.partition import fitting_size
+from chatloom_async.engines.shard import fitting_size
 from tests.engines.planted import shard_of
 
 REFERENCES = (

@@ -62,7 +62,7 @@ def test_the_settings_are_those_that_a_cluster_of_ones_own_has() -> None:
     """As environment variables, which Dask reads."""
     from dask.config import collect_env
 
-    from chatloom_async.engines.connecting import SETTINGS
+    from chatloom_async.engines.dask import SETTINGS
 
     settings = collect_env({each["name"]: each["value"] for each in container("scheduler")["env"]})
     named = {f"distributed.scheduler.{key}": value for key, value in settings["distributed"]["scheduler"].items()}

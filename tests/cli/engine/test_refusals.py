@@ -12,7 +12,7 @@ import pytest
 from chatloom_async.audit import KeyEnv, KeyFile, Workspace
 from chatloom_async.cli.embedded import planted
 from chatloom_async.cli.engine import KeyFiles, absolute
-from chatloom_async.engines import connecting, dask
+from chatloom_async.engines import dask
 from tests.cli.conftest import Ran
 from tests.samples import KEY
 
@@ -43,7 +43,7 @@ def test_what_cannot_be_read_by_workers_is_refused_before_anything_begins(
     chatloom: Chatloom, three: str, monkeypatch: pytest.MonkeyPatch, arguments: list[str], error: str
 ) -> None:
     """One line that says what to do, and status 2; no run is begun, the last report stays, and no key is shown."""
-    monkeypatch.setattr(connecting, "CONNECT_TIMEOUT", 0.2)
+    monkeypatch.setattr(dask, "CONNECT_TIMEOUT", 0.2)
     Path("inline.json").write_text(json.dumps([{"name": "acme", "key": KEY}]))
     Path("report.txt").write_text("the last one")
     ran = chatloom("audit", *arguments, "--db", "a.db", "--output", "report.txt")

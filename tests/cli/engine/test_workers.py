@@ -12,7 +12,7 @@ import pytest
 
 from chatloom_async.cli import engine, source
 from chatloom_async.engines import DaskEngine, EngineLostError, Shard, ShardResult
-from chatloom_async.engines.connecting import workers_at
+from chatloom_async.engines.dask import workers_at
 from chatloom_async.sandbox import Sandbox
 from tests.cli.conftest import Ran
 from tests.cli.test_program import wait_for
