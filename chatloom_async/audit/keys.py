@@ -1,21 +1,141 @@
-"""Turns a reference to a key into the key, when it is needed. References are plain values and hold no secret.
+"""Key references (an environment variable, a file, a command) and how they become keys. Never shows a key.
 
-Every failure is returned as data: a frame on a traceback would hold the key's text. No error quotes what was read.
+Opening a key file never waits: a pipe that nobody writes to would otherwise hold up the audit for ever.
 """
 
 import asyncio
 import os
 import shlex
-from collections.abc import Iterable
+import signal
+import stat
+import sys
+import time
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from select import select
+from typing import Any
 
 from attrs import field, frozen
 
 from ..wire.auth import ApiKey, api_key_or_error
+from ..wire.cleaning import clean
 from ..wire.errors import ConfigurationError
 from ..wire.validation import Requirement
-from .key_command import printed_bytes
-from .key_file import private_bytes
+
+LIMIT = 4096
+"""Bytes: many times the longest key."""
+
+FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def private_bytes(path: Path, patience: float) -> bytes | str:
+    """The content of a file, or of a pipe that is written to within `patience` seconds, else what is wrong with it.
+
+    A file that others may read or write is refused (POSIX). A symbolic link is followed, and its target is judged.
+    Raises OSError, and RuntimeError where ~ leads to no home directory.
+    """
+    file = os.open(path.expanduser(), FLAGS)
+    try:
+        mode = os.fstat(file).st_mode  # of the opened file: nobody can swap it in between
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            return f"is {'a directory' if stat.S_ISDIR(mode) else 'a device'}, not a file"
+        if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+            return f"can be read by others: chmod 600 {path}"
+        raw = _read(file, time.monotonic() + patience if stat.S_ISFIFO(mode) else None)
+    finally:
+        os.close(file)
+    return raw if len(raw) <= LIMIT else f"holds more than {LIMIT} bytes, and so no key"
+
+
+def _read(file: int, until: float | None) -> bytes:
+    """All of it, or a little more than LIMIT. Waits for each piece of a pipe, until that moment."""
+    raw = b""
+    while len(raw) <= LIMIT:
+        if until is not None and not select([file], (), (), max(0.0, until - time.monotonic()))[0]:
+            raise TimeoutError("nobody wrote to this pipe in time")
+        piece = os.read(file, LIMIT + 1 - len(raw))
+        if not piece:
+            break
+        raw += piece
+    return raw
+
+
+KEPT = 65536
+
+
+async def printed_bytes(argv: Sequence[str], timeout: float) -> bytes | str:  # noqa: ASYNC109 - the command's own
+    """What the command wrote to its standard output within `timeout` seconds, else what went wrong.
+
+    There is no shell, and no input. Raises OSError or ValueError where the command cannot be started.
+    """
+    process = await _started(argv)
+    try:
+        async with asyncio.timeout(timeout):
+            output, complaint = await asyncio.gather(_first(process.stdout), _first(process.stderr))
+            await process.wait()
+    except TimeoutError:
+        await _end(process)
+        return f"did not finish within {timeout:g} s"
+    except asyncio.CancelledError:
+        await _end(process)
+        raise
+    if process.returncode != 0:
+        said = clean(complaint.decode(errors="replace"), 200) or "it said nothing"
+        return f"ended with status {process.returncode}: {said}"
+    return output
+
+
+async def _first(stream: Any) -> bytes:
+    """What comes until its end, of which the first bytes are kept: more than any key has, and no more memory."""
+    kept = b""
+    while data := await stream.read(KEPT):
+        kept += data[: KEPT - len(kept)]
+    return kept
+
+
+async def _started(argv: Sequence[str]) -> Process:
+    """The process. Where the wait for it is cancelled, it is ended all the same: asyncio, left to itself, would kill
+    the command without its children, and wait for as long as one of them holds a pipe open."""
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True)
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with suppress(asyncio.CancelledError):
+            await _over(starting)  # in milliseconds; before that, nobody can tell what to end
+        if starting.exception() is None:
+            await _end(starting.result())
+        raise
+
+
+async def _end(process: Process) -> None:
+    """Kills what still runs, children included, and lets go of the pipes, which a child that has left for a session of
+    its own may hold open."""
+    with suppress(ProcessLookupError):
+        if sys.platform == "win32":  # pragma: no cover
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)  # its children, too, where it has ended itself already
+    for number in (1, 2):  # not the transport as a whole, which would take the exit status from asyncio's own watcher
+        pipe = process._transport.get_pipe_transport(number)  # type: ignore[attr-defined]  # there is no public way
+        pipe.close()
+    await _over(asyncio.ensure_future(process.wait()))
+
+
+async def _over(task: asyncio.Future[Any]) -> None:
+    """Returns when it is done. A cancellation has to wait for that, and is raised then."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+
 
 COMMAND_TIMEOUT = 30.0
 

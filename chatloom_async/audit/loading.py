@@ -1,18 +1,127 @@
-"""Turns a workspaces file (TOML, JSON, CSV, NDJSON) into `Workspace` values, or into an error that names the place.
+"""Reads lists of workspaces from TOML, JSON, CSV and NDJSON, checks every entry, and chooses among them.
 
-All of it is read and checked before anything is sent. No key is resolved here, and no key is ever quoted.
+Errors name the file, the entry and its place in the file.
 """
 
+import csv
 import re
-from collections.abc import Callable, Iterator
+import tomllib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from fnmatch import fnmatchcase
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from ..wire.auth import ApiKey, api_key_or_error
+from ..wire.errors import ConfigurationError
 from .keys import KeyEnv, KeyFile, KeyReference, command_key
 from .rules.hostname import parse_domain, quoted
-from .sources import LISTS, SOURCES, Entry, WorkspacesFileError, ndjson_entries
 from .values import Workspace
+
+
+def toml_document(text: str) -> dict[str, Any] | str:
+    """The document; a string says what is wrong with the text.
+
+    Python's parser does not put everything into a TOMLDecodeError: it has no limit of its own to nesting, and passes on
+    that Python reads no integer of thousands of digits.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        return f"not valid TOML: {problem}"
+    except RecursionError:
+        return "not usable TOML: it is nested too deeply"
+    except ValueError:
+        return "not usable TOML: an integer has too many digits"
+
+
+Entry = tuple[str, Any]
+"""A place such as "line 3" or "entry 2", and what was found there."""
+
+LISTS = ("tags", "expect")  # the fields that are lists: in CSV, words in one cell
+
+
+class WorkspacesFileError(ConfigurationError):
+    """The list of workspaces cannot be used. The message names file and place, and never quotes a key."""
+
+    hint = "An entry is {name, key_env | key_file | key_command, tags, expect}: `chatloom audit --help` shows one."
+
+
+def toml_entries(text: str) -> Iterator[Entry]:
+    """`[[workspaces]]` tables."""
+    document = toml_document(text)
+    if isinstance(document, str):
+        raise WorkspacesFileError(document)
+    return _numbered(document)
+
+
+def json_entries(text: str) -> Iterator[Entry]:
+    """An array of objects, or an object with that array as its member `workspaces`."""
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError as problem:
+        reason = f"{problem.msg} (line {problem.lineno}, column {problem.colno})"
+    else:
+        return _numbered(document)
+    raise WorkspacesFileError(f"not valid JSON: {reason}")
+
+
+def _numbered(document: Any) -> Iterator[Entry]:
+    if isinstance(document, dict) and "mutes" in document:
+        raise WorkspacesFileError("holds mutes, which have a file of their own: name that file after --mutes")
+    entries = document.get("workspaces") if isinstance(document, dict) else document
+    if not isinstance(entries, list):
+        raise WorkspacesFileError('holds no list of workspaces: [[workspaces]] in TOML, "workspaces": [...] in JSON')
+    if isinstance(document, dict) and len(document) > 1:
+        others = ", ".join(sorted(set(document) - {"workspaces"}))
+        raise WorkspacesFileError(f"unknown at the top level: {others}. Only `workspaces` is read")
+    return ((f"entry {number}", entry) for number, entry in enumerate(entries, 1))
+
+
+def ndjson_entries(text: str) -> Iterator[Entry]:
+    """One JSON object a line; blank lines are skipped."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            entry = orjson.loads(line)
+        except orjson.JSONDecodeError as problem:
+            reason = f"line {number}: not valid JSON: {problem.msg} (column {problem.colno})"
+        else:
+            yield f"line {number}", entry
+            continue
+        raise WorkspacesFileError(reason)
+
+
+def csv_entries(text: str) -> Iterator[Entry]:
+    """A header, then one workspace a line. Empty cells are absent fields; `tags` and `expect` are words in a cell."""
+    reader = csv.DictReader(StringIO(text, newline=""), strict=True)
+    while True:
+        try:
+            cells = next(reader, None)
+            reason = "more cells than the header has" if cells and None in cells else ""
+        except csv.Error as problem:
+            cells, reason = {}, f"not valid CSV: {problem}"
+        if reason:
+            raise WorkspacesFileError(f"line {reader.reader.line_num}: {reason}")
+        if cells is None:
+            return
+        filled = {name: cell for name, cell in cells.items() if cell and cell.strip()}
+        words = {name: filled[name].replace(",", " ").replace(";", " ").split() for name in LISTS if name in filled}
+        yield f"line {reader.line_num}", {**filled, **words}
+
+
+SOURCES: dict[str, Callable[[str], Iterator[Entry]]] = {
+    ".toml": toml_entries,
+    ".json": json_entries,
+    ".csv": csv_entries,
+    ".ndjson": ndjson_entries,
+    ".jsonl": ndjson_entries,
+}
+"""By the file name's ending."""
+
 
 __all__ = ["WorkspacesFileError", "load_ndjson", "load_workspaces"]
 
@@ -152,3 +261,35 @@ KEYS: dict[str, Callable[[Any, Path], KeyReference | str]] = {
     "key": _inline,
 }
 """How each way to name a key is read; a string says what is wrong with it."""
+
+
+class NothingSelectedError(ConfigurationError):
+    """The filters leave no workspace. Nothing was sent."""
+
+    hint = "Check --only, --exclude and --tag; --dry-run lists what they leave."
+
+
+def select(
+    workspaces: Collection[Workspace],
+    *,
+    only: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    tags: Iterable[str] = (),
+) -> tuple[Workspace, ...]:
+    """Those that match one of `only` (glob patterns of names, case counts), none of `exclude`, and bear one of `tags`.
+
+    An empty `only` or `tags` matches all. Raises NothingSelectedError where none is left.
+    """
+    only, exclude, wanted = tuple(only), tuple(exclude), frozenset(tags)
+
+    def chosen(workspace: Workspace) -> bool:
+        return (
+            (not only or any(fnmatchcase(workspace.name, pattern) for pattern in only))
+            and not any(fnmatchcase(workspace.name, pattern) for pattern in exclude)
+            and (not wanted or not wanted.isdisjoint(workspace.tags))
+        )
+
+    selected = tuple(workspace for workspace in workspaces if chosen(workspace))
+    if selected:
+        return selected
+    raise NothingSelectedError(f"None of the {len(workspaces)} workspaces is selected")

@@ -1,20 +1,67 @@
-"""Turns workspaces into judged rows, as they complete. It never raises for one: the unlucky workspace is a row too."""
+"""Audits many workspaces, one row each, and pauses the run while the API is down.
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+During an outage one workspace probes and the others wait. Otherwise a run would mark its whole list as failed.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import aclosing
 
-from attrs import evolve
+from attrs import define, evolve, field
 
 from ..client import AsyncChatloom
 from ..fanout import Ok, fan_out
+from ..policy.clock import Clock
 from ..policy.retry import RetryPolicy
-from .outage import OnPause, Outage
 from .reading import Read, read_workspace
 from .rules.judging import Judge
 from .rules.subjects import Evidence
 from .store.errors import StoreError
-from .store.run import Run
+from .store.store import Run
 from .values import Failure, Row, Workspace
+
+PROBE_EVERY = 15.0
+"""Seconds between two probes: a server that comes back is not met by a storm, and not kept waiting either."""
+
+OnPause = Callable[[float], None]
+
+
+@define(eq=False)
+class Outage:
+    """One run's patience. `left` is how many seconds it may still spend on waiting, all outages together.
+
+    `on_pause` is called with the seconds until the next probe, before each.
+    """
+
+    clock: Clock
+    left: float
+    on_pause: OnPause = lambda _: None
+    _turn: asyncio.Lock = field(factory=asyncio.Lock, init=False)
+    _ended: int = field(default=0, init=False)
+
+    async def sit_out(self, read: Callable[[], Awaitable[Read]]) -> Read:
+        """What `read` gives, once it is no longer starved of retries, or the patience is at its end."""
+        while True:
+            async with self._turn:  # while somebody probes, nobody begins
+                ended = self._ended
+            found = await read()
+            if not found.starved:
+                return found
+            async with self._turn:
+                if ended == self._ended:  # nobody was read since it began
+                    return await self._probed(read, found)
+            # else the outage that starved it is over: it is read again, beside the others
+
+    async def _probed(self, read: Callable[[], Awaitable[Read]], found: Read) -> Read:
+        while found.starved and self.left > 0:
+            pause = min(PROBE_EVERY, self.left)
+            self.left -= pause
+            self.on_pause(pause)
+            await self.clock.sleep(pause)
+            found = await read()
+            self._ended += not found.starved
+        return found
+
 
 AUDIT_RETRY = RetryPolicy(attempts=6, throttle_attempts=12, max_retry_after=900.0)
 AUDIT_DEADLINE = 300.0

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..audit.document import agent_document, json_text
-from ..audit.formats.terminal import cell, columns, rendered
+from ..audit.formats.text import cell, columns, rendered
 from ..endpoints.agents import Agent, AgentList
 from .access import FROM_ENVIRONMENT, Access
 from .screen import FormatName, Look, look, notice

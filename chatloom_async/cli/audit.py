@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ..audit.loading import select
 from ..audit.rules import Judge
-from ..audit.selection import select
 from ..audit.store import RunConfig
 from .access import file_or_stdin
 from .closing import Situation, advice, findings, totals

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ..audit.formats.blocks import severities
-from ..audit.formats.guidance import SEVERITIES, counted
+from ..audit.formats.ranking import SEVERITIES, counted
+from ..audit.formats.table import severities
 from ..audit.summary import Summary
 from ..wire.cleaning import clean
 from .typed import again, command

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from ..audit.document import json_text, workspace_document
-from ..audit.formats.terminal import cell, columns, rendered
+from ..audit.formats.text import cell, columns, rendered
 from ..audit.values import Workspace
 from .screen import look
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ..audit.formats.guidance import counted
+from ..audit.formats.ranking import counted
 from ..audit.store import open_store
 from ..audit.values import Workspace
 from ..policy.limiter import RateLimit

@@ -8,14 +8,12 @@ from typing import TextIO
 from attrs import field, frozen
 
 from ..audit.formats.csv import CsvFormat
-from ..audit.formats.document import JsonFormat
 from ..audit.formats.github import GithubFormat
-from ..audit.formats.guidance import RuleTexts
 from ..audit.formats.interface import Format
-from ..audit.formats.jsonl import JsonLinesFormat
+from ..audit.formats.json import JsonFormat, JsonLinesFormat
 from ..audit.formats.junit import JunitFormat
 from ..audit.formats.markdown import MarkdownFormat
-from ..audit.formats.news import News
+from ..audit.formats.ranking import News, RuleTexts
 from ..audit.formats.sarif import SarifFormat
 from ..audit.formats.table import TableFormat
 from ..audit.store import RunInfo

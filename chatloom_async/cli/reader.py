@@ -6,8 +6,8 @@ from typing import Protocol
 from attrs import frozen
 
 from ..audit import runner
-from ..audit.outage import PROBE_EVERY, OnPause
 from ..audit.rules import Judge
+from ..audit.runner import PROBE_EVERY, OnPause
 from ..audit.values import Row
 from ..client import AsyncChatloom
 from .interrupt import Interrupt

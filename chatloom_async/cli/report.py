@@ -6,8 +6,8 @@ from contextlib import aclosing
 
 from attrs import Factory, define
 
-from ..audit.formats.blocks import Block
-from ..audit.formats.worst import WorstOf
+from ..audit.formats.ranking import WorstOf
+from ..audit.formats.table import Block
 from ..audit.summary import Summary
 from ..audit.values import Row
 from .forms import Output

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from ..audit.document import json_text
-from ..audit.formats.terminal import STYLES, cell, columns, rendered
+from ..audit.formats.text import STYLES, cell, columns, rendered
 from ..audit.rules import Rule
 from .options import Judging, RuleFiles, RuleGlobs
 from .screen import look

@@ -8,7 +8,7 @@ import attrs
 from cyclopts import Parameter
 
 from ..audit.document import json_text
-from ..audit.formats.terminal import cell, columns, rendered
+from ..audit.formats.text import cell, columns, rendered
 from ..audit.store import RunInfo, RunState, open_store
 from .closing import resumed
 from .screen import look, notice

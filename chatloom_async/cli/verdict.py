@@ -9,8 +9,7 @@ from pathlib import Path
 from attrs import Factory, define, evolve
 
 from ..audit.diff import new_findings
-from ..audit.formats.guidance import RuleTexts
-from ..audit.formats.news import News
+from ..audit.formats.ranking import News, RuleTexts
 from ..audit.mutes import Sieve, load_mutes
 from ..audit.rules import RULES, Rule, installed_rules, joined, load_rules, select_rules
 from ..audit.store import open_store

@@ -11,13 +11,8 @@ async with open_store("audits.db") as store, Client("tls://scheduler:8786", asyn
 
 from .coordinator import audit_on
 from .dask import DaskEngine
-<<<<<<< HEAD
-from .errors import (
-=======
 from .interface import Engine
 from .shard import (
-    DaskMissingError,
->>>>>>> 9f115a1 (Merge the engines' small files: shards, Dask and workers)
     EngineError,
     EngineLostError,
     KeyInShardError,

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..wire.extras import needed_by
 from .dask import DaskEngine
-from .errors import SchedulerUnreachableError
+from .shard import SchedulerUnreachableError
 
 CONNECT_TIMEOUT = 10.0
 THREADS = 32

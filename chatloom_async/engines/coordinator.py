@@ -7,7 +7,7 @@ from contextlib import aclosing
 from itertools import islice, takewhile
 
 from ..audit.rules.judging import Judge
-from ..audit.store.run import Run
+from ..audit.store.store import Run
 from ..audit.values import Row, Workspace
 from .interface import Engine
 from .shard import DEFAULTS, SHARD_DEADLINE, SHARD_SIZE, Shard, ShardOptions, partition

@@ -9,9 +9,8 @@ from typing import NoReturn
 
 from attrs import evolve, frozen
 
-from ..audit.outage import Outage
 from ..audit.reading import Read, read_workspace
-from ..audit.runner import AUDIT_RETRY
+from ..audit.runner import AUDIT_RETRY, Outage
 from ..audit.store.fingerprints import key_fingerprint
 from ..audit.values import Workspace
 from ..client import AsyncChatloom

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from chatloom_async import Agent
 from chatloom_async.audit import AuditedAgent, Finding, Workspace
-from chatloom_async.audit.formats.visible import visible
+from chatloom_async.audit.formats.text import visible
 from chatloom_async.audit.rules import RULES
 from chatloom_async.audit.rules.colors import is_color
 

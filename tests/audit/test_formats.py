@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from chatloom_async import Agent, ApiKey
 from chatloom_async.audit import AuditedAgent, Failure, KeyEnv, KeyFile, Row, Summary, Workspace
 from chatloom_async.audit.document import json_text, workspace_document
-from chatloom_async.audit.formats.document import JsonFormat
 from chatloom_async.audit.formats.interface import Format
-from chatloom_async.audit.formats.jsonl import JsonLinesFormat
+from chatloom_async.audit.formats.json import JsonFormat, JsonLinesFormat
 from chatloom_async.audit.values import finding
 from tests.samples import KEY
 

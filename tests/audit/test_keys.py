@@ -14,8 +14,7 @@ import pytest
 
 from chatloom_async import ApiKey, ConfigurationError, InvalidApiKeyError
 from chatloom_async.audit import KeyCommand, KeyEnv, KeyFile, KeyUnavailableError, Workspace, load_workspaces
-from chatloom_async.audit.key_command import KEPT, printed_bytes
-from chatloom_async.audit.keys import command_key, resolve_key
+from chatloom_async.audit.keys import KEPT, command_key, printed_bytes, resolve_key
 from tests.descriptors import back_to, open_descriptors
 from tests.samples import KEY, OTHER_KEY
 

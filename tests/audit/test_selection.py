@@ -3,7 +3,7 @@
 import pytest
 
 from chatloom_async.audit import KeyEnv, Workspace
-from chatloom_async.audit.selection import NothingSelectedError, select
+from chatloom_async.audit.loading import NothingSelectedError, select
 
 ACME_EU, ACME_US, GLOBEX = (
     Workspace("acme-eu", KeyEnv("A"), ("eu", "paid")),

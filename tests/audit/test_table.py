@@ -3,9 +3,8 @@
 import pytest
 
 from chatloom_async.audit import Failure, Finding, Row, Summary
-from chatloom_async.audit.formats.guidance import RuleTexts
+from chatloom_async.audit.formats.ranking import RuleTexts, WorstOf
 from chatloom_async.audit.formats.table import TableFormat, cell
-from chatloom_async.audit.formats.worst import WorstOf
 from chatloom_async.audit.values import finding
 from tests.audit.test_formats import EVIL, ROWS, SALES, written
 from tests.samples import KEY

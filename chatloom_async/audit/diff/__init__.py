@@ -6,11 +6,8 @@
 `table_diff`, `json_diff` and `markdown_diff` turn it into text.
 """
 
-from .baseline import new_findings
-from .document import json_diff
-from .markdown import markdown_diff
-from .merging import diff_runs
-from .text import plain_diff, table_diff
+from .compare import diff_runs, new_findings
+from .render import json_diff, markdown_diff, plain_diff, table_diff
 from .values import AgentChange, Diff, FieldChange, WorkspaceChange
 
 __all__ = [

@@ -12,7 +12,7 @@ from io import StringIO
 
 from ..summary import Summary
 from ..values import Row
-from .visible import visible
+from .text import visible
 
 COLUMNS = (
     *("workspace", "state", "severity", "rule", "agent_id", "agent_name", "subject", "message", "finding_id"),

@@ -6,9 +6,8 @@ beside them, write the job summary, too: `--format markdown --output "$GITHUB_ST
 
 from ..summary import Summary
 from ..values import Row, Severity
-from .guidance import NO_TEXTS, SEVERITIES, RuleTexts, counted, why_and_fix
-from .notes import NOT_READ, Note, Worst, notes_of, told
-from .visible import visible
+from .ranking import NO_TEXTS, NOT_READ, SEVERITIES, Note, RuleTexts, Worst, counted, notes_of, told, why_and_fix
+from .text import visible
 
 SHOWN = 10
 COMMANDS: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "notice"}

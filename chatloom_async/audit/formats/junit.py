@@ -11,9 +11,8 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ..summary import Summary
 from ..values import Finding, Row, Severity
-from .guidance import NO_TEXTS, SEVERITIES, RuleTexts, why_and_fix
-from .notes import told
-from .visible import visible
+from .ranking import NO_TEXTS, SEVERITIES, RuleTexts, told, why_and_fix
+from .text import visible
 
 
 class JunitFormat:

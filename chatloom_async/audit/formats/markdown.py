@@ -8,9 +8,8 @@ from collections.abc import Iterator
 
 from ..summary import Summary
 from ..values import Row
-from .guidance import NO_TEXTS, RuleTexts, counted, why_and_fix
-from .notes import NOT_READ, Note, Worst, notes_of
-from .visible import visible
+from .ranking import NO_TEXTS, NOT_READ, Note, RuleTexts, Worst, counted, notes_of, why_and_fix
+from .text import visible
 
 LIMIT = 65_536
 """Characters, GitHub's limit for a comment; a job summary may be longer."""

@@ -12,9 +12,8 @@ from ...wire.version import VERSION
 from ..document import json_text
 from ..summary import Summary
 from ..values import Finding, Row, Severity
-from .guidance import NO_TEXTS, RuleTexts, why_and_fix
-from .notes import LEVELS
-from .visible import visible
+from .ranking import LEVELS, NO_TEXTS, RuleTexts, why_and_fix
+from .text import visible
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 SARIF_LEVELS: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "note"}

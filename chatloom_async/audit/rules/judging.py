@@ -7,16 +7,53 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import chain
 
-from attrs import define, evolve, field
+from attrs import Factory, define, evolve, field
 
 from ...wire.cleaning import clean
 from ...wire.errors import ChatloomError
 from ..values import Finding, Row, Severity, Workspace, finding
 from .hostname import parse_domain
-from .neighbours import Neighbours
 from .registry import RULE_FAILED, RULES
 from .rule import Found, Rule, Scope
 from .subjects import CheckedAgent, CheckedDomain, CheckedWorkspace, Evidence, Others, Subject
+
+NAMED = 3  # so many other workspaces are named; the rest is counted
+
+
+@define
+class Sharers:
+    """Those that have something in common: the first few, and how many."""
+
+    first: list[int]
+    count: int = 1
+
+
+@define
+class Neighbours:
+    """Who has something in common with whom, of those noted so far. Two different texts with the same 64-bit hash
+    count as the same: with a million of them, a chance of one in thirty million."""
+
+    _names: list[str] = Factory(list)
+    _alone: dict[int, int] = Factory(dict)
+    _shared: dict[int, Sharers] = Factory(dict)
+
+    def note(self, workspace: str, things: Iterable[str]) -> dict[str, Others]:
+        """Notes what the workspace has, and returns by thing which others had it before. Call it once a workspace."""
+        number = len(self._names)
+        self._names.append(workspace)
+        found = ((thing, self._note(number, hash(thing))) for thing in dict.fromkeys(things))
+        return {thing: others for thing, others in found if others is not None}
+
+    def _note(self, number: int, thing: int) -> Others | None:
+        earlier = self._alone.setdefault(thing, number)
+        if earlier == number:
+            return None
+        sharers = self._shared.setdefault(thing, Sharers([earlier]))
+        others = Others(tuple(self._names[each] for each in sharers.first), sharers.count)
+        sharers.count += 1
+        sharers.first += [number] if len(sharers.first) < NAMED else []
+        return others
+
 
 GRAVITY: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 

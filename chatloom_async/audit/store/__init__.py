@@ -23,8 +23,7 @@ from .errors import (
     StoreUsageError,
     StoreVersionError,
 )
-from .run import Run
-from .store import Store, open_store
+from .store import Run, Store, open_store
 from .values import RunConfig, RunInfo, RunState, Stored
 
 __all__ = [

@@ -1,26 +1,182 @@
-"""Opens a database of audits, begins and resumes runs, and reads what earlier runs left."""
+"""Opens a database of audits, begins and resumes runs, takes the rows of a run, and reads what earlier runs left."""
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
-from sqlite3 import Connection
+from sqlite3 import Connection, IntegrityError
+from typing import Any, Literal
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
+from ...wire.auth import ApiKey
 from ...wire.base_url import origin
 from ...wire.version import VERSION
-from ..values import Row
-from . import queries
-from .database import is_being_written, readable, writable
-from .errors import ConfigurationChangedError, NothingToResumeError
-from .plan import Plan
-from .run import Run
+from ..values import Row, Workspace
+from .errors import ConfigurationChangedError, NothingToResumeError, StoreUsageError
+from .fingerprints import SIZE, key_fingerprint, reference_digest, words_digest
+from .sqlite import (
+    ROW_SCHEMA,
+    is_being_written,
+    known_findings,
+    one_run,
+    page,
+    put_row,
+    readable,
+    runs,
+    undone,
+    writable,
+)
 from .thread import DatabaseThread
 from .values import RunConfig, RunInfo, Stored
+
+NAMES_SHOWN = 3
+
+WORKSPACES = {
+    "added": "SELECT name FROM asked EXCEPT SELECT name FROM planned WHERE run = :run",
+    "removed": "SELECT name FROM planned WHERE run = :run EXCEPT SELECT name FROM asked",
+    "with another key reference": """SELECT name FROM asked JOIN planned USING (name)
+        WHERE run = :run AND asked.reference <> planned.reference""",
+    "with other expected domains": """SELECT name FROM asked JOIN planned USING (name)
+        WHERE run = :run AND asked.expect <> planned.expect""",
+}
+"""What may have changed among the workspaces, and the names for which it did."""
+
+
+@frozen
+class Plan:
+    """A configuration, digested with the salt of one database."""
+
+    config: RunConfig
+    salt: bytes
+
+    @property
+    def options(self) -> str:
+        """What people may read of it, as JSON."""
+        options = {"base_url": self.config.base_url, "rules": self.config.rules, "row_schema": ROW_SCHEMA}
+        return json.dumps(options)
+
+    @property
+    def digest(self) -> bytes:
+        """The same for the same configuration, in whatever order its workspaces come."""
+        digest = blake2b(self.options.encode(), key=self.salt, digest_size=SIZE)
+        for name, reference, expect in sorted(self.entries()):
+            digest.update(words_digest((name,), self.salt) + reference + expect)
+        return digest.digest()
+
+    def entries(self) -> Iterator[tuple[str, bytes, bytes]]:
+        """Name, digest of the key reference and digest of what is expected, for each workspace."""
+        for each in self.config.workspaces:
+            expect = ("nothing",) if each.expect is None else ("domains", *each.expect)
+            yield each.name, reference_digest(each.key, self.salt), words_digest(expect, self.salt)
+
+    def insert(self, connection: Connection, run: int) -> None:
+        """Raises StoreUsageError for a name that comes twice, or that is no Unicode text."""
+        _put(connection, "INSERT INTO planned VALUES (?, ?, ?, ?)", ((run, *entry) for entry in self.entries()))
+        others = frozenset(self.config.listed).difference(each.name for each in self.config.workspaces)
+        _put(connection, "INSERT INTO unselected VALUES (?, ?)", ((run, name) for name in others))
+
+    def changes(self, connection: Connection, run: int, options: str) -> list[str]:
+        """What differs from the run's own plan, in words; empty where nothing does. Raises like `insert`."""
+        return [*_changed(json.loads(options), json.loads(self.options)), *self._changed_workspaces(connection, run)]
+
+    def _changed_workspaces(self, connection: Connection, run: int) -> Iterator[str]:
+        connection.execute("CREATE TEMP TABLE asked (name TEXT PRIMARY KEY, reference, expect) WITHOUT ROWID")
+        _put(connection, "INSERT INTO asked VALUES (?, ?, ?)", self.entries())
+        for what, query in WORKSPACES.items():
+            names = sorted(name for (name,) in connection.execute(query, {"run": run}))
+            more = ", ..." if len(names) > NAMES_SHOWN else ""
+            if names:
+                yield f"workspaces {what}: {len(names)} ({', '.join(names[:NAMES_SHOWN])}{more})"
+        connection.execute("DROP TABLE asked")
+
+
+def _put(connection: Connection, statement: str, rows: Iterator[tuple[Any, ...]]) -> None:
+    try:
+        connection.executemany(statement, rows)
+    except IntegrityError:
+        reason = "Two workspaces have the same name"
+    except UnicodeEncodeError as problem:
+        reason = f"The name {problem.object!r} is not Unicode text"
+    else:
+        return
+    raise StoreUsageError(reason)
+
+
+def _changed(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+    for name, value in new.items():
+        if old[name] != value:
+            yield f"{name} was {_told(old[name])} and is {_told(value)}"
+
+
+def _told(value: object) -> str:
+    return (", ".join(value) or "none") if isinstance(value, list) else str(value)
+
+
+CHUNK = 500
+
+
+@frozen(eq=False)
+class Run:
+    """Made by `Store.begin` and `Store.resume`. `id` is its number in the store.
+
+    `salt` is what the file's fingerprints are made with (`key_fingerprint`), for those who read a key elsewhere.
+    """
+
+    id: int
+    _thread: DatabaseThread
+    salt: bytes = field(repr=False)
+    _now: Callable[[], datetime]
+
+    def fingerprint(self, key: ApiKey) -> str:
+        """What stands for the key in this file: the same in every run, and in no other file."""
+        return key_fingerprint(key, self.salt)
+
+    async def commit(self, row: Row, key: ApiKey | None = None) -> None:
+        """Returns when the row is durable: it survives the end of the process and of the power from then on.
+
+        A workspace has one row in a run; another one takes its place. `key` is what it was read with: only a
+        fingerprint of it is stored. Many may wait at once, and should: they share one commit. Where it is
+        cancelled, the row is stored or not. Raises StoreUsageError for a workspace that the run was not begun
+        with, and StoreError, such as StoreFullError.
+        """
+        await self.put(row, None if key is None else self.fingerprint(key))
+
+    async def put(self, row: Row, fingerprint: str | None) -> None:
+        """As `commit`, with a fingerprint that was made with `salt` where the key is; the key itself stays there."""
+        await self._thread.write(partial(put_row, run=self.id, row=row, fingerprint=fingerprint))
+
+    async def pending(self, workspaces: Iterable[Workspace]) -> AsyncGenerator[Workspace, None]:
+        """Those that have no row yet, or only a failed one, in the order given; it asks for 500 at a time.
+
+        An ok or a partial row is kept: what was read once is not given up for an attempt that may read less.
+        """
+        source = iter(workspaces)
+        while chunk := list(islice(source, CHUNK)):
+            names = [each.name for each in chunk]
+            wanted = await self._thread.call(partial(undone, run=self.id, names=names))
+            for workspace in chunk:
+                if workspace.name in wanted:
+                    yield workspace
+
+    async def finish(self, state: Literal["finished", "interrupted"] = "finished") -> None:
+        """Ends the run; an interrupted one can be resumed. A run that is not ended counts as interrupted later on.
+
+        Raises StoreUsageError where it should be "finished" and a workspace has no row.
+        """
+        await self._thread.call(partial(self._finish, state=state))
+
+    def _finish(self, connection: Connection, state: str) -> None:
+        missing = one_run(connection, self.id).pending
+        if state == "finished" and missing:
+            raise StoreUsageError(f"Run {self.id} cannot be finished: {missing} workspaces have no row")
+        end = (self._now().isoformat(), state, self.id)
+        connection.execute("UPDATE runs SET finished = ?, state = ? WHERE id = ?", end)
 
 
 def system_now() -> datetime:
@@ -74,11 +230,11 @@ class Store:
 
     async def runs(self) -> list[RunInfo]:
         """Every run, oldest first."""
-        return await self._truly(queries.runs)
+        return await self._truly(runs)
 
     async def run_info(self, run_id: int) -> RunInfo:
         """Raises NoSuchRunError."""
-        (info,) = await self._truly(lambda connection: [queries.one_run(connection, run_id)])
+        (info,) = await self._truly(lambda connection: [one_run(connection, run_id)])
         return info
 
     async def _truly(self, query: Callable[[Connection], list[RunInfo]]) -> list[RunInfo]:
@@ -99,7 +255,7 @@ class Store:
         """
         await self.run_info(run_id)
         after = None
-        while stored := await self._thread.call(partial(queries.page, run=run_id, after=after)):
+        while stored := await self._thread.call(partial(page, run=run_id, after=after)):
             for each in stored:
                 yield each
             after = stored[-1].workspace
@@ -112,7 +268,7 @@ class Store:
 
     async def known_findings(self, run_id: int, ids: Iterable[str]) -> frozenset[str]:
         """Those of the ids under which something was found in that run, in whatever workspace."""
-        return await self._thread.call(partial(queries.known_findings, run=run_id, ids=frozenset(ids)))
+        return await self._thread.call(partial(known_findings, run=run_id, ids=frozenset(ids)))
 
     def _run(self, run_id: int) -> Run:
         return Run(run_id, self._thread, self._salt, self._now)
@@ -133,13 +289,13 @@ class Store:
     def _resume(self, connection: Connection, plan: Plan) -> int:
         query = "SELECT id, state, digest, options FROM runs ORDER BY id DESC LIMIT 1"
         run, state, digest, options = connection.execute(query).fetchone() or (0, "finished", b"", "")
-        if state == "finished" and not (run and queries.one_run(connection, run).failed):
+        if state == "finished" and not (run and one_run(connection, run).failed):
             done = f"Run {run} is finished, and none of its workspaces failed"
             raise NothingToResumeError(done if run else "No run was begun yet")
         if digest != plan.digest:
             changes = "; ".join(plan.changes(connection, run, options))
             raise ConfigurationChangedError(f"Run {run} was begun with another configuration: {changes}")
-        ended = queries.one_run(connection, run).finished
+        ended = one_run(connection, run).finished
         pause = 0.0 if ended is None else (self._now() - ended).total_seconds()
         values = (max(0.0, pause), run)  # a clock may have been put back
         connection.execute(

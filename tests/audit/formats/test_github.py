@@ -6,7 +6,7 @@ import pytest
 
 from chatloom_async.audit import Finding, Row
 from chatloom_async.audit.formats.github import GithubFormat
-from chatloom_async.audit.formats.visible import visible
+from chatloom_async.audit.formats.text import visible
 from tests.audit.formats.reported import HOSTILE, ROWS, TEXTS, hostile_rows, written
 
 LINES = """\

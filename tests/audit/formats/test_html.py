@@ -14,13 +14,11 @@ from attrs import evolve
 from chatloom_async import MissingExtraError
 from chatloom_async.audit import AuditedAgent, Failure, Finding, Row, Summary
 from chatloom_async.audit.formats.html import HtmlFormat
-from chatloom_async.audit.formats.html.cards import card_of
-from chatloom_async.audit.formats.html.charts import RUNS, Column, Share, shares, trends
+from chatloom_async.audit.formats.html.charts import RUNS, Column, Share, card_of, shares, trends
 from chatloom_async.audit.formats.html.pages import environment
-from chatloom_async.audit.formats.html.report import Room
-from chatloom_async.audit.formats.html.spool import Spool
-from chatloom_async.audit.formats.news import News
-from chatloom_async.audit.formats.visible import visible
+from chatloom_async.audit.formats.html.report import Room, Spool
+from chatloom_async.audit.formats.ranking import News
+from chatloom_async.audit.formats.text import visible
 from tests.audit.formats.reported import (
     EMPTY,
     GLASS,

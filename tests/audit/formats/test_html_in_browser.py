@@ -10,7 +10,7 @@ from attrs import evolve
 
 from chatloom_async.audit import Failure, Row
 from chatloom_async.audit.formats.html import HtmlFormat
-from chatloom_async.audit.formats.visible import visible
+from chatloom_async.audit.formats.text import visible
 from tests.audit.formats.reported import HOSTILE, NOW, ROWS, SHARED, TEXTS, WILDCARD, hostile_rows, written
 from tests.chromium import MARKS, obstacles, running
 

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element, fromstring
 import pytest
 
 from chatloom_async.audit.formats.junit import JunitFormat
-from chatloom_async.audit.formats.visible import visible
+from chatloom_async.audit.formats.text import visible
 from tests.audit.formats.reported import HOSTILE, ROWS, TEXTS, golden, hostile_rows, written
 
 

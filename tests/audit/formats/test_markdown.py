@@ -8,7 +8,7 @@ from markdown_it.token import Token
 
 from chatloom_async.audit import Finding, Row
 from chatloom_async.audit.formats.markdown import LIMIT, MarkdownFormat
-from chatloom_async.audit.formats.visible import visible
+from chatloom_async.audit.formats.text import visible
 from tests.audit.formats.reported import HOSTILE, ROWS, TEXTS, golden, hostile_rows, written
 
 LINKED = re.compile(r"@\w|#\d|://|\bwww\.|\bGH-", re.IGNORECASE)  # what GitHub makes a link of

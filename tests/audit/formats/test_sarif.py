@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chatloom_async.audit.formats.sarif import SarifFormat
-from chatloom_async.audit.formats.visible import visible
+from chatloom_async.audit.formats.text import visible
 from tests.audit.formats.reported import HOSTILE, SHARED, TEXTS, WILDCARD, golden, hostile_rows, written
 
 

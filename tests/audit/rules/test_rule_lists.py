@@ -6,7 +6,7 @@ from attrs import evolve
 from chatloom_async.audit import AuditedAgent, Failure, Row, Workspace
 from chatloom_async.audit.keys import KeyEnv
 from chatloom_async.audit.rules import Evidence, Judge, Others, select_rules
-from chatloom_async.audit.rules.neighbours import Neighbours
+from chatloom_async.audit.rules.judging import Neighbours
 from chatloom_async.audit.rules.registry import RULES
 from tests.audit.rules.cases import NOW, audited, checked, found
 

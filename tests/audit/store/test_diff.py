@@ -9,8 +9,7 @@ import pytest
 from chatloom_async import ApiKey
 from chatloom_async.audit import Failure, Finding, Row
 from chatloom_async.audit.diff import AgentChange, Diff, FieldChange, WorkspaceChange, diff_runs, new_findings
-from chatloom_async.audit.diff.comparing import compare
-from chatloom_async.audit.diff.merging import merged
+from chatloom_async.audit.diff.compare import compare, merged
 from chatloom_async.audit.store import Stored, open_store
 from chatloom_async.audit.values import finding
 from tests.audit.store.samples import agent, config, failed, found, row, run_info, stream

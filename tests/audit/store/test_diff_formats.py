@@ -18,7 +18,7 @@ from chatloom_async.audit.diff import (
     plain_diff,
     table_diff,
 )
-from chatloom_async.audit.diff.markdown import code
+from chatloom_async.audit.diff.render import code
 from chatloom_async.wire.cleaning import clean
 from tests.audit.store.samples import agent, found, run_info
 

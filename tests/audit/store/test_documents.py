@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from chatloom_async.audit import Row
-from chatloom_async.audit.store.documents import decode_row, encode_row
+from chatloom_async.audit.store.sqlite import decode_row, encode_row
 from tests.audit.store.samples import REFUSED, agent, found, row, rows
 
 

@@ -23,9 +23,8 @@ from chatloom_async.audit.store import (
     open_store,
     schema,
 )
-from chatloom_async.audit.store.database import readable, writable
 from chatloom_async.audit.store.errors import translated
-from chatloom_async.audit.store.schema import APPLICATION_ID, TABLES, VERSION, create
+from chatloom_async.audit.store.sqlite import APPLICATION_ID, TABLES, VERSION, create, readable, writable
 from tests.audit.store.samples import config, row
 
 HOLD = """

@@ -26,8 +26,8 @@ from chatloom_async.audit.store import (
     StoreUsageError,
     open_store,
 )
-from chatloom_async.audit.store.documents import encode_row
 from chatloom_async.audit.store.fingerprints import key_fingerprint
+from chatloom_async.audit.store.sqlite import encode_row
 from chatloom_async.wire.version import VERSION
 from tests.audit.store.samples import NOW, URL, config, failed, found, row, rows, workspaces
 from tests.samples import KEY, OTHER_KEY

@@ -11,8 +11,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from ....wire.extras import needed_by
-from ..guidance import counted
-from ..visible import visible
+from ..ranking import counted
+from ..text import visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -1,24 +1,166 @@
-"""Turns rows into one HTML page: what it came to, what to do about it, and every workspace, the worst first.
+"""One self-contained HTML page. Rendered pieces wait in a spool on disk, so that memory does not grow with the fleet."""
 
-The page begins with totals and ends with the best workspaces, and both are known at the end only, so rows wait in a
-temporary file. Of a large fleet the page says less, and says so: a page that no browser opens says nothing.
-"""
-
+import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
+from tempfile import SpooledTemporaryFile
+from typing import Any
 
-from attrs import define, frozen
+from attrs import Factory, define, frozen
 
 from ...summary import Summary
-from ...values import Row
-from ..guidance import NO_TEXTS, RuleTexts, named, why_and_fix
-from ..news import News
-from .charts import PastRun, day, shares, trends
-from .digest import Digest, Entry
+from ...values import Row, Severity
+from ..ranking import NO_TEXTS, SEVERITIES, News, RuleTexts, named, why_and_fix
+from .charts import PastRun, card_of, day, shares, trends
 from .pages import assets, environment, rendered
-from .sections import cards, line, section
-from .spool import Piece, Spool
+
+ROOM = 4 << 20  # enough for some hundred workspaces, which then never touch the disk
+
+
+@frozen
+class Piece:
+    """Where something is parked, in bytes."""
+
+    start: int
+    size: int
+
+
+class Spool:
+    """Close it when the pieces have been taken; the file, which never had a name, is gone then."""
+
+    def __init__(self) -> None:
+        self._file = SpooledTemporaryFile(ROOM)  # noqa: SIM115 - closed by close()
+        self._end = 0
+
+    def park(self, raw: bytes) -> Piece:
+        self._file.seek(self._end)
+        self._file.write(raw)
+        piece = Piece(self._end, len(raw))
+        self._end += len(raw)
+        return piece
+
+    def take(self, piece: Piece) -> bytes:
+        self._file.seek(piece.start)
+        return self._file.read(piece.size)
+
+    def park_row(self, row: Row) -> Piece:
+        return self.park(pickle.dumps(row, pickle.HIGHEST_PROTOCOL))
+
+    def take_row(self, piece: Piece) -> Row:
+        row: Row = pickle.loads(self.take(piece))  # noqa: S301 - nobody else can write this file
+        return row
+
+    def close(self) -> None:
+        self._file.close()
+
+
+STATES = ("failed", "partial", "ok")  # the worst first
+
+
+@define
+class RuleTotal:
+    """What one rule found. `token` stands for it in attributes, whatever its id is made of."""
+
+    rule: str
+    token: str
+    severity: Severity
+    findings: int = 0
+    workspaces: int = 0
+
+
+@frozen
+class Entry:
+    """One row: what it is sorted by, its number in the order in which rows came, and where it is parked."""
+
+    gravity: tuple[object, ...]
+    number: int
+    parked: Piece
+
+
+@define
+class Digest:
+    """Totals over the rows, and their entries."""
+
+    rules: dict[str, RuleTotal] = Factory(dict)
+    entries: list[Entry] = Factory(list)
+    erring: int = 0
+    warned: int = 0
+    _anchors: dict[str, int] = Factory(dict)
+
+    def add(self, row: Row, parked: Piece) -> None:
+        """Counts it. Its rules have tokens from here on."""
+        self.entries.append(Entry(gravity_of(row), len(self.entries), parked))
+        for each in row.findings:
+            total = self.rules.setdefault(each.rule, RuleTotal(each.rule, f"r{len(self.rules)}", each.severity))
+            total.findings += 1
+        for rule in {each.rule for each in row.findings}:
+            self.rules[rule].workspaces += 1
+        found = {each.severity for each in row.findings}
+        self.erring += "error" in found
+        self.warned += "warning" in found
+
+    def anchor(self, identity: str) -> str:
+        """The part of a finding's address behind `#finding-`: its id, made unique where two rows have the same."""
+        plain = "".join(each if each.isascii() and each.isalnum() else "-" for each in identity)
+        self._anchors[plain] = again = self._anchors.get(plain, 0) + 1
+        return plain if again == 1 else f"{plain}-{again}"
+
+    def worst_first(self) -> list[Entry]:
+        """The entries."""
+        return sorted(self.entries, key=lambda entry: entry.gravity)
+
+    def sorted_rules(self) -> list[RuleTotal]:
+        """Of the rules that found something, the gravest and most frequent first."""
+        return sorted(
+            self.rules.values(), key=lambda each: (SEVERITIES.index(each.severity), -each.findings, each.rule)
+        )
+
+
+def counts_of(row: Row) -> dict[str, int]:
+    """The findings by severity, the worst first."""
+    return {severity: sum(each.severity == severity for each in row.findings) for severity in SEVERITIES}
+
+
+def gravity_of(row: Row) -> tuple[object, ...]:
+    """Sorts rows: errors, then what was not read, warnings, infos; the more of them, the further up."""
+    counts = counts_of(row)
+    worst = 0 if counts["error"] else 1 if row.state == "failed" else 2 if row.error or counts["warning"] else 3
+    fewest = [-number for number in counts.values()]
+    return worst, *fewest, STATES.index(row.state), row.workspace
+
+
+def section(entry: Entry, row: Row, digest: Digest, news: News | None) -> str:
+    """The section, whose end is missing: cards may follow."""
+    new = news.findings if news else ()
+    findings = [(each, digest.anchor(each.id), digest.rules[each.rule].token) for each in row.findings]
+    names = {each.agent.id: each.agent.name for each in row.agents}
+    return rendered("workspace.html", **_values(entry, row), findings=findings, names=names, new=new)
+
+
+def cards(row: Row) -> str:
+    """A card for each agent, folded; nothing where there is none."""
+    if not row.agents:
+        return ""
+    return rendered("agents.html", row=row, cards=map(card_of, row.agents), flags=_flags(row))
+
+
+def line(entry: Entry, row: Row, digest: Digest) -> str:
+    """One line."""
+    tokens = sorted({digest.rules[each.rule].token for each in row.findings})
+    return rendered("line.html", **_values(entry, row), counts=counts_of(row), tokens=tokens)
+
+
+def _values(entry: Entry, row: Row) -> dict[str, Any]:
+    domains = sum(len(agent.domains or ()) for agent in row.agents)
+    return {"number": entry.number, "row": row, "domains": domains}
+
+
+def _flags(row: Row) -> dict[tuple[str | None, str], Severity]:
+    """The gravest that was found about an agent's domain."""
+    worst_last = sorted(row.findings, key=lambda each: -SEVERITIES.index(each.severity))
+    return {(each.agent_id, each.subject): each.severity for each in worst_last}
+
 
 __all__ = ["HtmlFormat", "PastRun", "Room"]
 

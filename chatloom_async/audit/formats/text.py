@@ -1,19 +1,37 @@
-"""Turns values into text for a terminal: aligned, wrapped, coloured, and harmless.
-
-Needs rich, of the [cli] extra; it is imported when text is made. Text from outside goes through `cell`, which
-leaves neither control characters nor markup in it.
-"""
+"""Text from outside made safe to show, and plain-text tables for terminals."""
 
 from collections.abc import Iterable
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from ...wire.cleaning import clean
+from ...wire.cleaning import KEY_LIKE, clean
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
     from rich.text import Text
+
+
+LIMIT = 2000  # characters: more of one name or message helps nobody, and would be somebody's way to fill a report
+
+
+def visible(text: str, limit: int = LIMIT) -> str:
+    """The text, with keys masked. Control, direction and other invisible characters are spelled as in JSON, blanks of
+    any kind are spaces, and what is longer than `limit` characters ends in "..."."""
+    text = KEY_LIKE.sub("clf_***", text)
+    if not text.isprintable():
+        text = "".join(map(_spelled, text))
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def _spelled(character: str) -> str:
+    if character.isprintable():
+        return character
+    if character.isspace():
+        return " "
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
 
 STYLES = {"ok": "green", "partial": "yellow", "failed": "red", "error": "red", "warning": "yellow", "info": "cyan"}
 """By state and by severity."""

@@ -1,15 +1,80 @@
-"""Turns rows into notes, one for each thing that a person should look at, and keeps the worst of them.
+"""What most formats share: the order of severities, the worst N of many findings, and the text of a rule."""
 
-For formats that can show only so many.
-"""
-
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Generic, Protocol, TypeVar
 
 from attrs import Factory, define, field, frozen
 
 from ..values import Row, Severity, State
-from .guidance import SEVERITIES
-from .visible import visible
+from .text import visible
+
+RuleTexts = Mapping[str, tuple[Severity, str, str]]
+"""By a rule's id: its severity, why it matters, and how to fix what it finds."""
+
+NO_TEXTS: RuleTexts = MappingProxyType({})
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+"""The worst first."""
+
+
+def why_and_fix(texts: RuleTexts, rule: str) -> tuple[str, str]:
+    """Both are empty for a rule that nothing is known of."""
+    _, why, fix = texts.get(rule, ("info", "", ""))
+    return why, fix
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 error`, `2,000 errors`."""
+    return f"{number:,} {named(number, noun)}"
+
+
+def named(number: int, noun: str) -> str:
+    """What so many are called, without the number."""
+    return noun if number == 1 else f"{noun}s"
+
+
+class Grave(Protocol):
+    """Something with a sort key; the worst comes first."""
+
+    @property
+    def gravity(self) -> tuple[object, ...]: ...
+
+
+T = TypeVar("T", bound=Grave)
+
+
+@define
+class WorstOf(Generic[T]):
+    """The worst `room` of the items that were added."""
+
+    room: int
+    count: int = field(default=0, init=False)
+    _kept: list[T] = field(factory=list, init=False)
+
+    @property
+    def hidden(self) -> int:
+        """How many are not among `items`."""
+        return max(0, self.count - self.room)
+
+    def add(self, item: T) -> None:
+        self.count += 1
+        self._kept.append(item)
+        if len(self._kept) >= 2 * self.room:
+            self._kept = self.items()
+
+    def items(self) -> list[T]:
+        """The worst first."""
+        return sorted(self._kept, key=lambda each: each.gravity)[: self.room]
+
+
+@frozen
+class News:
+    """The ids of the findings that the run of the number `baseline` did not have. It may grow until the report ends."""
+
+    baseline: int
+    findings: set[str]
+
 
 LEVELS: dict[State, Severity] = {"ok": "info", "partial": "warning", "failed": "error"}
 """How grave it is that a workspace was not fully read: a partial one still told most of what there is."""

@@ -1,7 +1,4 @@
-"""One JSON document: a `schema_version`, the rows under `workspaces`, and totals that reconcile under `summary`.
-
-It is written row by row, so that it may be larger than memory.
-"""
+"""The formats for programs: `json`, one document with totals, and `jsonl`, one workspace a line."""
 
 from ..document import json_text, row_document
 from ..summary import Summary
@@ -26,3 +23,16 @@ class JsonFormat:
 
     def end(self, summary: Summary) -> str:
         return f'\n], "summary": {json_text(summary.document())}}}\n'
+
+
+class JsonLinesFormat:
+    """Nothing but rows; the totals are for whoever counts them."""
+
+    def start(self) -> str:
+        return ""
+
+    def row(self, row: Row) -> str:
+        return json_text(row_document(row)) + "\n"
+
+    def end(self, summary: Summary) -> str:
+        return ""

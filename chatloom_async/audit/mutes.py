@@ -1,0 +1,188 @@
+"""Mutes: findings that are accepted until a day, each for a reason, read from a TOML file.
+
+    [[mutes]]
+    rule = "domain-wildcard"        # or finding = "0123456789abcdef"
+    workspace = "acme-*"            # optional, a glob pattern
+    subject = "*.acme.example"      # optional, a glob pattern
+    reason = "Until the new shop is live"
+    until = 2026-09-30              # the last day, in UTC
+
+Rows are stored with all findings and muted when they are reported, so a mute never hides the past.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field, frozen
+
+from ..wire.errors import ConfigurationError
+from .loading import toml_document
+from .rules.registry import no_rule
+from .values import Finding, finding
+
+__all__ = ["Mute", "Muted", "MutesFileError", "Sieve", "Sifted", "load_mutes"]
+
+
+@frozen(kw_only=True)
+class Mute:
+    """Silences what one rule finds, or one finding, for a stated reason and until a stated day, that day included.
+
+    Exactly one of `rule` and `finding` (an id) is given. `workspace` and `subject` are glob patterns in which case
+    counts; None matches all. `place` says where the mute was written.
+    """
+
+    reason: str
+    until: date
+    rule: str | None = None
+    finding: str | None = None
+    workspace: str | None = None
+    subject: str | None = None
+    place: str = field(default="", eq=False)
+
+    def matches(self, workspace: str, found: Finding) -> bool:
+        """Whether it is about this finding; the date does not matter here."""
+        return (
+            (found.rule == self.rule if self.finding is None else found.id == self.finding)
+            and (self.workspace is None or fnmatchcase(workspace, self.workspace))
+            and (self.subject is None or fnmatchcase(found.subject, self.subject))
+        )
+
+    @property
+    def target(self) -> str:
+        """What it silences, in the file's own words: the same text for the same mute in every run."""
+        names = ("rule", "finding", "workspace", "subject")
+        return ", ".join(f"{name} {value}" for name in names if (value := getattr(self, name)) is not None)
+
+
+@frozen
+class Muted:
+    """A finding that is silenced, and the mute that does it."""
+
+    finding: Finding
+    mute: Mute
+
+
+@frozen
+class Sifted:
+    """The findings of one workspace: those to report, in which expired mutes may have joined, and the silenced."""
+
+    kept: tuple[Finding, ...]
+    muted: tuple[Muted, ...] = ()
+
+
+def _mutes(mutes: Iterable[Mute]) -> tuple[Mute, ...]:
+    return tuple(mutes)
+
+
+@define
+class Sieve:
+    """The mutes of one run. `today` is the day, in UTC, on which it takes place; the first mute that matches counts."""
+
+    mutes: tuple[Mute, ...] = field(converter=_mutes)
+    today: date
+    _used: set[int] = field(factory=set, init=False)
+
+    def sift(self, workspace: str, findings: Iterable[Finding]) -> Sifted:
+        """Every finding once, kept or muted; and for each expired mute that would have silenced one, a finding
+        `mute-expired` of its own, after the others."""
+        kept: list[Finding] = []
+        muted: list[Muted] = []
+        expired: dict[int, Mute] = {}
+        for found in findings:
+            matching = {place: mute for place, mute in enumerate(self.mutes) if mute.matches(workspace, found)}
+            self._used.update(matching)
+            valid = [mute for mute in matching.values() if self.today <= mute.until]
+            if valid:
+                muted.append(Muted(found, valid[0]))
+            else:
+                kept.append(found)
+                expired |= matching
+        ended = (_ended(workspace, expired[place]) for place in sorted(expired))
+        return Sifted((*kept, *ended), tuple(muted))
+
+    def unused(self) -> tuple[str, ...]:
+        """A sentence for each mute that matched nothing in any `sift` so far. Ask at the end of a whole run."""
+        return tuple(
+            f"The mute {mute.place or mute.target} matched nothing: {'it expired too; ' * (mute.until < self.today)}"
+            "remove it, or correct what it names"
+            for place, mute in enumerate(self.mutes)
+            if place not in self._used
+        )
+
+
+def _ended(workspace: str, mute: Mute) -> Finding:
+    message = (
+        f"The mute ended on {mute.until.isoformat()} (it was there because: {mute.reason}). "
+        "Correct what it was for, or give it a new date."
+    )
+    return finding(workspace, "mute-expired", "warning", agent_id=None, subject=mute.target, message=message)
+
+
+TARGETS = ("rule", "finding")
+TEXTS = (*TARGETS, "workspace", "subject", "reason")
+FIELDS = (*TEXTS, "until")
+
+
+class MutesFileError(ConfigurationError):
+    """The file of mutes cannot be used. The message names file and entry. Nothing was sent."""
+
+    hint = "An entry is {rule | finding, workspace, subject, reason, until}: a reason and a last day are a must."
+
+
+def load_mutes(path: Path, *, rules: Collection[str] = ()) -> tuple[Mute, ...]:
+    """The mutes, in the order of the file. An empty file has none. Raises MutesFileError.
+
+    A mute for a rule that is not among `rules`, where any ids are given, is an error: it would silence nothing.
+    """
+    try:
+        mutes = _entries(toml_document(path.read_text("utf-8-sig")))
+        for each in mutes:
+            if rules and each.rule is not None and each.rule not in rules:
+                raise MutesFileError(f"{each.place}: {no_rule(each.rule, rules)}")
+        return tuple(mutes)
+    except OSError as problem:
+        reason = f"cannot be read: {problem.strerror}"
+    except UnicodeDecodeError:
+        reason = "cannot be read: it is not UTF-8 text"
+    except MutesFileError as problem:
+        reason = problem.message
+    raise MutesFileError(f"{path}: {reason}")
+
+
+def _entries(document: dict[str, Any] | str) -> list[Mute]:
+    if isinstance(document, str):
+        raise MutesFileError(document)
+    entries = document.get("mutes", [])
+    if others := sorted(set(document) - {"mutes"}):
+        raise MutesFileError(f"unknown at the top level: {', '.join(others)}. Only [[mutes]] is read")
+    if not isinstance(entries, list):
+        raise MutesFileError("holds no list of mutes: write [[mutes]] above each")
+    return [_mute(entry, f"entry {number}") for number, entry in enumerate(entries, 1)]
+
+
+def _mute(entry: Any, place: str) -> Mute:
+    if problem := _problem(entry):
+        raise MutesFileError(f"{place}: {problem}")
+    return Mute(**entry, place=place)
+
+
+def _problem(entry: Any) -> str | None:
+    """What is wrong with an entry, or None."""
+    if not isinstance(entry, dict):
+        return "not a table: write [[mutes]] above each"
+    if unknown := sorted(set(entry) - set(FIELDS)):
+        return f"unknown field {', '.join(unknown)}: the known ones are {', '.join(FIELDS)}"
+    for name in TEXTS:
+        if name in entry and not (isinstance(entry[name], str) and entry[name].strip()):
+            return f"{name} is not a text"
+    if len([name for name in TARGETS if name in entry]) != 1:
+        return "give it exactly one of rule and finding"
+    if "reason" not in entry:
+        return "the reason is missing: say why this may be ignored"
+    if type(entry.get("until")) is not date:  # a moment is a date as well, for isinstance
+        wanted = "a day without quotes and time, such as 2026-09-30"
+        return f"until is not {wanted}" if "until" in entry else f"until is missing: give it {wanted}"
+    return None

@@ -1,0 +1,324 @@
+"""The one file of audits, in SQLite: its schema, how it is opened and locked, how rows are stored and read.
+
+A row is stored as compressed JSON with this package's names: 1.1 KB for a workspace of twelve agents instead of
+4.1 KB. Everything here is a function of a connection, which must be used and closed in one thread.
+"""
+
+import json
+import secrets
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+from sqlite3 import Connection, IntegrityError
+from typing import Any
+
+import cattrs
+
+from ..values import Row
+from .errors import (
+    NoDatabaseError,
+    NoSuchRunError,
+    StoreAccessError,
+    StoreDamagedError,
+    StoreFormatError,
+    StoreUsageError,
+    StoreVersionError,
+    translated,
+)
+from .values import RunInfo, Stored
+
+APPLICATION_ID = int.from_bytes(b"CLAU", "big")
+"""In the file's header, so that `file` and this package can tell it from the databases of other programs."""
+
+VERSION = 1
+
+TABLES = (
+    "CREATE TABLE store (salt BLOB NOT NULL)",
+    """CREATE TABLE runs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        started TEXT NOT NULL, finished TEXT,
+        state TEXT NOT NULL CHECK (state IN ('running', 'finished', 'interrupted')),
+        digest BLOB NOT NULL, options TEXT NOT NULL, version TEXT NOT NULL, origin TEXT NOT NULL,
+        command TEXT NOT NULL, paused REAL NOT NULL DEFAULT 0)""",
+    """CREATE TABLE planned (
+        run INTEGER NOT NULL REFERENCES runs, name TEXT NOT NULL, reference BLOB NOT NULL, expect BLOB NOT NULL,
+        PRIMARY KEY (run, name)) WITHOUT ROWID""",
+    """CREATE TABLE unselected (
+        run INTEGER NOT NULL REFERENCES runs, name TEXT NOT NULL, PRIMARY KEY (run, name)) WITHOUT ROWID""",
+    """CREATE TABLE rows (
+        run INTEGER NOT NULL, name TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('ok', 'partial', 'failed')),
+        fingerprint TEXT, document BLOB NOT NULL,
+        UNIQUE (run, name), FOREIGN KEY (run, name) REFERENCES planned)""",
+    "CREATE INDEX rows_by_state ON rows (run, state)",
+    """CREATE TABLE findings (
+        run INTEGER NOT NULL, workspace TEXT NOT NULL, position INTEGER NOT NULL,
+        id TEXT NOT NULL, rule TEXT NOT NULL, severity TEXT NOT NULL,
+        agent_id TEXT, subject TEXT NOT NULL, message TEXT NOT NULL,
+        PRIMARY KEY (run, workspace, position),
+        FOREIGN KEY (run, workspace) REFERENCES planned) WITHOUT ROWID""",
+    "CREATE INDEX findings_by_id ON findings (run, id)",
+    "CREATE INDEX findings_by_rule ON findings (run, severity, rule)",
+)
+"""`planned` holds what a run should read, `rows` what came of it, `unselected` what else was on the list. `findings`
+repeats the rows' findings, for queries. Key references, expectations and keys are there as salted digests only."""
+
+
+def check(connection: Connection, path: Path) -> None:
+    """Raises StoreFormatError for another program's database, StoreVersionError for one with another schema.
+
+    Nothing is written. An empty file passes.
+    """
+    if _is_empty(connection):
+        return
+    if _number(connection, "PRAGMA application_id") != APPLICATION_ID:
+        raise StoreFormatError(f"{path}: it is an SQLite database of another program")
+    version = _number(connection, "PRAGMA user_version")
+    if version != VERSION:
+        raise StoreVersionError(f"{path}: its schema has version {version}, and this package uses version {VERSION}")
+
+
+def check_filled(connection: Connection, path: Path) -> None:
+    """For a database that is only read: an empty file is refused too."""
+    if _is_empty(connection):
+        raise StoreFormatError(f"{path}: it is empty")
+    check(connection, path)
+
+
+def create(connection: Connection) -> None:
+    """Makes the tables in an empty file: all of them, or, where that fails, none."""
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        if not _is_empty(connection):
+            return
+        for statement in TABLES:
+            connection.execute(statement)
+        connection.execute("INSERT INTO store (salt) VALUES (?)", (secrets.token_bytes(32),))
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _is_empty(connection: Connection) -> bool:
+    """Whether nobody has made a database of the file yet."""
+    queries = ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+    return not any(_number(connection, query) for query in queries)
+
+
+def _number(connection: Connection, query: str) -> int:
+    number: int = connection.execute(query).fetchone()[0]
+    return number
+
+
+PATIENCE = 1.0
+"""Seconds to wait for another program's short lock, such as that of `chatloom runs` while it opens the file."""
+
+GLANCE = 0.1
+"""Seconds to wait for those that only look whether an audit runs: longer than that, it is another audit."""
+
+SETTINGS = (
+    # In WAL mode NORMAL would lose the last commits when the power fails; FULL flushes the log at every commit.
+    "PRAGMA synchronous = FULL",
+    # macOS: fsync alone leaves data in the drive's cache. Elsewhere without effect.
+    "PRAGMA fullfsync = ON",
+    "PRAGMA checkpoint_fullfsync = ON",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+@contextmanager
+def writable(path: Path) -> Iterator[Connection]:
+    """A connection for the one audit that may write. Creates the file; raises a StoreError at once if it is taken."""
+    with _connected(path) as connection:
+        check(connection, path)
+        with _taken(path):
+            _log_ahead(connection, path)
+            create(connection)
+            connection.execute("UPDATE runs SET state = 'interrupted' WHERE state = 'running'")  # whoever ran is gone
+            for setting in SETTINGS:
+                connection.execute(setting)
+            yield connection
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[Connection]:
+    """A connection that cannot write; it works while an audit writes. Raises a StoreError where there is no file."""
+    if not path.is_file():
+        raise NoDatabaseError(f"{path}: there is no such file")
+    with _connected(path) as connection:
+        check_filled(connection, path)
+        connection.execute("PRAGMA query_only = ON")
+        yield connection
+
+
+@contextmanager
+def _connected(path: Path) -> Iterator[Connection]:
+    with translated(path):
+        connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+@contextmanager
+def _taken(path: Path) -> Iterator[None]:
+    """Holds the right to write as a lock on a file beside, which the system lets go when this process dies.
+
+    A lock on the database itself would shut out those that read it. SQLite does it, so that it works the same on
+    every system.
+    """
+    lock = sqlite3.connect(f"{path}-lock", timeout=GLANCE, isolation_level=None)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+        yield
+    finally:
+        lock.close()
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether an audit has the file open to write. One that was killed has not."""
+    lock = Path(f"{path}-lock")
+    if not lock.exists():
+        return False
+    with closing(sqlite3.connect(f"{lock.absolute().as_uri()}?mode=ro", timeout=0, uri=True)) as connection:
+        try:
+            connection.execute("SELECT * FROM sqlite_master")
+        except sqlite3.OperationalError:  # it is locked; or not to be read, which does not mean that it is free
+            return True
+    return False
+
+
+def _log_ahead(connection: Connection, path: Path) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StoreAccessError(f"{path}: write-ahead logging does not work there")
+
+
+ROW_SCHEMA = 1
+"""Raised whenever a stored row of the version before cannot be read as a row of this one."""
+
+CONVERTER = cattrs.Converter(detailed_validation=False)
+CONVERTER.register_unstructure_hook(datetime, datetime.isoformat)
+CONVERTER.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
+
+
+def encode_row(row: Row) -> bytes:
+    """The whole row. Its checksum is inside."""
+    return zlib.compress(json.dumps(CONVERTER.unstructure(row), separators=(",", ":")).encode())
+
+
+def decode_row(raw: bytes) -> Row:
+    """The row, or ValueError where the bytes are none."""
+    try:
+        return CONVERTER.structure(json.loads(zlib.decompress(raw)), Row)
+    except Exception as problem:  # zlib, json and cattrs each have their own
+        reason = f"{type(problem).__name__}: {problem}"
+    raise ValueError(reason)
+
+
+PAGE = 64
+
+RUNS = """SELECT id, started, finished, state, version, options, command, paused,
+    (SELECT count(*) FROM planned WHERE run = runs.id), (SELECT count(*) FROM unselected WHERE run = runs.id)
+    FROM runs WHERE id = :run OR :run IS NULL ORDER BY id"""
+STATES = "SELECT state, count(*) FROM rows WHERE run = ? GROUP BY state"
+SEVERITIES = "SELECT severity, count(*) FROM findings WHERE run = ? GROUP BY severity"
+PAGES = """SELECT planned.name AS name, document, fingerprint, 1
+    FROM planned LEFT JOIN rows ON rows.run = planned.run AND rows.name = planned.name
+    WHERE planned.run = :run AND {0}
+    UNION ALL SELECT unselected.name, NULL, NULL, 0 FROM unselected WHERE unselected.run = :run AND {1}
+    ORDER BY name LIMIT :most"""
+FIRST_PAGE = PAGES.format("TRUE", "TRUE")
+NEXT_PAGE = PAGES.format("planned.name > :after", "unselected.name > :after")
+DONE = "SELECT 1 FROM rows WHERE run = ? AND name = ? AND state <> 'failed'"
+KNOWN = "SELECT 1 FROM findings WHERE run = ? AND id = ?"
+UPSERT = """INSERT INTO rows (run, name, state, fingerprint, document) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (run, name) DO UPDATE SET
+    state = excluded.state, fingerprint = excluded.fingerprint, document = excluded.document"""
+
+
+def runs(connection: Connection, run: int | None = None) -> list[RunInfo]:
+    """All, oldest first; or the one, where `run` is given."""
+    return [_run(connection, values) for values in connection.execute(RUNS, {"run": run}).fetchall()]
+
+
+def one_run(connection: Connection, run: int) -> RunInfo:
+    """Raises NoSuchRunError."""
+    for info in runs(connection, run):
+        return info
+    raise NoSuchRunError(f"There is no run {run}")
+
+
+def _run(connection: Connection, values: tuple[Any, ...]) -> RunInfo:
+    run, started, finished, state, version, options, command, paused, planned, unselected = values
+    read = json.loads(options)
+    return RunInfo(
+        id=run,
+        started=datetime.fromisoformat(started),
+        finished=None if finished is None else datetime.fromisoformat(finished),
+        state=state,
+        version=version,
+        base_url=read["base_url"],
+        rules=read["rules"],
+        command=json.loads(command),
+        paused=paused,
+        planned=planned,
+        unselected=unselected,
+        **dict(connection.execute(STATES, (run,)).fetchall()),
+        **dict(connection.execute(SEVERITIES, (run,)).fetchall()),
+    )
+
+
+def put_row(connection: Connection, run: int, row: Row, fingerprint: str | None) -> None:
+    """Puts the row in the place of its workspace's, if there is one. Raises StoreUsageError for a stranger's."""
+    try:
+        connection.execute(UPSERT, (run, row.workspace, row.state, fingerprint, encode_row(row)))
+    except IntegrityError:
+        reason = f"Workspace {row.workspace!r} is not one of run {run}"
+    else:
+        connection.execute("DELETE FROM findings WHERE run = ? AND workspace = ?", (run, row.workspace))
+        texts = (
+            (run, row.workspace, place, *map(_storable, (f.id, f.rule, f.severity, f.agent_id, f.subject, f.message)))
+            for place, f in enumerate(row.findings)
+        )
+        connection.executemany("INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", texts)
+        return
+    raise StoreUsageError(reason)
+
+
+def page(connection: Connection, run: int, after: str | None) -> list[Stored]:
+    """The workspaces that follow `after` in the order of their names; None: the first ones."""
+    query = FIRST_PAGE if after is None else NEXT_PAGE
+    found = connection.execute(query, {"run": run, "after": after, "most": PAGE})
+    return [_stored(run, *values) for values in found]
+
+
+def _stored(run: int, name: str, document: bytes | None, fingerprint: str | None, selected: int) -> Stored:
+    if document is None:
+        return Stored(name, selected=bool(selected))
+    try:
+        row = decode_row(document)
+    except ValueError as problem:
+        reason = str(problem)
+    else:
+        return Stored(name, row, fingerprint)
+    raise StoreDamagedError(f"The row of workspace {name!r} in run {run} cannot be read: {reason}")
+
+
+def undone(connection: Connection, run: int, names: list[str]) -> frozenset[str]:
+    """Those of the names that have no row in the run, or only a failed one."""
+    return frozenset(name for name in names if not connection.execute(DONE, (run, name)).fetchone())
+
+
+def known_findings(connection: Connection, run: int, ids: frozenset[str]) -> frozenset[str]:
+    """Those of the ids under which something was found in the run, in whatever workspace."""
+    return frozenset(each for each in ids if connection.execute(KNOWN, (run, each)).fetchone())
+
+
+def _storable(text: str | None) -> str | None:
+    """SQLite holds Unicode text only; the row's document holds the rest."""
+    return None if text is None else text.encode(errors="backslashreplace").decode()
