@@ -23,7 +23,7 @@ from pathlib import Path
 
 from attrs import Factory, define
 
-from chatloom_async.cli.embedded import planted
+from chatloom_async.cli.audit_inputs import planted
 
 PROGRAM = (sys.executable, "-m", "chatloom_async")
 AGENTS, KILLS = 12, 5

@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from ..audit.document import agent_document, json_text
 from ..audit.formats.text import cell, columns, rendered
 from ..endpoints.agents import Agent, AgentList
+from ..wire.cleaning import clean
 from .access import FROM_ENVIRONMENT, Access
 from .screen import FormatName, Look, look, notice
 
@@ -66,3 +67,27 @@ def _jsonl(listed: AgentList) -> str:
 
 
 WRITERS: dict[FormatName, Callable[[AgentList], str]] = {"table": _table, "json": _json, "jsonl": _jsonl}
+
+
+async def domains(
+    agent_id: Annotated[str, Parameter(help="Id of an agent: `chatloom agents` lists them.")],
+    /,
+    *,
+    form: Annotated[
+        Literal["text", "json"], Parameter(name="--format", help="text (one domain a line) or json.")
+    ] = "text",
+    access: Access = FROM_ENVIRONMENT,
+) -> int:
+    """List the domains on which an agent's widget may load, oldest first.
+
+    Example: chatloom domains agt_abc123
+    """
+    async with await access.client() as client:
+        allowed = await client.get_allowed_domains(agent_id)
+    if form == "json":
+        sys.stdout.write(json_text({"agent_id": agent_id, "domains": list(allowed)}, indent=True) + "\n")
+    else:
+        sys.stdout.writelines(f"{clean(domain)}\n" for domain in allowed)
+    if not allowed.domains:
+        notice("The list is empty. The API's documentation does not say whether that means every site or none.")
+    return 0

@@ -16,8 +16,8 @@ from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 from ..wire.cleaning import clean
 from ..wire.errors import ChatloomError, ConfigurationError, UsageError
 from ..wire.version import VERSION
+from .audit_screen import TYPED
 from .screen import error_line, readable_streams
-from .typed import TYPED
 
 USAGE, NOTHING_READ, INTERRUPTED, PIPE_CLOSED = 2, 4, 130, 141  # 141: what a shell reports for SIGPIPE
 
@@ -46,7 +46,10 @@ COMMANDS = {
     "sandbox": ("[OPTIONS]", "Serve a stand-in for the API on this machine until Ctrl-C."),
     "completion": ("SHELL", "Print a script that lets a shell complete commands and options."),
 }
-"""Each command, in the file of its name: what follows it, and the first line of its docstring."""
+"""What follows each command, and the first line of its docstring."""
+
+MODULES = {"domains": "agents"}
+"""The modules of commands that do not stand in one of their own name."""
 
 
 def command_line(asked: str | None) -> App:
@@ -64,7 +67,7 @@ def command_line(asked: str | None) -> App:
     )
     for place, (name, (usage, summary)) in enumerate(COMMANDS.items()):
         app.command(
-            f"{__package__}.{name}:{name}",
+            f"{__package__}.{MODULES.get(name, name)}:{name}",
             name=name,
             help=None if name == asked else summary,
             usage=f"Usage: chatloom {name} {usage}",

@@ -10,11 +10,11 @@ from ..audit.loading import select
 from ..audit.rules import Judge
 from ..audit.store import RunConfig
 from .access import file_or_stdin
-from .closing import Situation, advice, findings, totals
-from .dry_run import plan
-from .engine import reader
+from .audit_inputs import opened, recording, refuse_without_database
+from .audit_outputs import Result, Setting, outputs, plan, ready
+from .audit_readers import reader
+from .audit_screen import TYPED, AuditProgress, Situation, advice, findings, totals
 from .estimate import estimated
-from .forms import Setting, outputs, ready
 from .live import Live
 from .options import (
     AT_EASE,
@@ -28,12 +28,7 @@ from .options import (
     Pace,
     Report,
 )
-from .progress import AuditProgress
-from .recording import recording, refuse_without_database
-from .report import Result
 from .screen import destination, gap, notice
-from .source import opened
-from .typed import TYPED
 from .verdict import Verdict, chosen_rules, refuse_without_baseline, verdict
 
 

@@ -9,12 +9,10 @@ from ..audit.rules import Judge
 from ..audit.summary import Summary
 from ..audit.values import Row
 from ..engines import EngineLostError
-from .forms import Output
-from .interrupt import Interrupt
-from .progress import AuditProgress
-from .reader import Reader
-from .recording import Recording
-from .report import Result, write_report
+from .audit_inputs import Recording
+from .audit_outputs import Output, Result, write_report
+from .audit_readers import Reader
+from .audit_screen import AuditProgress, Interrupt
 from .verdict import Verdict
 
 

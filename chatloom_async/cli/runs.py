@@ -10,9 +10,8 @@ from cyclopts import Parameter
 from ..audit.document import json_text
 from ..audit.formats.text import cell, columns, rendered
 from ..audit.store import RunInfo, RunState, open_store
-from .closing import resumed
+from .audit_screen import command, resumed
 from .screen import look, notice
-from .typed import command
 
 STYLES: dict[RunState, str] = {"finished": "green", "running": "cyan", "interrupted": "yellow"}
 NUMBERS = ("planned", "ok", "partial", "failed", "pending", "error", "warning", "info")

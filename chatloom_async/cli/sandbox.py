@@ -17,9 +17,9 @@ from cyclopts.validators import Number
 
 from ..audit.document import json_text
 from ..wire.errors import ConfigurationError
-from .embedded import planted
+from .audit_inputs import planted
+from .audit_screen import command
 from .screen import OutputFileError
-from .typed import command
 
 if TYPE_CHECKING:
     from ..sandbox import Sandbox

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from chatloom_async.cli import source
-from chatloom_async.cli.embedded import planted
+from chatloom_async.cli import audit_inputs
+from chatloom_async.cli.audit_inputs import planted
 from chatloom_async.sandbox import Sandbox
 from tests.cli.conftest import Ran
 from tests.samples import KEY
@@ -24,7 +24,7 @@ ESTIMATE = "2 s at the allowed rate (4 a second and key after 8 at once); "
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded sandbox is small here, so that the rate limit does not make tests wait."""
-    monkeypatch.setattr(source, "EMBEDDED", {"workspaces": 3, "agents": 2, "seed": 7})
+    monkeypatch.setattr(audit_inputs, "EMBEDDED", {"workspaces": 3, "agents": 2, "seed": 7})
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def three(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_without_file_and_key_it_audits_the_embedded_sandbox_and_says_so(chatloom: Chatloom) -> None:
     """A first try needs no account."""
     ran = chatloom("audit")
-    domains = {each.name: sum(len(agent.domains) for agent in each.agents) for each in planted(**source.EMBEDDED)}
+    domains = {each.name: sum(len(agent.domains) for agent in each.agents) for each in planted(**audit_inputs.EMBEDDED)}
     assert ran.status == 0
     assert [line.split()[:4] for line in ran.out.splitlines()[:4]] == [
         ["workspace", "state", "agents", "domains"],
@@ -250,7 +250,7 @@ def test_a_defect_is_one_line_with_its_place(chatloom: Chatloom, monkeypatch: py
     def broken(**_: Any) -> None:
         raise LookupError(f"surprise {KEY}")
 
-    monkeypatch.setattr(source, "planted", broken)
+    monkeypatch.setattr(audit_inputs, "planted", broken)
     ran = chatloom("audit", "--sandbox")
     assert ran.status == 4
     assert ran.err.splitlines()[-1].startswith("error: unexpected LookupError: surprise clf_*** (test_audit.py, line ")

@@ -14,14 +14,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatloom_async.audit import Summary
-from chatloom_async.cli import interrupt
+from chatloom_async.cli import audit_screen
 from chatloom_async.cli.app import command_line
-from chatloom_async.cli.closing import ONCE, Situation, advice, findings, totals
+from chatloom_async.cli.audit_readers import telling
+from chatloom_async.cli.audit_screen import (
+    ONCE,
+    TYPED,
+    AuditProgress,
+    Interrupt,
+    Situation,
+    advice,
+    again,
+    findings,
+    totals,
+)
 from chatloom_async.cli.estimate import Estimate, estimated
-from chatloom_async.cli.interrupt import Interrupt
-from chatloom_async.cli.progress import AuditProgress
-from chatloom_async.cli.reader import telling
-from chatloom_async.cli.typed import TYPED, again
 
 DB = Path("a.db")
 TRY = "export CHATLOOM_API_KEY=... && chatloom audit   (or name a file of workspaces: chatloom audit --help)"
@@ -201,7 +208,7 @@ async def numbers() -> AsyncGenerator[int, None]:
 @pytest.mark.skipif(sys.platform == "win32", reason="its event loop has no signal handlers")
 async def test_ctrl_c_ends_the_dispatch_and_later_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
     """First no item is given out any more; what still runs when the time is over is cancelled."""
-    monkeypatch.setattr(interrupt, "GRACE", 0.01)
+    monkeypatch.setattr(audit_screen, "GRACE", 0.01)
     said: list[str] = []
     asked = Interrupt(said.append)
 

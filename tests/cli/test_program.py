@@ -20,8 +20,8 @@ import pytest
 from chatloom_async.audit import KeyEnv, load_workspaces
 from chatloom_async.audit.mutes import load_mutes
 from chatloom_async.cli import main
-from chatloom_async.cli.app import COMMANDS
-from chatloom_async.cli.embedded import planted
+from chatloom_async.cli.app import COMMANDS, MODULES
+from chatloom_async.cli.audit_inputs import planted
 from chatloom_async.cli.sandbox import _instructions
 from chatloom_async.sandbox import Sandbox
 from tests.cli.conftest import PROGRAM, Ran
@@ -59,7 +59,7 @@ def test_every_command_explains_itself(chatloom: Chatloom) -> None:
         ran = chatloom(name, "--help")
         assert (ran.status, ran.err) == (0, "")
         assert ran.out.startswith(f"Usage: chatloom {name} {usage}\n")
-        docstring = getattr(import_module(f"chatloom_async.cli.{name}"), name).__doc__
+        docstring = getattr(import_module(f"chatloom_async.cli.{MODULES.get(name, name)}"), name).__doc__
         assert docstring.startswith(summary.removesuffix("."))
 
 

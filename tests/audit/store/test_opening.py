@@ -19,9 +19,8 @@ from chatloom_async.audit.store import (
     StoreFormatError,
     StoreInUseError,
     StoreVersionError,
-    database,
     open_store,
-    schema,
+    sqlite,
 )
 from chatloom_async.audit.store.errors import translated
 from chatloom_async.audit.store.sqlite import APPLICATION_ID, TABLES, VERSION, create, readable, writable
@@ -82,7 +81,7 @@ async def test_a_file_that_another_program_locks_is_not_waited_for_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As by a shell of SQLite with an open transaction."""
-    monkeypatch.setattr(database, "PATIENCE", 0.05)
+    monkeypatch.setattr(sqlite, "PATIENCE", 0.05)
     path = tmp_path / "a.db"
     async with open_store(path) as store:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -140,7 +139,7 @@ def test_a_database_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     """Where a statement fails, the file is as empty as before, and the next attempt works."""
     path = tmp_path / "a.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        monkeypatch.setattr(schema, "TABLES", (*TABLES, "no SQL"))
+        monkeypatch.setattr(sqlite, "TABLES", (*TABLES, "no SQL"))
         with pytest.raises(sqlite3.OperationalError, match="syntax error"):
             create(connection)
         assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)

@@ -1,4 +1,4 @@
-"""One self-contained HTML page. Rendered pieces wait in a spool on disk, so that memory does not grow with the fleet."""
+"""One self-contained HTML page. Rendered pieces wait in a spool on disk, so memory does not grow with the fleet."""
 
 import pickle
 from collections.abc import Iterator, Sequence

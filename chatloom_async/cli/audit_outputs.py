@@ -1,24 +1,28 @@
 """Makes the formats of `chatloom audit` from what is known before the first row."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from asyncio import CancelledError, current_task
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime
 from typing import TextIO
 
-from attrs import field, frozen
+from attrs import Factory, define, field, frozen
 
+from ..audit.document import json_text, workspace_document
 from ..audit.formats.csv import CsvFormat
 from ..audit.formats.github import GithubFormat
 from ..audit.formats.interface import Format
 from ..audit.formats.json import JsonFormat, JsonLinesFormat
 from ..audit.formats.junit import JunitFormat
 from ..audit.formats.markdown import MarkdownFormat
-from ..audit.formats.ranking import News, RuleTexts
+from ..audit.formats.ranking import News, RuleTexts, WorstOf
 from ..audit.formats.sarif import SarifFormat
-from ..audit.formats.table import TableFormat
+from ..audit.formats.table import Block, TableFormat
+from ..audit.formats.text import cell, columns, rendered
 from ..audit.store import RunInfo
 from ..audit.summary import Summary
-from ..audit.values import Row
+from ..audit.values import Row, Workspace
+from .audit_screen import AuditProgress
 from .options import FailOn, Report, ReportName
 from .screen import OutputFileError, destination, look, try_out
 
@@ -103,3 +107,82 @@ def outputs(report: Report, stream: TextIO, setting: Setting, stack: AsyncExitSt
         page = stack.enter_context(destination(report.html, "--html"))
         made.append(Output(_html(page, setting), page))
     return made
+
+
+def _plan_table(workspaces: Sequence[Workspace], stream: TextIO) -> str:
+    shown, table = look(stream), columns("workspace", "key", "tags", "expected domains")
+    for each in workspaces:
+        cells = (each.name, str(each.key), " ".join(each.tags), " ".join(each.expect or ()))
+        table.add_row(*(cell(text) for text in cells))
+    return rendered([table], width=shown.width, color=shown.color)
+
+
+def _json(workspaces: Sequence[Workspace], _: TextIO) -> str:
+    return json_text({"workspaces": [workspace_document(each) for each in workspaces]}, indent=True) + "\n"
+
+
+def _jsonl(workspaces: Sequence[Workspace], _: TextIO) -> str:
+    return "".join(json_text(workspace_document(each)) + "\n" for each in workspaces)
+
+
+PLANS: dict[str, Callable[[Sequence[Workspace], TextIO], str]] = {"json": _json, "jsonl": _jsonl}
+
+
+def plan(name: str, workspaces: Sequence[Workspace], stream: TextIO) -> str:
+    """In the format of this name where a plan has it, else as a table."""
+    return PLANS.get(name, _plan_table)(workspaces, stream)
+
+
+NAMES_KEPT = 3
+
+
+@define
+class Result:
+    """What is left of an audit when its rows are written. `elapsed` is in seconds.
+
+    `failing` names a few workspaces that were not fully audited, `worst` those with the gravest findings.
+    """
+
+    summary: Summary = Factory(Summary)
+    failing: list[str] = Factory(list)
+    elapsed: float = 0.0
+    _blocks: WorstOf[Block] = Factory(lambda: WorstOf(NAMES_KEPT))
+
+    @property
+    def worst(self) -> list[str]:
+        return [each.workspace for each in self._blocks.items()]
+
+    def add(self, row: Row) -> None:
+        self.summary.add(row)
+        if row.findings:
+            self._blocks.add(Block.of(row))
+        if row.error and len(self.failing) < NAMES_KEPT:
+            self.failing.append(row.workspace)
+
+
+async def write_report(
+    rows: AsyncGenerator[Row, None], outputs: Sequence[Output], progress: AuditProgress, total: int
+) -> Result:
+    """Writes every row as it comes, and returns the totals.
+
+    Where it ends early, because the rows do or because it is cancelled (Ctrl-C), the formats are closed all the same,
+    and `summary.interrupted` is True.
+    """
+    result = Result()
+    for output in outputs:
+        output.start()
+    try:
+        with progress:
+            async with aclosing(rows):
+                async for row in rows:
+                    for output in outputs:
+                        output.row(row)
+                    result.add(row)
+                    progress.show(result.summary)
+    except CancelledError:
+        current_task().uncancel()  # type: ignore[union-attr]  # so that what is left to do can be awaited
+    result.elapsed = progress.elapsed
+    result.summary.interrupted = result.summary.workspaces < total
+    for output in outputs:
+        output.end(result.summary)
+    return result

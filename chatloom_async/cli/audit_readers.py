@@ -1,15 +1,17 @@
-"""Turns --engine and --scheduler into the reader of an audit, with everything in place, or into what is missing."""
+"""Who reads the workspaces of an audit: this process. Another reader is in engine.py."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from attrs import evolve, frozen
 
+from ..audit import runner
 from ..audit.keys import KeyFile
 from ..audit.rules import Judge
+from ..audit.runner import PROBE_EVERY, OnPause
 from ..audit.values import Row, Workspace
 from ..client import AsyncChatloom
 from ..engines import DaskEngine, ShardOptions, audit_on
@@ -17,12 +19,41 @@ from ..engines.dask import workers_at, workers_here
 from ..engines.shard import DEFAULTS, fitting_size, refuse_keys
 from ..wire.auth import ApiKey
 from ..wire.errors import ConfigurationError
-from .interrupt import Interrupt
+from .audit_inputs import Recording, Source
+from .audit_screen import Interrupt
 from .options import Pace
-from .reader import ProcessReader, Reader
-from .recording import Recording
 from .screen import notice
-from .source import Source
+
+
+class Reader(Protocol):
+    """Turns what is still to be read into rows, each judged, and kept before it is yielded."""
+
+    def rows(self, record: Recording, judge: Judge, interrupt: Interrupt) -> AsyncGenerator[Row, None]:
+        """One row for each workspace that is pending; none begins any more once an interrupt was asked for."""
+        ...
+
+
+@frozen
+class ProcessReader:
+    """This process, with the transport and the limiter of `client`; its key is not used."""
+
+    client: AsyncChatloom
+    concurrency: int
+
+    def rows(self, record: Recording, judge: Judge, interrupt: Interrupt) -> AsyncGenerator[Row, None]:
+        return runner.audit(
+            interrupt.until_asked(record.pending()),
+            client=self.client,
+            judge=judge,
+            run=record.run,
+            concurrency=self.concurrency,
+            on_pause=telling(interrupt.say),
+        )
+
+
+def telling(say: Callable[[str], None]) -> OnPause:
+    """Says that the audit pauses, in the same words each time."""
+    return lambda _: say(f"paused: too many calls fail; one workspace is tried again every {PROBE_EVERY:g} s")
 
 
 class EngineOptionError(ConfigurationError):
