@@ -10,8 +10,8 @@ from chatloom_async import ApiKey, AsyncChatloom, MockTransport, Request
 from chatloom_async.audit import Failure, KeyEnv, Row, Workspace, audit
 from chatloom_async.audit.rules import CheckedAgent, Evidence, Judge, rule
 from chatloom_async.audit.store import Run, RunConfig, Stored, StoreFullError, open_store
+from chatloom_async.testing import VirtualClock
 from tests.samples import AGENT, DOMAINS, KEY, OTHER_KEY, answer, api
-from tests.virtual_clock import VirtualClock
 
 URL = "https://chatloom.app"
 SHARED = [
@@ -83,7 +83,7 @@ async def test_a_row_is_durable_and_judged_before_it_comes_out(tmp_path: Path) -
         async with aclosing(audit([ACME], client=client_of(), run=run)) as rows:
             row = await anext(rows)
             assert [each async for each in store.workspaces(run.id)] == [
-                Stored("acme", row, store.fingerprint(ApiKey(KEY))),
+                Stored("acme", row, run.fingerprint(ApiKey(KEY))),
                 Stored("birch"),
             ]
         judge = Judge()

@@ -31,8 +31,8 @@ from chatloom_async.audit import (
 )
 from chatloom_async.audit.rules import Judge
 from chatloom_async.sandbox import Sandbox
+from chatloom_async.testing import VirtualClock
 from tests.samples import AGENT, AGENTS, DOMAINS, KEY, OTHER_KEY, answer, api, failure
-from tests.virtual_clock import VirtualClock
 
 ACME = Workspace("acme", ApiKey(KEY))
 SALES = Agent(

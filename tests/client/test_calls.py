@@ -31,8 +31,8 @@ from chatloom_async import (
     UsageError,
     query,
 )
+from chatloom_async.testing import VirtualClock
 from tests.samples import AGENT, AGENTS, DOMAINS, KEY, answer, api, failure, in_turn
-from tests.virtual_clock import VirtualClock
 
 SALES = Agent(
     id="agt_abc123",

@@ -34,8 +34,8 @@ from chatloom_async import (
     Sandbox,
     ServerError,
 )
+from chatloom_async.testing import VirtualClock
 from tests.samples import KEY, OTHER_KEY, answer, api, failure, in_turn
-from tests.virtual_clock import VirtualClock
 
 
 def test_the_import_and_the_constructor_leave_the_heavy_packages_alone() -> None:

@@ -33,8 +33,8 @@ from chatloom_async import (
     UsageError,
 )
 from chatloom_async.contrib.opentelemetry import InstrumentedChatloom, Telemetry
+from chatloom_async.testing import VirtualClock
 from tests.samples import KEY, OTHER_KEY, answer, api, failure, in_turn
-from tests.virtual_clock import VirtualClock
 
 LIST = {
     "http.request.method": "GET",

@@ -42,12 +42,12 @@ from chatloom_async import (
     ServerError,
     TLSError,
 )
+from chatloom_async.testing import VirtualClock
 from tests.faults import scenes
 from tests.faults.scenes import SceneMaker, plays
 from tests.faults.subjects import Drive, after_close, cancelled, close_under_way, once, outer_timeout, times, two_loops
 from tests.raw_server import FIN, RST, SILENCE, Loop, http
 from tests.samples import AGENT, AGENTS
-from tests.virtual_clock import VirtualClock
 
 KEY = "clf_canary-0f1e2d3c4b5a"
 PURE_PYTHON = aiohttp.http_parser.HttpResponseParser is aiohttp.http_parser.HttpResponseParserPy

@@ -9,9 +9,9 @@ import aiohttp
 from attrs import frozen
 
 from chatloom_async import AsyncChatloom, Endpoint, GetAllowedDomains, RetryPolicy, Timeouts
+from chatloom_async.testing import VirtualClock
 from chatloom_async.transports.aiohttp.transport import AiohttpTransport
 from tests.faults.scenes import Scene
-from tests.virtual_clock import VirtualClock
 
 TIMEOUTS = Timeouts(connect=0.1, read=0.1, attempt=0.3)
 QUICK = RetryPolicy(base=0.001, throttle_base=0.001)

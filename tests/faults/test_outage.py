@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from chatloom_async import AsyncChatloom, MockTransport, ServerError
+from chatloom_async.testing import VirtualClock
 from tests.samples import KEY, failure
-from tests.virtual_clock import VirtualClock
 
 
 @pytest.mark.parametrize("at_once", [1, 50, 500])

@@ -17,11 +17,11 @@ from chatloom_async.policy.limiter import (
     fingerprint_of,
     outcome_of,
 )
+from chatloom_async.testing import VirtualClock
 from chatloom_async.wire.auth import ApiKey
 from chatloom_async.wire.errors import ChatloomError, ClientClosedError, ConnectError
 from chatloom_async.wire.message import Response
 from chatloom_async.wire.status import NotFoundError, RateLimitError, ServerError
-from tests.virtual_clock import VirtualClock
 
 FRESH = LimitState(rate=4.0, queued=0, in_flight=0, paused_until=None)
 

@@ -1,6 +1,6 @@
 """An event loop whose time jumps: the whole client, its deadlines and timers included, lives an hour in a millisecond.
 
-tests/virtual_clock.py is a clock for policies that are handed one; what counts on the event loop's own clock, as every
+VirtualClock is for policies that are handed a clock; what counts on the event loop's own clock, as every
 time limit does, needs this. Nothing here waits, and a loop in which nothing can ever happen again says so.
 """
 
