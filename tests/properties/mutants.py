@@ -14,7 +14,7 @@ from chatloom_async.policy.limiter import KeyedLimiter, KeyLimiter
 from chatloom_async.policy.retrier import PolicyRetrier
 from chatloom_async.policy.retry import RetryBudget, RetryPolicy
 
-again, run = RetryPolicy.next_wait, PolicyRetrier.run
+next_wait, run = RetryPolicy.next_wait, PolicyRetrier.run
 throttled, take, serve, acquire = KeyLimiter.throttled, KeyLimiter._take, KeyLimiter._serve, KeyLimiter.acquire
 Mutant = tuple[type, str, Callable[..., Any]]
 
@@ -59,12 +59,12 @@ async def _all_keys_in_one_line(self: Any, key: str) -> None:
 
 
 def _half_the_wait(self: Any, error: Any, call: Any, now: float) -> Any:
-    answer = again(self, error, call, now)
+    answer = next_wait(self, error, call, now)
     return answer if isinstance(answer, str) else answer / 2
 
 
 def _waits_past_the_deadline(self: Any, error: Any, call: Any, now: float) -> Any:
-    return again(self, error, call, now - 1000.0)
+    return next_wait(self, error, call, now - 1000.0)
 
 
 def _pays_what_it_has(self: Any, scope: str, cost: float) -> bool:
@@ -87,8 +87,8 @@ MUTANTS: dict[str, Mutant] = {
     "a 429 closes no gate": (KeyLimiter, "throttled", lambda self, retry_after: self._leave()),
     "a gate opens after a second": (KeyLimiter, "throttled", lambda self, retry_after: throttled(self, 1.0)),
     "all keys stand in one line": (KeyedLimiter, "acquire", _all_keys_in_one_line),
-    "waits are half as long": (RetryPolicy, "again", _half_the_wait),
-    "waits may end after the deadline": (RetryPolicy, "again", _waits_past_the_deadline),
+    "waits are half as long": (RetryPolicy, "next_wait", _half_the_wait),
+    "waits may end after the deadline": (RetryPolicy, "next_wait", _waits_past_the_deadline),
     "attempts are not counted": (RetryPolicy, "limit", lambda self, kind: 99),
     "an empty budget pays": (RetryBudget, "spend", _pays_what_it_has),
     "a success overfills the budget": (RetryBudget, "earn", _earns_without_end),
