@@ -1,7 +1,17 @@
-"""The client: one call is one walk, and `exchange` and `_attempt` are that walk, top to bottom.
+"""The client. One call is one walk, from values to bytes and back:
 
-Everything else here is construction, cloning and closing. What is decided on the way is decided in wire/ (about
-bytes and values) and policy/ (about time).
+    exchange       endpoint.request()    wire/endpoint.py           the endpoint becomes an unsigned request
+      _attempt     keys.current()       policy/keys.py             the key, and another one after a 401
+        _send_once limiter.acquire()     policy/concurrency.py      the key's turn (limiter.py), then the client's
+                   sign()                wire/auth.py               the key goes into one header
+                   transport.send()      transports/aiohttp/        bytes on the wire, and the response
+                   status_error()        wire/status.py             an unsuccessful status becomes an error
+    exchange       retrier.retry()       policy/retrier.py          only after a failure: further attempts
+    exchange       decode()              wire/decode.py             the body becomes the value
+
+`exchange`, `_attempt` and `_send_once` stand in this order below. Failures travel as data and are raised once, by
+`exchange`. The rest of the file is construction, cloning and closing. wire/ decides about bytes and values, policy/
+about time; neither does I/O.
 """
 
 import inspect
@@ -16,11 +26,12 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec, 
 
 import attrs
 
-from .endpoints.agents import GetAllowedDomains, ListAgents
+from .endpoints.agents import AgentList, GetAllowedDomains, ListAgents
 from .options import CLOCK, TRANSPORT, OnAttempt, Options, SharedState
 from .policy.call import Call, Outcome
 from .policy.clock import Clock, SystemClock
 from .policy.keys import KeyProvider, key_source
+from .policy.lifetime import TimeLimit
 from .policy.limiter import Limiter, LimitState, RateLimit, fingerprint_of, outcome_of
 from .policy.retry import RetryPolicy
 from .transports.interface import Transport
@@ -29,7 +40,6 @@ from .wire.base_url import BASE_URL
 from .wire.decode import decode
 from .wire.endpoint import Endpoint
 from .wire.errors import (
-    Attempt,
     ChatloomError,
     ClientClosedError,
     DecodeError,
@@ -138,7 +148,7 @@ class AsyncChatloom:
 
     def _configure(self, options: Options) -> None:
         self._options = options
-        self._name_of = fingerprint_of(options.rate_limit)
+        self._fingerprint_of = fingerprint_of(options.rate_limit)
         self._retrier = options.retrier(self._clock, self._shared)
 
     list_agents: Final = method_of(ListAgents)
@@ -149,57 +159,65 @@ class AsyncChatloom:
         return (await self.exchange(endpoint)).value
 
     async def exchange(self, endpoint: Endpoint[T]) -> Exchange[T]:
-        """Like `send`, but with the response, every attempt and the elapsed seconds around the value."""
+        """Like `send`, but returns the value with its response, every attempt and the elapsed seconds."""
         if not isinstance(endpoint, Endpoint):
             raise UsageError(f"send() takes an endpoint, such as ListAgents(), not {endpoint!r}")
         self._shared.lifetime.check()
-        call = Call.begin(endpoint, self._clock.time(), self._options.deadline)
-        request = endpoint.request(self._options.base_url, self._options.timeouts)
-        outcome = await self._retrier.run(partial(self._attempt, request, call), call)
+        options = self._options
+        call = Call.begin(endpoint, self._clock.time(), options.deadline, options.timeouts.attempt)
+        request = endpoint.request(options.base_url, options.timeouts)
+        outcome = await self._attempt(request, call)
+        if isinstance(outcome, Response):
+            self._retrier.succeeded(call)
+        else:
+            outcome = await self._retrier.retry(outcome, partial(self._attempt, request, call), call)
         if isinstance(outcome, ChatloomError):
             raise call.finish(outcome)
         value = decode(outcome, endpoint.returns)
         if isinstance(value, DecodeError):
             raise call.finish(value)
-        if getattr(value, "complete", True) is False:
+        if endpoint.returns is AgentList and not value.complete:
             log.warning("%s: the answer says that it is not complete; do not take it for the whole", call.operation)
         return Exchange(value, outcome, tuple(call.attempts), self._clock.time() - call.started)
 
     async def _attempt(self, request: Request, call: Call) -> Outcome:
-        """One request on the wire: limiter, key, transport, status. What fails comes back as data."""
-        began, sent_at, most = self._clock.time(), None, self._options.timeouts.attempt
-        answer: Outcome | None = None
-        error: ChatloomError | None = None
-        key: ApiKey | None = None
-        limit = self._shared.lifetime.limit(call.left(began))
+        """Sends the request once; after the call's first 401, once more if the key provider has another key. Failures
+        come back as data."""
+        limit = self._shared.lifetime.limit(call.begin_attempt(self._clock.time()))
         try:
             with limit:
-                key = await (self._keys.renewed(call.refused) if call.refused else self._keys.current())
-                if key is None:
-                    return call.last_failure  # type: ignore[return-value]  # the 401, which is final then
-                call.key = self._name_of(key)
-                await self._limiter.acquire(call.key, limit.loop)
-                sent_at = self._clock.time()
-                limit.restart(call.left(sent_at, most))
-                answer = await self._shared.open_transport().send(sign(request, key, self._options.auth))
-            error = status_error(answer, call.success) if isinstance(answer, Response) else answer
+                key = await self._keys.current()
+                outcome = await self._send_once(request, key, call, limit)
+                if isinstance(outcome, AuthenticationError) and not call.refreshed:
+                    call.refreshed = True
+                    limit.restart(call.begin_attempt(self._clock.time()))
+                    if other_key := await self._keys.renewed(key):
+                        outcome = await self._send_once(request, other_key, call, limit)
+                return outcome
         except (TransportError, ClientClosedError) as failure:
-            error = failure.with_traceback(None)
+            error: ChatloomError = failure.with_traceback(None)
         except TimeoutError:
             if not limit.expired:
                 raise
-            error = call.timed_out(sent_at, most)
-        finally:
-            if sent_at is not None:
-                self._limiter.release(call.key, limit.loop, *outcome_of(answer, error))
-        status = answer.status if isinstance(answer, Response) else None
-        self._tell(call.record_attempt(status, error, began, sent_at, self._clock.time()))
-        if isinstance(error, AuthenticationError) and not call.refused:
-            call.refused = key
-            return await self._attempt(request, call)
-        return error or answer  # type: ignore[return-value]  # one of the two is there
+            error = call.timed_out()
+        self._record(call, None, error)
+        return error
 
-    def _tell(self, attempt: Attempt) -> None:
+    async def _send_once(self, request: Request, key: ApiKey, call: Call, limit: TimeLimit) -> Outcome:
+        """Waits for the limiter, signs the request, sends it, and reads the status of the response."""
+        call.key = self._fingerprint_of(key)
+        with await self._limiter.acquire(call.key, limit.loop) as permit:
+            limit.restart(call.begin_sending(self._clock.time()))
+            answer = await self._shared.open_transport().send(sign(request, key, self._options.auth))
+            error = status_error(answer, call.success) if isinstance(answer, Response) else answer
+            permit.outcome = outcome_of(answer, error)
+        self._record(call, answer, error)
+        return error or answer
+
+    def _record(self, call: Call, answer: Outcome | None, error: ChatloomError | None) -> None:
+        """Adds the finished attempt to the call's history, logs it, and passes it to `on_attempt`."""
+        status = answer.status if isinstance(answer, Response) else None
+        attempt = call.record_attempt(status, error, self._clock.time())
         if log.isEnabledFor(DEBUG):
             outcome = attempt.status or type(attempt.error).__name__
             log.debug("%s attempt %d: %s", attempt.operation, attempt.number, outcome)

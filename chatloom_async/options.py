@@ -58,7 +58,7 @@ class SharedState:
     transport: Transport | None
     borrowed: bool
     lifetime: Lifetime = field(factory=Lifetime)
-    gate: ConcurrencyLimit = field(factory=ConcurrencyLimit)
+    concurrency: ConcurrencyLimit = field(factory=ConcurrencyLimit)
     transient: RetryBudget = field(factory=RetryBudget)
     throttle: RetryBudget = field(factory=RetryBudget)
 
@@ -94,7 +94,7 @@ class Options:
     def limiter(self, clock: Clock, shared: SharedState) -> ClientLimiter:
         given = Unlimited() if self.rate_limit is None else self.rate_limit
         limiter = KeyedLimiter(given, clock) if isinstance(given, RateLimit) else given
-        return ClientLimiter(limiter, shared.gate)
+        return ClientLimiter(limiter, shared.concurrency)
 
     def retrier(self, clock: Clock, shared: SharedState) -> Retrier:
         if self.retry is None:

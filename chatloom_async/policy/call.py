@@ -1,11 +1,13 @@
-"""What one call has been through so far. Everything that happens to it is written down here, and read from here."""
+"""The record of one call: its limits, its attempts so far, and why it ended.
+
+The client writes to it; the retry policy and the errors read from it.
+"""
 
 from collections.abc import Awaitable, Callable, Container
 from math import inf
 
 from attrs import Factory, define, evolve
 
-from ..wire.auth import ApiKey
 from ..wire.endpoint import Endpoint
 from ..wire.errors import Attempt, AttemptTimeoutError, ChatloomError, DeadlineExceededError, Kind, StopReason
 from ..wire.message import Response
@@ -16,58 +18,80 @@ Attempting = Callable[[], Awaitable[Outcome]]
 
 @define(eq=False)
 class Call:
-    """The record of one call. `started` and `deadline` are moments of the clock, `key` is a key's fingerprint,
-    `refused` the key that was answered with a 401."""
+    """The record of one call.
+
+    Times are moments of the client's clock: `began` and `sent_at` of the current attempt, the others of the call.
+    `attempt_limit` is in seconds, `key` a key's fingerprint. `refreshed` is True once a 401 has been answered by asking
+    the key provider for another key.
+    """
 
     operation: str
     idempotent: bool
     success: Container[int]
     started: float
     deadline: float
+    attempt_limit: float | None = None
     attempts: list[Attempt] = Factory(list)
     failures: dict[Kind, int] = Factory(dict)
     stop_reason: StopReason | None = None
     key: str = ""
-    refused: ApiKey | None = None
+    refreshed: bool = False
+    began: float = 0.0
+    sent_at: float | None = None
 
     @classmethod
-    def begin(cls, endpoint: Endpoint[object], now: float, deadline: float | None) -> "Call":
+    def begin(
+        cls, endpoint: Endpoint[object], now: float, deadline: float | None, attempt_limit: float | None = None
+    ) -> "Call":
         until = inf if deadline is None else now + deadline
-        return cls(type(endpoint).__name__, endpoint.idempotent, endpoint.success, now, until)
+        return cls(type(endpoint).__name__, endpoint.idempotent, endpoint.success, now, until, attempt_limit)
+
+    def begin_attempt(self, now: float) -> float | None:
+        """Starts an attempt, which waits for its key and its turn first. Returns the seconds it may take for that."""
+        self.began, self.sent_at = now, None
+        return self.left(now)
+
+    def begin_sending(self, now: float) -> float | None:
+        """Notes that the attempt is sent now. Returns the seconds it may take from here."""
+        self.sent_at = now
+        return self.left(now, self.attempt_limit)
 
     def left(self, now: float, limit: float | None = None) -> float | None:
-        """Seconds until the deadline, or `limit` seconds if that is sooner. None: for ever."""
+        """Seconds until the deadline, or `limit` seconds if that is sooner. None: no limit."""
         left = self.deadline - now if limit is None else min(limit, self.deadline - now)
         return None if left == inf else left
 
-    def timed_out(self, sent_at: float | None, limit: float | None) -> ChatloomError:
-        """The error for what `left(sent_at, limit)` ended: the call's deadline, or the attempt's own limit."""
+    def timed_out(self) -> ChatloomError:
+        """The error for the time limit that ended the current attempt: the call's deadline, or the attempt's own."""
+        sent_at, limit = self.sent_at, self.attempt_limit
         if sent_at is None or limit is None or self.deadline - sent_at <= limit:
-            seconds = f"its deadline of {self.deadline - self.started:g} s"
-            text = f"The call was not done within {seconds}"
-            if sent_at is None and not self.attempts:
-                text = f"The call was not sent within {seconds}: it waited for its turn behind others, or for its key"
-            return DeadlineExceededError(text, last=self.last_failure)
+            return self.deadline_exceeded()
         return AttemptTimeoutError(f"The attempt was not done within {limit:g} s", reason="total")
+
+    def deadline_exceeded(self) -> DeadlineExceededError:
+        """The error for a call that the deadline ended."""
+        seconds = f"its deadline of {self.deadline - self.started:g} s"
+        text = f"The call was not done within {seconds}"
+        if self.sent_at is None and not self.attempts:
+            text = f"The call was not sent within {seconds}: it waited for its turn behind others, or for its key"
+        return DeadlineExceededError(text, last=self.last_failure)
 
     @property
     def last_failure(self) -> ChatloomError | None:
-        """The last failure that came from outside, not from this call's own clock."""
+        """The last failure other than the deadline."""
         for attempt in reversed(self.attempts):
             if isinstance(attempt.error, ChatloomError) and not isinstance(attempt.error, DeadlineExceededError):
                 return attempt.error
         return None
 
-    def record_attempt(
-        self, status: int | None, error: ChatloomError | None, began: float, sent_at: float | None, ended: float
-    ) -> Attempt:
-        """Writes down one attempt, by what came of it and the moments in it; one that was not sent only waited."""
-        sent_at = ended if sent_at is None else sent_at
+    def record_attempt(self, status: int | None, error: ChatloomError | None, ended: float) -> Attempt:
+        """Adds the current attempt to the history. One that was not sent has waited all the time."""
+        sent_at = ended if self.sent_at is None else self.sent_at
         attempt = Attempt(
             operation=self.operation,
             number=len(self.attempts) + 1,
-            started=began - self.started,
-            waited=sent_at - began,
+            started=self.began - self.started,
+            waited=sent_at - self.began,
             elapsed=ended - sent_at,
             status=status,
             error=error,
@@ -81,5 +105,5 @@ class Call:
             self.failures[attempt.error.kind] = self.failures.get(attempt.error.kind, 0) + 1
 
     def finish(self, error: ChatloomError) -> ChatloomError:
-        """The error to raise: with the history of the call, and why it ended."""
+        """The error to raise: a copy with the call's history and the reason why it ended."""
         return evolve(error, attempts=tuple(self.attempts), stop_reason=self.stop_reason)

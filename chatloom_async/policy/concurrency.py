@@ -1,8 +1,8 @@
-"""Decides how many requests a client may have in flight over all of its keys, so that it does not drown itself.
+"""Limits how many requests a client has in flight over all of its keys, so that it does not exhaust its descriptors.
 
-Without it, five thousand calls at once open five thousand sockets: they run into the limit for descriptors, and the
-last of them wait so long for this machine that they blame the server. Measured with answers after 0.1 s: 256 at a time
-finish sooner than all at once.
+Without this limit, five thousand calls at once open five thousand sockets: they run out of descriptors, and the last
+ones wait so long for this machine that they blame the server. Measured with answers after 0.1 s: 256 at a time finish
+sooner than all at once.
 """
 
 import asyncio
@@ -13,39 +13,40 @@ from weakref import WeakKeyDictionary
 from .limiter import KeyedLimiter, Limiter, LimitState, Outcome
 
 MAX_IN_FLIGHT = 256
+FAILED: tuple[Outcome, None] = ("failed", None)
 
 
 class Slots:
-    """Places for requests on one event loop; who has waited longest is next.
+    """Slots for requests on one event loop. The longest waiter gets the next one.
 
-    A semaphore, but one whose free places cost a quarter of what asyncio's do (0.13 : 0.48 us), since every call takes
-    one: that is 2 % of a whole call.
+    A semaphore whose uncontended path costs a quarter of asyncio's (0.13 : 0.48 us). Every call takes a slot, so that
+    is 2 % of a whole call.
     """
 
-    def __init__(self, places: int) -> None:
-        self._free = places
+    def __init__(self, free: int) -> None:
+        self._free = free
         self._queue: deque[asyncio.Future[None]] = deque()
 
     def take(self) -> bool:
-        """Takes a place if there is one now. While somebody waits there is none: a place is handed on."""
+        """Takes a slot if one is free. None is free while others wait: they get it first."""
         if not self._free:
             return False
         self._free -= 1
         return True
 
     async def wait(self) -> None:
-        """Returns when a place has been handed on to the caller. Cancelling it leaves no trace."""
+        """Returns when the caller has been given a slot. Cancelling it gives nothing away."""
         turn = asyncio.get_running_loop().create_future()
         self._queue.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it has been handed a place just now
+            if not turn.cancelled():  # it was given a slot at the same moment
                 self.leave()
             raise
 
     def leave(self) -> None:
-        """Hands a place on."""
+        """Gives the slot to the longest waiter, or frees it."""
         while self._queue:
             turn = self._queue.popleft()
             if not turn.cancelled():
@@ -55,50 +56,71 @@ class Slots:
 
 
 class ConcurrencyLimit:
-    """Room for `width` requests, on each event loop."""
+    """At most `max_in_flight` requests on each event loop."""
 
-    def __init__(self, width: int = MAX_IN_FLIGHT) -> None:
-        self._width = width
-        self._rooms: WeakKeyDictionary[asyncio.AbstractEventLoop, Slots] = WeakKeyDictionary()
+    def __init__(self, max_in_flight: int = MAX_IN_FLIGHT) -> None:
+        self._max_in_flight = max_in_flight
+        self._slots: WeakKeyDictionary[asyncio.AbstractEventLoop, Slots] = WeakKeyDictionary()
         self._last: tuple[asyncio.AbstractEventLoop, Slots] | None = None
 
-    def room(self, loop: asyncio.AbstractEventLoop) -> Slots:
-        """The loop's share."""
+    def slots(self, loop: asyncio.AbstractEventLoop) -> Slots:
+        """The slots of this event loop."""
         if self._last is None or self._last[0] is not loop:  # there is hardly ever more than one
-            for gone in [each for each in self._rooms if each.is_closed()]:
-                del self._rooms[gone]  # with those who wait in it, who hold that loop
-            self._last = loop, self._rooms.setdefault(loop, Slots(self._width))
+            for closed in [known for known in self._slots if known.is_closed()]:
+                del self._slots[closed]  # its waiters hold the loop, so it would not be collected
+            self._last = loop, self._slots.setdefault(loop, Slots(self._max_in_flight))
         return self._last[1]
 
     def leave(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Makes room. Nothing is left to do where the loop is gone, as when a call is only now collected."""
+        """Frees a slot. Does nothing if the loop is closed, e.g. when an abandoned call is garbage-collected."""
         if not loop.is_closed():
-            self.room(loop).leave()
+            self.slots(loop).leave()
+
+
+class Permit:
+    """A request's turn, for a `with` block. At its end the turn is given back, with the outcome that was set: what
+    became of the request, and the Retry-After of a 429."""
+
+    __slots__ = ("_key", "_limiter", "_loop", "outcome")
+    outcome: tuple[Outcome, float | None]
+
+    def __init__(self, limiter: "ClientLimiter", key: str, loop: asyncio.AbstractEventLoop) -> None:
+        self._limiter, self._key, self._loop = limiter, key, loop
+        self.outcome = FAILED
+
+    def __enter__(self) -> "Permit":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._limiter.release(self._key, self._loop, *self.outcome)
 
 
 class ClientLimiter:
-    """A limiter with a gate behind it: first a key's own turn, then room in the client.
+    """A client's limiter: a request waits for its key's turn first, then for a slot of the client.
 
-    Whoever calls it knows the running loop already: asking for it takes a system call on Python 3.11.
+    The caller passes the running loop: asking for it takes a system call on Python 3.11.
     """
 
-    def __init__(self, limiter: Limiter, gate: ConcurrencyLimit) -> None:
-        self._limiter, self._gate = limiter, gate
+    def __init__(self, limiter: Limiter, concurrency: ConcurrencyLimit) -> None:
+        self._limiter, self._concurrency = limiter, concurrency
+        self._acquire_now = limiter.acquire_now if type(limiter) is KeyedLimiter else None
 
-    async def acquire(self, key: str, loop: asyncio.AbstractEventLoop) -> None:
+    async def acquire(self, key: str, loop: asyncio.AbstractEventLoop) -> Permit:
+        """Returns when a request may be sent. Cancelling it gives up the place in the queue."""
         while True:
-            room = self._gate.room(loop)
-            await self._limiter.acquire(key)
-            if room.take():
-                return
+            slots = self._concurrency.slots(loop)
+            if self._acquire_now is None or not self._acquire_now(key):  # saves nearly every call two coroutines
+                await self._limiter.acquire(key)
+            if slots.take():
+                return Permit(self, key, loop)
             try:
-                await room.wait()
-            except BaseException:  # GeneratorExit where the call is collected, with a loop that was closed under it
+                await slots.wait()
+            except BaseException:  # GeneratorExit if the call is collected after its loop was closed
                 self._limiter.release(key, "unused")
                 raise
             if not self._is_paused(key):
-                return
-            self.release(key, loop, "unused")  # a 429 came while it waited for room: the turn it had is over
+                return Permit(self, key, loop)
+            self.release(key, loop, "unused")  # a 429 came while it waited for a slot, so it waits for its turn again
 
     def _is_paused(self, key: str) -> bool:
         return isinstance(self._limiter, KeyedLimiter) and self._limiter.is_paused(key)
@@ -108,9 +130,9 @@ class ClientLimiter:
     ) -> None:
         try:
             self._limiter.release(key, outcome, retry_after)
-        finally:  # one of the user's may raise
-            self._gate.leave(loop)
+        finally:  # a user's limiter may raise
+            self._concurrency.leave(loop)
 
     def states(self) -> Mapping[str, LimitState]:
-        """A snapshot of each key's limiter, where the limiter is ours."""
+        """A snapshot of each key's limiter; empty for a user's own limiter."""
         return self._limiter.states() if isinstance(self._limiter, KeyedLimiter) else {}

@@ -76,12 +76,16 @@ class KeyLimiter:
 
     async def acquire(self) -> None:
         """Returns when a request may be sent. Cancelling it gives up the place in the queue, or the permit."""
-        if not self._queue and self._take():
+        if self.acquire_now():
             return
         await self._turn(first=False)
         while self.is_paused:  # a 429 came between its turn and now
             self.give_back()
             await self._turn(first=True)
+
+    def acquire_now(self) -> bool:
+        """Takes a permit if there is one now and nobody waits."""
+        return not self._queue and self._take()
 
     async def _turn(self, *, first: bool) -> None:
         """Waits in the queue, at one of its ends."""
@@ -239,6 +243,10 @@ class KeyedLimiter:
 
     async def acquire(self, key: str) -> None:
         await (self._limiters.get(key) or self._add(key)).acquire()
+
+    def acquire_now(self, key: str) -> bool:
+        """Takes a permit if there is one now and nobody waits for the key."""
+        return (self._limiters.get(key) or self._add(key)).acquire_now()
 
     def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
         limiter = self._limiters[key]

@@ -105,11 +105,11 @@ class TenacityRetrier:
     clock: Clock
     lifetime: Lifetime
 
-    async def run(self, attempt: Attempting, call: Call) -> Outcome:
-        outcome = await attempt()
-        if isinstance(outcome, Response):
-            return outcome
-        next_outcome = resumed(outcome, attempt)
+    def succeeded(self, call: Call) -> None:
+        return
+
+    async def retry(self, failure: ChatloomError, attempt: Attempting, call: Call) -> Outcome:
+        next_outcome = resumed(failure, attempt)
 
         async def raising() -> Response:
             outcome = await next_outcome()
@@ -129,12 +129,12 @@ class TenacityRetrier:
         except TimeoutError:
             if not limit.expired:
                 raise
-            result = call.timed_out(self.clock.time(), None)
+            result = call.deadline_exceeded()
         for tried in call.attempts:
             if tried.error is not None:
                 tried.error.__traceback__ = None  # its frames would keep the whole call alive
         if not isinstance(result, (Response, ChatloomError)):  # what a retry_error_callback made up
-            result = call.last_failure or outcome
+            result = call.last_failure or failure
         if isinstance(result, ChatloomError):
             call.stop_reason = "attempts" if result.retryable else refusal(result)
         return result

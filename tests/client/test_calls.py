@@ -197,6 +197,27 @@ async def test_an_incomplete_list_is_returned_marked_and_logged_once(caplog: pyt
     ]
 
 
+@frozen
+class Upload:
+    """A model of the user's own, in which `complete` means something else."""
+
+    complete: bool
+
+
+@frozen
+class GetUpload(Endpoint[Upload]):
+    path = "/api/uploads"
+
+
+async def test_a_users_own_model_that_is_not_complete_is_none_of_the_clients_business(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Only the package's own list is warned about."""
+    chatloom = AsyncChatloom(KEY, transport=in_turn(answer({"complete": False})))
+    assert await chatloom.send(GetUpload()) == Upload(complete=False)
+    assert caplog.messages == []
+
+
 async def test_on_attempt_sees_every_attempt_also_the_good_ones() -> None:
     """The hook for metrics."""
     seen: list[Attempt] = []

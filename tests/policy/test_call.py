@@ -72,7 +72,11 @@ LATE_ATTEMPT = AttemptTimeoutError("The attempt was not done within 15 s", reaso
 )
 def test_what_ran_out(sent_at: float | None, limit: float | None, error: ChatloomError) -> None:
     """The attempt's own limit, if it ends before the call's deadline; else the deadline."""
-    assert Call.begin(Order(), 100.0, 60.0).timed_out(sent_at, limit) == error
+    call = Call.begin(Order(), 100.0, 60.0, limit)
+    call.begin_attempt(100.0)
+    if sent_at is not None:
+        call.begin_sending(sent_at)
+    assert call.timed_out() == error
 
 
 @pytest.mark.parametrize(
@@ -93,18 +97,17 @@ def test_the_last_failure(errors: list[Exception | None], last: ChatloomError | 
     for number, error in enumerate(errors, 1):
         call.record(attempt(number, error))
     assert call.last_failure == last
-    assert call.timed_out(160.0, None) == DeadlineExceededError(
-        "The call was not done within its deadline of 60 s", last=last
-    )
+    call.begin_sending(160.0)
+    assert call.timed_out() == DeadlineExceededError("The call was not done within its deadline of 60 s", last=last)
 
 
 def test_a_call_that_was_never_sent_says_so() -> None:
     """Once it has been sent, it was only not done."""
-    call = Call.begin(Order(), 100.0, 60.0)
-    assert call.timed_out(None, 15.0) == NEVER_SENT
+    call = Call.begin(Order(), 100.0, 60.0, 15.0)
+    assert call.timed_out() == NEVER_SENT
     call.record(attempt(1, DOWN))
     done = DeadlineExceededError("The call was not done within its deadline of 60 s", last=DOWN)
-    assert call.timed_out(None, 15.0) == done
+    assert call.timed_out() == done
 
 
 def test_failures_are_counted_by_kind() -> None:

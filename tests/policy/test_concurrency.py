@@ -63,11 +63,11 @@ async def test_a_call_that_waits_at_the_gate_heeds_a_429_of_its_key() -> None:
 
 async def test_every_place_can_be_taken_again() -> None:
     """However many have left."""
-    room = Slots(3)
+    slots = Slots(3)
     for _ in range(2):
-        assert [room.take() for _ in range(4)] == [True, True, True, False]
+        assert [slots.take() for _ in range(4)] == [True, True, True, False]
         for _ in range(3):
-            room.leave()
+            slots.leave()
 
 
 class Recorded(Unlimited):
@@ -94,7 +94,7 @@ async def test_a_permit_that_was_not_used_is_called_unused() -> None:
 
 
 async def test_a_limiter_that_raises_costs_no_place() -> None:
-    """One of the user's, whose store is gone: the error comes out, and there is room for the next call."""
+    """One of the user's, whose store is gone: the error comes out, and there is a slot for the next call."""
 
     class Broken(Unlimited):
         def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
@@ -125,7 +125,7 @@ def test_a_loop_that_was_closed_with_calls_under_way_takes_no_place_of_the_next(
     gate = ConcurrencyLimit(1)
 
     async def enter() -> bool:
-        return gate.room(asyncio.get_running_loop()).take()
+        return gate.slots(asyncio.get_running_loop()).take()
 
     assert [asyncio.run(enter()) for _ in range(3)] == [True, True, True]
 
@@ -133,7 +133,7 @@ def test_a_loop_that_was_closed_with_calls_under_way_takes_no_place_of_the_next(
 async def test_a_loop_keeps_its_places_while_another_has_its_own() -> None:
     """What was taken in one is still taken when that loop is asked for again."""
     gate, other, here = ConcurrencyLimit(1), asyncio.new_event_loop(), asyncio.get_running_loop()
-    assert [gate.room(here).take(), gate.room(other).take(), gate.room(here).take()] == [True, True, False]
+    assert [gate.slots(here).take(), gate.slots(other).take(), gate.slots(here).take()] == [True, True, False]
     other.close()
 
 
@@ -165,43 +165,43 @@ def test_a_permit_can_be_given_back_when_the_loop_is_gone() -> None:
     loop.close()
     gated.release("a", loop, "failed")
     with suppress(RuntimeError):
-        waiting.get_coro().close()  # what waited for room is collected, too
+        waiting.get_coro().close()  # what waited for a slot is collected, too
     assert [state.in_flight for state in limiter.states().values()] == [0, 0]
 
 
 async def test_places_are_handed_on_in_the_order_in_which_they_were_asked_for() -> None:
     """While somebody waits, nobody else finds a free one."""
-    room, entered = Slots(1), list[int]()
+    slots, entered = Slots(1), list[int]()
 
     async def enter(number: int) -> None:
-        await room.wait()
+        await slots.wait()
         entered.append(number)
 
-    assert room.take()
+    assert slots.take()
     waiting = [asyncio.create_task(enter(number)) for number in range(3)]
     await asyncio.sleep(0)
     for _ in waiting:
-        room.leave()
-        assert not room.take()
+        slots.leave()
+        assert not slots.take()
     await asyncio.gather(*waiting)
     assert entered == [0, 1, 2]
-    room.leave()
-    assert room.take()
-    assert not room.take()
+    slots.leave()
+    assert slots.take()
+    assert not slots.take()
 
 
 @pytest.mark.parametrize("first", ["cancelled", "handed a place"])
 async def test_a_place_survives_whoever_is_cancelled_while_it_is_handed_on(first: str) -> None:
     """One that is cancelled is passed over, one that had just been handed a place hands it on; there is one in all."""
-    room = Slots(1)
-    assert room.take()
-    cancelled, patient = (asyncio.create_task(room.wait()) for _ in range(2))
+    slots = Slots(1)
+    assert slots.take()
+    cancelled, patient = (asyncio.create_task(slots.wait()) for _ in range(2))
     await asyncio.sleep(0)
-    steps = [cancelled.cancel, room.leave]
+    steps = [cancelled.cancel, slots.leave]
     for step in steps if first == "cancelled" else reversed(steps):
         step()
     await patient
     assert cancelled.cancelled()
-    assert not room.take()
-    room.leave()
-    assert [room.take(), room.take()] == [True, False]
+    assert not slots.take()
+    slots.leave()
+    assert [slots.take(), slots.take()] == [True, False]

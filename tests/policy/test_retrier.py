@@ -16,7 +16,7 @@ from tenacity import AsyncRetrying
 from chatloom_async.policy import tenacity_retries as module
 from chatloom_async.policy.call import Call, Outcome
 from chatloom_async.policy.lifetime import Lifetime
-from chatloom_async.policy.retrier import PolicyRetrier, SingleAttempt
+from chatloom_async.policy.retrier import PolicyRetrier, Retrier, SingleAttempt
 from chatloom_async.policy.retry import CAPACITY, Budgets, RetryBudget, RetryPolicy
 from chatloom_async.policy.tenacity_retries import TenacityRetrier
 from chatloom_async.testing import VirtualClock
@@ -60,6 +60,15 @@ class Script:
         return outcome  # type: ignore[return-value]
 
 
+async def run(retrier: Retrier, script: Script, attempt: Callable[[], Awaitable[Outcome]] | None = None) -> Outcome:
+    """A whole call, with the retrier in the part that the client gives it."""
+    outcome = await (attempt or script.attempt)()
+    if isinstance(outcome, ChatloomError):
+        return await retrier.retry(outcome, attempt or script.attempt, script.call)
+    retrier.succeeded(script.call)
+    return outcome
+
+
 class Desk:
     """A PolicyRetrier with its clock and budgets."""
 
@@ -70,7 +79,7 @@ class Desk:
         self.retrier = PolicyRetrier(policy or RetryPolicy(random=lambda: 0.5), self.clock, self.budgets, self.lifetime)
 
     async def run(self, script: Script) -> Outcome:
-        return await self.retrier.run(script.attempt, script.call)
+        return await run(self.retrier, script)
 
     @property
     def left(self) -> tuple[float, float]:
@@ -139,10 +148,10 @@ async def test_neither_does_a_first_success_with_the_callers_tenacity() -> None:
 
     template = Counting(stop=tenacity.stop_after_attempt(3), sleep=VirtualClock().sleep)
     retrier = TenacityRetrier(template, VirtualClock(), Lifetime())
-    assert await retrier.run(Script(OK).attempt, Script(OK).call) is OK
+    assert await run(retrier, Script(OK)) is OK
     assert Counting.copies == 0
     script = Script(DOWN, OK)
-    assert await retrier.run(script.attempt, script.call) is OK
+    assert await run(retrier, script) is OK
     assert Counting.copies > 0
 
 
@@ -237,7 +246,7 @@ async def test_what_is_not_ours_passes_through(kind: str, failures: list[Outcome
     }
     script = Script(*([] if kind == "single" else failures), raised, OK)
     with pytest.raises(type(raised)) as caught:
-        await retriers[kind].run(script.attempt, script.call)
+        await run(retriers[kind], script)
     assert caught.value is raised
     assert script.outcomes == [OK]
 
@@ -282,7 +291,7 @@ async def test_a_single_attempt() -> None:
     rows = [(OK, None), (DOWN, "disabled"), (GONE, "not_retryable"), (LATE, "deadline")]
     for outcome, reason in rows:
         script = Script(outcome)
-        assert await SingleAttempt().run(script.attempt, script.call) is outcome
+        assert await run(SingleAttempt(), script) is outcome
         assert script.call.stop_reason == reason
 
 
@@ -293,11 +302,6 @@ def with_template(clock: VirtualClock, **options: Any) -> TenacityRetrier:
     """A retrier by a caller's own rules: three attempts, two seconds apart, unless told otherwise."""
     options = {"stop": tenacity.stop_after_attempt(3), "sleep": clock.sleep, "wait": tenacity.wait_fixed(2)} | options
     return TenacityRetrier(AsyncRetrying(**options), clock, Lifetime())
-
-
-async def run(retrier: TenacityRetrier, script: Script) -> Outcome:
-    """Runs a script through it."""
-    return await retrier.run(script.attempt, script.call)
 
 
 async def never_again(_: object) -> bool:
@@ -416,7 +420,7 @@ async def test_failures_hold_no_frames() -> None:
         return attempt
 
     script = Script(*[ServerError("Down", status=503) for _ in range(3)])
-    outcome = await with_template(VirtualClock()).run(attempting(script), script.call)
+    outcome = await run(with_template(VirtualClock()), script, attempting(script))
     assert isinstance(outcome, ServerError)
     assert [attempt.error.__traceback__ for attempt in script.call.attempts if attempt.error] == [None] * 3
     gc.collect()

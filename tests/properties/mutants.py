@@ -8,21 +8,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from chatloom_async.client import AsyncChatloom
 from chatloom_async.policy.call import Call
 from chatloom_async.policy.lifetime import TimeLimit
 from chatloom_async.policy.limiter import KeyedLimiter, KeyLimiter
-from chatloom_async.policy.retrier import PolicyRetrier
 from chatloom_async.policy.retry import RetryBudget, RetryPolicy
 
-next_wait, run = RetryPolicy.next_wait, PolicyRetrier.run
+next_wait, attempt_once = RetryPolicy.next_wait, AsyncChatloom._attempt
 throttled, take, serve, acquire = KeyLimiter.throttled, KeyLimiter._take, KeyLimiter._serve, KeyLimiter.acquire
 Mutant = tuple[type, str, Callable[..., Any]]
 
 
-async def _tried_again_when_cancelled(self: Any, attempt: Any, call: Any) -> Any:
+async def _tried_again_when_cancelled(self: Any, request: Any, call: Any) -> Any:
     with suppress(asyncio.CancelledError):
-        return await run(self, attempt, call)
-    return await run(self, attempt, call)
+        return await attempt_once(self, request, call)
+    return await attempt_once(self, request, call)
 
 
 def _last_come_first_served(self: Any) -> None:
@@ -77,7 +77,7 @@ def _earns_without_end(self: Any, scope: str, tokens: float) -> None:
 
 
 MUTANTS: dict[str, Mutant] = {
-    "a cancelled call is tried again": (PolicyRetrier, "run", _tried_again_when_cancelled),
+    "a cancelled call is tried again": (AsyncChatloom, "_attempt", _tried_again_when_cancelled),
     "last come, first served": (KeyLimiter, "_serve", _last_come_first_served),
     "a request takes half a token": (KeyLimiter, "_take", _half_a_token),
     "any number may be in flight": (KeyLimiter, "_take", _any_number_in_flight),

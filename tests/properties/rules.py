@@ -15,7 +15,7 @@ from tests.properties.world import ORIGIN, Call, World
 
 EDGE = 1e-6
 LATE = MIN_INTERVAL + EDGE
-LONGEST_RETRY_AFTER = 900.0
+MAX_RETRY_AFTER = 900.0
 
 
 def no_call_outlives_its_deadline(world: World) -> None:
@@ -72,7 +72,7 @@ def a_429_closes_the_gate_of_its_key(world: World) -> None:
         for refused in history:
             if refused.answer.kind == 429 and refused.answered is not None:
                 asked = refused.answer.retry_after
-                opens = refused.answered + (1.0 if asked is None else min(asked, LONGEST_RETRY_AFTER))
+                opens = refused.answered + (1.0 if asked is None else min(asked, MAX_RETRY_AFTER))
                 early = [each for each in history if refused.answered < each.at < opens - EDGE]
                 assert not early, (refused, early)
 
@@ -134,7 +134,7 @@ def nothing_is_left_behind(world: World) -> None:
     assert {(state.in_flight, state.queued) for state in world.limiter.states().values()} <= {(0, 0)}
     assert not world.client._shared.lifetime._limits
     assert not asyncio.all_tasks(world.loop)
-    world.loop.pass_time(2 * LONGEST_RETRY_AFTER)  # longer than any pause
+    world.loop.pass_time(2 * MAX_RETRY_AFTER)  # longer than any pause
     world.server.scripts.clear()
     world.server.usual.clear()
     before = len(world.server.sent)
