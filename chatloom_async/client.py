@@ -142,7 +142,8 @@ class AsyncChatloom:
         self._owner = True
         self._keys = keys
         self._clock: Clock = clock or SystemClock()
-        self._shared = SharedState(name, transport, borrowed=transport is not None)
+        given = None if transport is None else self.wrap_transport(transport)
+        self._shared = SharedState(name, self.wrap_transport, given, borrowed=transport is not None)
         self._limiter = options.limiter(self._clock, self._shared)
         self._configure(options)
 
@@ -256,6 +257,16 @@ class AsyncChatloom:
         if "rate_limit" in given:
             clone._limiter = clone._options.limiter(self._clock, self._shared)
         return clone
+
+    @staticmethod
+    def wrap_transport(transport: Transport) -> Transport:
+        """Called once with the transport, before its first use. A subclass may return one that wraps it."""
+        return transport
+
+    @property
+    def clock(self) -> Clock:
+        """Where waits and deadlines get their time from: the `clock` of the constructor, or the system's."""
+        return self._clock
 
     @property
     def limits(self) -> Mapping[str, LimitState]:

@@ -52,9 +52,10 @@ CLOCK = Requirement(
 
 @define(eq=False)
 class SharedState:
-    """Shared by a client and its clones. A transport that was handed in is borrowed; one made here is closed here."""
+    """What a client shares with its clones. It closes the transport only if it has made it."""
 
     name: str
+    wrap: Callable[[Transport], Transport]
     transport: Transport | None
     borrowed: bool
     lifetime: Lifetime = field(factory=Lifetime)
@@ -63,12 +64,12 @@ class SharedState:
     throttle: RetryBudget = field(factory=RetryBudget)
 
     def open_transport(self) -> Transport:
-        """The transport. The default one is made when it is first needed, since importing aiohttp takes its time."""
+        """The transport. The default one is made when it is first needed, because importing aiohttp takes time."""
         if self.transport is None:
-            from .policy import tenacity_retries  # noqa: F401 - when retries are due, there may be no descriptor left to read it
+            from .policy import tenacity_retries  # noqa: F401 - a retry may find no descriptor left to import it with
             from .transports.aiohttp.transport import AiohttpTransport
 
-            self.transport = AiohttpTransport(name=self.name)
+            self.transport = self.wrap(AiohttpTransport(name=self.name))
         return self.transport
 
     async def aclose(self, drain: float) -> None:

@@ -134,7 +134,7 @@ async def watch(
                 yield event
             settled = settled or agents.complete
         wait = max(interval, min(LONGEST, interval * 2.0 ** min(failures - 1, 60)))
-        await client._clock.sleep(max(asked, wait * (1 - JITTER + 2 * JITTER * random())))
+        await client.clock.sleep(max(asked, wait * (1 - JITTER + 2 * JITTER * random())))
 
 
 async def _round(client: AsyncChatloom) -> tuple[AgentList, dict[str, Domains]]:

@@ -100,7 +100,7 @@ async def audit(
     cannot take a row, and what reading `workspaces` raises, after the rows of those that were read.
     """
     patient = client.with_options(retry=retry, deadline=deadline)
-    outage = Outage(client._clock, patience, on_pause)
+    outage = Outage(client.clock, patience, on_pause)
     judging = Judge() if judge is None else judge
 
     async def finished(workspace: Workspace) -> Row:

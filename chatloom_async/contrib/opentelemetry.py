@@ -85,10 +85,13 @@ class InstrumentedChatloom(AsyncChatloom):
 
     telemetry: ClassVar[Telemetry] = Telemetry()
 
+    @staticmethod
+    def wrap_transport(transport: Transport) -> Transport:
+        return QuietTransport(transport)
+
     async def exchange(self, endpoint: Endpoint[T]) -> Exchange[T]:
         if not isinstance(endpoint, Endpoint):
             return await super().exchange(endpoint)  # type: ignore[unreachable]  # it knows what to say to that
-        self._shared.transport = _quiet(self._shared.open_transport())
         told, telemetry = _operation(endpoint, self._options.base_url), self.telemetry
         name, kind, began = f"{endpoint.method} {endpoint.path}", trace.SpanKind.CLIENT, time.time_ns()
         span = telemetry.tracer.start_span(name, kind=kind, attributes=told, start_time=began)
@@ -118,10 +121,6 @@ class QuietTransport:
 
     async def aclose(self) -> None:
         await self.inner.aclose()
-
-
-def _quiet(transport: Transport) -> QuietTransport:
-    return transport if isinstance(transport, QuietTransport) else QuietTransport(transport)
 
 
 def _operation(endpoint: Endpoint[object], base_url: str) -> Attributes:

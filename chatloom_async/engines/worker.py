@@ -47,7 +47,7 @@ async def read_shard(shard: Shard, *, transport: Transport | None = None, clock:
         transport=transport,
         clock=clock,
     )
-    outage = Outage(client._clock, options.patience)
+    outage = Outage(client.clock, options.patience)
 
     async def read(item: tuple[int, Workspace]) -> ShardRead:
         found = await outage.sit_out(lambda: read_workspace(item[1], client))

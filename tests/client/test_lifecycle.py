@@ -6,6 +6,7 @@ import gc
 import pickle
 import subprocess
 import sys
+import time
 import traceback
 from collections import Counter
 from math import inf
@@ -33,6 +34,7 @@ from chatloom_async import (
     RetryPolicy,
     Sandbox,
     ServerError,
+    Transport,
 )
 from chatloom_async.testing import VirtualClock
 from tests.samples import KEY, OTHER_KEY, answer, api, failure, in_turn
@@ -94,6 +96,30 @@ def test_one_client_works_in_two_event_loops() -> None:
     root = client = AsyncChatloom(acme.key)
     assert [asyncio.run(count()), asyncio.run(count())] == [3, 3]
     asyncio.run(root.aclose())
+
+
+async def test_a_subclass_may_wrap_the_transport() -> None:
+    """It is asked once, for the client and all of its clones; a borrowed transport stays open."""
+    wrapped: list[Transport] = []
+
+    class Wrapping(AsyncChatloom):
+        @staticmethod
+        def wrap_transport(transport: Transport) -> Transport:
+            wrapped.append(transport)
+            return MockTransport(transport.send)
+
+    inner = MockTransport(api)
+    async with Wrapping(KEY, transport=inner) as client:
+        await client.list_agents()
+        await client.with_key(OTHER_KEY).list_agents()
+    assert (wrapped, len(inner.requests)) == ([inner], 2)
+
+
+def test_the_clock_of_a_client_can_be_asked_for() -> None:
+    """The one that it was given, or the machine's."""
+    clock = VirtualClock()
+    assert AsyncChatloom(KEY, clock=clock).clock is clock
+    assert AsyncChatloom(KEY).with_key(OTHER_KEY).clock.time() == pytest.approx(time.monotonic(), abs=60.0)
 
 
 async def test_fifty_concurrent_calls_each_get_their_own_result() -> None:
