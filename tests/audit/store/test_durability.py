@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -144,6 +145,7 @@ def may_mount() -> bool:
     return (
         sys.platform == "linux"
         and os.geteuid() == 0
+        and shutil.which("unshare") is not None
         and subprocess.run(
             ["unshare", "--mount", "mount", "-t", "tmpfs", "chatloom-test", "/mnt"], check=False, capture_output=True
         ).returncode
