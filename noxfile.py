@@ -16,7 +16,7 @@ from pathlib import Path
 
 import nox
 
-DEFAULT = ["lint", "imports", "typing", "tests", "examples"]
+DEFAULT = ["lint", "imports", "typing", "tests"]  # tests runs the examples too
 PYTHONS = ["3.11", "3.12", "3.13"]
 # aiohttp and what is below it in pure Python, as where no wheel fits.
 PURE = {f"{name}_NO_EXTENSIONS": "1" for name in ("AIOHTTP", "FROZENLIST", "MULTIDICT", "PROPCACHE", "YARL")}
@@ -90,7 +90,7 @@ def tests_all(session: nox.Session) -> None:
 
 @nox.session
 def examples(session: nox.Session) -> None:
-    """Every example, and every block of the README, run for real."""
+    """Every example, and every block of the README, run for real: a part of the session tests."""
     install(session, "test")
     session.run("pytest", "tests/test_examples.py", "tests/dashboard/test_dashboard.py", "tests/test_readme.py")
 
