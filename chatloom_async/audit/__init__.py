@@ -1,6 +1,6 @@
 """Audits many workspaces at once: reads every agent and its allowed domains, and gives one row a workspace."""
 
-from .keys import KeyCommand, KeyEnv, KeyFile, KeyReference, KeyUnavailableError
+from .keys import KeyCommand, KeyEnv, KeyFile, KeyJson, KeyReference, KeyUnavailableError
 from .loading import WorkspacesFileError, load_ndjson, load_workspaces
 from .runner import AUDIT_DEADLINE, AUDIT_RETRY, audit
 from .summary import Summary
@@ -16,6 +16,7 @@ __all__ = [
     "KeyCommand",
     "KeyEnv",
     "KeyFile",
+    "KeyJson",
     "KeyReference",
     "KeyUnavailableError",
     "Row",

@@ -4,6 +4,7 @@ Opening a key file never waits: a pipe that nobody writes to would otherwise hol
 """
 
 import asyncio
+import json
 import os
 import shlex
 import signal
@@ -147,6 +148,7 @@ class KeyUnavailableError(ConfigurationError):
 
 
 VARIABLE = Requirement("the name of a variable", lambda name: isinstance(name, str) and bool(name))
+MEMBER = Requirement("the name of a member", lambda name: isinstance(name, str) and bool(name))
 COMMAND = Requirement(
     "a command, as a list of words or one line",
     lambda words: bool(words) and all(isinstance(each, str) for each in words) and bool(words[0]),
@@ -172,6 +174,37 @@ class KeyEnv:
     async def read(self) -> str | KeyUnavailableError:
         text = os.environ.get(self.name)
         return KeyUnavailableError(f"The {self} is not set") if text is None else text
+
+
+@frozen
+class KeyJson:
+    """The key is a member of the JSON object that is the value of this environment variable: many keys, one secret."""
+
+    variable: str = field(validator=VARIABLE)
+    member: str = field(validator=MEMBER)
+
+    def __str__(self) -> str:
+        return f"member {self.member!r} of the JSON object in environment variable {self.variable}"
+
+    async def read(self) -> str | KeyUnavailableError:
+        place = f"environment variable {self.variable}"
+        text = os.environ.get(self.variable)
+        if not text:  # CI services give an empty text for a secret that does not exist
+            return KeyUnavailableError(f"The {place} is {'not set' if text is None else 'empty'}")
+        try:
+            value = json.loads(text, object_pairs_hook=tuple)
+        except json.JSONDecodeError as problem:
+            return KeyUnavailableError(f"The {place} holds no JSON: see line {problem.lineno}, column {problem.colno}")
+        except (ValueError, RecursionError):  # a number of thousands of digits, or brackets in brackets in ...
+            return KeyUnavailableError(f"The {place} holds no JSON that can be read")
+        if not isinstance(value, tuple):
+            return KeyUnavailableError(f'The {place} holds JSON, but not an object such as {{"{self.member}": KEY}}')
+        keys = [key for name, key in value if name == self.member]
+        if len(keys) != 1:
+            count = f"{len(keys)} members" if keys else "no member"
+            return KeyUnavailableError(f"The JSON object in {place} has {count} {self.member!r}")
+        (key,) = keys
+        return key if isinstance(key, str) else KeyUnavailableError(f"The {self} is not a text")
 
 
 @frozen
@@ -217,7 +250,7 @@ class KeyCommand:
         return _text(raw, self)
 
 
-KeyReference = KeyEnv | KeyFile | KeyCommand | ApiKey
+KeyReference = KeyEnv | KeyJson | KeyFile | KeyCommand | ApiKey
 
 
 async def resolve_key(reference: KeyReference) -> ApiKey | ConfigurationError:

@@ -16,7 +16,7 @@ import orjson
 
 from ..wire.auth import ApiKey, api_key_or_error
 from ..wire.errors import ConfigurationError
-from .keys import KeyEnv, KeyFile, KeyReference, command_key
+from .keys import KeyEnv, KeyFile, KeyJson, KeyReference, command_key
 from .rules.hostname import parse_domain, quoted
 from .values import Workspace
 
@@ -46,7 +46,10 @@ LISTS = ("tags", "expect")  # the fields that are lists: in CSV, words in one ce
 class WorkspacesFileError(ConfigurationError):
     """The list of workspaces cannot be used. The message names file and place, and never quotes a key."""
 
-    hint = "An entry is {name, key_env | key_file | key_command, tags, expect}: `chatloom audit --help` shows one."
+    hint = (
+        "An entry is {name, key_env | key_json | key_file | key_command, tags, expect}: "
+        "`chatloom audit --help` shows one."
+    )
 
 
 def toml_entries(text: str) -> Iterator[Entry]:
@@ -125,10 +128,10 @@ SOURCES: dict[str, Callable[[str], Iterator[Entry]]] = {
 
 __all__ = ["WorkspacesFileError", "load_ndjson", "load_workspaces"]
 
-KEY_FIELDS = ("key_env", "key_file", "key_command", "key")
+KEY_FIELDS = ("key_env", "key_json", "key_file", "key_command", "key")
 FIELDS = ("name", *KEY_FIELDS, *LISTS)
 VARIABLE = re.compile(r"[^=\s\x00]+")
-ONE_OF = "give it exactly one of key_env, key_file and key_command"
+ONE_OF = "give it exactly one of key_env, key_json, key_file and key_command"
 
 
 def load_workspaces(path: Path, *, inline_keys: bool = False) -> tuple[Workspace, ...]:
@@ -233,6 +236,13 @@ def _env(value: Any, _: Path) -> KeyReference | str:
     return KeyEnv(value) if isinstance(value, str) and VARIABLE.fullmatch(value) else "is not the name of a variable"
 
 
+def _json(value: Any, _: Path) -> KeyReference | str:
+    variable, _hash, member = value.partition("#") if isinstance(value, str) else ("", "", "")
+    if _is_key(variable) or _is_key(member):
+        return "holds a key: put VARIABLE#NAME there, and treat that key as exposed"
+    return KeyJson(variable, member) if VARIABLE.fullmatch(variable) and member else "is not VARIABLE#NAME"
+
+
 def _file(value: Any, directory: Path) -> KeyReference | str:
     if _is_key(value):
         return "holds a key: put the path of a file there, and treat that key as exposed"
@@ -256,6 +266,7 @@ def _is_key(value: Any) -> bool:
 
 KEYS: dict[str, Callable[[Any, Path], KeyReference | str]] = {
     "key_env": _env,
+    "key_json": _json,
     "key_file": _file,
     "key_command": _command,
     "key": _inline,

@@ -7,20 +7,17 @@ from attrs import field, frozen
 from attrs.validators import optional
 
 from ..endpoints.agents import Agent
-from ..wire.auth import ApiKey
 from ..wire.cleaning import clean
 from ..wire.errors import ChatloomError
 from ..wire.validation import Requirement
-from .keys import KeyCommand, KeyEnv, KeyFile, KeyReference
+from .keys import KeyReference
 
 State = Literal["ok", "partial", "failed"]
 Severity = Literal["error", "warning", "info"]
 
 
 NAME = Requirement("a text", lambda value: isinstance(value, str))
-KEY = Requirement(
-    "a KeyEnv, KeyFile, KeyCommand or ApiKey", lambda value: isinstance(value, (KeyEnv, KeyFile, KeyCommand, ApiKey))
-)
+KEY = Requirement("a KeyEnv, KeyJson, KeyFile, KeyCommand or ApiKey", lambda value: isinstance(value, KeyReference))
 TEXTS = Requirement("a tuple of texts", lambda value: isinstance(value, tuple))
 
 
@@ -28,7 +25,7 @@ TEXTS = Requirement("a tuple of texts", lambda value: isinstance(value, tuple))
 class Workspace:
     """One workspace to audit: its name in reports, and where its key is found.
 
-    `key` is a reference that is resolved while the audit runs (`KeyEnv`, `KeyFile`, `KeyCommand`), or an
+    `key` is a reference that is resolved while the audit runs (`KeyEnv`, `KeyJson`, `KeyFile`, `KeyCommand`), or an
     `ApiKey` in code. `expect` are the domains that its agents should allow; None: nothing is expected.
     Raises ConfigurationError for anything else.
     """

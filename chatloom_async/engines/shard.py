@@ -55,7 +55,7 @@ class KeyInShardError(ConfigurationError):
     """A workspace holds its key itself. It would travel through the scheduler's memory, so it does not travel."""
 
     hint = (
-        "Use key_env, key_file or key_command (KeyEnv, KeyFile, KeyCommand): a worker resolves them where it runs. "
+        "Use key_env, key_json, key_file or key_command: a worker resolves them where it runs. "
         "Or audit it in one process."
     )
 

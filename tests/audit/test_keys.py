@@ -1,6 +1,7 @@
 """Key references: where a key is looked for, and what is said when it is not there. No error quotes what was read."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from chatloom_async import ApiKey, ConfigurationError, InvalidApiKeyError
-from chatloom_async.audit import KeyCommand, KeyEnv, KeyFile, KeyUnavailableError, Workspace, load_workspaces
+from chatloom_async.audit import KeyCommand, KeyEnv, KeyFile, KeyJson, KeyUnavailableError, Workspace, load_workspaces
 from chatloom_async.audit.keys import KEPT, command_key, printed_bytes, resolve_key
 from tests.descriptors import back_to, open_descriptors
 from tests.samples import KEY, OTHER_KEY
@@ -62,6 +63,52 @@ async def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     """The error tells which variable is not set."""
     monkeypatch.delenv("ACME_KEY", raising=False)
     assert await resolve_key(KeyEnv("ACME_KEY")) == KeyUnavailableError("The environment variable ACME_KEY is not set")
+
+
+OBJECT = "The JSON object in environment variable KEYS"
+MEMBER = "member 'acme' of the JSON object in environment variable KEYS"
+VARIABLE = "The environment variable KEYS"
+JSON: dict[str, tuple[str | None, str]] = {
+    "no variable": (None, f"{VARIABLE} is not set"),
+    "an empty variable": ("", f"{VARIABLE} is empty"),
+    "a bare key": (f"clf_{SECRET}", f"{VARIABLE} holds no JSON: see line 1, column 1"),
+    "broken JSON": (f'{{"acme": "clf_{SECRET}",\n}}', f"{VARIABLE} holds no JSON: see line 2, column 1"),
+    "JSON in JSON in ...": ("[" * 100_000, f"{VARIABLE} holds no JSON that can be read"),
+    "an enormous number": ("9" * 10_000, f"{VARIABLE} holds no JSON that can be read"),
+    "a list": (f'["clf_{SECRET}"]', f"{VARIABLE} holds JSON, but not an object such as {{\"acme\": KEY}}"),
+    "a text": (f'"clf_{SECRET}"', f"{VARIABLE} holds JSON, but not an object such as {{\"acme\": KEY}}"),
+    "another member": (f'{{"globex": "clf_{SECRET}"}}', f"{OBJECT} has no member 'acme'"),
+    "two members": (f'{{"acme": "clf_{SECRET}", "acme": "{KEY}"}}', f"{OBJECT} has 2 members 'acme'"),
+    "no text": (f'{{"acme": {{"key": "clf_{SECRET}"}}}}', f"The {MEMBER} is not a text"),
+    "null": ('{"acme": null}', f"The {MEMBER} is not a text"),
+}  # fmt: skip
+"""What the variable may hold in place of an object with the key, and what is said of it."""
+
+
+async def test_a_member_of_a_json_object_gives_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One variable holds the keys of many workspaces, by whatever names."""
+    monkeypatch.setenv("KEYS", json.dumps({"acme": KEY, "größer #1": OTHER_KEY, "other": [None, {}]}))
+    found = [await resolve_key(KeyJson("KEYS", name)) for name in ("acme", "größer #1")]
+    assert found == [ApiKey(KEY), ApiKey(OTHER_KEY)]
+
+
+@pytest.mark.parametrize("what", JSON)
+async def test_a_json_object_without_the_key_is_told(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """The variable and the member are named; nothing that the variable holds is shown."""
+    content, told = JSON[what]
+    monkeypatch.delenv("KEYS", raising=False)
+    if content is not None:
+        monkeypatch.setenv("KEYS", content)
+    assert await resolve_key(KeyJson("KEYS", "acme")) == KeyUnavailableError(told)
+
+
+async def test_a_member_that_is_no_key_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the words that are said of any key that is none."""
+    monkeypatch.setenv("KEYS", json.dumps({"acme": SECRET}))
+    error = await resolve_key(KeyJson("KEYS", "acme"))
+    assert isinstance(error, InvalidApiKeyError)
+    assert str(error).startswith(f"M{MEMBER[1:]}: The API key ")
+    assert SECRET not in str(error)
 
 
 async def test_a_key_file_in_the_home_directory_may_start_with_a_tilde(
@@ -326,13 +373,16 @@ def test_a_command_is_a_list_of_words_or_a_line_that_is_split_like_a_shell_would
         assert KeyCommand(command) == reference  # type: ignore[arg-type]
 
 
+REFERENCE = "key must be a KeyEnv, KeyJson, KeyFile, KeyCommand or ApiKey"
+
+
 @pytest.mark.parametrize(
     ("made", "problem"),
     [
         (lambda: KeyEnv(5), "name must be the name of a variable, not 5"),  # type: ignore[arg-type]
         (lambda: KeyEnv(""), "name must be the name of a variable, not a value of the type str"),
-        (lambda: Workspace("a", KEY), "key must be a KeyEnv, KeyFile, KeyCommand or ApiKey, not a value of the type s"),  # type: ignore[arg-type]
-        (lambda: Workspace("a", KeyEnv), "key must be a KeyEnv, KeyFile, KeyCommand or ApiKey, not the class KeyEnv"),  # type: ignore[arg-type]
+        (lambda: Workspace("a", KEY), f"{REFERENCE}, not a value of the type s"),  # type: ignore[arg-type]
+        (lambda: Workspace("a", KeyEnv), f"{REFERENCE}, not the class KeyEnv"),  # type: ignore[arg-type]
         (lambda: Workspace(5, KeyEnv("A")), "name must be a text, not 5"),  # type: ignore[arg-type]
         (lambda: Workspace("a", KeyEnv("A"), tags="eu"), "tags must be a tuple of texts, not a value of the type str"),  # type: ignore[arg-type]
         (lambda: Workspace("a", KeyEnv("A"), expect="b"), "expect must be a tuple of texts, not a value of the type"),  # type: ignore[arg-type]

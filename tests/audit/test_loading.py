@@ -9,6 +9,7 @@ from chatloom_async.audit import (
     KeyCommand,
     KeyEnv,
     KeyFile,
+    KeyJson,
     Workspace,
     WorkspacesFileError,
     load_ndjson,
@@ -91,15 +92,21 @@ def test_absolute_and_home_paths_stay_as_they_are(tmp_path: Path) -> None:
     assert load_workspaces(path) == (Workspace("a", KeyFile("/etc/key")), Workspace("b", KeyFile("~/key")))
 
 
+def test_a_json_member_is_named_after_its_variable() -> None:
+    """The first # ends the name of the variable; a member may hold another one."""
+    line = '{"name": "a", "key_json": "CHATLOOM_KEYS#team #1"}'
+    assert load_ndjson(line) == (Workspace("a", KeyJson("CHATLOOM_KEYS", "team #1")),)
+
+
 def test_an_inline_key_is_taken_only_where_it_is_asked_for() -> None:
     """The field `key` holds the key itself."""
     line = f'{{"name": "acme", "key": "{KEY}"}}'
     assert load_ndjson(line, inline_keys=True) == (Workspace("acme", ApiKey(KEY)),)
 
 
-ONE_OF = "give it exactly one of key_env, key_file and key_command"
+ONE_OF = "give it exactly one of key_env, key_json, key_file and key_command"
 EXPOSED = "there, and treat that key as exposed"
-KNOWN = "the known ones are name, key_env, key_file, key_command, tags, expect"
+KNOWN = "the known ones are name, key_env, key_json, key_file, key_command, tags, expect"
 TWICE = "entry 2: the name 'a' is already that of entry 1: rename one"
 INLINE = f"entry 1 (a): holds a key itself, which a file should not: {ONE_OF} (or allow it: --inline-keys)"
 IN_PLACE, PUT = "entry 1 (a): key", "holds a key: put the"
@@ -130,9 +137,15 @@ MISTAKES = {
     '{"workspaces": [], "mutes": []}': "holds mutes, which have a file of their own: name that file after --mutes",
     '[{"name": "a", "key_env": "A B"}]': "entry 1 (a): key_env is not the name of a variable",
     '[{"name": "a", "key_env": 7}]': "entry 1 (a): key_env is not the name of a variable",
+    '[{"name": "a", "key_json": "KEYS"}]': "entry 1 (a): key_json is not VARIABLE#NAME",
+    '[{"name": "a", "key_json": "KEYS#"}]': "entry 1 (a): key_json is not VARIABLE#NAME",
+    '[{"name": "a", "key_json": "#a"}]': "entry 1 (a): key_json is not VARIABLE#NAME",
+    '[{"name": "a", "key_json": {"KEYS": "a"}}]': "entry 1 (a): key_json is not VARIABLE#NAME",
     '[{"name": "a", "key_file": " "}]': "entry 1 (a): key_file is not a path",
     '[{"name": "a", "key_command": "\'"}]': COMMAND,
     f'[{{"name": "a", "key_env": "{KEY}"}}]': f"{IN_PLACE}_env {PUT} name of an environment variable {EXPOSED}",
+    f'[{{"name": "a", "key_json": "{KEY}"}}]': f"{IN_PLACE}_json holds a key: put VARIABLE#NAME {EXPOSED}",
+    f'[{{"name": "a", "key_json": "KEYS#{KEY}"}}]': f"{IN_PLACE}_json holds a key: put VARIABLE#NAME {EXPOSED}",
     f'[{{"name": "a", "key_file": "{KEY}"}}]': f"{IN_PLACE}_file {PUT} path of a file {EXPOSED}",
     f'[{{"name": "a", "key": "{KEY}"}}]': INLINE,
 }

@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatloom_async.audit import KeyCommand, KeyEnv, KeyFile, Workspace
+from chatloom_async.audit import KeyCommand, KeyEnv, KeyFile, KeyJson, Workspace
 from chatloom_async.engines import Shard, partition
 from chatloom_async.engines.shard import fitting_size
 from tests.engines.planted import shard_of
 
 REFERENCES = (
     *(KeyEnv(f"KEY_{number}") for number in range(4)),
+    KeyJson("KEYS", "a"),
+    KeyJson("KEYS", "b"),
     KeyFile(Path("key")),
     KeyFile(Path.cwd() / "key"),
     KeyCommand(("pass", "key")),

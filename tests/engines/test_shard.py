@@ -25,8 +25,8 @@ def test_a_key_does_not_travel() -> None:
         shard_of(*WORKSPACES, Workspace("acme", ApiKey(KEY)))
     assert isinstance(caught.value, ConfigurationError)
     assert str(caught.value) == (
-        "Workspace 'acme' holds its key itself, and keys do not travel to workers. Use key_env, key_file or "
-        "key_command (KeyEnv, KeyFile, KeyCommand): a worker resolves them where it runs. Or audit it in one process."
+        "Workspace 'acme' holds its key itself, and keys do not travel to workers. Use key_env, key_json, "
+        "key_file or key_command: a worker resolves them where it runs. Or audit it in one process."
     )
 
 

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from ...wire.auth import ApiKey
-from ..keys import KeyCommand, KeyEnv, KeyFile, KeyReference
+from ..keys import KeyCommand, KeyEnv, KeyFile, KeyJson, KeyReference
 
 SIZE = 16
 
@@ -37,9 +37,11 @@ def words_digest(words: tuple[str, ...], salt: bytes) -> bytes:
     return digest.digest()
 
 
-def _words(reference: KeyEnv | KeyFile | KeyCommand) -> tuple[str, ...]:
+def _words(reference: KeyEnv | KeyJson | KeyFile | KeyCommand) -> tuple[str, ...]:
     if isinstance(reference, KeyEnv):
         return ("env", reference.name)
+    if isinstance(reference, KeyJson):
+        return ("json", reference.variable, reference.member)
     if isinstance(reference, KeyFile):
         return ("file", str(_absolute(reference.path)))
     return ("command", *reference.argv)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from chatloom_async import ApiKey
-from chatloom_async.audit import KeyCommand, KeyFile, Row, Workspace
+from chatloom_async.audit import KeyCommand, KeyFile, KeyJson, Row, Workspace
 from chatloom_async.audit.store import (
     ConfigurationChangedError,
     NoSuchRunError,
@@ -287,6 +287,10 @@ async def test_the_same_configuration_in_other_words_is_resumed(store: Store, no
                 )
             },
             "workspaces with another key reference: 3 (acme, birch, cedar)",
+        ),
+        (
+            {"workspaces": (attrs.evolve(ACME, key=KeyJson("KEYS", "acme")), BIRCH, CEDAR, DOGWOOD)},
+            "workspaces with another key reference: 1 (acme)",
         ),
         (
             {

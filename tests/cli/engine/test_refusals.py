@@ -30,7 +30,7 @@ Chatloom = Callable[..., Ran]
         ),
         (
             ["inline.json", "--inline-keys", "--engine", "dask"],
-            "Workspace 'acme' holds its key itself, and keys do not travel to workers. Use key_env, key_file or ",
+            "Workspace 'acme' holds its key itself, and keys do not travel to workers. Use key_env, key_json, ",
         ),
         (
             ["w.csv", "--engine", "dask", "--scheduler", "tcp://127.0.0.1:9"],

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +46,21 @@ def test_workers_report_what_one_process_does(chatloom: Chatloom, three: str, cl
     assert first == f"reading on the cluster at {cluster}, up to 32 workspaces at once"
     assert totals.startswith("3 workspaces: 2 ok, 1 failed | 5 agents, ")
     assert advice == f"next: chatloom audit w.csv --engine dask --scheduler {cluster} --only cedar"
+
+
+def test_workers_resolve_a_member_of_a_json_object(
+    chatloom: Chatloom, sandbox: Sandbox, cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reference travels, not the object: each worker has the variable."""
+    monkeypatch.setenv("KEYS", json.dumps({each.name: each.key.reveal() for each in sandbox}))
+    names = [each.name for each in sandbox]
+    path = tmp_path / "w.json"
+    path.write_text(json.dumps([{"name": name, "key_json": f"KEYS#{name}"} for name in (*names, "elm")]))
+    ran = chatloom("audit", str(path), "--format", "jsonl", "--engine", "dask", "--scheduler", cluster)
+    rows = told(ran.out)
+    assert {name: row["state"] for name, row in rows.items()} == {**dict.fromkeys(names, "ok"), "elm": "failed"}
+    told_of_elm = "The JSON object in environment variable KEYS has no member 'elm'. Correct the reference, "
+    assert rows["elm"]["error"]["message"].startswith(told_of_elm)
 
 
 @contextmanager
