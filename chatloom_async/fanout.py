@@ -1,11 +1,13 @@
 """Turns one operation and many items into results as they complete, in bounded memory.
 
-Every item comes back exactly once, as `Ok` or as `Err`; a failing item never cancels its siblings.
+Every item comes back exactly once, as `Ok` or as `Err`, or the consumer gets an exception. A failing item never cancels
+its siblings. No cancellation, wherever it arrives, makes a fan-out hang or lose an item: `tests/properties` tries them.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attrs import frozen
 
@@ -18,6 +20,7 @@ Value_co = TypeVar("Value_co", covariant=True)
 
 ITEMS = Requirement("an iterable, sync or async", lambda value: isinstance(value, (Iterable, AsyncIterable)))
 OPERATION = Requirement("an async function of one item", callable)
+END: Any = object()
 
 
 @frozen
@@ -48,13 +51,6 @@ class Err(Generic[Item_co]):
     error: BaseException
 
 
-@frozen
-class Ended:
-    """A worker found no more items; `problem` is what the source of the items raised, if it did."""
-
-    problem: BaseException | None = None
-
-
 def fan_out(
     items: Iterable[Item] | AsyncIterable[Item],
     operation: Callable[[Item], Awaitable[Value]],
@@ -68,80 +64,151 @@ def fan_out(
                 case Ok(key, agents): ...
                 case Err(key, error): ...
 
-    `items` may be of any length, sync or async; it is read only as fast as results are taken, so that at most
-    2 x `concurrency` items are in memory. If reading it fails, the results of what was read come first, then the
-    exception. Leaving the loop early cancels what is running; `contextlib.aclosing` makes that immediate.
+    `items` may be of any length, sync or async. They are read only as fast as results are taken: at most
+    2 x `concurrency` items are in memory.
+
+    Every item that was read is yielded once. Err holds whatever exception the operation raised, TypeError (a wrong
+    signature) and CancelledError (somebody cancelled the operation) included. Two things end the fan-out instead:
+
+    - Reading `items` fails or is cancelled: the results of what was read come first, then that exception is raised.
+    - An operation raises a BaseException that is not an Exception, such as SystemExit: it is raised after the results
+      that are ready, and the other operations are cancelled.
+
+    Leaving the loop early cancels what is running; `contextlib.aclosing` makes that immediate.
     Raises ConfigurationError at once where an argument cannot be one, such as a `concurrency` of 0.
     """
     ITEMS.check("items", items)
     OPERATION.check("operation", operation)
     COUNT.check("concurrency", concurrency)
-    return _results(_as_async(items), operation, concurrency)
+    return _results(items, operation, concurrency)
 
 
 async def _results(
-    source: AsyncGenerator[Item, None], operation: Callable[[Item], Awaitable[Value]], concurrency: int
+    items: Iterable[Item] | AsyncIterable[Item], operation: Callable[[Item], Awaitable[Value]], concurrency: int
 ) -> AsyncGenerator[Ok[Item, Value] | Err[Item], None]:
-    loop = asyncio.get_running_loop()  # whose tasks may be eager: a plain Task never begins before it is counted
-    turn = asyncio.Lock()  # async iterators cannot be asked for two items at once
-    results: asyncio.Queue[Ok[Item, Value] | Err[Item] | Ended] = asyncio.Queue(concurrency)
-    workers: set[asyncio.Task[None]] = set()
-
-    async def work() -> None:
-        end = Ended()
-        try:
-            while True:
-                async with turn:
-                    item = await anext(source)
-                if len(workers) < concurrency:
-                    workers.add(asyncio.Task(work(), loop=loop))
-                await results.put(await _result(item, operation))
-        except StopAsyncIteration:
-            pass
-        except BaseException as problem:
-            if _must_go(problem):
-                raise
-            end = Ended(problem)
-        await results.put(end)
-
-    workers.add(asyncio.Task(work(), loop=loop))
-    problem, ended = None, 0
+    workers = _Workers(items, operation, concurrency)
     try:
-        while ended < len(workers):
-            result = await results.get()
-            if isinstance(result, Ended):
-                problem, ended = problem or result.problem, ended + 1
+        while True:
+            if 2 * len(workers.ready) < concurrency:
+                workers.start_one()
+            if workers.ready:
+                yield workers.ready.popleft()
+            elif workers.tasks and workers.crash is None:
+                await workers.news()
             else:
-                yield result
-        if problem is not None:
-            raise problem
+                break
+        if error := workers.crash or workers.read_error:
+            raise error
     finally:
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
-        await source.aclose()
+        await workers.stop()
+
+
+class _Workers(Generic[Item, Value]):
+    """Tasks that read items and run the operation on them. `ready` holds the results that were not yielded yet.
+
+    A worker awaits nothing but the source and the operation: it puts its result into `ready`, reads the next item, and
+    ends if `ready` is full, if another worker is reading, or if its task was cancelled. So there are only two places
+    where a cancellation can arrive, and none where a worker could wait for ever. `_results` starts new workers.
+    """
+
+    def __init__(
+        self,
+        items: Iterable[Item] | AsyncIterable[Item],
+        operation: Callable[[Item], Awaitable[Value]],
+        concurrency: int,
+    ) -> None:
+        self.ready: deque[Ok[Item, Value] | Err[Item]] = deque()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.read_error: BaseException | None = None
+        self.crash: BaseException | None = None
+        self._operation, self._concurrency = operation, concurrency
+        self._async_items = aiter(items) if isinstance(items, AsyncIterable) else None
+        self._items = iter(()) if isinstance(items, AsyncIterable) else iter(items)
+        self._starting: asyncio.Task[None] | None = None  # a worker that has not run yet
+        self._reading = False  # async iterators cannot be asked for two items at once
+        self._exhausted = False
+        self._loop = asyncio.get_running_loop()
+        self._news: asyncio.Future[None] = self._loop.create_future()
+
+    def start_one(self) -> None:
+        """Starts a worker if one more can read; once it has its item, it starts the next."""
+        if not (self._starting or self._reading) and len(self.tasks) < self._concurrency and self._may_read():
+            # A plain Task, whatever the loop's task factory makes: an eager one would run before it is counted.
+            self._starting = asyncio.Task(self._work(), loop=self._loop)
+            self.tasks.add(self._starting)
+            self._starting.add_done_callback(self._ended)
+
+    async def news(self) -> None:
+        """Returns when there is a result, or when a worker has ended."""
+        self._news = self._loop.create_future()
+        await self._news
+
+    async def stop(self) -> None:
+        """Cancels all workers, and returns when they have ended. A cancellation meanwhile is passed on to them."""
+        self._exhausted, again = True, None
+        others = self.tasks - {asyncio.current_task()}  # an operation may close its own fan-out
+        _cancel(others)
+        while others & self.tasks:
+            try:
+                await self.news()
+            except asyncio.CancelledError as cancelled:
+                again = cancelled
+                _cancel(others)
+        self.ready.clear()
+        if again:
+            raise again
+
+    def _may_read(self) -> bool:
+        return len(self.ready) <= self._concurrency and not self._exhausted
+
+    async def _work(self) -> None:
+        task, self._starting = self._starting, None
+        # A cancellation ends the worker even if the operation swallowed it: the next item must not inherit it.
+        while self._may_read() and not self._reading and not (task and task.cancelling()):
+            item = await self._read()
+            if self._exhausted:
+                break
+            self.start_one()
+            self.ready.append(await _result(item, self._operation))
+            self._tell()
+
+    async def _read(self) -> Any:
+        """The next item. Sets `_exhausted` at the end, and if reading fails; then the value means nothing."""
+        self._reading = True
+        try:
+            item: Any = next(self._items, END) if self._async_items is None else await anext(self._async_items, END)
+        except BaseException as error:
+            item, self.read_error = END, error
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise  # the event loop stops
+        finally:
+            self._reading = False
+        self._exhausted = self._exhausted or item is END
+        return item
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if task is self._starting:  # cancelled before it could read
+            self._starting = None
+            if not self.tasks and not self._exhausted:  # else somebody who cancels always would keep this busy for ever
+                self._exhausted, self.read_error = True, asyncio.CancelledError()
+        elif not task.cancelled() and (error := task.exception()):
+            self._exhausted, self.crash = True, self.crash or error
+        self._tell()
+
+    def _tell(self) -> None:
+        if not self._news.done():
+            self._news.set_result(None)
+
+
+def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
 
 
 async def _result(item: Item, operation: Callable[[Item], Awaitable[Value]]) -> Ok[Item, Value] | Err[Item]:
+    """In a function of its own: the traceback of an Err refers to this frame, and so to nothing but its item."""
     try:
         return Ok(item, await operation(item))
     except (Exception, asyncio.CancelledError) as error:
-        if _must_go(error):
-            raise
         return Err(item, error)
-
-
-def _must_go(problem: BaseException) -> bool:
-    """Whether this ends the task that it is raised in. A CancelledError does not where nobody cancelled the task:
-    then an operation, or the source, cancelled only itself."""
-    task = asyncio.current_task()
-    return isinstance(problem, (KeyboardInterrupt, SystemExit)) or task is None or task.cancelling() > 0
-
-
-async def _as_async(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncGenerator[Item, None]:
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item

@@ -5,7 +5,7 @@ import gc
 import sys
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from itertools import count
 from typing import Any
 
@@ -238,19 +238,203 @@ async def test_a_failing_source(kind: str, problem: BaseException) -> None:
     assert (caught.value is problem, sorted(got)) == (True, [0, 1, 2, 3, 4])
 
 
-async def test_an_operation_that_ends_its_worker() -> None:
-    """An exception that is no Exception ends the fan-out instead of leaving it hanging; finished results come first."""
-    outcome = pytest.fail.Exception("a check inside the operation")
+@pytest.mark.parametrize("kind", [pytest.fail.Exception, GeneratorExit])
+async def test_an_operation_that_crashes(kind: type[BaseException]) -> None:
+    """An exception that is no Exception is raised after the results that are ready; nothing waits for the rest."""
+    crash = kind("a check inside the operation")
+    cancelled: list[int] = []
 
     async def operation(number: int) -> int:
         if number == 2:
-            raise outcome
+            raise crash
+        if number == 1:
+            try:
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                cancelled.append(number)
+                raise
         return number
 
+    async def source() -> AsyncIterator[int]:
+        for number in (0, 1, 2):
+            yield number
+        await asyncio.get_running_loop().create_future()
+
     got: list[int] = []
-    with pytest.raises(pytest.fail.Exception) as caught:
-        await collect(fan_out(range(6), operation, concurrency=2), got)
-    assert (caught.value is outcome, sorted(got)) == (True, [0, 1, 3, 4, 5])
+    with pytest.raises(kind) as caught:
+        await collect(fan_out(source(), operation, concurrency=3), got)
+    assert (caught.value is crash, got, cancelled) == (True, [0], [1])
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("where", ["operation", "source"])
+def test_the_program_ends(kind: type[BaseException], where: str) -> None:
+    """As with any task: the event loop stops at once. Who runs it again gets the exception from the fan-out, too."""
+    got: list[int] = []
+
+    def source() -> Iterator[int]:
+        yield from range(2)
+        if where == "source":
+            raise kind(3)
+        yield 2
+
+    async def operation(number: int) -> int:
+        if number == 2:
+            raise kind(3)
+        return number
+
+    with asyncio.Runner() as runner:
+        task = runner.get_loop().create_task(collect(fan_out(source(), operation, concurrency=1), got))
+        for _ in range(2):
+            with pytest.raises(kind):
+                runner.get_loop().run_until_complete(task)
+    assert got == [0, 1]
+    with pytest.raises(kind):
+        asyncio.run(collect(fan_out(source(), operation), []))
+
+
+async def test_an_operation_with_a_timeout_from_before_python_3_11() -> None:
+    """It swallows the cancellation of its task and never says so: the next items do not notice."""
+
+    async def operation(number: int) -> str:
+        if number == 0:
+            asyncio.get_running_loop().call_soon(asyncio.current_task().cancel)  # type: ignore[union-attr]
+            try:
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                return "timed out"
+        await asyncio.sleep(0)
+        if number == 2:
+            raise ValueError
+        return "ok"
+
+    results = await collected(fan_out(range(4), operation, concurrency=1))
+    assert [getattr(result, "value", "") for result in results] == ["timed out", "ok", "", "ok"]
+
+
+async def test_all_other_tasks_are_cancelled() -> None:
+    """Operations that ran come back as Err, and the fan-out goes on: its consumer was not cancelled."""
+
+    async def operation(number: int) -> int:
+        if number == 2:
+            for task in asyncio.all_tasks() - {asyncio.current_task(), consumer}:
+                task.cancel()
+        for _ in range(4):
+            await asyncio.sleep(0)
+        return number
+
+    consumer = asyncio.current_task()
+    results = await collected(fan_out(range(6), operation, concurrency=3))
+    assert sorted((result.item, type(result).__name__) for result in results) == [
+        *((0, "Err"), (1, "Err"), (2, "Ok"), (3, "Ok"), (4, "Ok"), (5, "Ok"))
+    ]
+
+
+async def test_the_reading_is_cancelled() -> None:
+    """What was read comes back; then the consumer is told by a CancelledError, since the rest cannot be read."""
+
+    async def source() -> AsyncIterator[int]:
+        yield 0
+        await asyncio.get_running_loop().create_future()
+
+    async def operation(number: int) -> int:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        (reader,) = asyncio.all_tasks() - before - {asyncio.current_task()}
+        reader.cancel()
+        await asyncio.sleep(0)
+        return number
+
+    before, got = asyncio.all_tasks(), list[int]()
+    with pytest.raises(asyncio.CancelledError):
+        await collect(fan_out(source(), operation, concurrency=2), got)
+    assert got == [0]
+
+
+async def test_the_first_worker_is_cancelled_before_it_begins() -> None:
+    """The consumer is told by a CancelledError, although nobody cancelled it."""
+    consumer = asyncio.create_task(collected(fan_out(range(3), double)))
+    before = asyncio.all_tasks()
+    await asyncio.sleep(0)
+    (worker,) = asyncio.all_tasks() - before
+    worker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await consumer
+    assert consumer.cancelling() == 0
+
+
+async def test_an_operation_closes_its_own_fan_out() -> None:
+    """It goes on itself; the others are cancelled, and no more items are read."""
+    cancelled: list[int] = []
+
+    async def operation(number: int) -> int:
+        try:
+            await asyncio.sleep(0)
+            if number == 3:
+                await results.aclose()
+                return number
+            if number:
+                await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            cancelled.append(number)
+            raise
+        return number
+
+    results = fan_out(count(), operation, concurrency=4)
+    assert await anext(results) == Ok(0, 0)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert sorted(cancelled) == [1, 2, 4]
+    assert await collected(results) == []
+
+
+async def test_leaving_while_nobody_wants_to_be_cancelled() -> None:
+    """An operation and a source that swallow the cancellation are not asked for more."""
+    read: list[int] = []
+
+    async def waits() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.get_running_loop().create_future()
+
+    async def source() -> AsyncIterator[int]:
+        for number in count():
+            read.append(number)
+            yield number
+            if number == 2:
+                await waits()
+
+    async def operation(number: int) -> int:
+        if number:
+            await waits()
+        return number
+
+    async with aclosing(fan_out(source(), operation, concurrency=4)) as results:
+        assert await anext(results) == Ok(0, 0)
+        for _ in range(5):
+            await asyncio.sleep(0)
+    assert read == [0, 1, 2, 3]
+
+
+async def test_cancelled_again_while_leaving() -> None:
+    """The operations are cancelled again, and waited for all the same."""
+    cancelled: list[int] = []
+
+    async def operation(number: int) -> int:
+        for _ in range(2):
+            try:
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                cancelled.append(number)
+        return number
+
+    task = asyncio.create_task(collected(fan_out(range(2), operation, concurrency=2)))
+    for _ in range(2):
+        for _ in range(5):
+            await asyncio.sleep(0)
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert sorted(cancelled) == [0, 0, 1, 1]
 
 
 async def test_leaving_early() -> None:
@@ -280,8 +464,8 @@ async def test_leaving_early() -> None:
         async for result in results:
             assert result == Ok(0, 0)
             break
-        await asyncio.sleep(0)
-    await asyncio.sleep(0)
+        for _ in range(5):
+            await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert sorted(cancelled) == [1, 2, 3, 4]
     await items.aclose()  # type: ignore[attr-defined]
