@@ -118,7 +118,7 @@ def fleet(session: nox.Session) -> None:
 
 @nox.session
 def schedules(session: nox.Session) -> None:
-    """20,000 random schedules against limiter, retries and connections, and mutants of them. Some minutes."""
+    """20,000 random schedules against fan_out, limiter, retries and connections, and mutants of them. Some minutes."""
     install(session, "test")
     session.run("python", "-m", "tests.properties", *session.posargs)
 

@@ -1,4 +1,4 @@
-"""Ways in which limiter, retries, budget and time limits could be wrong, to show that the properties would notice.
+"""Ways in which fan_out, limiter, retries, budget and time limits could be wrong: the properties must notice each.
 
 Each replaces one function of the real code for a while. Nothing here says which property it is that notices.
 """
@@ -8,7 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from chatloom_async import fanout
 from chatloom_async.client import AsyncChatloom
+from chatloom_async.fanout import Ok, _Workers
 from chatloom_async.policy.call import Call
 from chatloom_async.policy.lifetime import TimeLimit
 from chatloom_async.policy.limiter import KeyedLimiter, KeyLimiter
@@ -16,7 +18,8 @@ from chatloom_async.policy.retry import RetryBudget, RetryPolicy
 
 next_wait, attempt_once = RetryPolicy.next_wait, AsyncChatloom._attempt
 throttled, take, serve, acquire = KeyLimiter.throttled, KeyLimiter._take, KeyLimiter._serve, KeyLimiter.acquire
-Mutant = tuple[type, str, Callable[..., Any]]
+start_one, read, stop = _Workers.start_one, _Workers._read, _Workers.stop
+Mutant = tuple[Any, str, Callable[..., Any]]
 
 
 async def _tried_again_when_cancelled(self: Any, request: Any, call: Any) -> Any:
@@ -76,8 +79,50 @@ def _earns_without_end(self: Any, scope: str, tokens: float) -> None:
     self._spent[scope] = self._spent.get(scope, 0.0) - tokens
 
 
+async def _errors_of_the_source_are_its_end(self: Any) -> Any:
+    item = await read(self)
+    self.read_error = None
+    return item
+
+
+async def _cancelled_operations_are_lost(item: Any, operation: Any) -> Any:
+    try:
+        return Ok(item, await operation(item))
+    except Exception as error:
+        return fanout.Err(item, error)
+
+
+def _any_number_of_workers(self: Any) -> None:
+    concurrency, self._concurrency = self._concurrency, 99
+    start_one(self)
+    self._concurrency = concurrency
+
+
+async def _not_waited_for(self: Any) -> None:
+    for task in self.tasks:
+        task.cancel()
+
+
+async def _not_cancelled(self: Any) -> None:
+    self.tasks.clear()
+    await stop(self)
+
+
+def _one_that_did_not_begin_is_forgotten(self: Any, task: Any) -> None:
+    self.tasks.discard(task)
+    self._tell()
+
+
 MUTANTS: dict[str, Mutant] = {
     "a cancelled call is tried again": (AsyncChatloom, "_attempt", _tried_again_when_cancelled),
+    "an error of the source is taken for its end": (_Workers, "_read", _errors_of_the_source_are_its_end),
+    "a cancelled operation loses its item": (fanout, "_result", _cancelled_operations_are_lost),
+    "any number of operations at once": (_Workers, "start_one", _any_number_of_workers),
+    "a fan-out reads without end": (_Workers, "_may_read", lambda self: not self._exhausted),
+    "a result wakes nobody": (_Workers, "_tell", lambda self: None),
+    "workers are cancelled, but not waited for": (_Workers, "stop", _not_waited_for),
+    "workers are not cancelled": (_Workers, "stop", _not_cancelled),
+    "a worker that did not begin is forgotten": (_Workers, "_ended", _one_that_did_not_begin_is_forgotten),
     "last come, first served": (KeyLimiter, "_serve", _last_come_first_served),
     "a request takes half a token": (KeyLimiter, "_take", _half_a_token),
     "any number may be in flight": (KeyLimiter, "_take", _any_number_in_flight),

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.faults.scenes import replaced
-from tests.properties import test_calls, test_isolation, test_limiters
+from tests.properties import test_calls, test_fan_outs, test_isolation, test_limiters
 from tests.properties.mutants import MUTANTS
 
 PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
@@ -47,11 +47,13 @@ def calls(chosen: settings) -> None:
     run_state_machine_as_test(test_calls.Calls, settings=settings(chosen, stateful_step_count=test_calls.STEPS))
 
 
+cancelled = test_fan_outs.test_no_cancellation_makes_it_hang_or_lose_an_item
 unsent = test_limiters.test_what_was_not_sent_and_other_keys_leave_no_trace
 isolated = test_isolation.test_each_answer_is_for_its_own_key_and_call
 PROPERTIES = (
-    Property("calls", 0.6, calls, test_calls.Calls.ran),
-    Property("limiters", 0.35, drawn(test_limiters.STRATEGIES, unsent), test_limiters.RAN),
+    Property("fan-outs", 0.25, drawn(test_fan_outs.STRATEGIES, cancelled), test_fan_outs.RAN),
+    Property("calls", 0.45, calls, test_calls.Calls.ran),
+    Property("limiters", 0.25, drawn(test_limiters.STRATEGIES, unsent), test_limiters.RAN),
     Property("isolation", 0.05, drawn(test_isolation.STRATEGIES, isolated), test_isolation.RAN),
 )
 
@@ -59,7 +61,7 @@ PROPERTIES = (
 def caught(mutant: str, schedules: int, **options: Any) -> str | None:
     """Which rule notices a mutant, within so many schedules of each property on the virtual clock."""
     with replaced(*MUTANTS[mutant]):
-        for each in PROPERTIES[:2]:
+        for each in PROPERTIES[:3]:
             try:
                 each.holds(schedules, **HASTY, **options)
             except AssertionError as error:

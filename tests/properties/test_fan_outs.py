@@ -79,6 +79,7 @@ class World:
         self.results: list[Any] = []
         self.running = self.most_running = self.most_read = self.steps = 0
         self.ended = False
+        self.running_at_the_end: int | None = None  # operations that the consumer left behind
         self.targets: list[int] = []  # how many tasks could be cancelled before each step
         self.cancelled: set[asyncio.Task[Any]] = set()
         self.loop: Any = asyncio.SelectorEventLoop()
@@ -104,6 +105,8 @@ class World:
             self.steps += 1
             self.loop.stop()
             self.loop.run_forever()
+            if self.consumer.done() and self.running_at_the_end is None:
+                self.running_at_the_end = self.running
         if self.consumer.done():
             self.error = asyncio.CancelledError() if self.consumer.cancelled() else self.consumer.exception()
         return self
@@ -208,8 +211,9 @@ class World:
 
 
 def it_ends_and_leaves_nothing_behind(world: World) -> None:
-    """Neither does the consumer wait for ever, nor does any task outlive it."""
+    """Neither does the consumer wait for ever, nor does any task outlive it, or run on after the fan-out was closed."""
     done = world.consumer.done()
+    assert not (world.schedule.closes and world.running_at_the_end), world.schedule
     assert (done, world.left(), world.running) == (True, set(), 0), world.schedule
 
 
@@ -225,8 +229,8 @@ def no_item_is_lost_or_doubled(world: World) -> None:
 
 def every_result_is_its_operations(world: World) -> None:
     """Ok or Err as the operation ended; a CancelledError only where something was cancelled."""
-    whats = {what for what, _ in world.schedule.items}
-    cancels = bool(world.schedule.cancels or whats & CANCELS)
+    behaviours = {what for what, _ in world.schedule.items}
+    cancels = bool(world.schedule.cancels or behaviours & CANCELS)
     for result in world.results:
         what, _ = world.schedule.items[result.item]
         if isinstance(result, Err) and isinstance(result.error, asyncio.CancelledError):
@@ -277,10 +281,10 @@ def check(schedule: Schedule) -> World:
     return world
 
 
-WHATS = ["returns", "returns", "returns", "raises", "is stubborn", "awaits a task", *sorted(CANCELS), "crashes"]
+BEHAVIOURS = ["returns", "returns", "returns", "raises", "is stubborn", "awaits a task", *sorted(CANCELS), "crashes"]
 SCHEDULES = st.builds(
     Schedule,
-    items=st.lists(st.tuples(st.sampled_from(WHATS), st.integers(0, 3)), max_size=9),
+    items=st.lists(st.tuples(st.sampled_from(BEHAVIOURS), st.integers(0, 3)), max_size=9),
     concurrency=st.integers(1, 4),
     source=st.sampled_from(["sync", "async", "stubborn"]),
     fails=st.sampled_from(["", "", "", "error", "cancel"]),

@@ -6,6 +6,7 @@ from tests.properties.mutants import MUTANTS
 from tests.properties.search import caught
 
 NOTICED = {
+    "a cancelled operation loses its item": "fan-outs: no_item_is_lost_or_doubled",
     "a request takes half a token": "calls: at_most_burst_and_rate_leave_in_any_window",
     "a success overfills the budget": "calls: retries_stay_within_the_budget",
     "last come, first served": "calls: first_come_first_served",
