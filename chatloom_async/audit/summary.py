@@ -4,13 +4,7 @@ from typing import Any
 
 from attrs import define
 
-from .values import AuditedAgent, Row, Severity
-
-AT_OR_ABOVE: dict[Severity, tuple[Severity, ...]] = {
-    "error": ("error",),
-    "warning": ("error", "warning"),
-    "info": ("error", "warning", "info"),
-}
+from .values import AuditedAgent, Row
 
 
 @define
@@ -52,7 +46,7 @@ class Summary:
         counted = [row.state, *(each.severity for each in row.findings), *fates]
         for name in counted:
             setattr(self, name, getattr(self, name) + 1)
-        self.domains += sum(len(agent.domains or ()) for agent in row.agents)
+        self.domains += row.domain_count
         self.requests += row.requests
 
     def document(self) -> dict[str, Any]:

@@ -15,6 +15,9 @@ from .keys import KeyReference
 State = Literal["ok", "partial", "failed"]
 Severity = Literal["error", "warning", "info"]
 
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+"""The worst first."""
+
 
 NAME = Requirement("a text", lambda value: isinstance(value, str))
 KEY = Requirement("a KeyEnv, KeyJson, KeyFile, KeyCommand or ApiKey", lambda value: isinstance(value, KeyReference))
@@ -107,3 +110,24 @@ class Row:
     findings: tuple[Finding, ...] = ()
     error: Failure | None = None
     requests: int = 0
+
+    @property
+    def domain_count(self) -> int:
+        """Allowed domains of all agents, repetitions included."""
+        return sum(len(agent.domains or ()) for agent in self.agents)
+
+    @property
+    def counts(self) -> dict[Severity, int]:
+        """Findings by severity, the worst first."""
+        found = [finding.severity for finding in self.findings]
+        return {severity: found.count(severity) for severity in SEVERITIES}
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The agents' names by their ids."""
+        return {audited.agent.id: audited.agent.name for audited in self.agents}
+
+
+def at_or_above(severity: Severity) -> tuple[Severity, ...]:
+    """The severities that count as failures with `--fail-on SEVERITY`."""
+    return SEVERITIES[: SEVERITIES.index(severity) + 1]

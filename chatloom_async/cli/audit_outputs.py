@@ -15,7 +15,7 @@ from ..audit.formats.interface import Format
 from ..audit.formats.json import JsonFormat, JsonLinesFormat
 from ..audit.formats.junit import JunitFormat
 from ..audit.formats.markdown import MarkdownFormat
-from ..audit.formats.ranking import News, RuleTexts, WorstOf
+from ..audit.formats.ranking import News, RuleTexts, Worst
 from ..audit.formats.sarif import SarifFormat
 from ..audit.formats.table import Block, TableFormat
 from ..audit.formats.text import cell, columns, rendered
@@ -146,7 +146,7 @@ class Result:
     summary: Summary = Factory(Summary)
     failing: list[str] = Factory(list)
     elapsed: float = 0.0
-    _blocks: WorstOf[Block] = Factory(lambda: WorstOf(NAMES_KEPT))
+    _blocks: Worst[Block] = Factory(lambda: Worst(NAMES_KEPT))
 
     @property
     def worst(self) -> list[str]:

@@ -15,9 +15,10 @@ from typing import Self, TypeVar
 from attrs import define, frozen
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..audit.formats.ranking import SEVERITIES, counted
+from ..audit.formats.ranking import counted
 from ..audit.formats.table import severities
 from ..audit.summary import Summary
+from ..audit.values import SEVERITIES
 from ..wire.cleaning import clean
 from .screen import people
 

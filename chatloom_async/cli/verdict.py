@@ -13,8 +13,7 @@ from ..audit.formats.ranking import News, RuleTexts
 from ..audit.mutes import Sieve, load_mutes
 from ..audit.rules import RULES, Rule, installed_rules, joined, load_rules, select_rules
 from ..audit.store import open_store
-from ..audit.summary import AT_OR_ABOVE
-from ..audit.values import Row, Severity
+from ..audit.values import Row, Severity, at_or_above
 from ..wire.errors import ConfigurationError
 from .options import FailOn, Judging
 
@@ -64,7 +63,7 @@ class Verdict:
     @property
     def failing(self) -> int:
         """How many findings are as grave as --fail-on says."""
-        return 0 if self.fail_on == "never" else sum(self.counting[each] for each in AT_OR_ABOVE[self.fail_on])
+        return 0 if self.fail_on == "never" else sum(self.counting[each] for each in at_or_above(self.fail_on))
 
 
 def refuse_without_baseline(judging: Judging, db: Path | None) -> None:

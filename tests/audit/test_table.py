@@ -3,7 +3,7 @@
 import pytest
 
 from chatloom_async.audit import Failure, Finding, Row, Summary
-from chatloom_async.audit.formats.ranking import RuleTexts, WorstOf
+from chatloom_async.audit.formats.ranking import RuleTexts, Worst
 from chatloom_async.audit.formats.table import TableFormat, cell
 from chatloom_async.audit.values import finding
 from tests.audit.test_formats import EVIL, ROWS, SALES, written
@@ -149,7 +149,7 @@ def test_of_many_workspaces_the_worst_are_shown() -> None:
 
 def test_the_worst_are_kept_whenever_they_come() -> None:
     """In memory that does not grow with their number."""
-    trouble = WorstOf[Row](3)
+    trouble = Worst[Row](3)
     assert (trouble.items(), trouble.hidden) == ([], 0)
 
     class Number(int):
@@ -157,7 +157,7 @@ def test_the_worst_are_kept_whenever_they_come() -> None:
         def gravity(self) -> tuple[object, ...]:
             return (-self,)
 
-    numbers = WorstOf[Number](3)
+    numbers = Worst[Number](3)
     for number in (5, 1, 9, 2, 8, 3, 7):
         numbers.add(Number(number))
     assert (numbers.items(), numbers.hidden) == ([9, 8, 7], 4)

@@ -36,10 +36,9 @@ class CsvFormat:
 
 
 def _lines(row: Row) -> Iterator[tuple[str, ...]]:
-    names = {each.agent.id: each.agent.name for each in row.agents}
+    names = row.names
     error = (row.error.type, row.error.message) if row.error else ("", "")
-    domains = sum(len(each.domains or ()) for each in row.agents)
-    last = (*error, str(len(row.agents)), str(domains), str(row.requests))
+    last = (*error, str(len(row.agents)), str(row.domain_count), str(row.requests))
     if not row.findings:
         yield (row.workspace, row.state, *NOTHING, *last)
     for each in row.findings:

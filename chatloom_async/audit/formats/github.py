@@ -5,8 +5,8 @@ beside them, write the job summary, too: `--format markdown --output "$GITHUB_ST
 """
 
 from ..summary import Summary
-from ..values import Row, Severity
-from .ranking import NO_TEXTS, NOT_READ, SEVERITIES, Note, RuleTexts, Worst, counted, notes_of, told, why_and_fix
+from ..values import SEVERITIES, Row, Severity
+from .ranking import NO_TEXTS, NOT_READ, Note, RuleTexts, Worst, counted, notes_of, told, why_and_fix
 from .text import visible
 
 SHOWN = 10
@@ -22,7 +22,7 @@ class GithubFormat:
 
     def __init__(self, texts: RuleTexts = NO_TEXTS) -> None:
         self._texts = texts
-        self._worst = {severity: Worst(SHOWN) for severity in SEVERITIES}
+        self._worst = {severity: Worst[Note](SHOWN) for severity in SEVERITIES}
 
     def start(self) -> str:
         return ""
@@ -33,9 +33,8 @@ class GithubFormat:
         return ""
 
     def end(self, summary: Summary) -> str:
-        lines = [self._annotation(note) for worst in self._worst.values() for note in worst.notes()]
-        total = sum(sum(worst.counts.values()) for worst in self._worst.values())
-        if left := total - len(lines):
+        lines = [self._annotation(note) for worst in self._worst.values() for note in worst.items()]
+        if left := sum(worst.hidden for worst in self._worst.values()):
             lines.append(f"{counted(left, 'more finding')} without an annotation: GitHub shows {SHOWN} of a level.")
         return "".join(f"{line}\n" for line in lines)
 

@@ -10,8 +10,8 @@ from itertools import groupby
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ..summary import Summary
-from ..values import Finding, Row, Severity
-from .ranking import NO_TEXTS, SEVERITIES, RuleTexts, told, why_and_fix
+from ..values import Finding, Row, Severity, at_or_above
+from .ranking import NO_TEXTS, RuleTexts, told, why_and_fix
 from .text import visible
 
 
@@ -23,7 +23,7 @@ class JunitFormat:
 
     def __init__(self, texts: RuleTexts = NO_TEXTS, *, fail_on: Severity | None = "error") -> None:
         self._texts = texts
-        self._failing = SEVERITIES[: SEVERITIES.index(fail_on) + 1] if fail_on else ()
+        self._failing = at_or_above(fail_on) if fail_on else ()
 
     def start(self) -> str:
         return '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="chatloom audit">\n'

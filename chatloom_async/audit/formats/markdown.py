@@ -29,7 +29,7 @@ class MarkdownFormat:
 
     def __init__(self, texts: RuleTexts = NO_TEXTS, *, limit: int = LIMIT) -> None:
         self._texts, self._limit = texts, limit
-        self._worst = Worst(LINES)
+        self._worst = Worst[Note](LINES)
 
     def start(self) -> str:
         return ""
@@ -40,7 +40,7 @@ class MarkdownFormat:
         return ""
 
     def end(self, summary: Summary) -> str:
-        return "".join(self._fitting(list(_totals(summary)), self._worst.notes()))
+        return "".join(self._fitting(list(_totals(summary)), self._worst.items()))
 
     def _fitting(self, pieces: list[str], notes: list[Note]) -> Iterator[str]:
         """As much as there is room for: the table, and behind it the advice for the rules in it."""
@@ -55,7 +55,7 @@ class MarkdownFormat:
             advice = [self._advice(rule) for rule in told if rule in self._texts]
             explained = _prefix(advice, room)
             yield from explained
-            yield _left_out(sum(self._worst.counts.values()) - len(kept) + 1, len(advice) - len(explained))
+            yield _left_out(self._worst.count - len(kept) + 1, len(advice) - len(explained))
 
     def _advice(self, rule: str) -> str:
         why, fix = (_text(each) for each in why_and_fix(self._texts, rule))

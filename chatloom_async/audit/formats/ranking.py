@@ -4,18 +4,15 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 
-from attrs import Factory, define, field, frozen
+from attrs import define, field, frozen
 
-from ..values import Row, Severity, State
+from ..values import SEVERITIES, Row, Severity, State
 from .text import visible
 
 RuleTexts = Mapping[str, tuple[Severity, str, str]]
 """By a rule's id: its severity, why it matters, and how to fix what it finds."""
 
 NO_TEXTS: RuleTexts = MappingProxyType({})
-
-SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
-"""The worst first."""
 
 
 def why_and_fix(texts: RuleTexts, rule: str) -> tuple[str, str]:
@@ -45,27 +42,27 @@ T = TypeVar("T", bound=Grave)
 
 
 @define
-class WorstOf(Generic[T]):
-    """The worst `room` of the items that were added."""
+class Worst(Generic[T]):
+    """The worst `size` of the items that were added; `count` is how many were added. Equals keep their order."""
 
-    room: int
+    size: int
     count: int = field(default=0, init=False)
     _kept: list[T] = field(factory=list, init=False)
 
     @property
     def hidden(self) -> int:
         """How many are not among `items`."""
-        return max(0, self.count - self.room)
+        return max(0, self.count - self.size)
 
     def add(self, item: T) -> None:
         self.count += 1
         self._kept.append(item)
-        if len(self._kept) >= 2 * self.room:
+        if len(self._kept) >= 2 * self.size:
             self._kept = self.items()
 
     def items(self) -> list[T]:
         """The worst first."""
-        return sorted(self._kept, key=lambda each: each.gravity)[: self.room]
+        return sorted(self._kept, key=lambda each: each.gravity)[: self.size]
 
 
 @frozen
@@ -115,22 +112,3 @@ def told(subject: str, place: str | None, message: str) -> str:
     agent = f"agent {visible(place)}" if place else ""
     lead = f"{about} ({agent})" if about and agent else about or agent
     return f"{lead}: {visible(message)}" if lead else visible(message)
-
-
-@define
-class Worst:
-    """The worst `room` of the notes that were added, however many came; `counts` has them all."""
-
-    room: int
-    counts: dict[Severity, int] = Factory(lambda: dict.fromkeys(SEVERITIES, 0))
-    _kept: list[Note] = field(factory=list, init=False)
-
-    def add(self, note: Note) -> None:
-        self.counts[note.level] += 1
-        self._kept.append(note)
-        if len(self._kept) > 2 * self.room:
-            self._kept = self.notes()
-
-    def notes(self) -> list[Note]:
-        """The worst first."""
-        return sorted(self._kept, key=lambda note: note.gravity)[: self.room]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from attrs import Factory, define, frozen
 
 from ..summary import Summary
-from ..values import Finding, Row, Severity, State
-from .ranking import NO_TEXTS, SEVERITIES, RuleTexts, WorstOf, counted, why_and_fix
+from ..values import SEVERITIES, Finding, Row, Severity, State
+from .ranking import NO_TEXTS, RuleTexts, Worst, counted, why_and_fix
 from .text import STYLES, cell, columns, line, rendered
 
 if TYPE_CHECKING:
@@ -34,11 +34,10 @@ class Block:
 
     @classmethod
     def of(cls, row: Row) -> "Block":
-        names = {each.agent.id: each.agent.name for each in row.agents}
+        names = row.names
         order = sorted(row.findings, key=lambda each: SEVERITIES.index(each.severity))
         shown = tuple((each, names.get(each.agent_id or "", "")) for each in order[:FINDINGS_SHOWN])
-        severities = [each.severity for each in order]
-        return cls(row.workspace, tuple(map(severities.count, SEVERITIES)), shown)
+        return cls(row.workspace, tuple(row.counts.values()), shown)
 
 
 @frozen
@@ -60,8 +59,8 @@ class Blocks:
 
     texts: RuleTexts = NO_TEXTS
     narrow: bool = False
-    _blocks: WorstOf[Block] = Factory(lambda: WorstOf(WORKSPACES_SHOWN))
-    _troubles: WorstOf[Trouble] = Factory(lambda: WorstOf(FAILURES_SHOWN))
+    _blocks: Worst[Block] = Factory(lambda: Worst(WORKSPACES_SHOWN))
+    _troubles: Worst[Trouble] = Factory(lambda: Worst(FAILURES_SHOWN))
     _rules: Counter[tuple[Severity, str]] = Factory(Counter)
 
     def add(self, row: Row) -> None:
@@ -161,9 +160,7 @@ class TableFormat:
         return ""
 
     def row(self, row: Row) -> str:
-        domains = sum(len(agent.domains or ()) for agent in row.agents)
-        severities = [each.severity for each in row.findings]
-        counts = (len(row.agents), domains, *map(severities.count, SEVERITIES))
+        counts = (len(row.agents), row.domain_count, *row.counts.values())
         self._lines.append(Line(row.workspace, row.state, counts))
         self._blocks.add(row)
         return ""

@@ -11,7 +11,7 @@ from attrs import Factory, define, evolve, field
 
 from ...wire.cleaning import clean
 from ...wire.errors import ChatloomError
-from ..values import Finding, Row, Severity, Workspace, finding
+from ..values import SEVERITIES, Finding, Row, Workspace, finding
 from .hostname import parse_domain
 from .registry import RULE_FAILED, RULES
 from .rule import Found, Rule, Scope
@@ -55,9 +55,6 @@ class Neighbours:
         return others
 
 
-GRAVITY: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
-
-
 def judge(checked: CheckedWorkspace, rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:
     """What the rules find, the gravest first, then by rule, agent and subject. Nothing was read: nothing is found.
 
@@ -87,7 +84,7 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _place(found: Finding) -> tuple[int, str, str, str]:
-    return GRAVITY[found.severity], found.rule, found.agent_id or "", found.subject
+    return SEVERITIES.index(found.severity), found.rule, found.agent_id or "", found.subject
 
 
 def _apply(rule: Rule, subjects: list[Subject], checked: CheckedWorkspace) -> Iterator[Finding]:

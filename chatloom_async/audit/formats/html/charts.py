@@ -7,8 +7,7 @@ from datetime import datetime
 from attrs import frozen
 
 from ...rules.colors import is_color, white_contrast
-from ...values import AuditedAgent, Severity
-from ..ranking import SEVERITIES
+from ...values import SEVERITIES, AuditedAgent, Severity
 
 PastRun = tuple[datetime, int, int, int]
 """When it was, and how many errors, warnings and infos it found."""

@@ -10,8 +10,8 @@ from typing import Any
 from attrs import Factory, define, frozen
 
 from ...summary import Summary
-from ...values import Row, Severity
-from ..ranking import NO_TEXTS, SEVERITIES, News, RuleTexts, named, why_and_fix
+from ...values import SEVERITIES, Row, Severity
+from ..ranking import NO_TEXTS, News, RuleTexts, named, why_and_fix
 from .charts import PastRun, card_of, day, shares, trends
 from .pages import assets, environment, rendered
 
@@ -117,14 +117,9 @@ class Digest:
         )
 
 
-def counts_of(row: Row) -> dict[str, int]:
-    """The findings by severity, the worst first."""
-    return {severity: sum(each.severity == severity for each in row.findings) for severity in SEVERITIES}
-
-
 def gravity_of(row: Row) -> tuple[object, ...]:
     """Sorts rows: errors, then what was not read, warnings, infos; the more of them, the further up."""
-    counts = counts_of(row)
+    counts = row.counts
     worst = 0 if counts["error"] else 1 if row.state == "failed" else 2 if row.error or counts["warning"] else 3
     fewest = [-number for number in counts.values()]
     return worst, *fewest, STATES.index(row.state), row.workspace
@@ -134,8 +129,7 @@ def section(entry: Entry, row: Row, digest: Digest, news: News | None) -> str:
     """The section, whose end is missing: cards may follow."""
     new = news.findings if news else ()
     findings = [(each, digest.anchor(each.id), digest.rules[each.rule].token) for each in row.findings]
-    names = {each.agent.id: each.agent.name for each in row.agents}
-    return rendered("workspace.html", **_values(entry, row), findings=findings, names=names, new=new)
+    return rendered("workspace.html", **_values(entry, row), findings=findings, names=row.names, new=new)
 
 
 def cards(row: Row) -> str:
@@ -148,12 +142,11 @@ def cards(row: Row) -> str:
 def line(entry: Entry, row: Row, digest: Digest) -> str:
     """One line."""
     tokens = sorted({digest.rules[each.rule].token for each in row.findings})
-    return rendered("line.html", **_values(entry, row), counts=counts_of(row), tokens=tokens)
+    return rendered("line.html", **_values(entry, row), counts=row.counts, tokens=tokens)
 
 
 def _values(entry: Entry, row: Row) -> dict[str, Any]:
-    domains = sum(len(agent.domains or ()) for agent in row.agents)
-    return {"number": entry.number, "row": row, "domains": domains}
+    return {"number": entry.number, "row": row, "domains": row.domain_count}
 
 
 def _flags(row: Row) -> dict[tuple[str | None, str], Severity]:
