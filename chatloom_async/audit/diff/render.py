@@ -4,7 +4,6 @@ Text from outside loses its control characters, keys and markup. In Markdown it 
 mentions and HTML stay text; there is no table whose cells it could break out of.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,8 @@ from attrs import frozen
 
 from ...wire.cleaning import clean
 from ..document import agent_document, json_text
-from ..formats.text import cell, columns, rendered
+from ..formats.markdown import code_span
+from ..formats.text import LIMIT, cell, columns, rendered
 from ..store.values import RunInfo
 from ..values import Finding
 from .values import AgentChange, Diff, WorkspaceChange
@@ -146,31 +146,18 @@ def _plain(part: Part) -> str:
     return clean(part.text) or '""' if isinstance(part, Foreign) else part
 
 
-TICKS = re.compile("`+")
-
-
 def markdown_diff(diff: Diff) -> str:
     """Headings and lists of CommonMark."""
     lines = [f"# {heading(diff)}", "", *(f"- {line}" for line in totals(diff))]
-    lines += ["", *(f"> {code(each)}\n>" for each in diff.notes)] if diff.notes else []
+    lines += ["", *(f"> {code_span(each)}\n>" for each in diff.notes)] if diff.notes else []
     for change in diff.changes:
-        lines += ["", f"## {code(change.workspace)}", ""]
+        lines += ["", f"## {code_span(change.workspace)}", ""]
         lines += [f"- **{each.mark}** {''.join(map(_part, each.parts))}" for each in sentences(change)]
     return "".join(f"{line}\n" for line in lines)
 
 
-def code(text: str) -> str:
-    """The text as a code span that nothing in it can end: fenced by more backticks than it has in a row."""
-    text = clean(text)
-    if not text:
-        return "(empty)"
-    fence = "`" * (1 + max((len(found) for found in TICKS.findall(text)), default=0))
-    padding = " " if text.startswith("`") or text.endswith("`") else ""
-    return f"{fence}{padding}{text}{padding}{fence}"
-
-
 def _part(part: Part) -> str:
-    return code(part.text) if isinstance(part, Foreign) else part
+    return code_span(part.text, LIMIT) if isinstance(part, Foreign) else part
 
 
 SCHEMA_VERSION = 1

@@ -99,12 +99,19 @@ def _prefix(pieces: list[str], room: int) -> list[str]:
     return pieces
 
 
-def _code(text: str) -> str:
-    """As code, in which nothing is markup, with more backticks around it than in it. Only a table's bar is escaped."""
-    text = visible(text, CELL).strip() or " "
+def code_span(text: str, limit: int = CELL) -> str:
+    """The text as a code span, in which nothing is markup: fenced by more backticks than it has in a row."""
+    text = visible(text, limit).strip()
+    if not text:
+        return "(empty)"
     fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
-    blank = " " if "`" in text else ""
-    return f"{fence}{blank}{text}{blank}{fence}".replace("|", "\\|")
+    blank = " " if "`" in (text[0], text[-1]) else ""
+    return f"{fence}{blank}{text}{blank}{fence}"
+
+
+def _code(text: str) -> str:
+    """A code span in a table, whose bars are escaped."""
+    return code_span(text).replace("|", "\\|")
 
 
 def _text(text: str) -> str:

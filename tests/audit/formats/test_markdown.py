@@ -79,7 +79,7 @@ def test_every_text_is_inert(text: str) -> None:
     assert document.replace("\n", "").isprintable()
 
 
-def test_blank_text_is_code_all_the_same() -> None:
+def test_blank_text_is_called_empty() -> None:
     """Without a backtick that would begin something else."""
     (row,) = hostile_rows(" ")
-    assert "| ` ` |" in written(MarkdownFormat(), (row,))
+    assert "| (empty) |" in written(MarkdownFormat(), (row,))

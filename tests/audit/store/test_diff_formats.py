@@ -18,8 +18,8 @@ from chatloom_async.audit.diff import (
     plain_diff,
     table_diff,
 )
-from chatloom_async.audit.diff.render import code
-from chatloom_async.wire.cleaning import clean
+from chatloom_async.audit.formats.markdown import code_span
+from chatloom_async.audit.formats.text import visible
 from tests.audit.store.samples import agent, found, run_info
 
 EVIL = "\x1b[31m[x](javascript:1)<img src=x>|`a``b`@all www.x.example\n# h"
@@ -237,8 +237,8 @@ def test_text_from_outside_is_nothing_but_text(text: str) -> None:
     allowed = {"text", "code_inline", "strong_open", "strong_close"}
     assert {child.type for child in inline} <= allowed
     assert {child.content for child in inline if child.type == "code_inline"} <= {
-        clean(text),
-        clean(f"{text} is local."),
+        visible(text).strip(),
+        visible(f"{text} is local.").strip(),
     }
     blocks = {"heading", "paragraph", "bullet_list", "list_item", "blockquote"}
     assert {token.type.removesuffix("_open").removesuffix("_close") for token in tokens} <= blocks | {"inline"}
@@ -248,8 +248,8 @@ def test_text_from_outside_is_nothing_but_text(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "span"),
-    [("a", "`a`"), ("", "(empty)"), ("\x00 ", "(empty)"), ("`", "`` ` ``"), ("a``b", "```a``b```"), ("a`", "`` a` ``")],
+    [("a", "`a`"), ("", "(empty)"), ("`", "`` ` ``"), ("a``b", "```a``b```"), ("a`", "`` a` ``")],
 )
 def test_a_code_span_cannot_be_ended_from_within(text: str, span: str) -> None:
     """It has more backticks around it than in it."""
-    assert code(text) == span
+    assert code_span(text) == span
