@@ -15,7 +15,7 @@ from ..audit.formats.interface import Format
 from ..audit.formats.json import JsonFormat, JsonLinesFormat
 from ..audit.formats.junit import JunitFormat
 from ..audit.formats.markdown import MarkdownFormat
-from ..audit.formats.ranking import News, RuleTexts, Worst
+from ..audit.formats.ranking import NewFindings, RuleTexts, Worst
 from ..audit.formats.sarif import SarifFormat
 from ..audit.formats.table import Block, TableFormat
 from ..audit.formats.text import cell, columns, rendered
@@ -36,7 +36,7 @@ class Setting:
     fail_on: FailOn
     past: Sequence[RunInfo] = ()
     source: str | None = None
-    news: News | None = None
+    news: NewFindings | None = None
     when: datetime = field(factory=lambda: datetime.now(UTC))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import Factory, define, evolve
 
 from ..audit.diff import new_findings
-from ..audit.formats.ranking import News, RuleTexts
+from ..audit.formats.ranking import NewFindings, RuleTexts
 from ..audit.mutes import Sieve, load_mutes
 from ..audit.rules import RULES, Rule, installed_rules, joined, load_rules, select_rules
 from ..audit.store import open_store
@@ -46,7 +46,7 @@ class Verdict:
     known: Known = _nothing_known
     counting: Counter[Severity] = Factory(Counter)
     muted: int = 0
-    news: News | None = None
+    news: NewFindings | None = None
 
     async def on(self, row: Row) -> Row:
         """The row without muted findings."""
@@ -89,5 +89,5 @@ async def verdict(
         return
     async with open_store(db, write=False) as store:
         await store.run_info(baseline)
-        news = News(baseline, set())
+        news = NewFindings(baseline, set())
         yield Verdict(fail_on, sieve, lambda ids: store.known_findings(baseline, ids), news=news)

@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 
 @frozen
-class Foreign:
+class Untrusted:
     """Text from a tenant, a server or a file: a format must escape it."""
 
     text: str
 
 
-Part = str | Foreign
+Fragment = str | Untrusted
 
 
 @frozen
-class Sentence:
+class ChangeLine:
     """One thing that changed. `mark` is one of + - ~ ? (came, went, became other, unknown)."""
 
     mark: str
-    parts: tuple[Part, ...]
+    parts: tuple[Fragment, ...]
 
 
 KINDS = {"added": "+", "removed": "-", "not_comparable": "?"}
@@ -68,39 +68,39 @@ def totals(diff: Diff) -> tuple[str, ...]:
     return (*lines, f"{diff.unchanged} workspaces did not change")
 
 
-def sentences(change: WorkspaceChange) -> Iterator[Sentence]:
+def change_lines(change: WorkspaceChange) -> Iterator[ChangeLine]:
     """All that changed in one workspace, without its name."""
     if change.kind != "changed":
-        reason: tuple[Part, ...] = (": ", Foreign(change.reason)) if change.reason else ()
-        yield Sentence(KINDS[change.kind], (f"workspace {change.kind.replace('_', ' ')}", *reason))
+        reason: tuple[Fragment, ...] = (": ", Untrusted(change.reason)) if change.reason else ()
+        yield ChangeLine(KINDS[change.kind], (f"workspace {change.kind.replace('_', ' ')}", *reason))
     elif change.old_state != change.new_state:
-        yield Sentence("~", (f"state {change.old_state} -> {change.new_state}",))
+        yield ChangeLine("~", (f"state {change.old_state} -> {change.new_state}",))
     if change.key_rotated:
-        yield Sentence("~", ("key rotated",))
+        yield ChangeLine("~", ("key rotated",))
     for mark, agents in (("+", change.agents_added), ("-", change.agents_removed)):
         for each in agents:
-            yield Sentence(mark, ("agent ", Foreign(each.agent.name), " (", Foreign(each.agent.id), ")"))
+            yield ChangeLine(mark, ("agent ", Untrusted(each.agent.name), " (", Untrusted(each.agent.id), ")"))
     for agent in change.agents_changed:
         yield from _agent(agent)
     yield from _findings("+", "new", change.findings_new)
     yield from _findings("-", "fixed", change.findings_fixed)
 
 
-def _agent(change: AgentChange) -> Iterator[Sentence]:
-    who: tuple[Part, ...] = ("agent ", Foreign(change.name), " (", Foreign(change.agent_id), "): ")
+def _agent(change: AgentChange) -> Iterator[ChangeLine]:
+    who: tuple[Fragment, ...] = ("agent ", Untrusted(change.name), " (", Untrusted(change.agent_id), "): ")
     for each in change.fields:
-        yield Sentence("~", (*who, f"{each.field} ", Foreign(each.old), " -> ", Foreign(each.new)))
+        yield ChangeLine("~", (*who, f"{each.field} ", Untrusted(each.old), " -> ", Untrusted(each.new)))
     for mark, domains in (("+", change.domains_added), ("-", change.domains_removed)):
         for domain in domains:
-            yield Sentence(mark, (*who, "domain ", Foreign(domain)))
+            yield ChangeLine(mark, (*who, "domain ", Untrusted(domain)))
 
 
-def _findings(mark: str, word: str, findings: Iterable[Finding]) -> Iterator[Sentence]:
+def _findings(mark: str, word: str, findings: Iterable[Finding]) -> Iterator[ChangeLine]:
     for each in findings:
-        where: tuple[Part, ...] = (" in agent ", Foreign(each.agent_id)) if each.agent_id else ()
-        subject: tuple[Part, ...] = (" ", Foreign(each.subject)) if each.subject else ()
-        yield Sentence(
-            mark, (f"{word} {each.severity} ", Foreign(each.rule), *subject, *where, ": ", Foreign(each.message))
+        where: tuple[Fragment, ...] = (" in agent ", Untrusted(each.agent_id)) if each.agent_id else ()
+        subject: tuple[Fragment, ...] = (" ", Untrusted(each.subject)) if each.subject else ()
+        yield ChangeLine(
+            mark, (f"{word} {each.severity} ", Untrusted(each.rule), *subject, *where, ": ", Untrusted(each.message))
         )
 
 
@@ -120,7 +120,7 @@ def table_diff(diff: Diff, *, width: int | None = None, color: bool = False) -> 
     table = columns("workspace", "", "change")
     for change in diff.changes:
         name = change.workspace
-        for each in sentences(change):
+        for each in change_lines(change):
             table.add_row(cell(name), cell(each.mark, STYLES[each.mark]), cell("".join(map(_plain, each.parts))))
             name = ""  # once is enough
     changes: list[RenderableType] = ["", table] if diff.changes else []
@@ -132,7 +132,7 @@ def plain_diff(diff: Diff) -> str:
     lines = [*_frame(diff)]
     for change in diff.changes:
         lines += ["", clean(change.workspace)]
-        lines += [f"  {each.mark} {''.join(map(_plain, each.parts))}" for each in sentences(change)]
+        lines += [f"  {each.mark} {''.join(map(_plain, each.parts))}" for each in change_lines(change)]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -142,8 +142,8 @@ def _frame(diff: Diff) -> Iterator[str]:
     yield from totals(diff)
 
 
-def _plain(part: Part) -> str:
-    return clean(part.text) or '""' if isinstance(part, Foreign) else part
+def _plain(part: Fragment) -> str:
+    return clean(part.text) or '""' if isinstance(part, Untrusted) else part
 
 
 def markdown_diff(diff: Diff) -> str:
@@ -152,12 +152,12 @@ def markdown_diff(diff: Diff) -> str:
     lines += ["", *(f"> {code_span(each)}\n>" for each in diff.notes)] if diff.notes else []
     for change in diff.changes:
         lines += ["", f"## {code_span(change.workspace)}", ""]
-        lines += [f"- **{each.mark}** {''.join(map(_part, each.parts))}" for each in sentences(change)]
+        lines += [f"- **{each.mark}** {''.join(map(_part, each.parts))}" for each in change_lines(change)]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _part(part: Part) -> str:
-    return code_span(part.text, LIMIT) if isinstance(part, Foreign) else part
+def _part(part: Fragment) -> str:
+    return code_span(part.text, LIMIT) if isinstance(part, Untrusted) else part
 
 
 SCHEMA_VERSION = 1

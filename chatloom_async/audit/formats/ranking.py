@@ -66,7 +66,7 @@ class Worst(Generic[T]):
 
 
 @frozen
-class News:
+class NewFindings:
     """The ids of the findings that the run of the number `baseline` did not have. It may grow until the report ends."""
 
     baseline: int

@@ -41,7 +41,7 @@ class Block:
 
 
 @frozen
-class Trouble:
+class FailedWorkspace:
     """A workspace that was not fully audited, and why."""
 
     state: State
@@ -54,23 +54,23 @@ class Trouble:
 
 
 @define
-class Blocks:
-    """`told()` is all that is to be said of the rows that were added. `narrow` is for screens without room beside."""
+class FindingsSection:
+    """Renders the findings of all added rows; `narrow` uses a one-column layout."""
 
     texts: RuleTexts = NO_TEXTS
     narrow: bool = False
     _blocks: Worst[Block] = Factory(lambda: Worst(WORKSPACES_SHOWN))
-    _troubles: Worst[Trouble] = Factory(lambda: Worst(FAILURES_SHOWN))
+    _failed: Worst[FailedWorkspace] = Factory(lambda: Worst(FAILURES_SHOWN))
     _rules: Counter[tuple[Severity, str]] = Factory(Counter)
 
     def add(self, row: Row) -> None:
         if row.error:
-            self._troubles.add(Trouble(row.state, row.workspace, f"{row.error.type}: {row.error.message}"))
+            self._failed.add(FailedWorkspace(row.state, row.workspace, f"{row.error.type}: {row.error.message}"))
         if row.findings:
             self._blocks.add(Block.of(row))
             self._rules.update((each.severity, each.rule) for each in row.findings)
 
-    def told(self) -> Iterator["RenderableType"]:
+    def render(self) -> Iterator["RenderableType"]:
         """Findings first; what failed comes last, where it stays on the screen."""
         for block in self._blocks.items():
             yield from ("", *_block(block))
@@ -78,9 +78,9 @@ class Blocks:
             yield from ("", cell(f"{counted(self._blocks.hidden, 'more workspace')} with findings; {REST}.", "dim"))
         if self._rules:
             yield from ("", cell("How to fix", "bold"), self._fixes())
-        if self._troubles.hidden:
-            yield from ("", cell(f"{counted(self._troubles.hidden, 'more workspace')} not audited; {REST}.", "dim"))
-        for each in reversed(self._troubles.items()):
+        if self._failed.hidden:
+            yield from ("", cell(f"{counted(self._failed.hidden, 'more workspace')} not audited; {REST}.", "dim"))
+        for each in reversed(self._failed.items()):
             yield from (
                 "",
                 line((each.state, STYLES[each.state]), (each.workspace, "bold")),
@@ -154,7 +154,7 @@ class TableFormat:
     def __init__(self, texts: RuleTexts = NO_TEXTS, *, width: int | None = None, color: bool = False) -> None:
         self._width, self._color = width, color
         self._lines: list[Line] = []
-        self._blocks = Blocks(texts, narrow=width is not None and width < ROOMY)
+        self._section = FindingsSection(texts, narrow=width is not None and width < ROOMY)
 
     def start(self) -> str:
         return ""
@@ -162,7 +162,7 @@ class TableFormat:
     def row(self, row: Row) -> str:
         counts = (len(row.agents), row.domain_count, *row.counts.values())
         self._lines.append(Line(row.workspace, row.state, counts))
-        self._blocks.add(row)
+        self._section.add(row)
         return ""
 
     def end(self, summary: Summary) -> str:
@@ -171,7 +171,7 @@ class TableFormat:
         for row in sorted(self._lines, key=lambda row: (STATES.index(row.state), row.workspace)):
             numbers = (_number(row, place) for place in range(len(headings)))
             table.add_row(cell(row.workspace), cell(row.state, STYLES[row.state]), *numbers)
-        return rendered([table, *self._blocks.told()], width=self._width, color=self._color)
+        return rendered([table, *self._section.render()], width=self._width, color=self._color)
 
 
 def _number(line: Line, place: int) -> "Text":

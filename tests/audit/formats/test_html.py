@@ -17,7 +17,7 @@ from chatloom_async.audit.formats.html import HtmlFormat
 from chatloom_async.audit.formats.html.charts import RUNS, Column, Share, card_of, shares, trends
 from chatloom_async.audit.formats.html.pages import environment
 from chatloom_async.audit.formats.html.report import Room, Spool
-from chatloom_async.audit.formats.ranking import News
+from chatloom_async.audit.formats.ranking import NewFindings
 from chatloom_async.audit.formats.text import visible
 from tests.audit.formats.reported import (
     EMPTY,
@@ -147,13 +147,13 @@ def test_one_finding_on_two_rows_has_two_addresses() -> None:
 
 def test_what_an_earlier_run_did_not_have_is_marked() -> None:
     """And counted above; without a baseline nothing is said of it."""
-    page = written(HtmlFormat(news=News(4, {WILDCARD.id, "of-another-report"})))
+    page = written(HtmlFormat(news=NewFindings(4, {WILDCARD.id, "of-another-report"})))
     assert page.count('<span class="new">New</span>') == 1
     assert f'<span class="new">New</span><bdi>{html.escape(WILDCARD.message, quote=True)}' in page.replace(
         "&#34;", "&quot;"
     )
     assert "2 findings are new since run 4, and marked as new." in page
-    assert "0 findings are new since run 4." in written(HtmlFormat(news=News(4, set())))
+    assert "0 findings are new since run 4." in written(HtmlFormat(news=NewFindings(4, set())))
     assert "since run" not in written(HtmlFormat())
 
 

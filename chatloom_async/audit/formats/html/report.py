@@ -11,7 +11,7 @@ from attrs import Factory, define, frozen
 
 from ...summary import Summary
 from ...values import SEVERITIES, Row, Severity
-from ..ranking import NO_TEXTS, News, RuleTexts, named, why_and_fix
+from ..ranking import NO_TEXTS, NewFindings, RuleTexts, named, why_and_fix
 from .charts import PastRun, card_of, day, shares, trends
 from .pages import assets, environment, rendered
 
@@ -125,7 +125,7 @@ def gravity_of(row: Row) -> tuple[object, ...]:
     return worst, *fewest, STATES.index(row.state), row.workspace
 
 
-def section(entry: Entry, row: Row, digest: Digest, news: News | None) -> str:
+def section(entry: Entry, row: Row, digest: Digest, news: NewFindings | None) -> str:
     """The section, whose end is missing: cards may follow."""
     new = news.findings if news else ()
     findings = [(each, digest.anchor(each.id), digest.rules[each.rule].token) for each in row.findings]
@@ -188,7 +188,7 @@ class HtmlFormat:
         *,
         past: Sequence[PastRun] = (),
         when: datetime | None = None,
-        news: News | None = None,
+        news: NewFindings | None = None,
         room: Room = Room(),
     ) -> None:
         environment()
