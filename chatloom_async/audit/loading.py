@@ -1,175 +1,87 @@
-"""Reads lists of workspaces from TOML, JSON, CSV and NDJSON, checks every entry, and chooses among them.
+"""Checks the entries of a list of workspaces, makes workspaces of them, and chooses among these.
 
-Errors name the file, the entry and its place in the file.
+Errors name the file, the entry and its place in the file, and never quote a key.
 """
 
-import csv
+import codecs
 import re
-import tomllib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from fnmatch import fnmatchcase
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from ..wire.auth import ApiKey, api_key_or_error
+from ..wire.cleaning import KEY_LIKE, clean
 from ..wire.errors import ConfigurationError
+from .entries import (
+    FIELDS,
+    KEY_FIELDS,
+    LISTS,
+    SOURCES,
+    Entry,
+    Notice,
+    WorkspacesFileError,
+    meant,
+    ndjson_entries,
+)
 from .keys import KeyEnv, KeyFile, KeyJson, KeyReference, command_key
 from .rules.hostname import parse_domain, quoted
 from .values import Workspace
 
+__all__ = ["NothingSelectedError", "WorkspacesFileError", "load_ndjson", "load_workspaces", "select"]
 
-def toml_document(text: str) -> dict[str, Any] | str:
-    """The document; a string says what is wrong with the text.
-
-    Python's parser does not put everything into a TOMLDecodeError: it has no limit of its own to nesting, and passes on
-    that Python reads no integer of thousands of digits.
-    """
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as problem:
-        return f"not valid TOML: {problem}"
-    except RecursionError:
-        return "not usable TOML: it is nested too deeply"
-    except ValueError:
-        return "not usable TOML: an integer has too many digits"
-
-
-Entry = tuple[str, Any]
-"""A place such as "line 3" or "entry 2", and what was found there."""
-
-LISTS = ("tags", "expect")  # the fields that are lists: in CSV, words in one cell
-
-
-class WorkspacesFileError(ConfigurationError):
-    """The list of workspaces cannot be used. The message names file and place, and never quotes a key."""
-
-    hint = (
-        "An entry is {name, key_env | key_json | key_file | key_command, tags, expect}: "
-        "`chatloom audit --help` shows one."
-    )
-
-
-def toml_entries(text: str) -> Iterator[Entry]:
-    """`[[workspaces]]` tables."""
-    document = toml_document(text)
-    if isinstance(document, str):
-        raise WorkspacesFileError(document)
-    return _numbered(document)
-
-
-def json_entries(text: str) -> Iterator[Entry]:
-    """An array of objects, or an object with that array as its member `workspaces`."""
-    try:
-        document = orjson.loads(text)
-    except orjson.JSONDecodeError as problem:
-        reason = f"{problem.msg} (line {problem.lineno}, column {problem.colno})"
-    else:
-        return _numbered(document)
-    raise WorkspacesFileError(f"not valid JSON: {reason}")
-
-
-def _numbered(document: Any) -> Iterator[Entry]:
-    if isinstance(document, dict) and "mutes" in document:
-        raise WorkspacesFileError("holds mutes, which have a file of their own: name that file after --mutes")
-    entries = document.get("workspaces") if isinstance(document, dict) else document
-    if not isinstance(entries, list):
-        raise WorkspacesFileError('holds no list of workspaces: [[workspaces]] in TOML, "workspaces": [...] in JSON')
-    if isinstance(document, dict) and len(document) > 1:
-        others = ", ".join(sorted(set(document) - {"workspaces"}))
-        raise WorkspacesFileError(f"unknown at the top level: {others}. Only `workspaces` is read")
-    return ((f"entry {number}", entry) for number, entry in enumerate(entries, 1))
-
-
-def ndjson_entries(text: str) -> Iterator[Entry]:
-    """One JSON object a line; blank lines are skipped."""
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            entry = orjson.loads(line)
-        except orjson.JSONDecodeError as problem:
-            reason = f"line {number}: not valid JSON: {problem.msg} (column {problem.colno})"
-        else:
-            yield f"line {number}", entry
-            continue
-        raise WorkspacesFileError(reason)
-
-
-def csv_entries(text: str) -> Iterator[Entry]:
-    """A header, then one workspace a line. Empty cells are absent fields; `tags` and `expect` are words in a cell."""
-    reader = csv.DictReader(StringIO(text, newline=""), strict=True)
-    while True:
-        try:
-            cells = next(reader, None)
-            reason = "more cells than the header has" if cells and None in cells else ""
-        except csv.Error as problem:
-            cells, reason = {}, f"not valid CSV: {problem}"
-        if reason:
-            raise WorkspacesFileError(f"line {reader.reader.line_num}: {reason}")
-        if cells is None:
-            return
-        filled = {name: cell for name, cell in cells.items() if cell and cell.strip()}
-        words = {name: filled[name].replace(",", " ").replace(";", " ").split() for name in LISTS if name in filled}
-        yield f"line {reader.line_num}", {**filled, **words}
-
-
-SOURCES: dict[str, Callable[[str], Iterator[Entry]]] = {
-    ".toml": toml_entries,
-    ".json": json_entries,
-    ".csv": csv_entries,
-    ".ndjson": ndjson_entries,
-    ".jsonl": ndjson_entries,
-}
-"""By the file name's ending."""
-
-
-__all__ = ["WorkspacesFileError", "load_ndjson", "load_workspaces"]
-
-KEY_FIELDS = ("key_env", "key_json", "key_file", "key_command", "key")
-FIELDS = ("name", *KEY_FIELDS, *LISTS)
+HALF = re.compile(r"[\ud800-\udfff]")
 VARIABLE = re.compile(r"[^=\s\x00]+")
 ONE_OF = "give it exactly one of key_env, key_json, key_file and key_command"
 
 
-def load_workspaces(path: Path, *, inline_keys: bool = False) -> tuple[Workspace, ...]:
-    """The workspaces of a file, whose format follows from its name: .toml, .json, .csv, .ndjson or .jsonl.
+def load_workspaces(
+    path: Path, *, inline_keys: bool = False, notice: Notice = lambda text: None
+) -> tuple[Workspace, ...]:
+    """The workspaces of a file, whose format follows from its name: .toml, .json, .csv, .tsv, .ndjson or .jsonl.
 
     A relative `key_file` counts from the file's own directory; a `key_command` runs in the working directory of this
     process, so that a relative path among its words counts from there. `inline_keys` accepts the field `key`.
+    `notice` is called with a sentence for what was ignored, such as a column of a CSV file that is no field.
     Raises WorkspacesFileError for a file that cannot be read or used.
     """
     entries = SOURCES.get(path.suffix.lower())
     if entries is None:
         raise WorkspacesFileError(f"{path}: cannot tell its format by its name: end it in {', '.join(SOURCES)}")
     try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as problem:
-        reason = "it is not UTF-8 text" if isinstance(problem, UnicodeDecodeError) else problem.strerror
+        raw = path.read_bytes()
+    except (OSError, ValueError) as problem:
+        reason = f"cannot be read: {problem.strerror if isinstance(problem, OSError) else problem}"
     else:
-        return _workspaces(str(path), text, entries, path.parent, inline_keys)
-    raise WorkspacesFileError(f"{path}: cannot be read: {reason}")
+        return _workspaces(str(path), raw, entries, path.parent, inline_keys=inline_keys, notice=notice)
+    raise WorkspacesFileError(f"{path}: {reason}")
 
 
-def load_ndjson(text: str, *, inline_keys: bool = False) -> tuple[Workspace, ...]:
-    """The workspaces of NDJSON from standard input. A relative `key_file` counts from the working directory."""
-    return _workspaces("standard input", text.removeprefix("\ufeff"), ndjson_entries, Path(), inline_keys)
+def load_ndjson(text: str | bytes, *, inline_keys: bool = False) -> tuple[Workspace, ...]:
+    """The workspaces of NDJSON from standard input, which is UTF-8. A relative `key_file` counts from the working
+    directory."""
+    raw = text.encode(errors="surrogatepass") if isinstance(text, str) else text
+    return _workspaces("standard input", raw, ndjson_entries, Path(), inline_keys=inline_keys)
 
 
 def _workspaces(
-    source: str, text: str, entries: Callable[[str], Iterator[Entry]], directory: Path, inline_keys: bool
+    source: str,
+    raw: bytes,
+    entries: Callable[[str, Notice], Iterable[Entry]],
+    directory: Path,
+    *,
+    inline_keys: bool,
+    notice: Notice = lambda text: None,
 ) -> tuple[Workspace, ...]:
     found: dict[str, Workspace] = {}
     places: dict[str, str] = {}
     try:
-        for place, entry in entries(text):
-            workspace = _workspace(entry, place, directory, inline_keys)
+        for entry in entries(_text(raw), lambda text: notice(f"{source}: {text}")):
+            workspace = _workspace(entry, directory, inline_keys)
             if workspace.name in found:
                 taken = places[workspace.name]
-                raise _error(place, f"the name {workspace.name!r} is already that of {taken}: rename one")
-            found[workspace.name], places[workspace.name] = workspace, place
+                raise _error(entry.place, f"the name {workspace.name!r} is already that of {taken}: rename one")
+            found[workspace.name], places[workspace.name] = workspace, entry.place
         if not found:
             raise WorkspacesFileError("holds no workspace: add one, or leave the file out to audit one key's workspace")
     except WorkspacesFileError as problem:
@@ -179,24 +91,42 @@ def _workspaces(
     raise WorkspacesFileError(f"{source}: {reason}")
 
 
+def _text(raw: bytes) -> str:
+    """The text of a file: UTF-8, or UTF-16 with a byte order mark, as spreadsheets save it."""
+    encoding = "utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as problem:
+        line = raw.count(b"\n", 0, problem.start) + 1
+    raise WorkspacesFileError(
+        f"line {line}: it is not UTF-8 text. Save it as UTF-8; a spreadsheet calls that 'CSV UTF-8'"
+    )
+
+
 def _error(place: str, problem: str) -> WorkspacesFileError:
     return WorkspacesFileError(f"{place}: {problem}")
 
 
-def _workspace(entry: Any, place: str, directory: Path, inline_keys: bool) -> Workspace:
-    if not isinstance(entry, dict):
+def _workspace(entry: Entry, directory: Path, inline_keys: bool) -> Workspace:
+    place, fields = entry.place, entry.value
+    if not isinstance(fields, dict):
         raise _error(place, "not an object with a name and a key reference")
-    if unknown := sorted(str(name) for name in set(entry) - set(FIELDS)):
+    if unknown := sorted(str(name) for name in set(fields) - set(FIELDS)):
         known = ", ".join(each for each in FIELDS if each != "key" or inline_keys)
-        raise _error(place, f"unknown field {', '.join(unknown)}: the known ones are {known}")
-    name = entry.get("name")
+        named = ", ".join(f"{clean(name, 80)}{meant(name)}" for name in unknown)
+        raise _error(place, f"unknown field {named}: the known ones are {known}")
+    name = fields.get("name")
     if not isinstance(name, str) or not name.strip():
         raise _error(place, "the name is missing: give every workspace one")
-    key = _key(entry, f"{place} ({name})", directory, inline_keys)
-    tags, expect = (_words(entry, field, f"{place} ({name})") for field in LISTS)
+    if KEY_LIKE.search(name):
+        raise _error(place, "the name holds a key: name the workspace, and treat that key as exposed")
+    if HALF.search(name):
+        raise _error(place, "the name holds half of a character (a lone surrogate): write it whole")
+    key = _key(fields, f"{place} ({name})", directory, inline_keys)
+    tags, expect = (_words(fields, field, f"{place} ({name})") for field in LISTS)
     if problem := next(filter(None, map(_domain_problem, expect or ())), None):
         raise _error(f"{place} ({name})", f"expect: {problem}")
-    return Workspace(name, key, tags=tags or (), expect=expect)
+    return Workspace(name, key, tags=tags or (), expect=expect, line=entry.line)
 
 
 def _words(entry: dict[str, Any], field: str, place: str) -> tuple[str, ...] | None:

@@ -19,7 +19,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from ..wire.errors import ConfigurationError
-from .loading import toml_document
+from .entries import toml_document
 from .rules.registry import no_rule
 from .values import Finding, finding
 

@@ -30,6 +30,7 @@ class Workspace:
 
     `key` is a reference that is resolved while the audit runs (`KeyEnv`, `KeyJson`, `KeyFile`, `KeyCommand`), or an
     `ApiKey` in code. `expect` are the domains that its agents should allow; None: nothing is expected.
+    `line` is where its entry begins in the file that lists it, if it comes from one.
     Raises ConfigurationError for anything else.
     """
 
@@ -37,6 +38,7 @@ class Workspace:
     key: KeyReference = field(validator=KEY)
     tags: tuple[str, ...] = field(default=(), validator=TEXTS)
     expect: tuple[str, ...] | None = field(default=None, validator=optional(TEXTS))
+    line: int | None = field(default=None, eq=False, kw_only=True)
 
 
 @frozen

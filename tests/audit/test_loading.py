@@ -117,7 +117,7 @@ MISTAKES = {
     "7": 'holds no list of workspaces: [[workspaces]] in TOML, "workspaces": [...] in JSON',
     "{}": 'holds no list of workspaces: [[workspaces]] in TOML, "workspaces": [...] in JSON',
     '{"workspaces": [], "wokspaces": []}': "unknown at the top level: wokspaces. Only `workspaces` is read",
-    "[\n1,": "not valid JSON: unexpected end of data (line 2, column 3)",
+    "[\n1,": "not valid JSON: Expecting value (line 2, column 3)",
     '[{"name": "a", "kye": 1, "env": 2}]': f"entry 1: unknown field env, kye: {KNOWN}",
     '[{"key_env": "A"}]': "entry 1: the name is missing: give every workspace one",
     '[{"name": " ", "key_env": "A"}]': "entry 1: the name is missing: give every workspace one",
@@ -162,20 +162,30 @@ def test_a_mistake_is_named_with_file_and_entry(tmp_path: Path, text: str, probl
     assert KEY not in str(caught.value)
 
 
+DOCUMENT = (
+    "line 3: not valid JSON: Expecting property name enclosed in double quotes (column 2). "
+    "Each line is one object here: a file with one JSON document is named .json"
+)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
         ("w.toml", "a = [", "not valid TOML: Invalid value (at end of document)"),
         ("w.toml", f"a = {'[' * 5000}", "not usable TOML: it is nested too deeply"),
         ("w.toml", f"a = {'9' * 5000}", "not usable TOML: an integer has too many digits"),
-        ("w.ndjson", '\n{"name": "a", "key_env": "A"}\n{', "line 3: not valid JSON: unexpected end of data (column 2)"),
+        (
+            "w.ndjson",
+            '\n{"name": "a", "key_env": "A"}\n{',
+            DOCUMENT,
+        ),
         ("w.ndjson", '\n{"name": "a"}', f"line 2 (a): no key reference: {ONE_OF}"),
         ("w.csv", "name,key_env\na,A,more\n", "line 2: more cells than the header has"),
         ("w.csv", 'name,key_env\na,"A', "line 2: not valid CSV: unexpected end of data"),
         (
             "w.csv",
             "name,env\na,A\n",
-            f"line 2: unknown field env: {KNOWN}",
+            "line 1: no column says where the keys are: add key_env, key_json, key_file or key_command",
         ),
         ("w.csv", "", "holds no workspace: add one, or leave the file out to audit one key's workspace"),
         ("w.csv", "name,key_env\n,A\n", "line 2: the name is missing: give every workspace one"),
@@ -229,9 +239,12 @@ def test_two_workspaces_may_name_the_same_key() -> None:
 def test_a_file_must_be_text(tmp_path: Path) -> None:
     """UTF-8, that is."""
     path = tmp_path / "w.csv"
-    path.write_bytes(b"\xff\xfe")
-    with pytest.raises(WorkspacesFileError, match=r"w\.csv: cannot be read: it is not UTF-8 text"):
+    path.write_bytes("name,key_env\nM\u00fcller,A\n".encode("cp1252"))
+    with pytest.raises(WorkspacesFileError) as caught:
         load_workspaces(path)
+    assert caught.value == WorkspacesFileError(
+        f"{path}: line 2: it is not UTF-8 text. Save it as UTF-8; a spreadsheet calls that 'CSV UTF-8'"
+    )
 
 
 def test_the_name_of_a_file_tells_its_format(tmp_path: Path) -> None:
@@ -239,5 +252,5 @@ def test_the_name_of_a_file_tells_its_format(tmp_path: Path) -> None:
     with pytest.raises(WorkspacesFileError) as caught:
         load_workspaces(tmp_path / "w.yaml")
     assert caught.value == WorkspacesFileError(
-        f"{tmp_path}/w.yaml: cannot tell its format by its name: end it in .toml, .json, .csv, .ndjson, .jsonl"
+        f"{tmp_path}/w.yaml: cannot tell its format by its name: end it in .toml, .json, .csv, .tsv, .ndjson, .jsonl"
     )
