@@ -10,12 +10,12 @@ import shlex
 import signal
 import stat
 import sys
-import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from select import select
 from typing import Any
 
 from attrs import field, frozen
@@ -31,35 +31,70 @@ LIMIT = 4096
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
-def private_bytes(path: Path, patience: float) -> bytes | str:
+async def private_bytes(path: Path, patience: float) -> bytes | str:
     """The content of a file, or of a pipe that is written to within `patience` seconds, else what is wrong with it.
 
     A file that others may read or write is refused (POSIX). A symbolic link is followed, and its target is judged.
-    Raises OSError, and RuntimeError where ~ leads to no home directory.
+    Raises OSError, and RuntimeError where ~ leads to no home directory. A file is opened by a thread of a small pool
+    of its own, since a network drive may block; a pipe is waited for by the event loop, and holds up no thread.
     """
+    opening = _threads(os.getpid()).submit(_opened, path)
+    try:
+        opened = await asyncio.wrap_future(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_let_go)
+        raise
+    if isinstance(opened, int):
+        try:
+            async with asyncio.timeout(patience):
+                opened = await _piped(opened)
+        except TimeoutError:
+            raise TimeoutError("nobody wrote to this pipe in time") from None
+    return (
+        opened if len(opened) <= LIMIT or isinstance(opened, str) else f"holds more than {LIMIT} bytes, and so no key"
+    )
+
+
+@cache
+def _threads(_process: int) -> ThreadPoolExecutor:
+    """The pool of this process: the default one of asyncio also resolves names, which must not wait for key files."""
+    return ThreadPoolExecutor(4, "chatloom-key-files")
+
+
+def _opened(path: Path) -> bytes | str | int:
+    """The content of a file, what is wrong with it, or the descriptor of a pipe."""
     file = os.open(path.expanduser(), FLAGS)
+    pipe = False
     try:
         mode = os.fstat(file).st_mode  # of the opened file: nobody can swap it in between
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             return f"is {'a directory' if stat.S_ISDIR(mode) else 'a device'}, not a file"
         if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
             return f"can be read by others: chmod 600 {path}"
-        raw = _read(file, time.monotonic() + patience if stat.S_ISFIFO(mode) else None)
+        pipe = stat.S_ISFIFO(mode)
+        return file if pipe else os.read(file, LIMIT + 1)
     finally:
-        os.close(file)
-    return raw if len(raw) <= LIMIT else f"holds more than {LIMIT} bytes, and so no key"
+        if not pipe:
+            os.close(file)
 
 
-def _read(file: int, until: float | None) -> bytes:
-    """All of it, or a little more than LIMIT. Waits for each piece of a pipe, until that moment."""
-    raw = b""
-    while len(raw) <= LIMIT:
-        if until is not None and not select([file], (), (), max(0.0, until - time.monotonic()))[0]:
-            raise TimeoutError("nobody wrote to this pipe in time")
-        piece = os.read(file, LIMIT + 1 - len(raw))
-        if not piece:
-            break
-        raw += piece
+def _let_go(opening: Future[bytes | str | int]) -> None:
+    """Closes the pipe that was opened for somebody who waits no longer."""
+    if not opening.cancelled() and opening.exception() is None and isinstance(pipe := opening.result(), int):
+        os.close(pipe)
+
+
+async def _piped(pipe: int) -> bytes:
+    """What is written to the pipe until its end, or a little more than LIMIT. Closes it."""
+    reader, raw = asyncio.StreamReader(), b""
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", buffering=0)
+    )
+    try:
+        while len(raw) <= LIMIT and (piece := await reader.read(LIMIT)):
+            raw += piece
+    finally:
+        transport.close()
     return raw
 
 
@@ -222,7 +257,7 @@ class KeyFile:
 
     async def read(self) -> str | KeyUnavailableError:
         try:
-            raw = await asyncio.to_thread(private_bytes, self.path, self.patience)
+            raw = await private_bytes(self.path, self.patience)
         except (OSError, RuntimeError, ValueError) as problem:  # no home directory for ~; a NUL in the path
             return KeyUnavailableError(f"The {self} cannot be read: {_reason(problem)}")
         return _text(raw, self)

@@ -181,6 +181,38 @@ async def test_a_key_may_come_through_a_pipe() -> None:
     assert key == ApiKey(KEY)
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors as Linux does")
+async def test_pipes_that_nobody_writes_to_hold_up_no_thread(tmp_path: Path) -> None:
+    """Names are resolved by the same pool as ever, and other key files are read meanwhile."""
+    for number in range(64):
+        os.mkfifo(tmp_path / f"pipe{number}", 0o600)
+    dead = [asyncio.create_task(resolve_key(KeyFile(tmp_path / f"pipe{number}"))) for number in range(64)]
+    async with asyncio.timeout(10):
+        assert await resolve_key(key_file(tmp_path, KEY.encode())) == ApiKey(KEY)
+        assert await asyncio.get_running_loop().getaddrinfo("localhost", 80)
+    assert not any(task.done() for task in dead)
+    before = open_descriptors()
+    for task in dead:
+        task.cancel()
+    await asyncio.wait(dead)
+    assert await back_to(before - len(dead)) == before - len(dead)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors as Linux does")
+async def test_a_pipe_that_is_opened_for_nobody_is_closed(tmp_path: Path) -> None:
+    """The wait for a key file may be cancelled while a thread opens it."""
+    os.mkfifo(tmp_path / "key", 0o600)
+    assert await resolve_key(KeyFile(tmp_path / "nothing")) != ApiKey(KEY)  # starts a thread
+    before = open_descriptors()
+    for _ in range(20):
+        reading = asyncio.create_task(resolve_key(KeyFile(tmp_path / "key")))
+        await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    assert await back_to(before) == before
+
+
 @pytest.mark.parametrize("content", ["", "\n", " ", SECRET, f"#{SECRET}", f"clf_{SECRET} {SECRET}", "clf_" + "x" * 300])
 async def test_what_cannot_be_a_key_is_refused_and_not_shown(tmp_path: Path, content: str) -> None:
     """The error names the file and the problem, never the content."""
