@@ -13,6 +13,7 @@ from ..client import AsyncChatloom
 from ..fanout import Ok, fan_out
 from ..policy.clock import Clock
 from ..policy.retry import RetryPolicy
+from .dns import Resolver, read_hosts
 from .reading import Read, read_workspace
 from .rules.judging import Judge
 from .rules.subjects import Evidence
@@ -80,6 +81,7 @@ async def audit(
     deadline: float | None = AUDIT_DEADLINE,
     patience: float = AUDIT_PATIENCE,
     on_pause: OnPause = lambda _: None,
+    dns: Resolver | None = None,
 ) -> AsyncGenerator[Row, None]:
     """Reads every workspace, `concurrency` at a time, and yields exactly one row for each, in completion order.
 
@@ -94,7 +96,8 @@ async def audit(
     by default those of this package; `Judge(rules=())` applies none. A row is committed to `run` before it is
     yielded. `retry` and `deadline` (seconds, for one call) take the place of the client's. Where the retry budget is
     used up, because the API is down, the audit pauses for up to `patience` seconds in all and probes, and
-    `on_pause` is told.
+    `on_pause` is told. `dns` is asked about the allowed domains, for the rules that need it; without it, nothing is
+    looked up.
 
     A workspace that cannot be read, its key included, is a row with the state "failed". Raises StoreError where `run`
     cannot take a row, and what reading `workspaces` raises, after the rows of those that were read.
@@ -105,7 +108,8 @@ async def audit(
 
     async def finished(workspace: Workspace) -> Row:
         read = await outage.sit_out(lambda: read_workspace(workspace, patient))
-        row = judging.judge(read.row, workspace, _evidence(read, run))  # no await before it: in order of completion
+        records = None if dns is None else await read_hosts(dns, read.row)
+        row = judging.judge(read.row, workspace, _evidence(read, run), records)
         if run is not None:
             await run.commit(row, read.key)
         return row

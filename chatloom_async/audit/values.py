@@ -14,9 +14,10 @@ from .keys import KeyReference
 
 State = Literal["ok", "partial", "failed"]
 Severity = Literal["error", "warning", "info"]
-
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 """The worst first."""
+
+UNREAD_SHOWN = 3  # so many hosts are named in a sentence
 
 
 NAME = Requirement("a text", lambda value: isinstance(value, str))
@@ -99,11 +100,32 @@ def finding(
 
 
 @frozen
+class DnsReading:
+    """How far the DNS was read for one workspace: `asked` host names, and those that gave no answer, with the reason.
+
+    What is in `unread` was not judged by the rules that need the DNS: it is neither good nor bad.
+    """
+
+    asked: int
+    unread: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        """What was not read, as a sentence; "" if all was."""
+        if not self.unread:
+            return ""
+        named = ", ".join(f"{host} ({reason})" for host, reason in self.unread[:UNREAD_SHOWN])
+        more = len(self.unread) - UNREAD_SHOWN
+        rest = f" and {more:,} more" if more > 0 else ""
+        return f"DNS not read for {len(self.unread):,} of {self.asked:,} hosts: {named}{rest}."
+
+
+@frozen
 class Row:
     """What came of one workspace. `error` is None exactly where `state` is "ok".
 
     ok: the list of agents and the domains of each were read. partial: the list was read, but it or some
     domains are not whole. failed: nothing was read. `requests` counts attempts, repeats included.
+    `dns` is None if the DNS was not asked.
     """
 
     workspace: str
@@ -112,6 +134,7 @@ class Row:
     findings: tuple[Finding, ...] = ()
     error: Failure | None = None
     requests: int = 0
+    dns: DnsReading | None = None
 
     @property
     def domain_count(self) -> int:

@@ -2,11 +2,13 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from itertools import islice, takewhile
 
+from ..audit.dns import Resolver, read_hosts
 from ..audit.rules.judging import Judge
+from ..audit.rules.subjects import HostRecord
 from ..audit.store.store import Run
 from ..audit.values import Row, Workspace
 from .interface import Engine
@@ -29,13 +31,14 @@ async def audit_on(
     shard_deadline: float = SHARD_DEADLINE,
     window: int | None = None,
     wanted: Callable[[], bool] = lambda: True,
+    dns: Resolver | None = None,
 ) -> AsyncGenerator[Row, None]:
     """Like `audit`, with the workspaces read by the engine: exactly one judged row for each, as shards complete.
 
     A row is committed to `run` before it is yielded, and a shard that was run twice counts once. `workspaces` are
     read to their end first: which have a key in common decides who reads them. In memory are they, what `judge`
     remembers, and the rows of `window` shards (by default as many as the engine says). Once `wanted` is false, no
-    further shard begins.
+    further shard begins. `dns` is as in `audit`; this process asks it, not the workers.
 
     Raises KeyInShardError for a workspace that holds its key, WorkersUnfitError, both before anything is sent,
     EngineLostError, after which the run can be resumed, and StoreError.
@@ -54,10 +57,19 @@ async def audit_on(
         async for shard, result in results:
             reads = zip(shard.workspaces, result.reads, strict=True)
             while batch := list(islice(reads, BATCH)):
-                rows = [judging.judge(read.row, each, read.evidence) for each, read in batch]
+                records = await _records(dns, [read.row for _, read in batch])
+                rows = [
+                    judging.judge(read.row, each, read.evidence, hosts)
+                    for (each, read), hosts in zip(batch, records, strict=True)
+                ]
                 await _commit(run, rows, [read.evidence.fingerprint for _, read in batch])
                 for row in rows:
                     yield row
+
+
+async def _records(dns: Resolver | None, rows: list[Row]) -> Sequence[Mapping[str, HostRecord] | None]:
+    """What the DNS says about the hosts of each row: asked from here, so that one cache serves all shards."""
+    return [None] * len(rows) if dns is None else await asyncio.gather(*(read_hosts(dns, row) for row in rows))
 
 
 async def _commit(run: Run | None, rows: list[Row], fingerprints: list[str | None]) -> None:

@@ -3,7 +3,7 @@
 A rule that raises loses nothing but its own findings on that subject, and is named in a finding itself.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain
 
@@ -11,11 +11,11 @@ from attrs import Factory, define, evolve, field
 
 from ...wire.cleaning import clean
 from ...wire.errors import ChatloomError
-from ..values import SEVERITIES, Finding, Row, Workspace, finding
+from ..values import SEVERITIES, DnsReading, Finding, Row, Workspace, finding
 from .hostname import parse_domain
 from .registry import RULE_FAILED, RULES
 from .rule import Found, Rule, Scope
-from .subjects import CheckedAgent, CheckedDomain, CheckedWorkspace, Evidence, Others, Subject
+from .subjects import CheckedAgent, CheckedDomain, CheckedWorkspace, Evidence, HostRecord, Others, Subject
 
 NAMED = 3  # so many other workspaces are named; the rest is counted
 
@@ -135,6 +135,10 @@ def _failed(rule: Rule, problems: list[Exception], tried: int, checked: CheckedW
     )
 
 
+def _reading(dns: Mapping[str, HostRecord]) -> DnsReading:
+    return DnsReading(len(dns), tuple((each.host, each.reason) for each in dns.values() if each.state == "unread"))
+
+
 def _rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     return tuple(rules)
 
@@ -155,11 +159,21 @@ class Judge:
     _domains: Neighbours = field(factory=Neighbours, init=False)
     _keys: Neighbours = field(factory=Neighbours, init=False)
 
-    def judge(self, row: Row, workspace: Workspace, evidence: Evidence = Evidence()) -> Row:  # noqa: B008 - it is frozen
-        """The row with the rules' findings beside its own. Call it once for each row."""
+    def judge(
+        self,
+        row: Row,
+        workspace: Workspace,
+        evidence: Evidence = Evidence(),  # noqa: B008 - it is frozen
+        dns: Mapping[str, HostRecord] | None = None,
+    ) -> Row:
+        """The row with the rules' findings beside its own. Call it once for each row.
+
+        `dns` is what `read_hosts` gave for this row; None: the DNS was not asked.
+        """
         same_domain, same_key = self.remember(row, evidence)
-        checked = CheckedWorkspace(workspace, row, self.clock(), evidence, same_domain, same_key)
-        return evolve(row, findings=in_order((*row.findings, *judge(checked, self.rules))))
+        checked = CheckedWorkspace(workspace, row, self.clock(), evidence, same_domain, same_key, dns or {})
+        reading = None if dns is None else _reading(dns)
+        return evolve(row, findings=in_order((*row.findings, *judge(checked, self.rules))), dns=reading)
 
     def remember(self, row: Row, evidence: Evidence = Evidence()) -> tuple[dict[str, Others], Others]:  # noqa: B008
         """Notes a row without judging it, such as one of an earlier run that is resumed: who had its domains before,

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Final
 
-from . import agents, contract, domains, lists
+from . import agents, contract, domains, lists, resolution
 from .rule import Rule, RuleError
 
 AGENT_GONE: Final = Rule(
@@ -39,6 +39,10 @@ RULES: Final[tuple[Rule, ...]] = (
     domains.domain_public_suffix,
     domains.domain_unexpected,
     lists.domain_missing,
+    resolution.domain_unregistered,
+    resolution.domain_dangling,
+    resolution.domain_unresolved,
+    resolution.domain_private_address,
     domains.domain_ip,
     domains.domain_punycode,
     lists.domains_empty,

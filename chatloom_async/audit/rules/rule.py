@@ -20,6 +20,7 @@ from ...wire.errors import ConfigurationError
 from ..values import Severity
 from .subjects import CheckedAgent, CheckedDomain, CheckedWorkspace
 
+Need = Literal["dns"]
 Scope = Literal["domain", "agent", "workspace", "audit"]
 SCOPES: dict[Any, Scope] = {CheckedDomain: "domain", CheckedAgent: "agent", CheckedWorkspace: "workspace"}
 NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
@@ -56,6 +57,7 @@ class Rule:
     """One rule. `why` and `fix` are for people, one or two sentences each.
 
     `scope` says what `check` is called with. "audit": the audit itself finds it while it reads, `check` finds nothing.
+    `needs` names what must be asked in addition to the API: "dns". Without it, the rule finds nothing.
     """
 
     id: str
@@ -64,6 +66,7 @@ class Rule:
     fix: str
     scope: Scope
     check: Check = field(repr=False)
+    needs: Need | None = None
 
     def __call__(self, subject: Any) -> Iterable[str | Found]:
         return self.check(subject)
@@ -76,12 +79,13 @@ class Rule:
 
 
 def rule(
-    name: str, /, *, severity: Severity, why: str, fix: str
+    name: str, /, *, severity: Severity, why: str, fix: str, needs: Need | None = None
 ) -> Callable[[Callable[[S], Iterable[str | Found]]], Rule]:
     """Makes a rule of a function that yields a text for each thing it finds, or a `Found`.
 
     What it is called with follows from the annotation of its first parameter: `CheckedDomain`, `CheckedAgent` or
-    `CheckedWorkspace`. Texts about one subject become one finding. Raises RuleError.
+    `CheckedWorkspace`. Texts about one subject become one finding. `needs="dns"` is for rules that look at
+    `CheckedDomain.record`. Raises RuleError.
     """
     if not NAME.fullmatch(name):
         raise RuleError(f"{name!r} is no id of a rule: use small letters, digits and hyphens, such as agent-status")
@@ -89,7 +93,7 @@ def rule(
         raise RuleError(f"{name}: the severity is one of {', '.join(get_args(Severity))}, not {severity!r}")
     if not why.strip() or not fix.strip():
         raise RuleError(f"{name}: why and fix are for those who read the report, and may not be blank")
-    return lambda check: Rule(name, severity, why, fix, _scope(name, check), check)
+    return lambda check: Rule(name, severity, why, fix, _scope(name, check), check, needs)
 
 
 def _scope(name: str, check: Check) -> Scope:

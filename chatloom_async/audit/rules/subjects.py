@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address
+from typing import Literal
 
 from attrs import Factory, frozen
 
 from ...endpoints.agents import Agent
 from ..values import AuditedAgent, Row, Workspace
-from .hostname import Domain, parse_domain
+from .hostname import Domain, local_reason, parse_domain
 
 
 @frozen
@@ -36,11 +38,45 @@ class Others:
         return ", ".join(self.names) + (f" and {more} more" if more else "")
 
 
+HostState = Literal["resolved", "no-address", "no-name", "alias-loop", "unregistered", "dangling", "unread"]
+
+
+@frozen
+class HostRecord:
+    """What the DNS says about one host (ASCII).
+
+    "resolved": it has `addresses`. "no-address": it exists without one. "no-name": it does not exist, but the domain
+    that it is part of is somebody's, or cannot be registered. "alias-loop": its CNAME records lead in a circle.
+    "unregistered": its registrable domain does not exist. "dangling": the target of its CNAME records is under a
+    registrable domain that does not exist. For the last two, `free` is that domain. "unread": nothing is known, for
+    this `reason`. `aliases` are the targets of its CNAME records, in order.
+    """
+
+    host: str
+    state: HostState
+    addresses: tuple[IPv4Address | IPv6Address, ...] = ()
+    aliases: tuple[str, ...] = ()
+    free: str = ""
+    reason: str = ""
+
+    @property
+    def private(self) -> bool:
+        """Whether it leads into one machine or network only."""
+        return self.state == "resolved" and all(map(is_private, self.addresses))
+
+
+def is_private(address: IPv4Address | IPv6Address) -> bool:
+    """Whether it is found only inside one machine or network."""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return bool(local_reason("", mapped or address))
+
+
 @frozen
 class CheckedWorkspace:
     """A workspace with what was read of it, at the moment `now` (aware).
 
-    `same_domain` has the other workspaces by `Domain.key`, `same_key` those with the same API key.
+    `same_domain` has the other workspaces by `Domain.key`, `same_key` those with the same API key, and `dns` what the
+    DNS says about its hosts, by `Domain.sent`; it is empty if the DNS was not asked.
     """
 
     workspace: Workspace
@@ -49,6 +85,7 @@ class CheckedWorkspace:
     evidence: Evidence = Evidence()
     same_domain: Mapping[str, Others] = Factory(dict)
     same_key: Others = Others()
+    dns: Mapping[str, HostRecord] = Factory(dict)
 
     @cached_property
     def agents(self) -> tuple["CheckedAgent", ...]:
@@ -94,6 +131,11 @@ class CheckedDomain:
     @property
     def workspace(self) -> CheckedWorkspace:
         return self.agent.workspace
+
+    @property
+    def record(self) -> HostRecord | None:
+        """What the DNS says about its host. None if that was not asked."""
+        return self.workspace.dns.get(self.domain.sent)
 
 
 Subject = CheckedDomain | CheckedAgent | CheckedWorkspace

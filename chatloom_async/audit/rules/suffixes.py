@@ -21,6 +21,20 @@ def is_public_suffix(host: str) -> bool:
     return _suffixes().is_public(host)
 
 
+@lru_cache(maxsize=1 << 14)
+def registrable_domain(host: str) -> str:
+    """The part of the host (Unicode) that somebody registers: `acme.co.uk` of `www.acme.co.uk`; "" if there is none.
+
+    Under a suffix of a hosting company, that is the customer's name: `acme.github.io`. Raises MissingExtraError.
+    """
+    return _suffixes().privatesuffix(host, accept_unknown=True) or ""
+
+
+def known_suffix(host: str) -> str:
+    """The public suffix of the host (Unicode); "" if its top-level domain is not on the list."""
+    return _suffixes().publicsuffix(host) or ""
+
+
 @cache
 def _suffixes() -> "PublicSuffixList":
     with needed_by("The check for public suffixes", "publicsuffixlist", extra="audit"):

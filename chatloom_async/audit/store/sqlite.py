@@ -16,6 +16,7 @@ from sqlite3 import Connection, IntegrityError
 from typing import Any
 
 import cattrs
+from cattrs.gen import make_dict_unstructure_fn, override
 
 from ..values import Row
 from .errors import (
@@ -204,6 +205,7 @@ ROW_SCHEMA = 1
 CONVERTER = cattrs.Converter(detailed_validation=False)
 CONVERTER.register_unstructure_hook(datetime, datetime.isoformat)
 CONVERTER.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
+CONVERTER.register_unstructure_hook(Row, make_dict_unstructure_fn(Row, CONVERTER, dns=override(omit_if_default=True)))
 
 
 def encode_row(row: Row) -> bytes:

@@ -29,7 +29,8 @@ SEVERITIES = {
     **dict.fromkeys(
         ("domain-wildcard", "domain-local", "domain-malformed", "domain-public-suffix", "domain-unexpected"), "error"
     ),
-    **dict.fromkeys(("domain-missing", "rule-failed"), "error"),
+    **dict.fromkeys(("domain-missing", "domain-unregistered", "domain-dangling", "rule-failed"), "error"),
+    **dict.fromkeys(("domain-unresolved", "domain-private-address"), "warning"),
     **dict.fromkeys(("domain-ip", "domain-punycode", "domains-empty", "agent-status", "agent-name-blank"), "warning"),
     **dict.fromkeys(
         ("agent-name-duplicate", "agent-color-invalid", "agent-created-in-future", "key-duplicate"), "warning"
@@ -248,7 +249,7 @@ def test_a_rule_can_be_any_callable() -> None:
     """Its place is then what Python says of it."""
     one = Rule("x", "info", "W.", "F.", "workspace", sorted)
     assert one.place == "<built-in function sorted>"
-    assert repr(one) == "Rule(id='x', severity='info', why='W.', fix='F.', scope='workspace')"
+    assert repr(one) == "Rule(id='x', severity='info', why='W.', fix='F.', scope='workspace', needs=None)"
 
 
 def test_findings_are_values() -> None:

@@ -1,0 +1,101 @@
+"""Reads what the DNS says about the hosts that a workspace allows. It judges nothing: that is what the rules do."""
+
+import asyncio
+from typing import Final
+
+from attrs import evolve
+
+from ..rules.hostname import Domain, parse_domain
+from ..rules.subjects import HostRecord, HostState, is_private
+from ..rules.suffixes import known_suffix, registrable_domain
+from ..values import Row
+from .resolver import Answer, RecordType, Resolver, Status
+
+CANARY: Final = "does-not-exist.chatloom-async.invalid"  # RFC 6761: no name ends in .invalid
+MAX_ALIASES: Final = 16
+STATES: Final[dict[Status, HostState]] = {"found": "resolved", "empty": "no-address", "loop": "alias-loop"}
+
+
+async def read_hosts(resolver: Resolver, row: Row) -> dict[str, HostRecord]:
+    """What the DNS says about each host of the row, by `Domain.sent`. Only a cancellation is raised.
+
+    Addresses, local names and entries that name no host are left out. Of a wildcard, the name behind it is asked for.
+    """
+    texts = dict.fromkeys(text for agent in row.agents for text in agent.domains or ())
+    hosts = {domain.sent: domain for domain in map(parse_domain, texts) if _askable(domain)}
+    if not hosts:
+        return {}
+    if (await resolver.ask(CANARY)).status == "found":
+        lie = "the resolver has an address for every name, also for one that cannot exist"
+        return {sent: HostRecord(sent, "unread", reason=lie) for sent in hosts}
+    records = await asyncio.gather(*(read_host(resolver, domain) for domain in hosts.values()))
+    return dict(zip(hosts, records, strict=True))
+
+
+def _askable(domain: Domain) -> bool:
+    """Whether it means one name of the public DNS. Of one with problems, the name that was probably meant is asked."""
+    named = "." in domain.host and "*" not in domain.host and not domain.local and domain.address is None
+    return named and (domain.meant or not domain.problems)
+
+
+async def read_host(resolver: Resolver, domain: Domain) -> HostRecord:
+    """Usually one question; more if there is no address, or only private ones."""
+    answer = await _follow(resolver, domain.sent, "A")
+    if answer.status == "empty" or (answer.addresses and all(map(is_private, answer.addresses))):
+        other = await _follow(resolver, domain.sent, "AAAA")
+        if other.status in ("found", "unread"):
+            answer = evolve(other, addresses=answer.addresses + other.addresses)
+    record = HostRecord(domain.sent, "unread", answer.addresses, answer.aliases, reason=answer.reason)
+    if answer.status == "unread":
+        return record
+    if answer.status != "nxdomain":
+        return evolve(record, state=STATES[answer.status])
+    return await _absent(resolver, record)
+
+
+async def _follow(resolver: Resolver, name: str, kind: RecordType) -> Answer:
+    """The answer for the name, with aliases followed on if the resolver does not do that itself."""
+    answer = await resolver.ask(name, kind)
+    while answer.status == "empty" and answer.aliases:
+        further = await resolver.ask(answer.aliases[-1], kind)
+        aliases = answer.aliases + further.aliases
+        if len(set(aliases)) < len(aliases) or name in aliases or len(aliases) > MAX_ALIASES:
+            return evolve(further, status="loop", aliases=aliases)
+        if further.status == "empty" and not further.aliases:
+            return evolve(further, aliases=aliases)
+        answer = evolve(further, aliases=aliases)
+    return answer
+
+
+async def _absent(resolver: Resolver, record: HostRecord) -> HostRecord:
+    """Completes the record of a name that does not exist: is it free to be taken, or what is behind its alias?"""
+    missing = parse_domain(record.aliases[-1] if record.aliases else record.host)
+    registrable = _ascii_end(missing, registrable_domain(missing.host)) if not missing.problems else ""
+    if not registrable:
+        return evolve(record, state="no-name")
+    if registrable != missing.sent:
+        parent = await resolver.ask(registrable)
+        if parent.status == "unread":
+            return evolve(record, state="unread", reason=parent.reason)
+        if parent.status != "nxdomain" or parent.aliases:
+            return evolve(record, state="no-name")
+    return await _free(resolver, record, registrable, known_suffix(missing.host))
+
+
+async def _free(resolver: Resolver, record: HostRecord, registrable: str, suffix: str) -> HostRecord:
+    """The registrable domain does not exist. That means something only if the resolver knows the domains above."""
+    top = registrable.rpartition(".")[2]
+    above = await resolver.ask(top)
+    if above.status == "unread":
+        return evolve(record, state="unread", reason=above.reason)
+    if above.status != "nxdomain":
+        return evolve(record, state="dangling" if record.aliases else "unregistered", free=registrable)
+    if suffix:
+        return evolve(record, state="unread", reason=f"the resolver does not know the top-level domain .{top}")
+    return evolve(record, state="no-name")
+
+
+def _ascii_end(domain: Domain, end: str) -> str:
+    """The end of a name (Unicode), as it is sent."""
+    labels = end.count(".") + 1 if end else 0
+    return ".".join(domain.sent.split(".")[-labels:]) if labels else ""
