@@ -8,7 +8,7 @@ import attrs
 import orjson
 
 from ..endpoints.agents import Agent
-from .values import AuditedAgent, Failure, Row, Workspace
+from .values import AuditedAgent, DnsReading, Failure, Row, Workspace
 
 INVISIBLE = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
@@ -27,8 +27,9 @@ def escaped(text: str) -> str:
 def row_document(row: Row) -> dict[str, Any]:
     """The row as the JSON Lines format spells it. A moment is ISO 8601 in UTC with a Z, as the API writes it.
 
-    An agent's `domains` are null, not empty, where they could not be read.
+    An agent's `domains` are null, not empty, where they could not be read. `dns` is there only if the DNS was asked.
     """
+    dns = {} if row.dns is None else {"dns": _dns(row.dns)}
     return {
         "workspace": row.workspace,
         "state": row.state,
@@ -36,6 +37,7 @@ def row_document(row: Row) -> dict[str, Any]:
         "findings": [attrs.asdict(each) for each in row.findings],
         "error": _failure(row.error),
         "requests": row.requests,
+        **dns,
     }
 
 
@@ -59,6 +61,10 @@ def _plain(_: object, __: object, value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return value
+
+
+def _dns(reading: DnsReading) -> dict[str, Any]:
+    return {"asked": reading.asked, "unread": [{"host": host, "reason": reason} for host, reason in reading.unread]}
 
 
 def _failure(failure: Failure | None) -> dict[str, str] | None:

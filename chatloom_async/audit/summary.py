@@ -12,6 +12,7 @@ class Summary:
     """Totals over rows: workspaces = ok + partial + failed, agents = read + unread + gone.
 
     An agent is read when its domains are known, gone when it vanished during the audit, unread otherwise.
+    `hosts` counts the host names that the DNS was asked about, `unread_hosts` those of them that gave no answer.
     `interrupted` is True where the audit ended before every workspace had its row.
     """
 
@@ -26,6 +27,8 @@ class Summary:
     warning: int = 0
     info: int = 0
     requests: int = 0
+    hosts: int = 0
+    unread_hosts: int = 0
     interrupted: bool = False
 
     @property
@@ -48,15 +51,20 @@ class Summary:
             setattr(self, name, getattr(self, name) + 1)
         self.domains += row.domain_count
         self.requests += row.requests
+        if row.dns:
+            self.hosts += row.dns.asked
+            self.unread_hosts += len(row.dns.unread)
 
     def document(self) -> dict[str, Any]:
-        """As JSON's types, with every total beside its parts."""
+        """As JSON's types, with every total beside its parts. `dns` is there only if the DNS was asked."""
+        dns = {"dns": {"asked": self.hosts, "unread": self.unread_hosts}} if self.hosts else {}
         return {
             "workspaces": {"total": self.workspaces, "ok": self.ok, "partial": self.partial, "failed": self.failed},
             "agents": {"total": self.agents, "read": self.read, "unread": self.unread, "gone": self.gone},
             "domains": self.domains,
             "findings": {"total": self.findings, "error": self.error, "warning": self.warning, "info": self.info},
             "requests": self.requests,
+            **dns,
             "interrupted": self.interrupted,
         }
 

@@ -64,6 +64,8 @@ def _read(name: str, row: Row) -> Element:
     if row.error:
         message = visible(row.error.message)
         SubElement(case, "error", type=visible(row.error.type), message=message).text = f"{row.state}: {message}"
+    if unread := str(row.dns or ""):
+        SubElement(case, "system-out").text = visible(unread)
     return case
 
 

@@ -102,6 +102,8 @@ def notes_of(row: Row) -> Iterator[Note]:
     """What a row has to say."""
     if row.error:
         yield Note(LEVELS[row.state], row.workspace, NOT_READ, row.error.type, "", row.error.message)
+    if unread := str(row.dns or ""):
+        yield Note("info", row.workspace, NOT_READ, "DNS", "", unread)
     for each in row.findings:
         yield Note(each.severity, row.workspace, each.rule, each.subject, each.agent_id or "", each.message)
 

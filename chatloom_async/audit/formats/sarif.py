@@ -40,6 +40,8 @@ class SarifFormat:
         if row.error:
             text = _message(f"{row.workspace}: {row.error.type}: {row.error.message}")
             self._notices.append({"level": SARIF_LEVELS[LEVELS[row.state]], "message": text})
+        if unread := str(row.dns or ""):
+            self._notices.append({"level": "note", "message": _message(f"{row.workspace}: {unread}")})
         return "".join(self._next(row.workspace, each) for each in row.findings)
 
     def end(self, summary: Summary) -> str:

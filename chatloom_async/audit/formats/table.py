@@ -42,7 +42,7 @@ class Block:
 
 @frozen
 class FailedWorkspace:
-    """A workspace that was not fully audited, and why."""
+    """A workspace that was not fully audited, and why. It is "ok" if only the DNS was not read."""
 
     state: State
     workspace: str
@@ -66,6 +66,8 @@ class FindingsSection:
     def add(self, row: Row) -> None:
         if row.error:
             self._failed.add(FailedWorkspace(row.state, row.workspace, f"{row.error.type}: {row.error.message}"))
+        if unread := str(row.dns or ""):
+            self._failed.add(FailedWorkspace(row.state, row.workspace, unread))
         if row.findings:
             self._blocks.add(Block.of(row))
             self._rules.update((each.severity, each.rule) for each in row.findings)
