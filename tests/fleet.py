@@ -23,7 +23,7 @@ from pathlib import Path
 
 from attrs import Factory, define
 
-from chatloom_async.cli.audit_inputs import planted
+from chatloom_async.cli.audit_inputs import make_sandbox
 
 PROGRAM = (sys.executable, "-m", "chatloom_async")
 AGENTS, KILLS = 12, 5
@@ -61,7 +61,7 @@ def served(workspaces: int) -> Iterator[str]:
 
 def write_workspaces(path: Path, workspaces: int) -> set[str]:
     """The sandbox's workspaces with their keys, as NDJSON; returns their names."""
-    grown = list(planted(workspaces=workspaces, agents=AGENTS, seed=7))
+    grown = list(make_sandbox(workspaces=workspaces, agents=AGENTS, seed=7))
     path.write_text("".join(json.dumps({"name": each.name, "key": each.key.reveal()}) + "\n" for each in grown))
     return {each.name for each in grown}
 

@@ -11,7 +11,7 @@ from ..audit.formats.text import cell, columns, rendered
 from ..endpoints.agents import Agent, AgentList
 from ..wire.cleaning import clean
 from .access import FROM_ENVIRONMENT, Access
-from .screen import FormatName, Look, look, notice
+from .terminal import notice, terminal_style
 
 NOT_WHOLE = 3
 COLUMNS: tuple[tuple[str, Callable[[Agent], str], int], ...] = (
@@ -29,7 +29,8 @@ COLUMNS: tuple[tuple[str, Callable[[Agent], str], int], ...] = (
 async def agents(
     *,
     form: Annotated[
-        FormatName, Parameter(name="--format", help="table, json (one document) or jsonl (one agent a line).")
+        Literal["table", "json", "jsonl"],
+        Parameter(name="--format", help="table, json (one document) or jsonl (one agent a line)."),
     ] = "table",
     access: Access = FROM_ENVIRONMENT,
 ) -> int:
@@ -49,12 +50,12 @@ async def agents(
 
 
 def _table(listed: AgentList) -> str:
-    shown: Look = look(sys.stdout)
-    chosen = [(name, text) for name, text, least in COLUMNS if shown.width is None or shown.width >= least]
+    style = terminal_style(sys.stdout)
+    chosen = [(name, text) for name, text, least in COLUMNS if style.width is None or style.width >= least]
     table = columns(*(name for name, _ in chosen))
     for agent in listed:
         table.add_row(*(cell(text(agent)) for _, text in chosen))
-    return rendered([table], width=shown.width, color=shown.color)
+    return rendered([table], width=style.width, color=style.color)
 
 
 def _json(listed: AgentList) -> str:
@@ -66,7 +67,7 @@ def _jsonl(listed: AgentList) -> str:
     return "".join(json_text(agent_document(agent)) + "\n" for agent in listed)
 
 
-WRITERS: dict[FormatName, Callable[[AgentList], str]] = {"table": _table, "json": _json, "jsonl": _jsonl}
+WRITERS: dict[str, Callable[[AgentList], str]] = {"table": _table, "json": _json, "jsonl": _jsonl}
 
 
 async def domains(

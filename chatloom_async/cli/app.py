@@ -10,14 +10,14 @@ import sys
 from collections.abc import Callable, Sequence
 from logging import NullHandler, getLogger
 from pathlib import Path
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 
 from ..wire.cleaning import clean
 from ..wire.errors import ChatloomError, ConfigurationError, UsageError
 from ..wire.version import VERSION
-from .audit_screen import TYPED
-from .screen import error_line, readable_streams
+from .terminal import error_line, readable_streams
 
 USAGE, NOTHING_READ, INTERRUPTED, PIPE_CLOSED = 2, 4, 130, 141  # 141: what a shell reports for SIGPIPE
 
@@ -48,7 +48,7 @@ COMMANDS = {
 }
 """What follows each command, and the first line of its docstring."""
 
-MODULES = {"domains": "agents"}
+MODULES = {"completion": "app", "domains": "agents"}
 """The modules of commands that do not stand in one of their own name."""
 
 
@@ -76,6 +76,20 @@ def command_line(asked: str | None) -> App:
     return app
 
 
+async def completion(
+    shell: Annotated[
+        Literal["bash", "zsh", "fish"], Parameter(help="The shell that is to complete: bash, zsh or fish.")
+    ],
+    /,
+) -> int:
+    """Print a script that lets a shell complete commands and options.
+
+    Example: chatloom completion bash > ~/.local/share/bash-completion/completions/chatloom
+    """
+    sys.stdout.write(command_line(None).generate_completion(shell=shell))
+    return 0
+
+
 def _shown(default: object) -> str | None:
     return None if default is False or default is None or default == () else str(default)
 
@@ -83,7 +97,6 @@ def _shown(default: object) -> str | None:
 def run(arguments: Sequence[str]) -> int:
     """The exit status of one command. No error gets out of here as a traceback, and no key in its text."""
     readable_streams()
-    TYPED.set(arguments)
     getLogger("chatloom_async").addHandler(SILENT)  # what is logged is in the rows and errors, too
     try:
         status: int | None = command_line(_asked(arguments))(arguments)

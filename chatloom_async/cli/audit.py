@@ -1,5 +1,7 @@
-"""`chatloom audit`: from a source of workspaces, through the audit, into a format."""
+"""`chatloom audit`: from the options to a session, through its reports, to the exit status."""
 
+import asyncio
+import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated
@@ -7,29 +9,29 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..audit.loading import select
-from ..audit.rules import Judge
-from ..audit.store import RunConfig
+from ..audit.mutes import load_mutes
+from ..audit.rules import choose_rules
+from ..audit.session import AuditOutcome, check_database, open_session
 from .access import file_or_stdin
-from .audit_inputs import opened, recording, refuse_without_database
-from .audit_outputs import Result, Setting, outputs, plan, ready
-from .audit_readers import reader
-from .audit_screen import TYPED, AuditProgress, Situation, advice, findings, totals
-from .estimate import estimated
-from .live import Live
+from .audit_inputs import Kind, open_source
+from .audit_outputs import check_outputs, estimate, open_outputs, plan
+from .audit_readers import open_reader
 from .options import (
-    AT_EASE,
-    EVERY_RULE,
-    EVERY_WORKSPACE,
-    NOT_KEPT,
-    TO_SCREEN,
-    Choice,
-    History,
-    Judging,
-    Pace,
-    Report,
+    DEFAULT_FINDINGS,
+    DEFAULT_HISTORY,
+    DEFAULT_REPORT,
+    DEFAULT_RUN,
+    DEFAULT_SELECTION,
+    FindingOptions,
+    HistoryOptions,
+    ReportOptions,
+    RunOptions,
+    Selection,
 )
-from .screen import destination, gap, notice
-from .verdict import Verdict, chosen_rules, refuse_without_baseline, verdict
+from .progress import AuditProgress
+from .signals import stopping
+from .summary import NextStep, findings, totals
+from .terminal import blank_line, destination, notice
 
 
 async def audit(
@@ -43,11 +45,11 @@ async def audit(
     ] = None,
     /,
     *,
-    choice: Choice = EVERY_WORKSPACE,
-    judging: Judging = EVERY_RULE,
-    report: Report = TO_SCREEN,
-    history: History = NOT_KEPT,
-    pace: Pace = AT_EASE,
+    selection: Selection = DEFAULT_SELECTION,
+    finding: FindingOptions = DEFAULT_FINDINGS,
+    report: ReportOptions = DEFAULT_REPORT,
+    history: HistoryOptions = DEFAULT_HISTORY,
+    run: RunOptions = DEFAULT_RUN,
 ) -> int:
     """Audit every agent and allowed domain of many workspaces.
 
@@ -79,80 +81,59 @@ async def audit(
     from there. Exit status: 0 all is well, 1 findings at or above --fail-on, 2 wrong usage or configuration,
     3 some workspaces not fully audited, 4 none audited, 130 interrupted.
     """
-    refuse_without_database(history)
-    refuse_without_baseline(judging, history.db)
-    rules, texts = chosen_rules(judging)
-    ready(report)
+    check_database(history.db, resume=history.resume, baseline=finding.baseline)
+    rules, every_rule = choose_rules(finding.rule, finding.rules)
+    mutes = () if finding.mutes is None else load_mutes(finding.mutes, rules=[rule.id for rule in every_rule])
+    check_outputs(report)
+    stop = asyncio.Event()
     async with AsyncExitStack() as stack:
-        source = await stack.enter_async_context(opened(workspaces, choice, pace.base_url))
-        chosen = select(source.workspaces, only=choice.only, exclude=choice.exclude, tags=choice.tag)
-        outcome = await stack.enter_async_context(
-            verdict(judging, history.db, rules=texts, sandbox=source.kind == "sandbox")
-        )
-        if pace.dry_run:
+        source = await stack.enter_async_context(open_source(workspaces, selection, run.base_url))
+        chosen = select(source.workspaces, only=selection.only, exclude=selection.exclude, tags=selection.tag)
+        if run.dry_run:
             stream = stack.enter_context(destination(report.output))
             stream.write(plan(report.format, chosen, stream))
-            notice(f"estimate: {await estimated(chosen, history.db, pace.at_once)}")
+            notice(estimate(chosen, run.at_once))
             return 0
-        config = RunConfig(
-            workspaces=chosen,
-            base_url=source.identity,
-            rules=tuple(each.id for each in rules),
-            listed=[each.name for each in source.workspaces],
-            command=TYPED.get(),
+        progress = AuditProgress(len(chosen), shown=_bar_fits(report))
+        read = await stack.enter_async_context(open_reader(run, source, chosen, say=progress.say, stop=stop))
+        session = await stack.enter_async_context(
+            open_session(
+                chosen,
+                read,
+                rules=rules,
+                mutes=mutes,
+                fail_on=finding.fail_on or ("never" if source.kind == "sandbox" else "error"),
+                db=history.db,
+                resume=history.resume,
+                baseline=finding.baseline,
+                base_url=source.identity,
+                listed=[workspace.name for workspace in source.workspaces],
+                source=str(workspaces) if source.kind == "file" else None,
+                stop=stop,
+            )
         )
-        reading = await stack.enter_async_context(reader(pace, source, chosen))
-        record = await stack.enter_async_context(recording(history, config))
-        stream = stack.enter_context(destination(report.output))  # not before: it empties the last report
-        setting = Setting(
-            texts=texts,
-            fail_on=outcome.fail_on,
-            past=await record.past(),
-            source=str(workspaces) if source.kind == "file" else None,
-            news=outcome.news,
-        )
-        forms = outputs(report, stream, setting, stack)
-        bar = report.format == "table" or not stream.isatty()  # rows on a terminal and a bar would mix
-        progress = AuditProgress(len(chosen), shown=bar)
-        live = Live(record, Judge(rules), outcome, reading, progress)
-        result = await live.written(forms)
-    situation = Situation(
-        kind=source.kind,
-        failing=result.failing,
-        unread=result.summary.failed + result.summary.partial,
-        failed=result.summary.failed,
-        findings=result.summary.findings,
-        interrupted=result.summary.interrupted,
-        db=history.db,
-        run=record.run.id if record.run else None,
-        baseline=judging.baseline,
-    )
-    told = totals(result.summary, len(chosen), result.elapsed, progress.before)
-    _close(result, outcome, situation, told, asked=len(chosen), whole=len(chosen) == len(source.workspaces))
-    return _status(result, outcome, lost=live.lost)
+        stream = stack.enter_context(destination(report.output))
+        outputs = open_outputs(report, session, stream, stack)
+        with stopping(session, progress.say), progress:
+            outcome = await session.write(*outputs, on_row=progress.show, on_read=progress.stop)
+    _close(outcome, source.kind, history.db)
+    return outcome.exit_status
 
 
-def _close(result: Result, outcome: Verdict, situation: Situation, told: str, *, asked: int, whole: bool) -> None:
-    summary = result.summary
-    gap()
-    style = "green" if summary.ok == asked else "yellow" if summary.ok or summary.partial else "red"
-    notice(told, style)
-    style = "red" if summary.error or not (summary.ok or summary.partial) else "yellow" if summary.warning else "green"
-    new = outcome.counting.total()
-    notice(findings(summary, result.worst, new=new, muted=outcome.muted, baseline=situation.baseline), style)
-    for each in outcome.sieve.unused() if whole and not summary.interrupted else ():
-        notice(each, "yellow")
-    if next_step := advice(situation):
+def _bar_fits(report: ReportOptions) -> bool:
+    """Whether no rows appear on the terminal before the end: a bar would mix with them."""
+    return report.format == "table" or report.output is not None or not sys.stdout.isatty()
+
+
+def _close(outcome: AuditOutcome, kind: Kind, db: Path | None) -> None:
+    """The closing lines, on standard error."""
+    summary = outcome.summary
+    read = summary.ok or summary.partial
+    blank_line()
+    notice(totals(outcome), "green" if summary.ok == outcome.planned else "yellow" if read else "red")
+    style = "red" if summary.error or not read else "yellow" if summary.warning else "green"
+    notice(findings(outcome), style)
+    for unused in outcome.unused_mutes:
+        notice(unused, "yellow")
+    if next_step := NextStep(kind, db, outcome).text():
         notice(f"next: {next_step}", "bold", command=True)
-
-
-def _status(result: Result, outcome: Verdict, *, lost: bool) -> int:
-    """130 interrupted, 4 none audited, 3 some not fully, 1 findings that count, 0 all is well."""
-    summary = result.summary
-    if summary.interrupted and not lost:
-        return 130
-    if summary.failed == summary.workspaces:
-        return 4
-    if summary.failed or summary.partial or lost:
-        return 3
-    return 1 if outcome.failing else 0

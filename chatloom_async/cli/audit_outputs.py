@@ -1,188 +1,64 @@
-"""Makes the formats of `chatloom audit` from what is known before the first row."""
+"""What `chatloom audit` writes: its report and HTML page, or, for --dry-run, the plan and what it would cost."""
 
-from asyncio import CancelledError, current_task
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import Collection, Sequence
+from contextlib import AsyncExitStack
 from typing import TextIO
 
-from attrs import Factory, define, field, frozen
-
 from ..audit.document import json_text, workspace_document
-from ..audit.formats.csv import CsvFormat
-from ..audit.formats.github import GithubFormat
-from ..audit.formats.interface import Format
-from ..audit.formats.json import JsonFormat, JsonLinesFormat
-from ..audit.formats.junit import JunitFormat
-from ..audit.formats.markdown import MarkdownFormat
-from ..audit.formats.ranking import NewFindings, RuleTexts, Worst
-from ..audit.formats.sarif import SarifFormat
-from ..audit.formats.table import Block, TableFormat
+from ..audit.formats.ranking import counted
 from ..audit.formats.text import cell, columns, rendered
-from ..audit.store import RunInfo
-from ..audit.summary import Summary
-from ..audit.values import Row, Workspace
-from .audit_screen import AuditProgress
-from .options import FailOn, Report, ReportName
-from .screen import OutputFileError, destination, look, try_out
+from ..audit.session import AuditSession, Output
+from ..audit.values import Workspace
+from ..policy.limiter import RateLimit
+from .options import ReportOptions
+from .terminal import CommandLineError, check_writable, destination, terminal_style
 
 
-@frozen(kw_only=True)
-class Setting:
-    """What a format may want to know: of the rules, of earlier runs, of what counts and is new, of the file of
-    workspaces."""
-
-    texts: RuleTexts
-    fail_on: FailOn
-    past: Sequence[RunInfo] = ()
-    source: str | None = None
-    news: NewFindings | None = None
-    when: datetime = field(factory=lambda: datetime.now(UTC))
-
-
-def _table(stream: TextIO, setting: Setting) -> Format:
-    shown = look(stream)
-    return TableFormat(setting.texts, width=shown.width, color=shown.color)
-
-
-def _html(_: TextIO, setting: Setting) -> Format:
-    from ..audit.formats.html.report import HtmlFormat  # jinja2 takes its time
-
-    past = [(each.started, each.error, each.warning, each.info) for each in setting.past if each.state == "finished"]
-    return HtmlFormat(setting.texts, past=past, when=setting.when, news=setting.news)
-
-
-def _junit(_: TextIO, setting: Setting) -> Format:
-    return JunitFormat(setting.texts, fail_on=None if setting.fail_on == "never" else setting.fail_on)
-
-
-FORMATS: dict[ReportName, Callable[[TextIO, Setting], Format]] = {
-    "table": _table,
-    "json": lambda _, __: JsonFormat(),
-    "jsonl": lambda _, __: JsonLinesFormat(),
-    "csv": lambda _, __: CsvFormat(),
-    "markdown": lambda _, setting: MarkdownFormat(setting.texts),
-    "html": _html,
-    "github": lambda _, setting: GithubFormat(setting.texts),
-    "junit": _junit,
-    "sarif": lambda _, setting: SarifFormat(setting.texts, source=setting.source),
-}
-
-
-@frozen
-class Output:
-    """A format and where its text goes."""
-
-    form: Format
-    stream: TextIO
-
-    def start(self) -> None:
-        self._write(self.form.start())
-
-    def row(self, row: Row) -> None:
-        self._write(self.form.row(row))
-
-    def end(self, summary: Summary) -> None:
-        self._write(self.form.end(summary))
-
-    def _write(self, text: str) -> None:
-        if text:
-            self.stream.write(text)
-            self.stream.flush()  # whoever reads along sees every row at once, and a closed pipe is noticed
-
-
-def ready(report: Report) -> None:
-    """Raises OutputFileError where a report cannot be written, or two would be written into one file. Writes none."""
+def check_outputs(report: ReportOptions) -> None:
+    """Raises CommandLineError where a report cannot be written, or two would go to one file. Writes none."""
     for path, option in ((report.output, "--output"), (report.html, "--html")):
         if path is not None:
-            try_out(path, option)
+            check_writable(path, option)
     if report.output and report.html and report.output.absolute() == report.html.absolute():
-        raise OutputFileError(f"--output and --html both name {report.html}: one would spoil the other")
+        raise CommandLineError(f"--output and --html both name {report.html}: one would overwrite the other")
 
 
-def outputs(report: Report, stream: TextIO, setting: Setting, stack: AsyncExitStack) -> list[Output]:
-    """The report, and the HTML file beside it where there shall be one. Raises OutputFileError, MissingExtraError."""
-    made = [Output(FORMATS[report.format](stream, setting), stream)]
+def open_outputs(report: ReportOptions, session: AuditSession, stream: TextIO, stack: AsyncExitStack) -> list[Output]:
+    """The report on `stream` and, with --html, a page in addition. Raises CommandLineError, MissingExtraError."""
+    style = terminal_style(stream)
+    outputs = [Output(session.format(report.format, width=style.width, color=style.color), stream)]
     if report.html is not None:
         page = stack.enter_context(destination(report.html, "--html"))
-        made.append(Output(_html(page, setting), page))
-    return made
-
-
-def _plan_table(workspaces: Sequence[Workspace], stream: TextIO) -> str:
-    shown, table = look(stream), columns("workspace", "key", "tags", "expected domains")
-    for each in workspaces:
-        cells = (each.name, str(each.key), " ".join(each.tags), " ".join(each.expect or ()))
-        table.add_row(*(cell(text) for text in cells))
-    return rendered([table], width=shown.width, color=shown.color)
-
-
-def _json(workspaces: Sequence[Workspace], _: TextIO) -> str:
-    return json_text({"workspaces": [workspace_document(each) for each in workspaces]}, indent=True) + "\n"
-
-
-def _jsonl(workspaces: Sequence[Workspace], _: TextIO) -> str:
-    return "".join(json_text(workspace_document(each)) + "\n" for each in workspaces)
-
-
-PLANS: dict[str, Callable[[Sequence[Workspace], TextIO], str]] = {"json": _json, "jsonl": _jsonl}
+        outputs.append(Output(session.format("html"), page))
+    return outputs
 
 
 def plan(name: str, workspaces: Sequence[Workspace], stream: TextIO) -> str:
-    """In the format of this name where a plan has it, else as a table."""
-    return PLANS.get(name, _plan_table)(workspaces, stream)
+    """What would be audited, as JSON or JSON Lines if that is the format, else as a table."""
+    if name == "json":
+        return json_text({"workspaces": [workspace_document(each) for each in workspaces]}, indent=True) + "\n"
+    if name == "jsonl":
+        return "".join(json_text(workspace_document(each)) + "\n" for each in workspaces)
+    style, table = terminal_style(stream), columns("workspace", "key", "tags", "expected domains")
+    for workspace in workspaces:
+        cells = (workspace.name, str(workspace.key), " ".join(workspace.tags), " ".join(workspace.expect or ()))
+        table.add_row(*(cell(text) for text in cells))
+    return rendered([table], width=style.width, color=style.color)
 
 
-NAMES_KEPT = 3
+ASSUMED_AGENTS = 12
 
 
-@define
-class Result:
-    """What is left of an audit when its rows are written. `elapsed` is in seconds.
-
-    `failing` names a few workspaces that were not fully audited, `worst` those with the gravest findings.
-    """
-
-    summary: Summary = Factory(Summary)
-    failing: list[str] = Factory(list)
-    elapsed: float = 0.0
-    _blocks: Worst[Block] = Factory(lambda: Worst(NAMES_KEPT))
-
-    @property
-    def worst(self) -> list[str]:
-        return [each.workspace for each in self._blocks.items()]
-
-    def add(self, row: Row) -> None:
-        self.summary.add(row)
-        if row.findings:
-            self._blocks.add(Block.of(row))
-        if row.error and len(self.failing) < NAMES_KEPT:
-            self.failing.append(row.workspace)
-
-
-async def write_report(
-    rows: AsyncGenerator[Row, None], outputs: Sequence[Output], progress: AuditProgress, total: int
-) -> Result:
-    """Writes every row as it comes, and returns the totals.
-
-    Where it ends early, because the rows do or because it is cancelled (Ctrl-C), the formats are closed all the same,
-    and `summary.interrupted` is True.
-    """
-    result = Result()
-    for output in outputs:
-        output.start()
-    try:
-        with progress:
-            async with aclosing(rows):
-                async for row in rows:
-                    for output in outputs:
-                        output.row(row)
-                    result.add(row)
-                    progress.show(result.summary)
-    except CancelledError:
-        current_task().uncancel()  # type: ignore[union-attr]  # so that what is left to do can be awaited
-    result.elapsed = progress.elapsed
-    result.summary.interrupted = result.summary.workspaces < total
-    for output in outputs:
-        output.end(result.summary)
-    return result
+def estimate(workspaces: Collection[Workspace], concurrency: int) -> str:
+    """How many requests the audit sends, and how long the rate limit of each key makes it take at least."""
+    limit, each = RateLimit(), 1 + ASSUMED_AGENTS
+    waits = [
+        max(0, count * each - limit.burst) / limit.per_second
+        for count in Counter(workspace.key for workspace in workspaces).values()
+    ]
+    seconds = max(*waits, sum(waits) / concurrency)
+    return (
+        f"estimate: {counted(len(workspaces) * each, 'request')} if each workspace has {ASSUMED_AGENTS} agents, "
+        f"at least {seconds:,.0f} s at {limit.per_second:g} requests a second and key"
+    )

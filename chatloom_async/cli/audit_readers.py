@@ -1,10 +1,12 @@
-"""Who reads the workspaces of an audit: this process. Another reader is in engine.py."""
+"""Who reads the workspaces of an audit: this process, or the workers of a Dask cluster."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 from attrs import evolve, frozen
 
@@ -12,54 +14,46 @@ from ..audit import runner
 from ..audit.keys import KeyFile
 from ..audit.rules import Judge
 from ..audit.runner import PROBE_EVERY, OnPause
+from ..audit.session import Reader
+from ..audit.store import Run
 from ..audit.values import Row, Workspace
 from ..client import AsyncChatloom
-from ..engines import DaskEngine, ShardOptions, audit_on
+from ..engines import DaskEngine, EngineLostError, ShardOptions, audit_on
 from ..engines.dask import workers_at, workers_here
 from ..engines.shard import DEFAULTS, fitting_size, refuse_keys
 from ..wire.auth import ApiKey
-from ..wire.errors import ConfigurationError
-from .audit_inputs import Recording, Source
-from .audit_screen import Interrupt
-from .options import Pace
-from .screen import notice
+from .audit_inputs import Source
+from .options import RunOptions
+from .terminal import CommandLineError, notice
+
+Say = Callable[[str], None]
 
 
-class Reader(Protocol):
-    """Turns what is still to be read into rows, each judged, and kept before it is yielded."""
+@asynccontextmanager
+async def open_reader(
+    options: RunOptions, source: Source, workspaces: Sequence[Workspace], *, say: Say, stop: asyncio.Event
+) -> AsyncIterator[Reader]:
+    """The reader; a cluster of its own ends with the context. Raises a ConfigurationError, with nothing begun.
 
-    def rows(self, record: Recording, judge: Judge, interrupt: Interrupt) -> AsyncGenerator[Row, None]:
-        """One row for each workspace that is pending; none begins any more once an interrupt was asked for."""
-        ...
-
-
-@frozen
-class ProcessReader:
-    """This process, with the transport and the limiter of `client`; its key is not used."""
-
-    client: AsyncChatloom
-    concurrency: int
-
-    def rows(self, record: Recording, judge: Judge, interrupt: Interrupt) -> AsyncGenerator[Row, None]:
-        return runner.audit(
-            interrupt.until_asked(record.pending()),
-            client=self.client,
-            judge=judge,
-            run=record.run,
-            concurrency=self.concurrency,
-            on_pause=telling(interrupt.say),
-        )
+    `say` prints a line while the audit runs. Once `stop` is set, no further shard begins.
+    """
+    async with AsyncExitStack() as stack:
+        if options.engine == "local":
+            if options.scheduler is not None:
+                raise CommandLineError("--scheduler is the address of a Dask cluster: add --engine dask")
+            client = await stack.enter_async_context(AsyncChatloom(_no_key, base_url=source.base_url))
+            yield partial(runner.audit, client=client, concurrency=options.at_once, on_pause=pause_line(say))
+        else:
+            yield await _workers(options, source, workspaces, stack, say=say, stop=stop)
 
 
-def telling(say: Callable[[str], None]) -> OnPause:
+def pause_line(say: Say) -> OnPause:
     """Says that the audit pauses, in the same words each time."""
     return lambda _: say(f"paused: too many calls fail; one workspace is tried again every {PROBE_EVERY:g} s")
 
 
-class EngineOptionError(ConfigurationError):
-    """Options that choose where workspaces are read contradict each other. Nothing was sent."""
-
-    hint = "See `chatloom audit --help`."
+def _no_key(*, force_refresh: bool = False) -> NoReturn:
+    raise RuntimeError("An audit has a key for each workspace, and none of its own")  # pragma: no cover
 
 
 @frozen
@@ -72,63 +66,69 @@ class WorkersReader:
     window: int
     size: int
     options: ShardOptions
+    say: Say
+    stop: asyncio.Event
 
-    def rows(self, record: Recording, judge: Judge, interrupt: Interrupt) -> AsyncGenerator[Row, None]:
-        return audit_on(
+    async def __call__(
+        self, workspaces: AsyncGenerator[Workspace, None], /, *, judge: Judge, run: Run | None
+    ) -> AsyncGenerator[Row, None]:
+        """Ends early, with a line that says so, where the workers are lost: what was read is worth its report."""
+        rows = audit_on(
             self.engine,
-            self._pending(record),
+            (self.portable(workspace) async for workspace in workspaces),
             base_url=self.base_url,
             judge=judge,
-            run=record.run,
+            run=run,
             options=self.options,
             shard_size=self.size,
             window=self.window,
-            wanted=lambda: not interrupt.asked,
+            wanted=lambda: not self.stop.is_set(),
         )
-
-    async def _pending(self, record: Recording) -> AsyncGenerator[Workspace, None]:
-        async for each in record.pending():
-            yield self.portable(each)
-
-
-@asynccontextmanager
-async def reader(pace: Pace, source: Source, chosen: Sequence[Workspace]) -> AsyncIterator[Reader]:
-    """The reader; a cluster of its own ends with the context. Raises a ConfigurationError, with nothing begun."""
-    async with AsyncExitStack() as stack:
-        if pace.engine == "local":
-            if pace.scheduler is not None:
-                raise EngineOptionError("--scheduler is the address of a Dask cluster: add --engine dask")
-            client = await stack.enter_async_context(AsyncChatloom(_no_key, base_url=source.base_url))
-            yield ProcessReader(client, pace.at_once)
-        else:
-            yield await _workers(pace, source, chosen, stack)
+        try:
+            async with aclosing(rows):
+                async for row in rows:
+                    yield row
+        except EngineLostError as lost:
+            self.say(f"stopped: {lost}")
 
 
-def _no_key(*, force_refresh: bool = False) -> NoReturn:
-    raise RuntimeError("An audit has a key for each workspace, and none of its own")  # pragma: no cover
-
-
-async def _workers(pace: Pace, source: Source, chosen: Sequence[Workspace], stack: AsyncExitStack) -> WorkersReader:
+async def _workers(
+    options: RunOptions,
+    source: Source,
+    workspaces: Sequence[Workspace],
+    stack: AsyncExitStack,
+    *,
+    say: Say,
+    stop: asyncio.Event,
+) -> WorkersReader:
     if source.kind != "sandbox":
         portable = absolute
-        refuse_keys(chosen)
-    elif pace.scheduler is None:
+        refuse_keys(workspaces)
+    elif options.scheduler is None:
         portable = KeyFiles(Path(stack.enter_context(TemporaryDirectory(prefix="chatloom-")))).portable
     else:
-        raise EngineOptionError("The embedded sandbox is for workers of this machine: leave out --scheduler")
-    engine = await stack.enter_async_context(workers_at(pace.scheduler) if pace.scheduler else workers_here())
-    room = await engine.prepare() * DEFAULTS.concurrency
-    asked = min(pace.concurrency or room, room)
+        raise CommandLineError("The embedded sandbox is for workers of this machine: leave out --scheduler")
+    engine = await stack.enter_async_context(workers_at(options.scheduler) if options.scheduler else workers_here())
+    capacity = await engine.prepare() * DEFAULTS.concurrency
+    asked = min(options.concurrency or capacity, capacity)
     in_each = min(asked, DEFAULTS.concurrency)
-    window = asked // in_each  # so that it is never more than what was asked for
-    where = f"the cluster at {pace.scheduler}" if pace.scheduler else "a cluster on this machine"
+    window = asked // in_each  # rounded down: never more than was asked for
+    where = f"the cluster at {options.scheduler}" if options.scheduler else "a cluster on this machine"
     notice(f"reading on {where}, up to {window * in_each} workspaces at once", "dim")
-    size, options = fitting_size(len(chosen), window, in_each), evolve(DEFAULTS, concurrency=in_each)
-    return WorkersReader(engine, source.address, portable, window, size, options)
+    return WorkersReader(
+        engine,
+        source.address,
+        portable,
+        window,
+        fitting_size(len(workspaces), window, in_each),
+        evolve(DEFAULTS, concurrency=in_each),
+        say,
+        stop,
+    )
 
 
 def absolute(workspace: Workspace) -> Workspace:
-    """The path of its key counts from the same place wherever it is resolved."""
+    """The workspace with an absolute path of its key file, since workers have working directories of their own."""
     key = workspace.key
     if not isinstance(key, KeyFile) or str(key.path).startswith("~"):
         return workspace
@@ -137,7 +137,7 @@ def absolute(workspace: Workspace) -> Workspace:
 
 @frozen
 class KeyFiles:
-    """A folder for the keys of fictional workspaces, since no key travels, not even one that opens nothing."""
+    """A folder for the keys of the embedded sandbox, since no key travels, not even one that opens nothing."""
 
     folder: Path
 

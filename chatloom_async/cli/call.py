@@ -10,16 +10,13 @@ from cyclopts import Parameter
 
 from ..audit.document import escaped, json_text
 from ..wire.endpoint import Endpoint
-from ..wire.errors import ConfigurationError
 from .access import FROM_ENVIRONMENT, Access
+from .terminal import CommandLineError
 
 PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*(\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?")
 
 
-class UnsafePathError(ConfigurationError):
-    """The path could lead somewhere else than it seems to. Nothing was sent."""
-
-    hint = "Give a path such as /api/plugin/agents, with anything unusual percent-encoded."
+PATH_HINT = "Give a path such as /api/plugin/agents, with anything unusual percent-encoded."
 
 
 async def call(
@@ -52,10 +49,12 @@ def readable(document: Any, sent: str) -> str:
 
 
 def get(path: str) -> Endpoint[Any]:
-    """The endpoint for a path that leads where it seems to, below the base URL. Raises UnsafePathError."""
+    """The endpoint for a path that leads where it seems to, below the base URL. Raises CommandLineError."""
     segments = unquote(path.partition("?")[0]).split("/")
     if not PATH.fullmatch(path) or path.startswith("//") or not {".", ".."}.isdisjoint(segments):
-        raise UnsafePathError("The path must start with a single /, hold no . or .. between slashes, and no blank or #")
+        raise CommandLineError(
+            "The path must start with a single /, hold no . or .. between slashes, and no blank or #", hint=PATH_HINT
+        )
 
     @frozen
     class Get(Endpoint[Any]):

@@ -5,7 +5,7 @@ from typing import TextIO
 
 from ..audit.formats.table import cell, rendered
 from ..diagnosis.observation import Observation
-from .screen import look
+from .terminal import terminal_style
 
 MARKS = {"ok": "✓", "warning": "!", "wrong": "✗", "skipped": "-", "advice": "→"}
 PLAIN = {"ok": "+", "warning": "!", "wrong": "x", "skipped": "-", "advice": ">"}
@@ -20,7 +20,7 @@ def line(each: Observation, stream: TextIO) -> str:
     """The observation as it may look on that stream."""
     from rich.table import Table
 
-    shown, marks = look(stream), _marks(stream)
+    style, marks = terminal_style(stream), _marks(stream)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(width=1)
     table.add_column(width=WIDEST, no_wrap=True)
@@ -31,7 +31,7 @@ def line(each: Observation, stream: TextIO) -> str:
     )
     if each.advice:
         table.add_row("", "", cell(f"{marks['advice']} {each.advice}", "cyan"))
-    return rendered([table], width=shown.width, color=shown.color)
+    return rendered([table], width=style.width, color=style.color)
 
 
 def _marks(stream: TextIO) -> dict[str, str]:

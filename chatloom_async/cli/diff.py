@@ -8,17 +8,13 @@ from cyclopts import Parameter
 
 from ..audit.diff import Diff, diff_runs, json_diff, markdown_diff, table_diff
 from ..audit.store import Store, open_store
-from ..wire.errors import ConfigurationError
 from .runs import Db
-from .screen import look
+from .terminal import CommandLineError, terminal_style
 
 DiffFormat = Literal["table", "json", "markdown"]
 
 
-class TooFewRunsError(ConfigurationError):
-    """There are no two runs to compare."""
-
-    hint = "`chatloom runs --db PATH` lists what there is; every `chatloom audit --db PATH` adds one."
+RUNS_HINT = "`chatloom runs --db PATH` lists what there is; every `chatloom audit --db PATH` adds one."
 
 
 async def diff(
@@ -51,15 +47,15 @@ async def _chosen(store: Store, old: int | None, new: int | None) -> tuple[int, 
     new = ids[-1] if new is None and ids else new
     old = next((each for each in reversed(ids) if each != new), None) if old is None else old
     if old is None or new is None:
-        raise TooFewRunsError(
-            f"{store.path}: it takes two runs to compare, and there {'is one' if ids else 'are none'}"
+        raise CommandLineError(
+            f"{store.path}: it takes two runs to compare, and there {'is one' if ids else 'are none'}", hint=RUNS_HINT
         )
     return old, new
 
 
 def _table(found: Diff) -> str:
-    shown = look(sys.stdout)
-    return table_diff(found, width=shown.width, color=shown.color)
+    style = terminal_style(sys.stdout)
+    return table_diff(found, width=style.width, color=style.color)
 
 
 WRITERS: dict[DiffFormat, Callable[[Diff], str]] = {"table": _table, "json": json_diff, "markdown": markdown_diff}

@@ -19,23 +19,16 @@ from ..diagnosis.local import GivenKey, KeyReference
 from ..diagnosis.report import markdown
 from ..policy.keys import ENVIRONMENT_VARIABLE
 from ..wire.auth import api_key_or_error
-from ..wire.errors import ConfigurationError
 from .access import FROM_ENVIRONMENT, Access
 from .checklist import line, summary
-from .screen import destination, gap, notice
+from .terminal import CommandLineError, blank_line, destination, notice
 
 STDIN = Path("-")
 
 
-class TwoSourcesError(ConfigurationError):
-    """The sandbox and something else are asked for at once. Nothing was sent."""
-
-    hint = "See `chatloom doctor --help`."
-
-
 @Parameter(name="*")
 @frozen
-class What:
+class DoctorOptions:
     """How much is examined, and how it is told."""
 
     contract: Annotated[bool, Parameter(help="Also ask whether the API still does what its documentation says.")] = (
@@ -54,7 +47,7 @@ class What:
     ] = 30.0
 
 
-async def doctor(*, what: What = What(), access: Access = FROM_ENVIRONMENT) -> int:
+async def doctor(*, options: DoctorOptions = DoctorOptions(), access: Access = FROM_ENVIRONMENT) -> int:
     """Check, step by step, whether calls to the API work from here.
 
     What is in order has a ✓, what is unusual a !, what has to be put right a ✗, with the next step below it.
@@ -66,19 +59,19 @@ async def doctor(*, what: What = What(), access: Access = FROM_ENVIRONMENT) -> i
     """
     observations: list[Observation] = []
     journal = Journal()
-    with destination(what.report, "--report") if what.report else nullcontext() as file:
-        async with _setup(what, access) as setup:
+    with destination(options.report, "--report") if options.report else nullcontext() as file:
+        async with _setup(options, access) as setup:
             async for each in examine(setup, journal):
                 observations.append(each)
-                if not what.json:
+                if not options.json:
                     _print(observations)
         if file:
             file.write(markdown(observations, journal.entries, setup.versions, datetime.now(UTC)))
     works = not any(each.state == "wrong" for each in observations)
-    if what.json:
+    if options.json:
         document = {"schema_version": 1, "works": works, "checks": [attrs.asdict(each) for each in observations]}
         sys.stdout.write(json_text(document, indent=True) + "\n")
-    _close(observations, what)
+    _close(observations, options)
     return 0 if works else 1
 
 
@@ -90,14 +83,17 @@ def _print(observations: Sequence[Observation]) -> None:
 
 
 @asynccontextmanager
-async def _setup(what: What, access: Access) -> AsyncIterator[Setup]:
+async def _setup(options: DoctorOptions, access: Access) -> AsyncIterator[Setup]:
     """What is to be examined; the embedded sandbox serves as long as the context is open."""
-    if not what.sandbox:
+    if not options.sandbox:
         key = _reference(access.key_file)
-        yield Setup(key=key, base_url=access.base_url, contract=what.contract, time_limit=what.time_limit)
+        yield Setup(key=key, base_url=access.base_url, contract=options.contract, time_limit=options.time_limit)
         return
     if access != FROM_ENVIRONMENT:
-        raise TwoSourcesError("--sandbox brings its own key and address: leave out --key-file and --base-url")
+        raise CommandLineError(
+            "--sandbox brings its own key and address: leave out --key-file and --base-url",
+            hint="See `chatloom doctor --help`.",
+        )
     from ..sandbox import Sandbox
 
     sandbox = Sandbox(seed=7, trouble=0)
@@ -107,8 +103,8 @@ async def _setup(what: What, access: Access) -> AsyncIterator[Setup]:
             key=key,
             base_url=url,
             base_url_from="the embedded sandbox",
-            contract=what.contract,
-            time_limit=what.time_limit,
+            contract=options.contract,
+            time_limit=options.time_limit,
         )
 
 
@@ -120,19 +116,19 @@ def _reference(path: Path | None) -> KeyReference:
     return KeyFile(path)
 
 
-def _close(observations: Sequence[Observation], what: What) -> None:
+def _close(observations: Sequence[Observation], options: DoctorOptions) -> None:
     """The last lines, on stderr."""
-    gap()
+    blank_line()
     notice(*summary(observations))
-    if next_step := _advice(observations, what):
+    if next_step := _advice(observations, options):
         notice(f"next: {next_step}", "dim", command=True)
 
 
-def _advice(observations: Sequence[Observation], what: What) -> str | None:
+def _advice(observations: Sequence[Observation], options: DoctorOptions) -> str | None:
     """The next command to try, or None where the lines above say it all."""
     if any(each.chapter == "contract" and each.state in {"warning", "wrong"} for each in observations):
-        if what.report:
-            return f"look through {what.report}, then send it to support@chatloom.app"
+        if options.report:
+            return f"look through {options.report}, then send it to support@chatloom.app"
         return "chatloom doctor --contract --report report.md   (then send that to support@chatloom.app)"
     if any(each.subject == "key" and each.state == "wrong" for each in observations):
         return "export CHATLOOM_API_KEY=... && chatloom doctor   (try it: chatloom doctor --sandbox)"

@@ -7,11 +7,10 @@ from attrs import frozen
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
+from ..audit.session import FailOn, FormatName
 from .access import BaseUrl
 
-ReportName = Literal["table", "json", "jsonl", "csv", "markdown", "html", "github", "junit", "sarif"]
 EngineName = Literal["local", "dask"]
-FailOn = Literal["error", "warning", "info", "never"]
 
 WHICH, FINDINGS, REPORT, HISTORY, RUN = (
     Group(name, sort_key=place)
@@ -21,7 +20,7 @@ WHICH, FINDINGS, REPORT, HISTORY, RUN = (
 
 @Parameter(name="*", group=WHICH)
 @frozen
-class Choice:
+class Selection:
     """Filters; all of them must agree. One that leaves nothing is an error."""
 
     only: Annotated[
@@ -37,7 +36,7 @@ class Choice:
     sandbox: Annotated[bool, Parameter(help="Audit the embedded sandbox, also if there is a key.")] = False
 
 
-EVERY_WORKSPACE = Choice()
+DEFAULT_SELECTION = Selection()
 
 
 RuleGlobs = Annotated[
@@ -52,7 +51,7 @@ RuleFiles = Annotated[
 
 @Parameter(name="*", group=FINDINGS)
 @frozen
-class Judging:
+class FindingOptions:
     """Which rules are applied, and which of their findings count."""
 
     rule: RuleGlobs = ()
@@ -75,16 +74,16 @@ class Judging:
     ] = None
 
 
-EVERY_RULE = Judging()
+DEFAULT_FINDINGS = FindingOptions()
 
 
 @Parameter(name="*", group=REPORT)
 @frozen
-class Report:
+class ReportOptions:
     """What the report looks like and where it goes."""
 
     format: Annotated[
-        ReportName,
+        FormatName,
         Parameter(
             help="For people: table, markdown, html. For programs: json, jsonl (a workspace a line), csv, sarif, "
             "junit, github (annotations of a workflow)."
@@ -98,12 +97,12 @@ class Report:
     ] = None
 
 
-TO_SCREEN = Report()
+DEFAULT_REPORT = ReportOptions()
 
 
 @Parameter(name="*", group=HISTORY)
 @frozen
-class History:
+class HistoryOptions:
     """Where runs are kept."""
 
     db: Annotated[
@@ -114,12 +113,12 @@ class History:
     ] = False
 
 
-NOT_KEPT = History()
+DEFAULT_HISTORY = HistoryOptions()
 
 
 @Parameter(name="*", group=RUN)
 @frozen
-class Pace:
+class RunOptions:
     """How it runs."""
 
     concurrency: Annotated[
@@ -148,4 +147,4 @@ class Pace:
         return self.concurrency or 64
 
 
-AT_EASE = Pace()
+DEFAULT_RUN = RunOptions()

@@ -8,10 +8,9 @@ from cyclopts import Parameter
 
 from ..audit.document import json_text
 from ..audit.formats.text import STYLES, cell, columns, rendered
-from ..audit.rules import Rule
-from .options import Judging, RuleFiles, RuleGlobs
-from .screen import look
-from .verdict import chosen_rules
+from ..audit.rules import Rule, choose_rules
+from .options import RuleFiles, RuleGlobs
+from .terminal import terminal_style
 
 
 async def rules(
@@ -28,18 +27,18 @@ async def rules(
 
     Example: chatloom rules --rule 'domain-*'
     """
-    chosen, _ = chosen_rules(Judging(rule=rule, rules=files))
+    chosen, _ = choose_rules(rule, files)
     sys.stdout.write(WRITERS[form](chosen))
     return 0
 
 
 def _table(chosen: Sequence[Rule]) -> str:
-    shown = look(sys.stdout)
+    style = terminal_style(sys.stdout)
     table = columns("rule", "severity", "why it matters, and what to do")
     for each in chosen:
         table.add_row(cell(each.id), cell(each.severity, STYLES[each.severity]), cell(f"Why: {each.why}"))
         table.add_row("", "", cell(f"Fix: {each.fix}", "cyan"))
-    return rendered([table], width=shown.width, color=shown.color)
+    return rendered([table], width=style.width, color=style.color)
 
 
 def _json(chosen: Sequence[Rule]) -> str:

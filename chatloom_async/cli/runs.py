@@ -10,8 +10,7 @@ from cyclopts import Parameter
 from ..audit.document import json_text
 from ..audit.formats.text import cell, columns, rendered
 from ..audit.store import RunInfo, RunState, open_store
-from .audit_screen import command, resumed
-from .screen import look, notice
+from .terminal import notice, shell_command, terminal_style
 
 STYLES: dict[RunState, str] = {"finished": "green", "running": "cyan", "interrupted": "yellow"}
 NUMBERS = ("planned", "ok", "partial", "failed", "pending", "error", "warning", "info")
@@ -48,14 +47,13 @@ def _next(found: list[RunInfo], db: Path) -> str | None:
     last = found[-1] if found else None
     if last and last.resumable:
         left = " and ".join(f"{count:,} {name}" for name in LEFT if (count := getattr(last, name)))
-        typed = last.command or ("audit", "...", "--db", str(db))
-        return f"{resumed(typed)}   (run {last.id} has {left or 'nothing'} left)"
-    return command("diff", "--db", str(db)) if len(found) > 1 else None
+        return f"run {last.id} has {left or 'nothing'} left: add --resume to the command that began it"
+    return shell_command("diff", "--db", str(db)) if len(found) > 1 else None
 
 
 def _table(found: list[RunInfo]) -> str:
-    shown = look(sys.stdout)
-    wide = shown.width is None or shown.width >= WIDE
+    style = terminal_style(sys.stdout)
+    wide = style.width is None or style.width >= WIDE
     numbers = [each for each in NUMBERS if wide or each not in ("partial", "pending")]
     table = columns(">run", "started (UTC)", *([">took"] * wide), "state", *(f">{each}" for each in numbers))
     for each in found:
@@ -63,7 +61,7 @@ def _table(found: list[RunInfo]) -> str:
         counts = (cell(f"{getattr(each, name):,}") for name in numbers)
         state = cell(each.state, STYLES[each.state])
         table.add_row(cell(str(each.id)), cell(f"{each.started:%Y-%m-%d %H:%M}"), *took, state, *counts)
-    return rendered([table], width=shown.width, color=shown.color)
+    return rendered([table], width=style.width, color=style.color)
 
 
 def _took(run: RunInfo) -> str:
@@ -84,6 +82,5 @@ def _document(run: RunInfo) -> dict[str, Any]:
         **attrs.asdict(run),
         **moments,
         "rules": list(run.rules),
-        "command": list(run.command),
         "pending": run.pending,
     }

@@ -16,10 +16,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ..audit.document import json_text
-from ..wire.errors import ConfigurationError
-from .audit_inputs import planted
-from .audit_screen import command
-from .screen import OutputFileError
+from .audit_inputs import make_sandbox
+from .terminal import WRITABLE_PATH, CommandLineError, shell_command
 
 if TYPE_CHECKING:
     from ..sandbox import Sandbox
@@ -27,10 +25,7 @@ if TYPE_CHECKING:
 KEYS_SHOWN = 3
 
 
-class PortError(ConfigurationError):
-    """The server cannot have that port."""
-
-    hint = "Choose another --port; 0 takes any free one."
+PORT_HINT = "Choose another --port; 0 takes any free one."
 
 
 def ndjson(_: object, value: Path | None) -> None:
@@ -61,16 +56,17 @@ async def sandbox(
 
     Example: chatloom sandbox --workspaces 20 --write-workspaces all.ndjson
     """
-    grown = planted(workspaces=workspaces, agents=agents, seed=seed, rate_limit=rate_limit or None)
+    served = make_sandbox(workspaces=workspaces, agents=agents, seed=seed, rate_limit=rate_limit or None)
     async with AsyncExitStack() as server:
         try:
-            url = await server.enter_async_context(grown.serve(port=port))
+            url = await server.enter_async_context(served.serve(port=port))
         except OSError as problem:
-            raise PortError(f"Port {port} cannot be used: {problem.strerror or problem}") from None
+            reason = f"Port {port} cannot be used: {problem.strerror or problem}"
+            raise CommandLineError(reason, hint=PORT_HINT) from None
         if write_workspaces:
-            server.enter_context(_listed(grown, write_workspaces))
+            server.enter_context(_listed(served, write_workspaces))
         ended = server.enter_context(_ended())
-        print("\n".join(_instructions(grown, url, agents, write_workspaces)), flush=True)
+        print("\n".join(_instructions(served, url, agents, write_workspaces)), flush=True)
         await ended.wait()
 
 
@@ -93,11 +89,13 @@ def _ended() -> Iterator[asyncio.Event]:
 
 @contextmanager
 def _listed(sandbox: "Sandbox", path: Path) -> Iterator[None]:
-    """A file of workspaces for its owner only, which is gone in the end. Overwrites none; raises OutputFileError."""
+    """A file of workspaces for its owner only, which is gone in the end. Overwrites none; raises CommandLineError."""
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as problem:
-        raise OutputFileError(f"--write-workspaces {path} cannot be written: {problem.strerror}") from None
+        raise CommandLineError(
+            f"--write-workspaces {path} cannot be written: {problem.strerror}", hint=WRITABLE_PATH
+        ) from None
     with os.fdopen(file, "w", encoding="utf-8") as stream:
         stream.writelines(json_text({"name": each.name, "key": each.key.reveal()}) + "\n" for each in sandbox)
     try:
@@ -114,6 +112,6 @@ def _instructions(sandbox: "Sandbox", url: str, agents: int, listed: Path | None
         yield f"export CHATLOOM_API_KEY={workspace.key.reveal()}  # workspace {workspace.name}"
     yield "chatloom agents"
     if listed:
-        yield command("audit", str(listed.absolute()), "--inline-keys", "--base-url", url)
+        yield shell_command("audit", str(listed.absolute()), "--inline-keys", "--base-url", url)
     else:
         yield f"# To audit all {len(sandbox)} at once, start it with --write-workspaces FILE.ndjson."

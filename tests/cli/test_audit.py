@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chatloom_async.cli import audit_inputs
-from chatloom_async.cli.audit_inputs import planted
+from chatloom_async.cli.audit_inputs import make_sandbox
 from chatloom_async.sandbox import Sandbox
 from tests.cli.conftest import Ran
 from tests.samples import KEY
@@ -18,7 +18,7 @@ from tests.samples import KEY
 Chatloom = Callable[..., Ran]
 EMBEDDED_NOTICE = "auditing an embedded sandbox on this machine. Its data is fictional.\n"
 
-ESTIMATE = "2 s at the allowed rate (4 a second and key after 8 at once); "
+ESTIMATE = "estimate: 26 requests if each workspace has 12 agents, at least 1 s at 4 requests a second and key\n"
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,9 @@ def three(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_without_file_and_key_it_audits_the_embedded_sandbox_and_says_so(chatloom: Chatloom) -> None:
     """A first try needs no account."""
     ran = chatloom("audit")
-    domains = {each.name: sum(len(agent.domains) for agent in each.agents) for each in planted(**audit_inputs.EMBEDDED)}
+    domains = {
+        each.name: sum(len(agent.domains) for agent in each.agents) for each in make_sandbox(**audit_inputs.EMBEDDED)
+    }
     assert ran.status == 0
     assert [line.split()[:4] for line in ran.out.splitlines()[:4]] == [
         ["workspace", "state", "agents", "domains"],
@@ -74,7 +76,7 @@ def test_without_a_file_it_audits_the_workspace_of_the_key(chatloom: Chatloom, s
     assert ran.err.splitlines()[0].startswith(f"1 workspace: 1 ok | 3 agents, {count} domains, 4 requests in ")
     assert ran.err.splitlines()[1:] == [
         "nothing found",
-        "next: chatloom audit --db audits.db   (keeps the run, to compare later ones with it)",
+        "next: add --db audits.db to keep the run and compare later ones with it",
     ]
 
 
@@ -90,8 +92,8 @@ def test_workspaces_that_fail_are_told_and_make_the_status_3(chatloom: Chatloom,
     assert "KeyUnavailableError: The environment variable CEDAR_KEY is not set." in ran.out
     assert ran.err.splitlines()[0].startswith("3 workspaces: 1 ok, 1 partial, 1 failed | 5 agents, ")
     assert ran.err.splitlines()[2] in (
-        f"next: chatloom audit {three} --only birch --only cedar",
-        f"next: chatloom audit {three} --only cedar --only birch",
+        "next: add --only birch --only cedar to read only them again",
+        "next: add --only cedar --only birch to read only them again",
     )
 
 
@@ -149,7 +151,7 @@ def test_a_dry_run_lists_what_would_be_audited(chatloom: Chatloom, tmp_path: Pat
     """No key is resolved, and nothing is sent."""
     (tmp_path / "w.csv").write_text("name,key_env,tags,expect\nacme,ACME_KEY,eu,acme.example\nbirch,BIRCH_KEY,,\n")
     ran = chatloom("audit", str(tmp_path / "w.csv"), "--dry-run", "--format", form)
-    assert ran == Ran(0, printed, f"estimate: 26 requests, {ESTIMATE}12 agents assumed in each workspace\n")
+    assert ran == Ran(0, printed, ESTIMATE)
 
 
 def test_a_dry_run_can_be_a_json_document(chatloom: Chatloom) -> None:
@@ -167,15 +169,15 @@ def test_a_dry_run_can_be_a_json_document(chatloom: Chatloom) -> None:
         (["no.toml"], "no.toml: cannot be read: No such file or directory."),
         (["--only", "nobody"], "None of the 3 workspaces is selected."),
         (["--output", "/no/such/dir/a"], "--output /no/such/dir/a cannot be written: No such file or directory."),
-        (["--html", "r", "--output", "./r"], "--output and --html both name r: one would spoil the other."),
+        (["--html", "r", "--output", "./r"], "--output and --html both name r: one would overwrite the other."),
         (["--html", "/no/such/dir/b"], "--html /no/such/dir/b cannot be written: No such file or directory."),
         (["--rule", "nonsense"], "No rule is called 'nonsense'. The rules are agent-color-contrast, "),
         (["--rule", "agent-colour-invalid"], "No rule is called 'agent-colour-invalid'. Similar: agent-color-invalid"),
         (["--rules", "no.py"], "no.py: cannot be read: No such file or directory."),
         (["--mutes", "no.toml"], "no.toml: cannot be read: No such file or directory."),
         (["--fail-on", "fatal"], 'Invalid value "fatal" for --fail-on.'),
-        (["--resume"], "--resume continues the last run of a database, but there is no --db."),
-        (["--baseline", "1"], "--baseline names a run, but there is no --db."),
+        (["--resume"], "Resuming needs the database of earlier runs. Name the database: --db PATH"),
+        (["--baseline", "1"], "A baseline needs the database of earlier runs. Name the database: --db PATH"),
         (["--baseline", "1", "--db", "no.db"], "no.db: there is no such file. Check the path of --db;"),
         (["--resume", "--db", "no.db"], "no.db: there is no such file. Leave --resume out to start a run."),
         (["--db", "/no/such/dir/a.db"], "/no/such/dir/a.db: unable to open database file."),
@@ -250,7 +252,7 @@ def test_a_defect_is_one_line_with_its_place(chatloom: Chatloom, monkeypatch: py
     def broken(**_: Any) -> None:
         raise LookupError(f"surprise {KEY}")
 
-    monkeypatch.setattr(audit_inputs, "planted", broken)
+    monkeypatch.setattr(audit_inputs, "make_sandbox", broken)
     ran = chatloom("audit", "--sandbox")
     assert ran.status == 4
     assert ran.err.splitlines()[-1].startswith("error: unexpected LookupError: surprise clf_*** (test_audit.py, line ")

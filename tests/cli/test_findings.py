@@ -98,7 +98,7 @@ def test_workspaces_that_were_not_read_come_before_findings(chatloom: Chatloom, 
     assert ran.status == 3
     assert ran.err.splitlines()[1:] == [
         "findings: 1 error, 1 warning, 1 info | begin with acme",
-        f"next: chatloom audit {path} --only birch",
+        "next: add --only birch to read only it again",
     ]
 
 

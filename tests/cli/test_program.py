@@ -21,7 +21,7 @@ from chatloom_async.audit import KeyEnv, load_workspaces
 from chatloom_async.audit.mutes import load_mutes
 from chatloom_async.cli import main
 from chatloom_async.cli.app import COMMANDS, MODULES
-from chatloom_async.cli.audit_inputs import planted
+from chatloom_async.cli.audit_inputs import make_sandbox
 from chatloom_async.cli.sandbox import _instructions
 from chatloom_async.sandbox import Sandbox
 from tests.cli.conftest import PROGRAM, Ran
@@ -100,7 +100,7 @@ def test_without_the_extra_it_says_how_to_get_it(
 def test_another_missing_module_is_not_taken_for_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """Advice that does not help would hide the cause."""
     monkeypatch.delitem(sys.modules, "chatloom_async.cli.app", raising=False)
-    monkeypatch.setitem(sys.modules, "chatloom_async.cli.screen", None)
+    monkeypatch.setitem(sys.modules, "chatloom_async.cli.terminal", None)
     with pytest.raises(ModuleNotFoundError):
         main([])
 
@@ -149,7 +149,7 @@ def test_all_workspaces_of_a_sandbox_are_audited_by_one_copied_line(started: Sta
     assert (program, names) == ("chatloom", {"acorn", "birch", "cedar", "dogwood", "elm"})
     again = started("sandbox", "--write-workspaces", str(path))
     assert again.communicate(timeout=30)[1] == (
-        f"error: --write-workspaces {path} cannot be written: File exists. Choose a path in a directory that is there "
+        f"error: --write-workspaces {path} cannot be written: File exists. Choose a path in a directory that exists "
         "and that you may write to.\n"
     )
     server.terminate()
@@ -159,7 +159,7 @@ def test_all_workspaces_of_a_sandbox_are_audited_by_one_copied_line(started: Sta
 
 def test_a_sandbox_of_many_workspaces_says_how_to_reach_them(chatloom: Chatloom) -> None:
     """Three keys fit on the screen; all of them are a matter of one option."""
-    *_, last = _instructions(planted(workspaces=5, agents=1, seed=7), "http://127.0.0.1:1", 1, None)
+    *_, last = _instructions(make_sandbox(workspaces=5, agents=1, seed=7), "http://127.0.0.1:1", 1, None)
     assert last == "# To audit all 5 at once, start it with --write-workspaces FILE.ndjson."
     ran = chatloom("sandbox", "--write-workspaces", "all.txt")
     assert (ran.status, ran.out) == (2, "")
@@ -237,7 +237,7 @@ def test_ctrl_c_keeps_the_rows_that_are_there(started: Start, sandbox: Sandbox, 
     out, err = process.communicate(timeout=5)
     assert (process.returncode, out) == (130, "")
     assert err.startswith("interrupted after 1 of 2 workspaces: 1 ok | 3 agents, ")
-    assert err.splitlines()[-1].startswith(f"next: chatloom audit {file} --format {form} --output {report} --db ")
+    assert err.splitlines()[-1].startswith("next: add --db audits.db, so that --resume can continue ")
     text = report.read_text()
     assert {"jsonl": '{"workspace":"acme"', "json": '"interrupted":true}}\n', "table": "acme       ok"}[form] in text
 

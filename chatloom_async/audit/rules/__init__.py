@@ -4,7 +4,7 @@ A rule is a pure function under the decorator `rule`; it never asks the API, and
 """
 
 from .judging import Judge, judge
-from .loading import RulesFileError, installed_rules, load_rules
+from .loading import RulesFileError, choose_rules, installed_rules, load_rules
 from .registry import RULES, UnknownRuleError, joined, select_rules
 from .rule import Found, Rule, RuleError, rule
 from .subjects import CheckedAgent, CheckedDomain, CheckedWorkspace, Evidence, Others
@@ -22,6 +22,7 @@ __all__ = [
     "RuleError",
     "RulesFileError",
     "UnknownRuleError",
+    "choose_rules",
     "installed_rules",
     "joined",
     "judge",

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...wire.cleaning import clean
 from ...wire.errors import ChatloomError
-from .registry import RULES
+from .registry import RULES, joined, select_rules
 from .rule import Rule, RuleError
 
 GROUP = "chatloom_async.rules"
@@ -91,3 +91,12 @@ def _rules_in(target: Any, place: str) -> tuple[Rule, ...]:
     if not rules:
         raise RulesFileError(f"{place}: holds no rule: decorate a function with chatloom_async.audit.rules.rule")
     return tuple(rules.values())
+
+
+def choose_rules(patterns: Iterable[str] = (), files: Iterable[Path] = ()) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
+    """The rules whose ids match one of the glob patterns (no patterns: all), and all that there are.
+
+    There are those of this package, of installed packages that announce some, and of the files. Raises RuleError.
+    """
+    every = joined(RULES, installed_rules(), *map(load_rules, files))
+    return select_rules(every, patterns), every

@@ -43,7 +43,7 @@ TABLES = (
         started TEXT NOT NULL, finished TEXT,
         state TEXT NOT NULL CHECK (state IN ('running', 'finished', 'interrupted')),
         digest BLOB NOT NULL, options TEXT NOT NULL, version TEXT NOT NULL, origin TEXT NOT NULL,
-        command TEXT NOT NULL, paused REAL NOT NULL DEFAULT 0)""",
+        paused REAL NOT NULL DEFAULT 0)""",
     """CREATE TABLE planned (
         run INTEGER NOT NULL REFERENCES runs, name TEXT NOT NULL, reference BLOB NOT NULL, expect BLOB NOT NULL,
         PRIMARY KEY (run, name)) WITHOUT ROWID""",
@@ -224,7 +224,7 @@ def decode_row(raw: bytes) -> Row:
 
 PAGE = 64
 
-RUNS = """SELECT id, started, finished, state, version, options, command, paused,
+RUNS = """SELECT id, started, finished, state, version, options, paused,
     (SELECT count(*) FROM planned WHERE run = runs.id), (SELECT count(*) FROM unselected WHERE run = runs.id)
     FROM runs WHERE id = :run OR :run IS NULL ORDER BY id"""
 STATES = "SELECT state, count(*) FROM rows WHERE run = ? GROUP BY state"
@@ -256,7 +256,7 @@ def one_run(connection: Connection, run: int) -> RunInfo:
 
 
 def _run(connection: Connection, values: tuple[Any, ...]) -> RunInfo:
-    run, started, finished, state, version, options, command, paused, planned, unselected = values
+    run, started, finished, state, version, options, paused, planned, unselected = values
     read = json.loads(options)
     return RunInfo(
         id=run,
@@ -266,7 +266,6 @@ def _run(connection: Connection, values: tuple[Any, ...]) -> RunInfo:
         version=version,
         base_url=read["base_url"],
         rules=read["rules"],
-        command=json.loads(command),
         paused=paused,
         planned=planned,
         unselected=unselected,

@@ -276,11 +276,10 @@ class Store:
     def _begin(self, connection: Connection, plan: Plan) -> int:
         connection.execute("UPDATE runs SET state = 'interrupted' WHERE state = 'running'")
         base_url = plan.config.base_url
-        command = json.dumps(plan.config.command)
-        values = (self._now().isoformat(), plan.digest, plan.options, VERSION, origin(base_url), command)
+        values = (self._now().isoformat(), plan.digest, plan.options, VERSION, origin(base_url))
         (run,) = connection.execute(
-            """INSERT INTO runs (started, state, digest, options, version, origin, command)
-            VALUES (?, 'running', ?, ?, ?, ?, ?) RETURNING id""",
+            """INSERT INTO runs (started, state, digest, options, version, origin)
+            VALUES (?, 'running', ?, ?, ?, ?) RETURNING id""",
             values,
         ).fetchone()
         plan.insert(connection, run)

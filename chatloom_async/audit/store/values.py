@@ -15,10 +15,6 @@ def _sorted(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(names)))
 
 
-def _words(words: Iterable[str]) -> tuple[str, ...]:
-    return tuple(words)
-
-
 @frozen(kw_only=True)
 class RunConfig:
     """What a run is about, and what must be the same for it to be continued.
@@ -26,15 +22,13 @@ class RunConfig:
     `base_url` is a normalized address, `rules` are the ids of those that are applied. Of a workspace count its
     name, the reference to its key and its `expect`; its tags do not, since they only select. `listed` are the
     names of the list that they were selected from, so that a comparison can tell a workspace that was left out from
-    one that is gone; empty: all were selected. `command` are the words that began the run, if a program did. Both do
-    not count for continuing.
+    one that is gone; empty: all were selected. It does not count for continuing.
     """
 
     workspaces: Collection[Workspace]
     base_url: str
     rules: tuple[str, ...] = field(default=(), converter=_sorted)
     listed: Collection[str] = ()
-    command: tuple[str, ...] = field(default=(), converter=_words)
 
 
 @frozen(kw_only=True)
@@ -55,7 +49,6 @@ class RunInfo:
     version: str
     base_url: str
     rules: tuple[str, ...] = field(converter=_sorted)
-    command: tuple[str, ...] = field(default=(), converter=_words)
     paused: float = 0.0
     planned: int
     unselected: int = 0

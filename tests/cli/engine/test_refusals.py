@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chatloom_async.audit import KeyEnv, KeyFile, Workspace
-from chatloom_async.cli.audit_inputs import planted
+from chatloom_async.cli.audit_inputs import make_sandbox
 from chatloom_async.cli.audit_readers import KeyFiles, absolute
 from chatloom_async.engines import dask
 from tests.cli.conftest import Ran
@@ -78,7 +78,7 @@ def test_without_the_extra_the_error_is_how_to_install_it(
 
 def test_keys_of_the_sandbox_lie_in_private_files(tmp_path: Path) -> None:
     """A workspace that has a reference keeps it."""
-    (acorn,) = planted(workspaces=1, agents=0, seed=7)
+    (acorn,) = make_sandbox(workspaces=1, agents=0, seed=7)
     reference = KeyFiles(tmp_path).portable(Workspace("acorn", acorn.key)).key
     assert reference == KeyFile(tmp_path / "acorn.key")
     assert (tmp_path / "acorn.key").read_text() == acorn.key.reveal()

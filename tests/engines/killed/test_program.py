@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chatloom_async.cli.audit_inputs import EMBEDDED
-from chatloom_async.cli.audit_inputs import planted as embedded
+from chatloom_async.cli.audit_inputs import make_sandbox as embedded
 from chatloom_async.testing.server import serving_beside
 from tests.engines.planted import planted
 

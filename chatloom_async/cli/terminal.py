@@ -1,12 +1,13 @@
-"""Says things to people, on stderr, and tells how stdout may be written to. Data goes to stdout, and only data."""
+"""Standard streams: messages for people on stderr, data on stdout, and what a terminal can show."""
 
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ..wire.cleaning import clean
 from ..wire.errors import ConfigurationError
@@ -14,13 +15,14 @@ from ..wire.errors import ConfigurationError
 if TYPE_CHECKING:
     from rich.console import Console
 
-FormatName = Literal["table", "json", "jsonl"]
+WRITABLE_PATH = "Choose a path in a directory that exists and that you may write to."
 
 
-class OutputFileError(ConfigurationError):
-    """A file that a report was to be written to cannot be written. Nothing was sent."""
+@frozen(slots=False, eq=False, repr=False, str=False)
+class CommandLineError(ConfigurationError):
+    """The command line contradicts itself, or names something that cannot be used. Nothing was sent."""
 
-    hint = "Choose a path in a directory that is there and that you may write to."
+    hint: str = field(default="See `chatloom audit --help`.", kw_only=True)  # type: ignore[misc]  # for each one what to do next
 
 
 def readable_streams() -> None:
@@ -31,7 +33,7 @@ def readable_streams() -> None:
             reconfigure(errors=errors)
 
 
-def people() -> "Console":
+def stderr_console() -> "Console":
     """Standard error, for everything that is not data."""
     from rich.console import Console
 
@@ -40,45 +42,45 @@ def people() -> "Console":
 
 def notice(text: str, style: str = "", *, command: bool = False) -> None:
     """Says it. Wraps at words on a terminal, unless it is a command, which must stay in one piece to be copied."""
-    console = people()
+    console = stderr_console()
     console.print(clean(text), style=style, soft_wrap=command or not console.is_terminal)
 
 
-def gap() -> None:
-    """A blank line between data and what is said about it, where both are on a terminal."""
-    if people().is_terminal:
-        people().print()
+def blank_line() -> None:
+    """A blank line between data and the lines about it, on a terminal."""
+    if stderr_console().is_terminal:
+        stderr_console().print()
 
 
 def error_line(text: str) -> None:
     """The one line in which a command fails; `text` is clean already."""
     from rich.text import Text
 
-    console = people()
+    console = stderr_console()
     console.print(Text.assemble(("error:", "bold red"), f" {text}"), soft_wrap=not console.is_terminal)
 
 
 @frozen
-class Look:
-    """How a table may look where it is going: `width` None is as wide as it needs."""
+class TerminalStyle:
+    """How a table may look on a stream; `width` None is as wide as it needs."""
 
     width: int | None = None
     color: bool = False
 
 
-def look(stream: TextIO) -> Look:
+def terminal_style(stream: TextIO) -> TerminalStyle:
     """Colour only on a terminal that has it (NO_COLOR and TERM are honoured), and lines no wider than the terminal."""
     from rich.console import Console
 
     console = Console(file=stream)
     if not console.is_terminal:
-        return Look()
-    return Look(console.width, console.color_system is not None and not console.no_color)
+        return TerminalStyle()
+    return TerminalStyle(console.width, console.color_system is not None and not console.no_color)
 
 
 @contextmanager
 def destination(output: Path | None, option: str = "--output") -> Iterator[TextIO]:
-    """Where data goes: stdout, or the file of this option, which is emptied first. Raises OutputFileError."""
+    """Where data goes: stdout, or the file of this option, which is emptied first. Raises CommandLineError."""
     if output is None:
         yield sys.stdout
         return
@@ -86,8 +88,8 @@ def destination(output: Path | None, option: str = "--output") -> Iterator[TextI
         yield file
 
 
-def try_out(output: Path, option: str) -> None:
-    """Raises OutputFileError where `destination` would. What is in the file stays, and no file is left behind."""
+def check_writable(output: Path, option: str) -> None:
+    """Raises CommandLineError where `destination` would. What is in the file stays, and no file is left behind."""
     new = not output.exists()
     if new or output.is_file() or output.is_dir():  # a pipe would take this for all that comes
         _opened(output, "a", option).close()
@@ -99,4 +101,9 @@ def _opened(output: Path, mode: Literal["w", "a"], option: str) -> TextIO:
     try:
         return output.open(mode, encoding="utf-8", newline="\n")
     except OSError as problem:
-        raise OutputFileError(f"{option} {output} cannot be written: {problem.strerror}") from None
+        raise CommandLineError(f"{option} {output} cannot be written: {problem.strerror}", hint=WRITABLE_PATH) from None
+
+
+def shell_command(*words: str) -> str:
+    """A command of this program, ready to be copied into a shell."""
+    return shlex.join(["chatloom", *words])

@@ -1,0 +1,431 @@
+"""One audit from a list of workspaces to a verdict: what `chatloom audit` does, for programs.
+
+    async with open_session(workspaces, partial(audit, client=chatloom), db="audits.db") as session:
+        with open("report.json", "w", encoding="utf-8") as file:
+            outcome = await session.write(Output(session.format("json"), file))
+    print(outcome.summary.findings, outcome.exit_status)
+
+A session applies rules, mutes and a baseline, keeps and resumes runs, and writes every report format. It opens no
+report file, prints nothing and handles no signal: `cli` does that around it.
+"""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, Protocol, TextIO
+
+from attrs import Factory, define, evolve, field, frozen
+
+from ..wire.base_url import BASE_URL, normalize_base_url
+from ..wire.errors import ConfigurationError
+from .diff import new_findings
+from .formats.csv import CsvFormat
+from .formats.github import GithubFormat
+from .formats.interface import Format
+from .formats.json import JsonFormat, JsonLinesFormat
+from .formats.junit import JunitFormat
+from .formats.markdown import MarkdownFormat
+from .formats.ranking import NewFindings, RuleTexts, Worst
+from .formats.sarif import SarifFormat
+from .formats.table import Block, TableFormat
+from .mutes import Mute, Sieve
+from .rules import RULES, Evidence, Judge, Rule
+from .store import NoDatabaseError, NothingToResumeError, Run, RunConfig, RunInfo, Store, open_store
+from .summary import Summary
+from .values import Row, Severity, Workspace, at_or_above
+
+__all__ = [
+    "AuditOutcome",
+    "AuditSession",
+    "FailOn",
+    "FormatContext",
+    "FormatName",
+    "NoDatabaseGivenError",
+    "Output",
+    "Reader",
+    "check_database",
+    "make_format",
+    "open_session",
+    "rule_texts",
+]
+
+FormatName = Literal["table", "json", "jsonl", "csv", "markdown", "html", "github", "junit", "sarif"]
+FailOn = Literal["error", "warning", "info", "never"]
+
+NAMES_SHOWN = 3
+"""Workspaces that an outcome names; the others are only counted."""
+
+
+class NoDatabaseGivenError(ConfigurationError):
+    """A run is to be resumed or compared, and no database is named that could hold it. Nothing was sent."""
+
+    hint = "Name the database: --db PATH, or db= in a program."
+
+
+def check_database(db: Path | str | None, *, resume: bool, baseline: int | None) -> None:
+    """Raises NoDatabaseGivenError, NothingToResumeError or NoDatabaseError where there is no file to continue from."""
+    if db is None:
+        if resume or baseline is not None:
+            raise NoDatabaseGivenError(f"{'Resuming' if resume else 'A baseline'} needs the database of earlier runs")
+    elif resume and not Path(db).exists():
+        raise NothingToResumeError(f"{db}: there is no such file")
+    elif baseline is not None and not Path(db).exists():
+        raise NoDatabaseError(f"{db}: there is no such file")
+
+
+class Reader(Protocol):
+    """Reads workspaces: `partial(audit, client=...)` here, `partial(audit_on, engine, ...)` on other machines.
+
+    It yields one judged row per workspace, and commits each to `run` first. It may end early, e.g. when its workers
+    are lost: the session then reports what was read.
+    """
+
+    def __call__(
+        self, workspaces: AsyncGenerator[Workspace, None], /, *, judge: Judge, run: Run | None
+    ) -> AsyncGenerator[Row, None]: ...
+
+
+def rule_texts(rules: Iterable[Rule]) -> RuleTexts:
+    """What reports say about these rules, by id."""
+    return {rule.id: (rule.severity, rule.why, rule.fix) for rule in rules}
+
+
+@frozen(kw_only=True)
+class FormatContext:
+    """What a format may use besides the rows.
+
+    `past` are the earlier runs of the database, `source` is the file of workspaces, `news` says which findings the
+    baseline did not have. `width` (columns) and `color` describe a terminal; None is as wide as needed.
+    """
+
+    texts: RuleTexts
+    fail_on: FailOn
+    past: Sequence[RunInfo] = ()
+    source: str | None = None
+    news: NewFindings | None = None
+    width: int | None = None
+    color: bool = False
+    when: datetime = field(factory=lambda: datetime.now(UTC))
+
+
+def _html(context: FormatContext) -> Format:
+    from .formats.html.report import HtmlFormat  # jinja2 is slow to import
+
+    past = [(run.started, run.error, run.warning, run.info) for run in context.past if run.state == "finished"]
+    return HtmlFormat(context.texts, past=past, when=context.when, news=context.news)
+
+
+FORMATS: dict[FormatName, Callable[[FormatContext], Format]] = {
+    "table": lambda context: TableFormat(context.texts, width=context.width, color=context.color),
+    "json": lambda _: JsonFormat(),
+    "jsonl": lambda _: JsonLinesFormat(),
+    "csv": lambda _: CsvFormat(),
+    "markdown": lambda context: MarkdownFormat(context.texts),
+    "html": _html,
+    "github": lambda context: GithubFormat(context.texts),
+    "junit": lambda context: JunitFormat(
+        context.texts, fail_on=None if context.fail_on == "never" else context.fail_on
+    ),
+    "sarif": lambda context: SarifFormat(context.texts, source=context.source),
+}
+
+
+def make_format(name: FormatName, context: FormatContext) -> Format:
+    """A new report of this format. Raises MissingExtraError where it needs a package that is not installed."""
+    return FORMATS[name](context)
+
+
+@frozen
+class Output:
+    """A report and the text stream it is written to. Every row is flushed, so that a reader sees it at once."""
+
+    report: Format
+    stream: TextIO
+
+    def start(self) -> None:
+        self._write(self.report.start())
+
+    def row(self, row: Row) -> None:
+        self._write(self.report.row(row))
+
+    def end(self, summary: Summary) -> None:
+        self._write(self.report.end(summary))
+
+    def _write(self, text: str) -> None:
+        if text:
+            self.stream.write(text)
+            self.stream.flush()
+
+
+@define
+class AuditOutcome:
+    """The totals of an audit and its verdict. It grows with every row.
+
+    `planned` workspaces were to be read. `summary` counts the rows as reported, `resumed` those of them that an
+    earlier part of the run had left. `muted` findings are in neither. `new` counts the findings that are neither muted
+    nor in the baseline: they decide the exit status. `failing` names a few workspaces that were not fully read,
+    `worst` a few with the worst findings. `elapsed` is in seconds, `run` the number of the run in the database.
+    """
+
+    planned: int
+    fail_on: FailOn
+    run: int | None = None
+    baseline: int | None = None
+    summary: Summary = Factory(Summary)
+    resumed: Summary = Factory(Summary)
+    new: Counter[Severity] = Factory(Counter)
+    muted: int = 0
+    unused_mutes: tuple[str, ...] = ()
+    failing: list[str] = Factory(list)
+    stopped: bool = False
+    elapsed: float = 0.0
+    _worst: Worst[Block] = Factory(lambda: Worst(NAMES_SHOWN))
+
+    @property
+    def worst(self) -> list[str]:
+        return [block.workspace for block in self._worst.items()]
+
+    @property
+    def gating(self) -> int:
+        """How many new findings are at least as severe as `fail_on`."""
+        return 0 if self.fail_on == "never" else sum(self.new[severity] for severity in at_or_above(self.fail_on))
+
+    @property
+    def exit_status(self) -> int:
+        """0 clean, 1 findings that count, 3 some workspaces not fully read, 4 none read, 130 stopped on request."""
+        summary = self.summary
+        if self.stopped and summary.interrupted:
+            return 130
+        if summary.failed == summary.workspaces:
+            return 4
+        if summary.failed or summary.partial or summary.interrupted:
+            return 3
+        return 1 if self.gating else 0
+
+    def add(self, row: Row, *, resumed: bool) -> None:
+        """Counts one row as it is reported."""
+        self.summary.add(row)
+        if resumed:
+            self.resumed.add(row)
+        if row.findings:
+            self._worst.add(Block.of(row))
+        if row.error and len(self.failing) < NAMES_SHOWN:
+            self.failing.append(row.workspace)
+
+
+KnownFindings = Callable[[frozenset[str]], Awaitable[frozenset[str]]]
+
+
+async def _none_known(_: frozenset[str]) -> frozenset[str]:
+    return frozenset()
+
+
+@define(eq=False, kw_only=True)
+class AuditSession:
+    """Made by `open_session`. Take its rows once, by `write` or by `rows`."""
+
+    workspaces: Collection[Workspace]
+    outcome: AuditOutcome
+    context: FormatContext
+    stop: asyncio.Event
+    _read: Reader
+    _judge: Judge
+    _mutes: Sieve
+    _known: KnownFindings = _none_known
+    _store: Store | None = None
+    _run: Run | None = None
+    _resume: bool = False
+    _whole_list: bool = True
+    _task: "asyncio.Task[object] | None" = field(default=None, init=False)
+    _aborted: bool = field(default=False, init=False)
+    _ended: bool = field(default=False, init=False)
+
+    def format(self, name: FormatName, *, width: int | None = None, color: bool = False) -> Format:
+        """A report of this audit in the named format; `width` and `color` are for tables on a terminal."""
+        return make_format(name, evolve(self.context, width=width, color=color))
+
+    async def write(
+        self,
+        *outputs: Output,
+        on_row: Callable[[AuditOutcome], None] = lambda _: None,
+        on_read: Callable[[], None] = lambda: None,
+    ) -> AuditOutcome:
+        """Audits, writes every row to every output as it comes, and returns the totals.
+
+        `on_row` is called after each row, and `on_read` once there are no more, before the reports are completed.
+        """
+        for output in outputs:
+            output.start()
+        self._task = asyncio.current_task()
+        try:
+            async with aclosing(self.rows()) as rows:
+                async for row in rows:
+                    for output in outputs:
+                        output.row(row)
+                    on_row(self.outcome)
+        except asyncio.CancelledError:
+            if not self._aborted or self._task is None:
+                raise
+            self._task.uncancel()
+        finally:
+            self._task = None
+        self._count_up()
+        on_read()
+        for output in outputs:
+            output.end(self.outcome.summary)
+        await self.end()
+        return self.outcome
+
+    async def rows(self) -> AsyncGenerator[Row, None]:
+        """The rows as reports show them: first those that a resumed run kept, then each as it is read.
+
+        Muted findings are taken out. Once `stop` is set no further workspace begins, and what is under way ends.
+        """
+        started = time.monotonic()
+        try:
+            async for row in self._kept():
+                yield await self._apply(row, resumed=True)
+            async with aclosing(self._read(self._pending(), judge=self._judge, run=self._run)) as rows:
+                async for row in rows:
+                    yield await self._apply(row, resumed=False)
+            self._count_up()
+        finally:
+            self.outcome.elapsed = time.monotonic() - started
+        await self.end()
+
+    def abort(self) -> None:
+        """Makes a `write` that is under way finish its reports now. Workspaces that are being read are given up."""
+        self.stop.set()
+        if self._task is not None and not self._aborted:
+            self._aborted = True
+            self._task.cancel()
+
+    async def end(self) -> None:
+        """Ends the run in the database: finished, or interrupted where workspaces are missing. Safe to call twice."""
+        if not self._ended and self._run is not None:
+            self._count_up()
+            await self._run.finish("interrupted" if self.outcome.summary.interrupted else "finished")
+        self._ended = True
+
+    def _count_up(self) -> None:
+        outcome = self.outcome
+        outcome.stopped = self.stop.is_set()
+        outcome.summary.interrupted = outcome.summary.workspaces < outcome.planned
+        if self._whole_list and not outcome.summary.interrupted:
+            outcome.unused_mutes = self._mutes.unused()
+
+    async def _kept(self) -> AsyncGenerator[Row, None]:
+        """The rows that an earlier part of the run left. The judge remembers each."""
+        if self._run is None or self._store is None or not self._resume:
+            return
+        async for stored in self._store.workspaces(self._run.id):
+            if stored.row is not None and stored.row.state != "failed":
+                self._judge.remember(stored.row, Evidence(fingerprint=stored.key))
+                yield stored.row
+
+    async def _pending(self) -> AsyncGenerator[Workspace, None]:
+        """The workspaces still to be read, until `stop` is set."""
+        if self._run is None:
+            for workspace in self.workspaces:
+                if self.stop.is_set():
+                    return
+                yield workspace
+            return
+        async with aclosing(self._run.pending(self.workspaces)) as pending:
+            async for workspace in pending:
+                if self.stop.is_set():
+                    return
+                yield workspace
+
+    async def _apply(self, row: Row, *, resumed: bool) -> Row:
+        """The row without muted findings, counted; what is left and not in the baseline counts as new."""
+        result = self._mutes.sift(row.workspace, row.findings)
+        self.outcome.muted += len(result.muted)
+        new = result.kept
+        if new:
+            new = new_findings(new, await self._known(frozenset(finding.id for finding in new)))
+        if self.context.news:
+            self.context.news.findings.update(finding.id for finding in new)
+        self.outcome.new.update(finding.severity for finding in new)
+        if result.kept != row.findings:
+            row = evolve(row, findings=result.kept)
+        self.outcome.add(row, resumed=resumed)
+        return row
+
+
+@asynccontextmanager
+async def open_session(
+    workspaces: Collection[Workspace],
+    read: Reader,
+    *,
+    rules: Sequence[Rule] = RULES,
+    mutes: Collection[Mute] = (),
+    fail_on: FailOn = "error",
+    db: Path | str | None = None,
+    resume: bool = False,
+    baseline: int | None = None,
+    base_url: str | None = None,
+    listed: Collection[str] = (),
+    source: str | None = None,
+    stop: asyncio.Event | None = None,
+) -> AsyncIterator[AuditSession]:
+    """An audit that is ready to run. With `db`, its run is begun or resumed here, and ended with the context.
+
+    `baseline` is the number of a run: only findings that it did not have count for the exit status. `base_url` is
+    the normalized address that `read` sends its requests to; a run is resumed only at the same address. `listed` are
+    the names of the list that
+    `workspaces` were selected from, where that is longer. `source` is the path of that list, for formats that show it.
+    `stop` is an event that ends the audit gently when it is set.
+
+    Raises NoDatabaseGivenError, StoreError and other ConfigurationErrors, before anything is sent.
+    """
+    check_database(db, resume=resume, baseline=baseline)
+    config = RunConfig(
+        workspaces=workspaces,
+        base_url=base_url or normalize_base_url(os.environ.get("CHATLOOM_BASE_URL") or BASE_URL),
+        rules=tuple(rule.id for rule in rules),
+        listed=listed,
+    )
+    async with AsyncExitStack() as stack:
+        known: KnownFindings = _none_known
+        if db is not None and baseline is not None:  # a connection of its own, so that no commit waits for it
+            earlier = await stack.enter_async_context(open_store(db, write=False))
+            await earlier.run_info(baseline)
+            known = _known_in(earlier, baseline)
+        store = run = None
+        past: list[RunInfo] = []
+        if db is not None:
+            store = await stack.enter_async_context(open_store(db))
+            run = await (store.resume(config) if resume else store.begin(config))
+            past = [info for info in await store.runs() if info.id < run.id]
+        session = AuditSession(
+            workspaces=workspaces,
+            outcome=AuditOutcome(len(workspaces), fail_on, run.id if run else None, baseline),
+            context=FormatContext(
+                texts=rule_texts((*RULES, *rules)),
+                fail_on=fail_on,
+                past=past,
+                source=source,
+                news=None if baseline is None else NewFindings(baseline, set()),
+            ),
+            stop=stop or asyncio.Event(),
+            read=read,
+            judge=Judge(tuple(rules)),
+            mutes=Sieve(mutes, datetime.now(UTC).date()),
+            known=known,
+            store=store,
+            run=run,
+            resume=resume,
+            whole_list=len(listed) <= len(workspaces),
+        )
+        yield session
+        await session.end()
+
+
+def _known_in(store: Store, run: int) -> KnownFindings:
+    return lambda ids: store.known_findings(run, ids)

@@ -1,0 +1,214 @@
+"""What an audit says at its end and on the way: totals, findings, the next step, progress, pauses, Ctrl-C."""
+
+import asyncio
+import os
+import shlex
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chatloom_async.audit import KeyEnv, Summary, Workspace
+from chatloom_async.audit.rules import Judge
+from chatloom_async.audit.session import AuditOutcome, AuditSession, open_session
+from chatloom_async.audit.store import Run
+from chatloom_async.audit.values import Finding, Row
+from chatloom_async.cli import signals
+from chatloom_async.cli.app import command_line
+from chatloom_async.cli.audit_outputs import estimate
+from chatloom_async.cli.audit_readers import pause_line
+from chatloom_async.cli.progress import AuditProgress
+from chatloom_async.cli.signals import stopping
+from chatloom_async.cli.summary import NextStep, findings, totals
+
+DB = Path("a.db")
+TRY = "export CHATLOOM_API_KEY=... && chatloom audit   (or name a file of workspaces: chatloom audit --help)"
+
+
+def outcome(
+    summary: Summary | None = None, *, planned: int = 9, worst: tuple[str, ...] = (), **more: object
+) -> AuditOutcome:
+    """An outcome of these totals, with a finding in each of the worst workspaces."""
+    made = AuditOutcome(planned, "error", **more)  # type: ignore[arg-type]
+    for name in worst:
+        made.add(Row(name, "ok", findings=(Finding("1", "domain-ip", "warning", None, "", ""),)), resumed=False)
+    made.summary = summary or Summary(ok=1)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("kind", "db", "result", "next_step"),
+    [
+        ("file", None, outcome(), "add --db audits.db to keep the run and compare later ones with it"),
+        ("file", DB, outcome(run=1), None),
+        ("file", DB, outcome(Summary(ok=1, error=3), run=1), "add --baseline 1 to fail on new findings only"),
+        ("file", DB, outcome(run=3), "chatloom diff --db a.db"),
+        ("file", DB, outcome(run=3, baseline=1), "chatloom diff --db a.db 1 3"),
+        ("file", Path("my runs.db"), outcome(run=3), "chatloom diff --db 'my runs.db'"),
+        ("file", None, outcome(Summary(failed=1), failing=["b*"]), "add --only 'b[*]' to read only it again"),
+        (
+            "file", None, outcome(Summary(failed=9), failing=["b", "c", "d"]),
+            "add --only b --only c --only d to read only them again (and 6 more)",
+        ),
+        ("file", None, outcome(Summary(failed=1), failing=["-x"]), "add --only '[-]x' to read only it again"),
+        ("file", None, outcome(Summary(failed=1), failing=["b\x1b"]), None),
+        ("key", None, outcome(Summary(failed=1), failing=["default"]), None),
+        ("file", DB, outcome(Summary(failed=1000, partial=1000), run=1, failing=["b"]),
+         "add --resume to read 1,000 failed workspaces again"),
+        ("key", DB, outcome(Summary(failed=1), run=1, failing=["default"]),
+         "add --resume to read 1 failed workspace again"),
+        ("file", DB, outcome(Summary(partial=1), run=2, failing=["b"]), "add --only b to read only it again"),
+        ("sandbox", DB, outcome(Summary(failed=1), run=1, failing=["b"]), TRY),
+        ("file", DB, outcome(Summary(interrupted=True), run=1), "add --resume to continue"),
+        ("file", None, outcome(Summary(failed=1, interrupted=True), failing=["b"]),
+         "add --db audits.db, so that --resume can continue an audit that was interrupted"),
+    ],
+)  # fmt: skip
+def test_the_next_step_follows_from_the_outcome(
+    kind: str, db: Path | None, result: AuditOutcome, next_step: str | None
+) -> None:
+    """Continue, read again, keep, compare, and then watch for new findings."""
+    assert NextStep(kind, db, result).text() == next_step
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    failing=st.lists(st.sampled_from(["b", "my shop", "-x", "*"]), unique=True, max_size=3),
+    failed=st.integers(0, 3),
+    db=st.sampled_from([None, DB]),
+    run=st.integers(1, 2),
+    interrupted=st.booleans(),
+)
+def test_every_next_step_is_something_that_the_program_takes(
+    failing: list[str], failed: int, db: Path | None, run: int, interrupted: bool
+) -> None:
+    """An option to add to the same command, or a whole command."""
+    summary = Summary(ok=1, failed=failed, partial=len(failing), error=1, interrupted=interrupted)
+    text = NextStep("file", db, outcome(summary, failing=failing, run=run if db else None)).text()
+    words = shlex.split((text or "chatloom audit").partition(" to ")[0].replace(", so", " "))
+    command = ["audit", "w.toml", *words[1:]] if words[0] == "add" else words[1:]
+    if "audits.db" in command:
+        command = command[: command.index("audits.db") + 1]
+    command_line(command[0]).parse_args(command, print_error=False, exit_on_error=False)
+
+
+COUNTS = Summary(ok=2, error=1234, warning=1)
+COUNTED = "findings: 1,234 errors, 1 warning"
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        (outcome(Summary(ok=2)), "nothing found"),
+        (outcome(COUNTS, worst=("acme",)), f"{COUNTED} | begin with acme"),
+        (outcome(COUNTS, worst=("acme", "birch")), COUNTED),
+        (
+            outcome(COUNTS, worst=("acme",), new=Counter(error=9), muted=2, baseline=4),
+            f"{COUNTED} | 10 new since run 4 | 2 muted | begin with acme",
+        ),
+        (outcome(Summary()), "nothing was read"),
+        (outcome(Summary(failed=2)), "nothing was read"),
+        (outcome(Summary(failed=2, partial=1)), "nothing found"),
+    ],
+)
+def test_findings_are_one_line(result: AuditOutcome, text: str) -> None:
+    """With the workspaces to begin with, unless that is all of them. Nothing read is not the same as nothing found."""
+    if result.baseline:
+        result.new["warning"] = 1
+    assert findings(result) == text
+
+
+def test_totals_are_one_line() -> None:
+    """They begin with how far an interrupted audit came."""
+    summary = Summary(ok=1000, read=1, domains=2, requests=3, interrupted=True)
+    begin = "interrupted after 1,000 of 2,000 workspaces: 1,000 ok | 1 agent, 2 domains, "
+    assert totals(outcome(summary, planned=2000, elapsed=61.04)) == f"{begin}3 requests in 61.0 s"
+    resumed = Summary(ok=990, requests=2)
+    assert totals(outcome(summary, planned=2000, elapsed=0.1, resumed=resumed)) == (
+        f"{begin}1 request in 0.1 s, after 2 requests for 990 of them"
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "at_once", "text"),
+    [
+        ("abc", 64, "estimate: 39 requests if each workspace has 12 agents, at least 1 s at "),
+        ("abc", 2, "estimate: 39 requests if each workspace has 12 agents, at least 2 s at "),
+        ("aaa", 64, "estimate: 39 requests if each workspace has 12 agents, at least 8 s at "),
+    ],
+)
+def test_an_estimate_knows_the_rate_limit_of_a_key(keys: str, at_once: int, text: str) -> None:
+    """A key's requests follow one another; those of other keys do not wait for them."""
+    workspaces = [Workspace(str(number), KeyEnv(key)) for number, key in enumerate(keys)]
+    assert estimate(workspaces, at_once) == f"{text}4 requests a second and key"
+
+
+def test_the_rate_is_that_of_what_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing in the first second, in which a handful of answers would make thousands a second; and nothing of what
+    an earlier part of the run left."""
+    now = 0.0
+    progress = AuditProgress(2000, shown=False, clock=lambda: now)
+    resumed = Summary(ok=900)
+    progress.show(outcome(resumed, resumed=resumed))
+    rates = []
+    for now, read in ((0.001, 7), (0.9, 8), (1.0, 9), (4.0, 10), (4.0, 200)):  # noqa: B007 - the clock reads it
+        progress.show(outcome(Summary(ok=900 + read), resumed=resumed))
+        rates.append(progress._bar.tasks[0].fields["rate"])
+    assert (rates, progress._bar.tasks[0].completed) == (["", "", "9.0/s", "2.5/s", "50/s"], 1100)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_pause_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """However often it is probed."""
+    pause = pause_line(AuditProgress(2, shown=False).say)
+    for seconds in (15.0, 15.0, 3.0):
+        pause(seconds)
+    assert capsys.readouterr() == ("", "paused: too many calls fail; one workspace is tried again every 15 s\n")
+
+
+WORKSPACES = tuple(Workspace(str(number), KeyEnv("KEY")) for number in range(99))
+
+
+async def ctrl_c_after_three(
+    workspaces: AsyncGenerator[Workspace, None], /, *, judge: Judge, run: Run | None
+) -> AsyncGenerator[Row, None]:
+    """Reads workspaces until Ctrl-C comes at the third, and then waits for one that never ends."""
+    async for workspace in workspaces:
+        yield Row(workspace.name, "ok")
+        if workspace.name == "2":
+            os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(0)
+    await asyncio.Event().wait()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its event loop has no signal handlers")
+async def test_ctrl_c_ends_the_dispatch_and_later_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """First no item is given out any more; what still runs when the time is over is cancelled."""
+    monkeypatch.setattr(signals, "STOP_GRACE", 0.01)
+    lines: list[str] = []
+    async with open_session(WORKSPACES, ctrl_c_after_three) as session:
+        with stopping(session, lines.append):
+            result = await session.write()
+    assert (result.exit_status, result.stopped, result.summary.interrupted) == (130, True, True)
+    assert 3 <= result.summary.workspaces < 6
+    assert lines == ["stopping: what is under way has 0.01 s to end; Ctrl-C again ends it at once"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+async def test_where_the_loop_cannot_listen_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C is then what it is to every program."""
+
+    def refuse(*_: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "add_signal_handler", refuse)
+    before = signal.getsignal(signal.SIGINT)
+    async with open_session(WORKSPACES, ctrl_c_after_three) as session:
+        assert isinstance(session, AuditSession)
+        with stopping(session, print):
+            assert signal.getsignal(signal.SIGINT) is before
