@@ -21,22 +21,24 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from logging import DEBUG, Logger, getLogger
+from math import inf
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec, Protocol, Self, TypeVar, Unpack
 
 import attrs
 
 from .endpoints.agents import AgentList, GetAllowedDomains, ListAgents
-from .options import CLOCK, TRANSPORT, OnAttempt, Options, SharedState
+from .options import CLOCK, LABEL, MAX_LABEL, TRANSPORT, ClientOptions, OnAttempt, Options, SharedState
 from .policy.call import Call, Outcome
 from .policy.clock import Clock, SystemClock
-from .policy.keys import KeyProvider, key_source
+from .policy.keys import KeyProvider, key_source, no_key
 from .policy.lifetime import TimeLimit
 from .policy.limiter import Limiter, LimitState, RateLimit, fingerprint_of, outcome_of
 from .policy.retry import RetryPolicy
 from .transports.interface import Transport
 from .wire.auth import ApiKey, Auth, sign
 from .wire.base_url import BASE_URL
+from .wire.cleaning import clean
 from .wire.decode import decode
 from .wire.endpoint import Endpoint
 from .wire.errors import (
@@ -95,7 +97,8 @@ class AsyncChatloom:
     ChatloomError when it fails; only what a key provider or a limiter of yours raises comes out as it is.
 
     api_key: the key, or a callable that provides it, or None to read CHATLOOM_API_KEY. A provider is called as
-        `provider(force_refresh=False)` before every attempt, and with True after a 401; it may be async.
+        `provider(force_refresh=False)` before every attempt, and with True after a 401; it may be async. For a
+        service whose customers each have a key, see `AsyncChatloom.for_many()`.
     base_url: None reads CHATLOOM_BASE_URL, else https://chatloom.app is used.
     auth: "bearer" or "x-api-key", the header that carries the key.
     timeouts: limits for one attempt, in seconds.
@@ -140,12 +143,25 @@ class AsyncChatloom:
         caller = sys._getframe(1)
         name = f"{type(self).__name__} (created at {caller.f_code.co_filename}:{caller.f_lineno})"
         self._owner = True
+        self._label: str | None = None
         self._keys = keys
         self._clock: Clock = clock or SystemClock()
         given = None if transport is None else self.wrap_transport(transport)
         self._shared = SharedState(name, self.wrap_transport, given, borrowed=transport is not None)
         self._limiter = options.limiter(self._clock, self._shared)
         self._configure(options)
+
+    @classmethod
+    def for_many(cls, **options: Unpack[ClientOptions]) -> Self:
+        """A client without a key of its own, for services whose customers each have one. Takes the same options.
+
+            async with AsyncChatloom.for_many() as chatloom:
+                acme = chatloom.with_key(key, label="acme")
+                agents = await acme.list_agents()
+
+        A call without `with_key()` raises UsageError, and nothing is sent.
+        """
+        return cls(no_key, **options)
 
     def _configure(self, options: Options) -> None:
         self._options = options
@@ -165,7 +181,9 @@ class AsyncChatloom:
             raise UsageError(f"send() takes an endpoint, such as ListAgents(), not {endpoint!r}")
         self._shared.lifetime.check()
         options = self._options
-        call = Call.begin(endpoint, self._clock.time(), options.deadline, options.timeouts.attempt)
+        started = self._clock.time()
+        deadline = inf if options.deadline is None else started + options.deadline
+        call = Call(endpoint, started, deadline, options.timeouts.attempt, options.host, self._label)
         request = endpoint.request(options.base_url, options.timeouts)
         outcome = await self._attempt(request, call)
         if isinstance(outcome, Response):
@@ -210,7 +228,7 @@ class AsyncChatloom:
         with await self._limiter.acquire(call.key, limit.loop) as permit:
             limit.restart(call.begin_sending(self._clock.time()))
             answer = await self._shared.open_transport().send(sign(request, key, self._options.auth))
-            error = status_error(answer, call.success) if isinstance(answer, Response) else answer
+            error = status_error(answer, call.endpoint.success) if isinstance(answer, Response) else answer
             permit.outcome = outcome_of(answer, error)
         self._record(call, answer, error)
         return error or answer
@@ -220,22 +238,27 @@ class AsyncChatloom:
         status = answer.status if isinstance(answer, Response) else None
         attempt = call.record_attempt(status, error, self._clock.time())
         if log.isEnabledFor(DEBUG):
-            outcome = attempt.status or type(attempt.error).__name__
-            log.debug("%s attempt %d: %s", attempt.operation, attempt.number, outcome)
+            name = attempt.status or type(attempt.error).__name__
+            log.debug("%s attempt %d: %s %s", attempt.operation, attempt.number, name, call.origin)
         if self._options.on_attempt:
             try:
                 self._options.on_attempt(attempt)
             except Exception:
                 log.exception("on_attempt raised; the call goes on")
 
-    def with_key(self, api_key: str | ApiKey | KeyProvider) -> Self:
-        """A client for another key, in microseconds. It shares everything else with this one, and closes nothing."""
+    def with_key(self, api_key: str | ApiKey | KeyProvider, *, label: str | None = None) -> Self:
+        """A client for another key, in microseconds. It shares everything else with this one, and closes nothing.
+
+        `label` says whose key it is, such as a customer's name: attempts, log lines and spans carry it.
+        """
+        LABEL.check("label", label)
         keys = key_source(api_key)
         del api_key
         if isinstance(keys, InvalidApiKeyError):
             raise keys
         clone = self._clone()
         clone._keys = keys
+        clone._label = None if label is None else clean(label, MAX_LABEL)
         return clone
 
     def with_options(
@@ -293,7 +316,10 @@ class AsyncChatloom:
     def __repr__(self) -> str:
         if "_options" not in self.__dict__:  # a traceback through __init__ may show it half made
             return f"<{type(self).__name__}>"
-        return f"<{type(self).__name__} {self._options.base_url}{'' if self._owner else ', a clone'}>"
+        label = f" ({self._label})" if self._label else ""
+        return (
+            f"<{type(self).__name__} {self._options.base_url}, {self._keys}{label}{'' if self._owner else ', a clone'}>"
+        )
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("An AsyncChatloom cannot be pickled or copied: use with_key(), or make one where it is needed.")

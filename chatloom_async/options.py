@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from attrs import define, field, frozen
 
@@ -44,10 +44,26 @@ RATE_LIMIT = Requirement(
 )
 ON_ATTEMPT = Requirement(f"{FUNCTION.what}, or None", lambda value: value is None or FUNCTION.fits(value))
 TRANSPORT = Requirement("a Transport with send(), or None", lambda value: value is None or has_methods(value, "send"))
+LABEL = Requirement("a str, or None", lambda value: value is None or isinstance(value, str))
+MAX_LABEL = 80  # bytes: it is in every log line of the key
 CLOCK = Requirement(
     "a Clock with time(), sleep() and call_later(), or None",
     lambda value: value is None or has_methods(value, "time", "sleep", "call_later"),
 )
+
+
+class ClientOptions(TypedDict, total=False):
+    """The options of `AsyncChatloom` other than the key. All have defaults."""
+
+    base_url: str | None
+    auth: Auth
+    timeouts: Timeouts
+    deadline: float | None
+    retry: "RetryPolicy | AsyncRetrying | None"
+    rate_limit: RateLimit | Limiter | None
+    transport: Transport | None
+    on_attempt: OnAttempt | None
+    clock: Clock | None
 
 
 @define(eq=False)
@@ -91,6 +107,11 @@ class Options:
     retry: "RetryPolicy | AsyncRetrying | None" = field(validator=RETRY)
     rate_limit: RateLimit | Limiter | None = field(validator=RATE_LIMIT)
     on_attempt: OnAttempt | None = field(default=None, validator=ON_ATTEMPT)
+    host: str = field(init=False)
+
+    @host.default
+    def _host(self) -> str:
+        return origin(self.base_url).partition("://")[2]
 
     def limiter(self, clock: Clock, shared: SharedState) -> ClientLimiter:
         given = Unlimited() if self.rate_limit is None else self.rate_limit

@@ -54,7 +54,7 @@ async def read_workspace(workspace: Workspace, client: AsyncChatloom) -> Read:
     key = await resolve_key(workspace.key)
     if not isinstance(key, ApiKey):
         return Read(Row(workspace.name, "failed", error=Failure.of(key)))
-    client = client.with_key(key)
+    client = client.with_key(key, label=workspace.name)
     try:
         listed = await client.exchange(ListAgents())
     except ChatloomError as error:

@@ -1,7 +1,7 @@
-"""Turns finished calls into OpenTelemetry's spans and metrics. Needs the extra [otel]; whoever does not import this
-file pays nothing for it.
+"""Turns finished calls into OpenTelemetry spans and metrics. Needs the extra [otel]. Nothing else imports this file.
 
-What is told is a fixed list of names and numbers: no URL, no header, no text of the server's, and no key.
+Attributes are a fixed list of names and numbers: no URL, no header, no text from the server, and no key. Spans carry
+the key's fingerprint and label, metrics do not: each key would be a series of its own.
 """
 
 import time
@@ -57,7 +57,7 @@ class Telemetry:
             "chatloom.client.retries", "{retry}", "Requests that were sent again."
         )
 
-    def tell(self, span: trace.Span, began: int, told: Mapping[str, Any], attempts: Sequence[Attempt]) -> None:
+    def record(self, span: trace.Span, began: int, operation: Mapping[str, Any], attempts: Sequence[Attempt]) -> None:
         """An event and a measurement for each attempt. `began` is the call's start, in nanoseconds of the epoch."""
         for attempt in attempts:
             outcome = _outcome(attempt.status, attempt.error)
@@ -65,22 +65,22 @@ class Telemetry:
             seconds = {"chatloom.attempt.waited": attempt.waited, "chatloom.attempt.elapsed": attempt.elapsed}
             span.add_event("chatloom.attempt", {**outcome, **seconds}, began + int(sent * 1e9))
             if attempt.status is not None or attempt.elapsed > 0:  # else it ended before anything was sent
-                self.duration.record(attempt.elapsed, {**told, **outcome})
+                self.duration.record(attempt.elapsed, {**operation, **outcome})
             if attempt is not attempts[-1]:
-                self.retries.add(1, {**told, **outcome})
+                self.retries.add(1, {**operation, **outcome})
 
 
 class InstrumentedChatloom(AsyncChatloom):
-    """An AsyncChatloom that is seen by OpenTelemetry: use it in its place.
+    """An AsyncChatloom with OpenTelemetry. Use it in place of the other.
 
         from chatloom_async.contrib.opentelemetry import InstrumentedChatloom as AsyncChatloom
 
-    Each call is one CLIENT span with an event for each attempt. Each attempt that was sent is measured in
-    `http.client.request.duration`, each repetition counted in `chatloom.client.retries`. Names follow the semantic
-    conventions for HTTP. What the instrumentation of aiohttp (0.60b0 or later) would tell of the same requests is
-    suppressed, so that nothing is counted twice, and no trace context is sent to the API. Requests of a key provider
-    stay visible.
-    For other providers than the global ones, set `telemetry` in a subclass.
+    Each call is one CLIENT span with an event for each attempt; `chatloom.key` and `chatloom.label` say whose it is, as
+    an `Attempt` does. Each attempt that was sent is measured in `http.client.request.duration`, each retry is counted
+    in `chatloom.client.retries`. Other names follow the semantic conventions for HTTP. The instrumentation of aiohttp
+    (0.60b0 or later) is suppressed for the same requests, so that nothing is counted twice, and no trace context is
+    sent to the API. Requests of a key provider stay visible.
+    For providers other than the global ones, set `telemetry` in a subclass.
     """
 
     telemetry: ClassVar[Telemetry] = Telemetry()
@@ -92,19 +92,20 @@ class InstrumentedChatloom(AsyncChatloom):
     async def exchange(self, endpoint: Endpoint[T]) -> Exchange[T]:
         if not isinstance(endpoint, Endpoint):
             return await super().exchange(endpoint)  # type: ignore[unreachable]  # it knows what to say to that
-        told, telemetry = _operation(endpoint, self._options.base_url), self.telemetry
+        operation, telemetry = _operation(endpoint, self._options.base_url), self.telemetry
+        attributes = operation if self._label is None else {**operation, "chatloom.label": self._label}
         name, kind, began = f"{endpoint.method} {endpoint.path}", trace.SpanKind.CLIENT, time.time_ns()
-        span = telemetry.tracer.start_span(name, kind=kind, attributes=told, start_time=began)
+        span = telemetry.tracer.start_span(name, kind=kind, attributes=attributes, start_time=began)
         with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
             try:
                 exchange = await super().exchange(endpoint)
             except BaseException as error:
                 attempts = error.attempts if isinstance(error, ChatloomError) else ()
-                telemetry.tell(span, began, told, attempts)
+                telemetry.record(span, began, operation, attempts)
                 span.set_attributes(_ended(attempts, error))
                 span.set_status(trace.StatusCode.ERROR)
                 raise
-            telemetry.tell(span, began, told, exchange.attempts)
+            telemetry.record(span, began, operation, exchange.attempts)
             span.set_attributes(_ended(exchange.attempts, None))
             return exchange
 
@@ -134,20 +135,22 @@ def _operation(endpoint: Endpoint[object], base_url: str) -> Attributes:
 
 
 def _outcome(status: int | None, error: BaseException | None) -> Attributes:
-    told = {"http.response.status_code": status, "error.type": None if error is None else _error_type(error)}
-    return {name: value for name, value in told.items() if value is not None}
+    attributes = {"http.response.status_code": status, "error.type": None if error is None else _error_type(error)}
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 def _error_type(error: BaseException) -> str:
-    """The status as text where the API answered, else the class: so the conventions want it."""
+    """The status as text if the API answered, else the class, as the conventions ask."""
     return str(getattr(error, "status", type(error).__name__))
 
 
 def _ended(attempts: Sequence[Attempt], error: BaseException | None) -> Attributes:
-    """How a call ended: as its last attempt did, unless something came after that."""
-    told = _outcome(attempts[-1].status if attempts else None, error)
+    """How a call ended: like its last attempt, unless something came after that."""
+    attributes = _outcome(attempts[-1].status if attempts else None, error)
+    if attempts and attempts[-1].key:
+        attributes["chatloom.key"] = attempts[-1].key
     if len(attempts) > 1:
-        told["http.request.resend_count"] = len(attempts) - 1
+        attributes["http.request.resend_count"] = len(attempts) - 1
     if reason := getattr(error, "stop_reason", None):
-        told["chatloom.stop_reason"] = reason
-    return told
+        attributes["chatloom.stop_reason"] = reason
+    return attributes

@@ -3,7 +3,8 @@
 The client writes to it; the retry policy and the errors read from it.
 """
 
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable
+from logging import Logger, getLogger
 from math import inf
 
 from attrs import Factory, define, evolve
@@ -11,6 +12,8 @@ from attrs import Factory, define, evolve
 from ..wire.endpoint import Endpoint
 from ..wire.errors import Attempt, AttemptTimeoutError, ChatloomError, DeadlineExceededError, Kind, StopReason
 from ..wire.message import Response
+
+log: Logger = getLogger("chatloom_async")
 
 Outcome = Response | ChatloomError
 Attempting = Callable[[], Awaitable[Outcome]]
@@ -22,15 +25,15 @@ class Call:
 
     Times are moments of the client's clock: `began` and `sent_at` of the current attempt, the others of the call.
     `attempt_limit` is in seconds, `key` a key's fingerprint. `refreshed` is True once a 401 has been answered by asking
-    the key provider for another key.
+    the key provider for another key. `host` and `label` are those of an `Attempt`.
     """
 
-    operation: str
-    idempotent: bool
-    success: Container[int]
+    endpoint: Endpoint[object]
     started: float
     deadline: float
     attempt_limit: float | None = None
+    host: str = ""
+    label: str | None = None
     attempts: list[Attempt] = Factory(list)
     failures: dict[Kind, int] = Factory(dict)
     stop_reason: StopReason | None = None
@@ -39,12 +42,9 @@ class Call:
     began: float = 0.0
     sent_at: float | None = None
 
-    @classmethod
-    def begin(
-        cls, endpoint: Endpoint[object], now: float, deadline: float | None, attempt_limit: float | None = None
-    ) -> "Call":
-        until = inf if deadline is None else now + deadline
-        return cls(type(endpoint).__name__, endpoint.idempotent, endpoint.success, now, until, attempt_limit)
+    @property
+    def operation(self) -> str:
+        return type(self.endpoint).__name__
 
     def begin_attempt(self, now: float) -> float | None:
         """Starts an attempt, which waits for its key and its turn first. Returns the seconds it may take for that."""
@@ -95,6 +95,10 @@ class Call:
             elapsed=ended - sent_at,
             status=status,
             error=error,
+            path=self.endpoint.path,
+            host=self.host,
+            key=self.key,
+            label=self.label,
         )
         self.record(attempt)
         return attempt
@@ -104,6 +108,16 @@ class Call:
         if isinstance(attempt.error, ChatloomError):
             self.failures[attempt.error.kind] = self.failures.get(attempt.error.kind, 0) + 1
 
+    @property
+    def origin(self) -> str:
+        """Whose call it is, for the end of a log line."""
+        label = f"label={self.label} " if self.label else ""
+        return f"[{label}key={self.key or '-'} path={self.endpoint.path} host={self.host}]"
+
     def finish(self, error: ChatloomError) -> ChatloomError:
-        """The error to raise: a copy with the call's history and the reason why it ended."""
+        """The error to raise: a copy with the call's history and the reason why it ended. Logs it, by names and
+        numbers only: no text of the server's."""
+        number, name = len(self.attempts), getattr(error, "status", type(error).__name__)
+        reason = f", {self.stop_reason}" if self.stop_reason else ""
+        log.info("%s failed after attempt %d: %s%s %s", self.operation, number, name, reason, self.origin)
         return evolve(error, attempts=tuple(self.attempts), stop_reason=self.stop_reason)

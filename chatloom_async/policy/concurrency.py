@@ -46,10 +46,10 @@ class Slots:
             raise
 
     def leave(self) -> None:
-        """Gives the slot to the longest waiter, or frees it."""
+        """Gives the slot to the longest waiter, or frees it. Nobody waits in a loop that is closed."""
         while self._queue:
             turn = self._queue.popleft()
-            if not turn.cancelled():
+            if not turn.cancelled() and not turn.get_loop().is_closed():
                 turn.set_result(None)
                 return
         self._free += 1
@@ -71,28 +71,29 @@ class ConcurrencyLimit:
             self._last = loop, self._slots.setdefault(loop, Slots(self._max_in_flight))
         return self._last[1]
 
-    def leave(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Frees a slot. Does nothing if the loop is closed, e.g. when an abandoned call is garbage-collected."""
-        if not loop.is_closed():
-            self.slots(loop).leave()
-
 
 class Permit:
     """A request's turn, for a `with` block. At its end the turn is given back, with the outcome that was set: what
     became of the request, and the Retry-After of a 429."""
 
-    __slots__ = ("_key", "_limiter", "_loop", "outcome")
+    __slots__ = ("_key", "_limiter", "_slots", "outcome")
     outcome: tuple[Outcome, float | None]
 
-    def __init__(self, limiter: "ClientLimiter", key: str, loop: asyncio.AbstractEventLoop) -> None:
-        self._limiter, self._key, self._loop = limiter, key, loop
+    def __init__(self, limiter: Limiter, key: str, slots: Slots) -> None:
+        self._limiter, self._key, self._slots = limiter, key, slots
         self.outcome = FAILED
 
     def __enter__(self) -> "Permit":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._limiter.release(self._key, self._loop, *self.outcome)
+        self.release(*self.outcome)
+
+    def release(self, outcome: Outcome, retry_after: float | None = None) -> None:
+        try:
+            self._limiter.release(self._key, outcome, retry_after)
+        finally:  # a user's limiter may raise
+            self._slots.leave()
 
 
 class ClientLimiter:
@@ -111,27 +112,20 @@ class ClientLimiter:
             slots = self._concurrency.slots(loop)
             if self._acquire_now is None or not self._acquire_now(key):  # saves nearly every call two coroutines
                 await self._limiter.acquire(key)
+            permit = Permit(self._limiter, key, slots)
             if slots.take():
-                return Permit(self, key, loop)
+                return permit
             try:
                 await slots.wait()
             except BaseException:  # GeneratorExit if the call is collected after its loop was closed
                 self._limiter.release(key, "unused")
                 raise
             if not self._is_paused(key):
-                return Permit(self, key, loop)
-            self.release(key, loop, "unused")  # a 429 came while it waited for a slot, so it waits for its turn again
+                return permit
+            permit.release("unused")  # a 429 came while it waited for a slot, so it waits for its turn again
 
     def _is_paused(self, key: str) -> bool:
         return isinstance(self._limiter, KeyedLimiter) and self._limiter.is_paused(key)
-
-    def release(
-        self, key: str, loop: asyncio.AbstractEventLoop, outcome: Outcome, retry_after: float | None = None
-    ) -> None:
-        try:
-            self._limiter.release(key, outcome, retry_after)
-        finally:  # a user's limiter may raise
-            self._concurrency.leave(loop)
 
     def states(self) -> Mapping[str, LimitState]:
         """A snapshot of each key's limiter; empty for a user's own limiter."""

@@ -4,10 +4,10 @@ import asyncio
 import inspect
 import os
 from collections.abc import Awaitable
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from ..wire.auth import ApiKey, api_key_or_error
-from ..wire.errors import InvalidApiKeyError
+from ..wire.errors import InvalidApiKeyError, UsageError
 
 ENVIRONMENT_VARIABLE = "CHATLOOM_API_KEY"
 MAX_SUCCESSORS = 256  # refused keys of one provider, which may serve many workspaces
@@ -39,6 +39,9 @@ class FixedKey:
     def __init__(self, key: ApiKey) -> None:
         self._key = key
 
+    def __str__(self) -> str:
+        return f"key {self._key.fingerprint}"
+
     async def current(self) -> ApiKey:
         return self._key
 
@@ -57,6 +60,9 @@ class ProvidedKey:
         self._provider = provider
         self._refreshing: dict[ApiKey, asyncio.Task[ApiKey | InvalidApiKeyError]] = {}
         self._successors: dict[ApiKey, ApiKey] = {}
+
+    def __str__(self) -> str:
+        return "no key" if self._provider is no_key else "keys from a provider"
 
     async def current(self) -> ApiKey:
         return self._latest(_checked(await self._ask(force_refresh=False)))
@@ -98,6 +104,11 @@ class ProvidedKey:
         return api_key_or_error(await answer if inspect.isawaitable(answer) else answer)
 
 
+def no_key(*, force_refresh: bool = False) -> NoReturn:
+    """The key provider of a client for many keys: there is none before `with_key()`."""
+    raise UsageError("This client has no key of its own: call with_key(), and use what it returns. Nothing was sent")
+
+
 def _checked(key: ApiKey | InvalidApiKeyError) -> ApiKey:
     if isinstance(key, InvalidApiKeyError):
         raise key
@@ -112,6 +123,9 @@ def key_source(api_key: str | ApiKey | KeyProvider | None) -> KeySource | Invali
     if api_key is None:
         api_key = os.environ.get(ENVIRONMENT_VARIABLE)
         if api_key is None:
-            return InvalidApiKeyError(f"There is no API key: none was passed, and {ENVIRONMENT_VARIABLE} is not set")
+            return InvalidApiKeyError(
+                f"There is no API key: none was passed, and {ENVIRONMENT_VARIABLE} is not set. "
+                "For a client that starts without one, use AsyncChatloom.for_many()"
+            )
     key = api_key_or_error(api_key)
     return FixedKey(key) if isinstance(key, ApiKey) else key

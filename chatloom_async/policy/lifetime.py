@@ -59,7 +59,8 @@ class Lifetime:
         return list(self._limits)
 
     def begin(self, limit: "TimeLimit") -> None:
-        self._enter(limit.loop)
+        if limit.loop is not self._loop:
+            self._enter(limit.loop)
         self._limits.add(limit)
 
     def finish(self, limit: "TimeLimit") -> None:
@@ -68,13 +69,13 @@ class Lifetime:
             self._empty.set_result(None)
 
     def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
-        if loop is not self._loop:
-            self._loop, self._timer, self._rings = loop, None, inf  # the timer of a loop that is over never rings
-            self._alive()  # what that loop has left behind must be forgotten, or it keeps its permits
+        self._loop, self._timer, self._rings = loop, None, inf  # the timer of a closed loop never fires
+        self._alive()  # forgets the limits of closed loops, which would keep their permits
 
     def ring_by(self, due: float, loop: asyncio.AbstractEventLoop) -> None:
-        """Sees to it that `due`, a moment of this event loop's clock, is not missed."""
-        self._enter(loop)
+        """Makes sure the timer fires no later than `due`, a moment of this event loop's clock."""
+        if loop is not self._loop:
+            self._enter(loop)
         if due < self._rings:
             if self._timer is not None:
                 self._timer.cancel()

@@ -45,7 +45,7 @@ class RetryPolicy:
         """The wait before the next attempt, or the reason why there is none. The budget is asked elsewhere."""
         throttled = error.kind == "throttle"
         failed = call.failures[error.kind]
-        if not error.retryable or not (call.idempotent or throttled or not getattr(error, "sent", True)):
+        if not error.retryable or not (call.endpoint.idempotent or throttled or not getattr(error, "sent", True)):
             return refusal(error)
         if failed >= self.limit(error.kind):
             return "attempts"

@@ -66,17 +66,16 @@ class Retrying:
             self.call.stop_reason = "budget"
         else:
             self.pause = answer
-        self._tell(failure)
+        if self.call.stop_reason is None:
+            self._log_retry(failure)
         return self.call.stop_reason is None
 
-    def _tell(self, failure: ChatloomError) -> None:
-        """A line for each retry and for giving up after all, of names and numbers only: no text of the server's."""
-        operation, number = self.call.operation, len(self.call.attempts)
-        what = getattr(failure, "status", type(failure).__name__)
-        if self.call.stop_reason is None:
-            log.info("%s attempt %d: %s, again in %.2f s", operation, number, what, self.pause)
-        elif failure.retryable:
-            log.info("%s attempt %d: %s, given up: %s", operation, number, what, self.call.stop_reason)
+    def _log_retry(self, failure: ChatloomError) -> None:
+        """By names and numbers only: no text of the server's."""
+        call, name = self.call, getattr(failure, "status", type(failure).__name__)
+        log.info(
+            "%s attempt %d: %s, again in %.2f s %s", call.operation, len(call.attempts), name, self.pause, call.origin
+        )
 
     def wait(self, _: RetryCallState) -> float:
         return self.pause

@@ -37,8 +37,11 @@ STOPPED: dict[str, str] = {
 class Attempt:
     """One finished attempt of a call; times are in seconds.
 
-    `started` counts from the start of the call, `waited` is the time in the rate limiter, `elapsed` the
-    time from there to the end. `status` is None where no answer came, `error` None where it succeeded.
+    `started` counts from the start of the call, `waited` is the time in the rate limiter, `elapsed` the time from
+    there to the end. `status` is None if no answer came, `error` None if it succeeded.
+    `path` is the endpoint's path template, `host` the host of the base URL, with a port if it names one. `key` is the
+    fingerprint of the key, as in `client.limits` (empty if the attempt ended before it had a key), and `label` what
+    `with_key(key, label=...)` was given.
 
         exchange = await chatloom.exchange(ListAgents())
         print([(each.operation, each.number, each.status) for each in exchange.attempts])  # [('ListAgents', 1, 200)]
@@ -51,6 +54,10 @@ class Attempt:
     elapsed: float
     status: int | None = None
     error: Exception | None = None
+    path: str = ""
+    host: str = ""
+    key: str = ""
+    label: str | None = None
 
 
 @frozen(slots=False, eq=False, repr=False, str=False)

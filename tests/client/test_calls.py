@@ -12,6 +12,7 @@ from chatloom_async import (
     Agent,
     AgentList,
     AllowedDomains,
+    ApiKey,
     AsyncChatloom,
     Attempt,
     AuthenticationError,
@@ -152,6 +153,9 @@ async def test_exchange_returns_the_value_with_its_response_and_history() -> Non
         elapsed=0.0,
         status=500,
         error=ServerError("Oops", status=500),
+        path="/api/plugin/agents/{agent_id}/allowed-domains",
+        host="chatloom.app",
+        key=ApiKey(KEY).fingerprint,
     )
     assert (second.number, second.started, second.status, second.error) == (2, pytest.approx(clock.slept[0]), 200, None)
 
@@ -243,11 +247,12 @@ async def test_attempts_are_logged_at_debug_without_any_secret(caplog: pytest.Lo
     with caplog.at_level(logging.DEBUG, logger="chatloom_async"):
         await client.list_agents()
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG] == [
-        "ListAgents attempt 1: 500",
-        "ListAgents attempt 2: 200",
+        f"ListAgents attempt 1: 500 {ORIGIN}",
+        f"ListAgents attempt 2: 200 {ORIGIN}",
     ]
 
 
+ORIGIN = f"[key={ApiKey(KEY).fingerprint} path=/api/plugin/agents host=chatloom.app]"
 UNHURRIED = RetryPolicy(random=lambda: 0.5)
 
 
@@ -257,25 +262,27 @@ UNHURRIED = RetryPolicy(random=lambda: 0.5)
         ([failure(500, f"no {KEY}")], ["ListAgents attempt 1: 500, again in 0.12 s"]),
         ([failure(429, retry_after="7")], ["ListAgents attempt 1: 429, again in 7.00 s"]),
         ([ConnectError(f"no {KEY}")], ["ListAgents attempt 1: ConnectError, again in 0.12 s"]),
-        ([failure(429, retry_after="90")], ["ListAgents attempt 1: 429, given up: retry_after_too_long"]),
-        ([failure(404)], []),
+        ([failure(429, retry_after="90")], ["ListAgents failed after attempt 1: 429, retry_after_too_long"]),
+        ([failure(401)], ["ListAgents failed after attempt 1: 401, not_retryable"]),
+        ([failure(404)], ["ListAgents failed after attempt 1: 404, not_retryable"]),
+        ([answer({"agents": None})], ["ListAgents failed after attempt 1: SchemaMismatchError"]),
         ([], []),
         (
             [failure(503)] * 3,
             [
                 "ListAgents attempt 1: 503, again in 0.12 s",
                 "ListAgents attempt 2: 503, again in 0.25 s",
-                "ListAgents attempt 3: 503, given up: attempts",
+                "ListAgents failed after attempt 3: 503, attempts",
             ],
         ),
     ],
 )
-async def test_retries_are_logged_at_info(answers: list[Any], lines: list[str], caplog: Any) -> None:
-    """One line for each retry and for giving up: operation, attempt, status or class, wait or reason; nothing else."""
+async def test_retries_and_failures_are_logged_at_info(answers: list[Any], lines: list[str], caplog: Any) -> None:
+    """One line for each retry, and one for a call that failed: what, whose, and where, but no text of the server's."""
     client = AsyncChatloom(KEY, transport=in_turn(*answers), retry=UNHURRIED, clock=VirtualClock())
     with caplog.at_level(logging.INFO, logger="chatloom_async"), suppress(ChatloomError):
         await client.list_agents()
-    assert [record.getMessage() for record in caplog.records] == lines
+    assert [record.getMessage() for record in caplog.records] == [f"{line} {ORIGIN}" for line in lines]
     assert {record.levelno for record in caplog.records} <= {logging.INFO}
 
 

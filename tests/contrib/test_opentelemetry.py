@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from chatloom_async import (
+    ApiKey,
     AsyncChatloom,
     ClientClosedError,
     ConnectError,
@@ -42,6 +43,7 @@ LIST = {
     "server.address": "chatloom.app",
     "server.port": 443,
 }
+WHOSE = {"chatloom.key": ApiKey(KEY).fingerprint}
 DOMAINS = {**LIST, "url.template": "/api/plugin/agents/{agent_id}/allowed-domains"}
 
 
@@ -99,7 +101,7 @@ async def test_a_call_is_one_client_span(told: Told) -> None:
         SpanKind.CLIENT,
         StatusCode.UNSET,
     )
-    assert dict(span.attributes) == {**DOMAINS, "http.response.status_code": 200}
+    assert dict(span.attributes) == {**DOMAINS, **WHOSE, "http.response.status_code": 200}
     assert (event.name, dict(event.attributes)) == (
         "chatloom.attempt",
         {
@@ -123,7 +125,12 @@ async def test_every_attempt_is_an_event_and_a_measurement_and_every_retry_is_co
     retry = RetryPolicy(random=lambda: 0.5)
     await told.client(KEY, transport=transport, retry=retry, clock=clock).list_agents()
     (span,) = told.spans
-    assert dict(span.attributes) == {**LIST, "http.response.status_code": 200, "http.request.resend_count": 2}
+    assert dict(span.attributes) == {
+        **LIST,
+        **WHOSE,
+        "http.response.status_code": 200,
+        "http.request.resend_count": 2,
+    }
     assert [dict(event.attributes) for event in span.events] == [
         {"http.response.status_code": 503, "error.type": "503", **_times(0.0)},
         {"error.type": "ConnectError", **_times(0.0)},
@@ -176,9 +183,20 @@ async def test_a_failed_call_is_a_failed_span(
     with pytest.raises(error):
         await told.client(KEY, transport=in_turn(outcome), retry=None).list_agents()
     (span,) = told.spans
-    assert dict(span.attributes) == {**LIST, **attributes}
+    whose = {} if error is RuntimeError else WHOSE  # a transport's own bug is no attempt
+    assert dict(span.attributes) == {**LIST, **whose, **attributes}
     assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, None)
     assert "SECRET" not in span.to_json()
+
+
+async def test_a_span_says_whose_call_it_was(told: Told) -> None:
+    """By the label that the program chose, and the key's fingerprint. Metrics do not: each key would be a series."""
+    client = told.client(KEY, transport=MockTransport(api)).with_key(OTHER_KEY, label="acme")
+    await client.list_agents()
+    (span,) = told.spans
+    whose = {"chatloom.label": "acme", "chatloom.key": ApiKey(OTHER_KEY).fingerprint}
+    assert dict(span.attributes) == {**LIST, **whose, "http.response.status_code": 200}
+    assert [attributes for _, attributes, _ in told.points] == [{**LIST, "http.response.status_code": 200}]
 
 
 async def test_a_cancelled_call_ends_its_span(told: Told) -> None:

@@ -34,7 +34,7 @@ async def test_a_call_cancelled_at_the_gate_gives_its_permit_back() -> None:
     """It was not sent, so its key has lost nothing."""
     limiter = KeyedLimiter(RateLimit(per_second=1.0, burst=2), VirtualClock())
     gated = ClientLimiter(limiter, ConcurrencyLimit(1))
-    await gated.acquire("a", asyncio.get_running_loop())
+    permit = await gated.acquire("a", asyncio.get_running_loop())
     waiting = asyncio.create_task(gated.acquire("b", asyncio.get_running_loop()))
     await asyncio.sleep(0)
     assert limiter.states()["b"].in_flight == 1
@@ -42,7 +42,7 @@ async def test_a_call_cancelled_at_the_gate_gives_its_permit_back() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert limiter.states()["b"].in_flight == 0
-    gated.release("a", asyncio.get_running_loop(), "succeeded")
+    permit.release("succeeded")
     await gated.acquire("b", asyncio.get_running_loop())
     assert {key: state.in_flight for key, state in gated.states().items()} == {"a": 0, "b": 1}
 
@@ -51,11 +51,11 @@ async def test_a_call_that_waits_at_the_gate_heeds_a_429_of_its_key() -> None:
     """It has had its turn, but not been sent: so it waits until Retry-After like those behind it."""
     clock = VirtualClock()
     gated = ClientLimiter(KeyedLimiter(RateLimit(), clock), ConcurrencyLimit(2))
-    await gated.acquire("a", asyncio.get_running_loop())
+    permit = await gated.acquire("a", asyncio.get_running_loop())
     await gated.acquire("b", asyncio.get_running_loop())
     waiting = asyncio.create_task(gated.acquire("a", asyncio.get_running_loop()))
     await asyncio.sleep(0)
-    gated.release("a", asyncio.get_running_loop(), "throttled", 30.0)
+    permit.release("throttled", 30.0)
     await waiting
     assert clock.time() == 30.0
     assert {key: state.in_flight for key, state in gated.states().items()} == {"a": 1, "b": 1}
@@ -84,12 +84,12 @@ async def test_a_permit_that_was_not_used_is_called_unused() -> None:
     """Not failed: nothing was sent."""
     limiter = Recorded()
     gated, loop = ClientLimiter(limiter, ConcurrencyLimit(1)), asyncio.get_running_loop()
-    await gated.acquire("a", loop)
+    permit = await gated.acquire("a", loop)
     waiting = asyncio.create_task(gated.acquire("b", loop))
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.wait([waiting])
-    gated.release("a", loop, "throttled", 3.0)
+    permit.release("throttled", 3.0)
     assert limiter.told == [("b", "unused", None), ("a", "throttled", 3.0)]
 
 
@@ -102,9 +102,8 @@ async def test_a_limiter_that_raises_costs_no_place() -> None:
 
     gated, loop = ClientLimiter(Broken(), ConcurrencyLimit(1)), asyncio.get_running_loop()
     for _ in range(2):
-        await gated.acquire("a", loop)
-        with pytest.raises(OSError, match="store is gone"):
-            gated.release("a", loop, "succeeded")
+        with pytest.raises(OSError, match="store is gone"), await gated.acquire("a", loop):
+            pass
 
 
 async def test_a_429_at_the_gate_takes_no_token_of_its_key() -> None:
@@ -112,10 +111,10 @@ async def test_a_429_at_the_gate_takes_no_token_of_its_key() -> None:
     clock = VirtualClock()
     limiter = KeyedLimiter(RateLimit(per_second=0.01, burst=2), clock)
     gated, loop = ClientLimiter(limiter, ConcurrencyLimit(1)), asyncio.get_running_loop()
-    await gated.acquire("a", loop)
+    permit = await gated.acquire("a", loop)
     waiting = asyncio.create_task(gated.acquire("a", loop))
     await asyncio.sleep(0)
-    gated.release("a", loop, "throttled", 30.0)
+    permit.release("throttled", 30.0)
     await waiting
     assert clock.time() == 30.0
 
@@ -143,9 +142,8 @@ def test_the_gate_works_in_event_loops_one_after_the_other() -> None:
 
     async def two() -> None:
         async def one() -> None:
-            await gated.acquire("a", asyncio.get_running_loop())
-            await asyncio.sleep(0)
-            gated.release("a", asyncio.get_running_loop(), "succeeded")
+            with await gated.acquire("a", asyncio.get_running_loop()):
+                await asyncio.sleep(0)
 
         await asyncio.gather(one(), one())
 
@@ -159,11 +157,11 @@ def test_a_permit_can_be_given_back_when_the_loop_is_gone() -> None:
     limiter = KeyedLimiter(RateLimit(), VirtualClock())
     gated = ClientLimiter(limiter, ConcurrencyLimit(1))
     loop = asyncio.new_event_loop()
-    loop.run_until_complete(gated.acquire("a", loop))
+    permit = loop.run_until_complete(gated.acquire("a", loop))
     waiting = loop.create_task(gated.acquire("b", loop))
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
-    gated.release("a", loop, "failed")
+    permit.release("failed")
     with suppress(RuntimeError):
         waiting.get_coro().close()  # what waited for a slot is collected, too
     assert [state.in_flight for state in limiter.states().values()] == [0, 0]

@@ -82,7 +82,14 @@ async def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("environment", "given", "problem"),
     [
-        (None, None, "There is no API key: none was passed, and CHATLOOM_API_KEY is not set"),
+        (
+            None,
+            None,
+            (
+                "There is no API key: none was passed, and CHATLOOM_API_KEY is not set. "
+                "For a client that starts without one, use AsyncChatloom.for_many()"
+            ),
+        ),
         ("", None, "The API key is empty"),
         ("clf_your_api_key_here", None, "The API key is a placeholder, as documentation has it in place of a key"),
         ("canary", None, "The API key does not start with the prefix clf_ of all keys"),

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tenacity import AsyncRetrying
 
+from chatloom_async.endpoints.agents import ListAgents
 from chatloom_async.policy import tenacity_retries as module
 from chatloom_async.policy.call import Call, Outcome
 from chatloom_async.policy.lifetime import Lifetime
@@ -20,6 +21,7 @@ from chatloom_async.policy.retrier import PolicyRetrier, Retrier, SingleAttempt
 from chatloom_async.policy.retry import CAPACITY, Budgets, RetryBudget, RetryPolicy
 from chatloom_async.policy.tenacity_retries import TenacityRetrier
 from chatloom_async.testing import VirtualClock
+from chatloom_async.wire.endpoint import Endpoint
 from chatloom_async.wire.errors import (
     Attempt,
     ChatloomError,
@@ -40,12 +42,19 @@ LATE = DeadlineExceededError("Late")
 ORIGIN, KEY = "https://chatloom.app", "0123456789abcdef"
 
 
+class Order(Endpoint[object]):
+    """A request that must not be repeated if the server may have acted on it."""
+
+    method = "POST"
+    path = "/orders"
+
+
 class Script:
     """Attempts that go as it is written, and are recorded in the call as the client records them."""
 
     def __init__(self, *outcomes: Outcome | BaseException, idempotent: bool = True, deadline: float = inf) -> None:
         self.outcomes = list(outcomes)
-        self.call = Call("ListAgents", idempotent, (200,), 0.0, deadline, key=KEY)
+        self.call = Call(ListAgents() if idempotent else Order(), 0.0, deadline, key=KEY)
 
     async def attempt(self) -> Outcome:
         outcome = self.outcomes.pop(0)

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatloom_async.endpoints.agents import ListAgents
 from chatloom_async.policy.call import Call
 from chatloom_async.policy.retry import RetryPolicy, is_free
+from chatloom_async.wire.endpoint import Endpoint
 from chatloom_async.wire.errors import (
     AttemptTimeoutError,
     ChatloomError,
@@ -36,9 +38,16 @@ CUT = ConnectionLostError("x", received=True)
 POLICY = RetryPolicy(random=lambda: 0.5)
 
 
+class Order(Endpoint[object]):
+    """A request that must not be repeated if the server may have acted on it."""
+
+    method = "POST"
+    path = "/orders"
+
+
 def call(*failed: ChatloomError, idempotent: bool = True, deadline: float = inf) -> Call:
     """A call that has failed like this so far."""
-    record = Call("ListAgents", idempotent, (200,), NOW, deadline)
+    record = Call(ListAgents() if idempotent else Order(), NOW, deadline)
     record.failures = Counter(error.kind for error in failed)
     return record
 
