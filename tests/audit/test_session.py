@@ -1,0 +1,221 @@
+"""Whole audits from a program of one's own: mutes, baseline, resume, formats, verdict, and how they end early."""
+
+import asyncio
+import io
+import json
+import os
+from collections import Counter
+from collections.abc import AsyncGenerator
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from chatloom_async import ApiKey, AsyncChatloom, Sandbox
+from chatloom_async.audit import Workspace, audit
+from chatloom_async.audit.mutes import Mute
+from chatloom_async.audit.rules import Judge
+from chatloom_async.audit.session import (
+    AuditOutcome,
+    FailOn,
+    FormatName,
+    NoDatabaseGivenError,
+    Output,
+    Reader,
+    open_session,
+)
+from chatloom_async.audit.store import NoDatabaseError, NoSuchRunError, NothingToResumeError, Run, open_store
+from chatloom_async.audit.summary import Summary
+from chatloom_async.audit.values import Failure, Finding, Row
+from tests.samples import KEY
+
+URL = "https://chatloom.app"
+LOCAL = Finding("f1", "domain-local", "error", "agt_1", "localhost", "It is this machine.")
+EMPTY = Finding("f2", "domains-empty", "warning", "agt_2", "", "The list is empty.")
+ROWS = {
+    "acme": Row("acme", "ok", findings=(LOCAL,), requests=2),
+    "birch": Row("birch", "ok", findings=(EMPTY,), requests=3),
+    "cedar": Row("cedar", "failed", error=Failure("KeyUnavailableError", "There is none."), requests=0),
+}
+
+
+def workspaces(*names: str) -> tuple[Workspace, ...]:
+    """All that there are rows for, or those named."""
+    return tuple(Workspace(name, ApiKey(KEY)) for name in names or ROWS)
+
+
+def reader(rows: dict[str, Row]) -> Reader:
+    """Gives these rows, each committed first."""
+
+    async def read(
+        pending: AsyncGenerator[Workspace, None], /, *, judge: Judge, run: Run | None
+    ) -> AsyncGenerator[Row, None]:
+        async for workspace in pending:
+            if run is not None:
+                await run.commit(rows[workspace.name])
+            yield rows[workspace.name]
+
+    return read
+
+
+async def test_a_session_does_what_the_command_does(tmp_path: Path) -> None:
+    """Real calls, kept, compared with an earlier run, in two formats at once."""
+    fleet = Sandbox(seed=7)
+    acme = fleet.add_workspace("acme", agents=2)
+    listed = [Workspace("acme", acme.key)]
+    async with AsyncChatloom(acme.key, transport=fleet.transport()) as chatloom:
+        read = partial(audit, client=chatloom)
+        async with open_session(listed, read, db=tmp_path / "a.db") as session:
+            first = [row async for row in session.rows()]
+        acme.add_agent(name="Wild", domains=("localhost",))
+        rows, page = io.StringIO(), io.StringIO()
+        async with open_session(listed, read, db=tmp_path / "a.db", baseline=1) as session:
+            outcome = await session.write(Output(session.format("jsonl"), rows), Output(session.format("html"), page))
+    assert [row.state for row in first] == ["ok"]
+    (document,) = map(json.loads, rows.getvalue().splitlines())
+    assert (document["workspace"], len(document["agents"])) == ("acme", 3)
+    assert "1 finding is new since run 1, and marked as new." in page.getvalue()
+    assert (outcome.run, outcome.baseline, outcome.new, outcome.exit_status) == (2, 1, Counter(error=1), 1)
+    async with open_store(tmp_path / "a.db", write=False) as store:
+        assert [run.state for run in await store.runs()] == ["finished", "finished"]
+
+
+@pytest.mark.parametrize(
+    ("names", "fail_on", "status"),
+    [
+        (["acme"], "error", 1),
+        (["acme"], "never", 0),
+        (["birch"], "error", 0),
+        (["birch"], "warning", 1),
+        (["acme", "cedar"], "error", 3),
+        (["cedar"], "error", 4),
+    ],
+)
+async def test_the_exit_status_is_that_of_the_command(names: list[str], fail_on: FailOn, status: int) -> None:
+    """Nothing read outweighs something missing, and that outweighs findings."""
+    async with open_session(workspaces(*names), reader(ROWS), fail_on=fail_on) as session:
+        assert (await session.write()).exit_status == status
+
+
+async def test_muted_findings_are_taken_out_and_counted() -> None:
+    """They are in no report and not in the verdict; a mute that matched nothing is named."""
+    used = Mute(rule="domain-local", reason="known", until=date(2099, 1, 1))
+    idle = Mute(rule="domain-ip", reason="known", until=date(2099, 1, 1), place="entry 2")
+    async with open_session(workspaces("acme", "birch"), reader(ROWS), mutes=(used, idle)) as session:
+        rows = [row async for row in session.rows()]
+    assert [row.findings for row in rows] == [(), (EMPTY,)]
+    outcome = session.outcome
+    assert (outcome.muted, outcome.new, outcome.gating, outcome.exit_status) == (1, Counter(warning=1), 0, 0)
+    assert [text.partition(":")[0] for text in outcome.unused_mutes] == ["The mute entry 2 matched nothing"]
+    assert (outcome.worst, outcome.failing) == (["birch"], [])
+
+
+async def test_a_selection_cannot_tell_which_mutes_are_unused() -> None:
+    """A mute may be for a workspace that was left out."""
+    mute = Mute(rule="domain-ip", reason="known", until=date(2099, 1, 1))
+    async with open_session(workspaces("acme"), reader(ROWS), mutes=(mute,), listed=("acme", "birch")) as session:
+        assert (await session.write()).unused_mutes == ()
+
+
+async def test_a_stopped_session_is_resumed_with_what_is_missing(tmp_path: Path) -> None:
+    """The report is whole, the run is interrupted, and nothing is read twice."""
+    db, names = tmp_path / "a.db", ("acme", "birch")
+    report = io.StringIO()
+    async with open_session(workspaces(*names), reader(ROWS), db=db) as session:
+        outcome = await session.write(Output(session.format("json"), report), on_row=lambda _: session.stop.set())
+    assert (outcome.stopped, outcome.exit_status, outcome.summary.interrupted) == (True, 130, True)
+    assert [row["workspace"] for row in json.loads(report.getvalue())["workspaces"]] == ["acme"]
+    async with open_session(workspaces(*names), reader({"birch": ROWS["birch"]}), db=db, resume=True) as session:
+        rows = [row async for row in session.rows()]
+    assert [row.workspace for row in rows] == ["acme", "birch"]
+    assert (session.outcome.resumed, session.outcome.summary.requests) == (Summary(ok=1, error=1, requests=2), 5)
+    async with open_store(db, write=False) as store:
+        assert [run.state for run in await store.runs()] == ["finished"]
+
+
+async def never(
+    pending: AsyncGenerator[Workspace, None], /, *, judge: Judge, run: Run | None
+) -> AsyncGenerator[Row, None]:
+    """Reads the first workspace and waits for ever."""
+    async for workspace in pending:
+        yield ROWS[workspace.name]
+        await asyncio.Event().wait()
+
+
+async def test_an_aborted_session_completes_its_report() -> None:
+    """What is under way is given up; aborting twice, or after the end, does nothing more."""
+    report = io.StringIO()
+    async with open_session(workspaces(), never) as session:
+
+        def abort(outcome: AuditOutcome) -> None:
+            for _ in range(2):
+                asyncio.get_running_loop().call_soon(session.abort)
+
+        outcome = await session.write(Output(session.format("json"), report), on_row=abort)
+        session.abort()
+    assert (outcome.exit_status, json.loads(report.getvalue())["summary"]["interrupted"]) == (130, True)
+
+
+async def test_a_cancellation_by_the_caller_is_passed_on(tmp_path: Path) -> None:
+    """It is not taken for a wish to end well."""
+    async with open_session(workspaces(), never) as session:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await session.write()
+
+
+async def test_a_reader_that_ends_early_leaves_a_run_to_resume(tmp_path: Path) -> None:
+    """As when workers are lost: the verdict is that not all was read, not that somebody stopped it."""
+
+    async def lost(
+        pending: AsyncGenerator[Workspace, None], /, *, judge: Judge, run: Run | None
+    ) -> AsyncGenerator[Row, None]:
+        async for row in reader(ROWS)(pending, judge=judge, run=run):
+            yield row
+            return
+
+    async with open_session(workspaces("acme", "birch"), lost, db=tmp_path / "a.db") as session:
+        outcome = await session.write()
+    assert (outcome.exit_status, outcome.stopped) == (3, False)
+    async with open_store(tmp_path / "a.db", write=False) as store:
+        assert [run.state for run in await store.runs()] == ["interrupted"]
+
+
+@pytest.mark.parametrize("name", ["table", "json", "jsonl", "csv", "markdown", "html", "github", "junit", "sarif"])
+async def test_every_format_can_be_written(name: FormatName) -> None:
+    """Without a terminal, a database or a file of workspaces."""
+    report = io.StringIO()
+    async with open_session(workspaces(), reader(ROWS), fail_on="never") as session:
+        await session.write(Output(session.format(name), report))
+    assert "acme" in report.getvalue() or name == "github"
+
+
+@pytest.mark.parametrize(
+    ("db", "resume", "baseline", "error"),
+    [
+        (None, True, None, NoDatabaseGivenError),
+        (None, False, 1, NoDatabaseGivenError),
+        ("a.db", True, None, NothingToResumeError),
+        ("a.db", False, 1, NoDatabaseError),
+    ],
+)
+async def test_what_needs_a_database_is_refused_without_one(
+    tmp_path: Path, db: str | None, resume: bool, baseline: int | None, error: type[Exception]
+) -> None:
+    """And no file is made."""
+    with pytest.raises(error):
+        async with open_session(workspaces(), reader(ROWS), db=db and tmp_path / db, resume=resume, baseline=baseline):
+            pass
+    assert os.listdir(tmp_path) == []
+
+
+async def test_a_baseline_that_does_not_exist_begins_no_run(tmp_path: Path) -> None:
+    """The database is as before."""
+    async with open_store(tmp_path / "a.db"):
+        pass
+    with pytest.raises(NoSuchRunError):
+        async with open_session(workspaces(), reader(ROWS), db=tmp_path / "a.db", baseline=7):
+            pass
+    async with open_store(tmp_path / "a.db", write=False) as store:
+        assert await store.runs() == []
