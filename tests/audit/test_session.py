@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-import os
 from collections import Counter
 from collections.abc import AsyncGenerator
 from datetime import date
@@ -207,7 +206,7 @@ async def test_what_needs_a_database_is_refused_without_one(
     with pytest.raises(error):
         async with open_session(workspaces(), reader(ROWS), db=db and tmp_path / db, resume=resume, baseline=baseline):
             pass
-    assert os.listdir(tmp_path) == []
+    assert not any(await asyncio.to_thread(lambda: list(tmp_path.iterdir())))
 
 
 async def test_a_baseline_that_does_not_exist_begins_no_run(tmp_path: Path) -> None:
@@ -219,3 +218,12 @@ async def test_a_baseline_that_does_not_exist_begins_no_run(tmp_path: Path) -> N
             pass
     async with open_store(tmp_path / "a.db", write=False) as store:
         assert await store.runs() == []
+
+
+async def test_a_session_that_is_stopped_before_it_begins_reads_nothing() -> None:
+    """Its report is whole and empty."""
+    stop, report = asyncio.Event(), io.StringIO()
+    stop.set()
+    async with open_session(workspaces(), reader(ROWS), stop=stop) as session:
+        outcome = await session.write(Output(session.format("json"), report))
+    assert (outcome.exit_status, json.loads(report.getvalue())["workspaces"]) == (130, [])
