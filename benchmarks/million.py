@@ -24,8 +24,8 @@ from attrs import define, evolve, field, frozen
 
 from chatloom_async import Agent, MockTransport, Request, Response, TransportError
 from chatloom_async.audit import AuditedAgent, KeyEnv, Row, Workspace
+from chatloom_async.audit.outage import PROBE_EVERY
 from chatloom_async.audit.rules.subjects import Evidence
-from chatloom_async.audit.runner import PROBE_EVERY
 from chatloom_async.audit.store import RunConfig, open_store
 from chatloom_async.engines import LocalEngine, Shard, ShardRead, ShardResult, audit_on
 from chatloom_async.policy.retry import CAPACITY, COST

@@ -292,6 +292,11 @@ class AsyncChatloom:
         return self._clock
 
     @property
+    def on_attempt(self) -> OnAttempt | None:
+        """What is called with each finished Attempt: the `on_attempt` of the constructor or of `with_options`."""
+        return self._options.on_attempt
+
+    @property
     def limits(self) -> Mapping[str, LimitState]:
         """A snapshot of the rate limiter for each key in use, by the key's `fingerprint`; empty where the limiter is
         another than that of a RateLimit."""

@@ -2,6 +2,7 @@
 
 from .keys import KeyCommand, KeyEnv, KeyFile, KeyJson, KeyReference, KeyUnavailableError
 from .loading import WorkspacesFileError, load_ndjson, load_workspaces
+from .outage import MAX_PAUSE, Pause
 from .runner import AUDIT_DEADLINE, AUDIT_RETRY, audit
 from .summary import Summary
 from .values import AuditedAgent, Failure, Finding, IncompleteListError, Row, Workspace
@@ -9,6 +10,7 @@ from .values import AuditedAgent, Failure, Finding, IncompleteListError, Row, Wo
 __all__ = [
     "AUDIT_DEADLINE",
     "AUDIT_RETRY",
+    "MAX_PAUSE",
     "AuditedAgent",
     "Failure",
     "Finding",
@@ -19,6 +21,7 @@ __all__ = [
     "KeyJson",
     "KeyReference",
     "KeyUnavailableError",
+    "Pause",
     "Row",
     "Summary",
     "Workspace",

@@ -37,16 +37,18 @@ class Reading:
 
 @frozen
 class Read:
-    """A workspace's row, not judged yet, and what is known beside it.
+    """A workspace's row, not judged yet, and what is known in addition.
 
-    `key` is what it was read with, None where there was none. `starved`: something could not be read because the
-    retry budget that all workspaces share was used up, so that it is worth another try later.
+    `key` is what it was read with, or None. `error` is why the API did not give its agents. `budget_exhausted` is the
+    error of a call that was not repeated because the retry budget, which all workspaces share, was used up: reading
+    the workspace again later may succeed.
     """
 
     row: Row
     key: ApiKey | None = None
     evidence: Evidence = Factory(Evidence)
-    starved: bool = False
+    error: ChatloomError | None = None
+    budget_exhausted: ChatloomError | None = None
 
 
 async def read_workspace(workspace: Workspace, client: AsyncChatloom) -> Read:
@@ -59,17 +61,20 @@ async def read_workspace(workspace: Workspace, client: AsyncChatloom) -> Read:
         listed = await client.exchange(ListAgents())
     except ChatloomError as error:
         row = Row(workspace.name, "failed", error=Failure.of(error), requests=len(error.attempts))
-        return Read(row, key, starved=_is_starved(error))
+        return Read(row, key, error=error, budget_exhausted=_budget_exhausted([error]))
     reading = await _read_domains(dict.fromkeys(agent.id for agent in listed.value), client, len(listed.attempts))
     unknown = reading.unknown.union(unknown_fields(listed.response, AgentList))
     evidence = Evidence(listed.value.count, tuple(sorted(unknown)))
-    starved = any(map(_is_starved, reading.errors.values()))
-    return Read(_row(workspace, listed.value, reading), key, evidence, starved)
+    exhausted = _budget_exhausted(reading.errors.values())
+    return Read(_row(workspace, listed.value, reading), key, evidence, budget_exhausted=exhausted)
 
 
-def _is_starved(error: BaseException) -> bool:
-    """Whether the budget of the whole run ended the call. A throttled key has a budget of its own."""
-    return isinstance(error, ChatloomError) and error.stop_reason == "budget" and error.kind != "throttle"
+def _budget_exhausted(errors: Iterable[BaseException]) -> ChatloomError | None:
+    """The first error of a call that the budget of all workspaces ended. A throttled key has a budget of its own."""
+    for error in errors:
+        if isinstance(error, ChatloomError) and error.stop_reason == "budget" and error.kind != "throttle":
+            return error
+    return None
 
 
 async def _read_domains(agent_ids: Iterable[str], client: AsyncChatloom, requests: int) -> Reading:

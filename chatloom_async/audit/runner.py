@@ -1,19 +1,15 @@
-"""Audits many workspaces, one row each, and pauses the run while the API is down.
+"""Audits many workspaces: reads each, judges what was read, commits it, and yields one row for each."""
 
-During an outage one workspace probes and the others wait. Otherwise a run would mark its whole list as failed.
-"""
-
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
 
-from attrs import define, evolve, field
+from attrs import evolve
 
 from ..client import AsyncChatloom
 from ..fanout import Ok, fan_out
-from ..policy.clock import Clock
 from ..policy.retry import RetryPolicy
 from .dns import Resolver, read_hosts
+from .outage import MAX_PAUSE, OnPause, OutagePause
 from .reading import Read, read_workspace
 from .rules.judging import Judge
 from .rules.subjects import Evidence
@@ -21,53 +17,9 @@ from .store.errors import StoreError
 from .store.store import Run
 from .values import Failure, Row, Workspace
 
-PROBE_EVERY = 15.0
-"""Seconds between two probes: a server that comes back is not met by a storm, and not kept waiting either."""
-
-OnPause = Callable[[float], None]
-
-
-@define(eq=False)
-class Outage:
-    """One run's patience. `left` is how many seconds it may still spend on waiting, all outages together.
-
-    `on_pause` is called with the seconds until the next probe, before each.
-    """
-
-    clock: Clock
-    left: float
-    on_pause: OnPause = lambda _: None
-    _turn: asyncio.Lock = field(factory=asyncio.Lock, init=False)
-    _ended: int = field(default=0, init=False)
-
-    async def sit_out(self, read: Callable[[], Awaitable[Read]]) -> Read:
-        """What `read` gives, once it is no longer starved of retries, or the patience is at its end."""
-        while True:
-            async with self._turn:  # while somebody probes, nobody begins
-                ended = self._ended
-            found = await read()
-            if not found.starved:
-                return found
-            async with self._turn:
-                if ended == self._ended:  # nobody was read since it began
-                    return await self._probed(read, found)
-            # else the outage that starved it is over: it is read again, beside the others
-
-    async def _probed(self, read: Callable[[], Awaitable[Read]], found: Read) -> Read:
-        while found.starved and self.left > 0:
-            pause = min(PROBE_EVERY, self.left)
-            self.left -= pause
-            self.on_pause(pause)
-            await self.clock.sleep(pause)
-            found = await read()
-            self._ended += not found.starved
-        return found
-
-
 AUDIT_RETRY = RetryPolicy(attempts=6, throttle_attempts=12, max_retry_after=900.0)
 AUDIT_DEADLINE = 300.0
-AUDIT_PATIENCE = 900.0
-"""An audit has more patience than a person: a workspace that comes late is better than one that is missing."""
+"""An audit waits longer than a call for a person: a workspace that comes late is better than one that is missing."""
 
 
 async def audit(
@@ -79,7 +31,7 @@ async def audit(
     concurrency: int = 64,
     retry: RetryPolicy | None = AUDIT_RETRY,
     deadline: float | None = AUDIT_DEADLINE,
-    patience: float = AUDIT_PATIENCE,
+    max_pause: float = MAX_PAUSE,
     on_pause: OnPause = lambda _: None,
     dns: Resolver | None = None,
 ) -> AsyncGenerator[Row, None]:
@@ -94,20 +46,22 @@ async def audit(
     `workspaces` may be of any length, sync or async; beyond what `judge` remembers, memory does not grow with it.
     `client` lends transport, limiter and budget, and is not closed; its own key is not used. `judge` has the rules,
     by default those of this package; `Judge(rules=())` applies none. A row is committed to `run` before it is
-    yielded. `retry` and `deadline` (seconds, for one call) take the place of the client's. Where the retry budget is
-    used up, because the API is down, the audit pauses for up to `patience` seconds in all and probes, and
-    `on_pause` is told. `dns` is asked about the allowed domains, for the rules that need it; without it, nothing is
-    looked up.
+    yielded. `retry` and `deadline` (seconds, for one call) replace the client's. `dns` is asked about the allowed
+    domains, for the rules that need it; without it, nothing is looked up.
 
-    A workspace that cannot be read, its key included, is a row with the state "failed". Raises StoreError where `run`
+    If the API fails for everybody, so that the retry budget is used up, the audit pauses and probes, for `max_pause`
+    seconds in all. `on_pause` is called before each wait with a Pause, whose text names the error and the seconds. If
+    nothing has worked in the first ten seconds, the audit gives up: the remaining workspaces are failed rows.
+
+    A workspace that cannot be read, its key included, is a row with the state "failed". Raises StoreError if `run`
     cannot take a row, and what reading `workspaces` raises, after the rows of those that were read.
     """
-    patient = client.with_options(retry=retry, deadline=deadline)
-    outage = Outage(client.clock, patience, on_pause)
+    outage = OutagePause(client.clock, max_pause, on_pause)
+    patient = client.with_options(retry=retry, deadline=deadline, on_attempt=outage.observe(client.on_attempt))
     judging = Judge() if judge is None else judge
 
     async def finished(workspace: Workspace) -> Row:
-        read = await outage.sit_out(lambda: read_workspace(workspace, patient))
+        read = await outage.run(workspace, lambda: read_workspace(workspace, patient))
         records = None if dns is None else await read_hosts(dns, read.row)
         row = judging.judge(read.row, workspace, _evidence(read, run), records)
         if run is not None:

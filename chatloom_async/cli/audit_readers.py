@@ -13,7 +13,6 @@ from attrs import evolve, frozen
 from ..audit import runner
 from ..audit.keys import KeyFile
 from ..audit.rules import Judge
-from ..audit.runner import PROBE_EVERY, OnPause
 from ..audit.session import Reader
 from ..audit.store import Run
 from ..audit.values import Row, Workspace
@@ -42,14 +41,11 @@ async def open_reader(
             if options.scheduler is not None:
                 raise CommandLineError("--scheduler is the address of a Dask cluster: add --engine dask")
             client = await stack.enter_async_context(AsyncChatloom(_no_key, base_url=source.base_url))
-            yield partial(runner.audit, client=client, concurrency=options.at_once, on_pause=pause_line(say))
+            yield partial(
+                runner.audit, client=client, concurrency=options.at_once, on_pause=lambda pause: say(str(pause))
+            )
         else:
             yield await _workers(options, source, workspaces, stack, say=say, stop=stop)
-
-
-def pause_line(say: Say) -> OnPause:
-    """Says that the audit pauses, in the same words each time."""
-    return lambda _: say(f"paused: too many calls fail; one workspace is tried again every {PROBE_EVERY:g} s")
 
 
 def _no_key(*, force_refresh: bool = False) -> NoReturn:

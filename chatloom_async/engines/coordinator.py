@@ -6,13 +6,15 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, M
 from contextlib import aclosing
 from itertools import islice, takewhile
 
+from attrs import define
+
 from ..audit.dns import Resolver, read_hosts
 from ..audit.rules.judging import Judge
 from ..audit.rules.subjects import HostRecord
 from ..audit.store.store import Run
-from ..audit.values import Row, Workspace
+from ..audit.values import Failure, Row, Workspace
 from .interface import Engine
-from .shard import DEFAULTS, SHARD_DEADLINE, SHARD_SIZE, Shard, ShardOptions, partition
+from .shard import DEFAULTS, SHARD_DEADLINE, SHARD_SIZE, Shard, ShardOptions, ShardResult, partition
 from .windowed import windowed
 
 BATCH = 32
@@ -38,7 +40,8 @@ async def audit_on(
     A row is committed to `run` before it is yielded, and a shard that was run twice counts once. `workspaces` are
     read to their end first: which have a key in common decides who reads them. In memory are they, what `judge`
     remembers, and the rows of `window` shards (by default as many as the engine says). Once `wanted` is false, no
-    further shard begins. `dns` is as in `audit`; this process asks it, not the workers.
+    further shard begins. If nothing has worked and a shard gives up, the workspaces of the other shards are failed
+    rows. `dns` is as in `audit`; this process asks it, not the workers.
 
     Raises KeyInShardError for a workspace that holds its key, WorkersUnfitError, both before anything is sent,
     EngineLostError, after which the run can be resumed, and StoreError.
@@ -52,15 +55,15 @@ async def audit_on(
 
     shards = list(partition([each async for each in _each(workspaces)], make, size=shard_size))
     judging = Judge() if judge is None else judge
-    begun = takewhile(lambda _: wanted(), _dropping(shards))
-    async with aclosing(windowed(engine, begun, window=window)) as results:
+    chosen = takewhile(lambda _: wanted(), _popped(shards))
+    async with aclosing(windowed(GivingUpEngine(engine), chosen, window=window)) as results:
         async for shard, result in results:
             reads = zip(shard.workspaces, result.reads, strict=True)
             while batch := list(islice(reads, BATCH)):
                 records = await _records(dns, [read.row for _, read in batch])
                 rows = [
-                    judging.judge(read.row, each, read.evidence, hosts)
-                    for (each, read), hosts in zip(batch, records, strict=True)
+                    judging.judge(read.row, workspace, read.evidence, hosts)
+                    for (workspace, read), hosts in zip(batch, records, strict=True)
                 ]
                 await _commit(run, rows, [read.evidence.fingerprint for _, read in batch])
                 for row in rows:
@@ -72,14 +75,34 @@ async def _records(dns: Resolver | None, rows: list[Row]) -> Sequence[Mapping[st
     return [None] * len(rows) if dns is None else await asyncio.gather(*(read_hosts(dns, row) for row in rows))
 
 
+@define(eq=False)
+class GivingUpEngine:
+    """Another engine, until one of its shards gives up and nothing has worked: then every further shard is failed."""
+
+    engine: Engine
+    worked: bool = False
+    gave_up: Failure | None = None
+
+    async def prepare(self) -> int:
+        return await self.engine.prepare()
+
+    async def run(self, shard: Shard) -> ShardResult:
+        if self.gave_up is not None and not self.worked:
+            return shard.failed(self.gave_up)
+        result = await self.engine.run(shard)
+        self.worked = self.worked or any(read.row.state != "failed" for read in result.reads)
+        self.gave_up = result.gave_up
+        return result
+
+
 async def _commit(run: Run | None, rows: list[Row], fingerprints: list[str | None]) -> None:
     """All at once, so that they share a commit; with fingerprints that were made where the keys are."""
     if run is not None:
         await asyncio.gather(*map(run.put, rows, fingerprints))
 
 
-def _dropping(shards: list[Shard]) -> Iterable[Shard]:
-    """Each in turn, and none is held here once it was taken."""
+def _popped(shards: list[Shard]) -> Iterable[Shard]:
+    """Each in turn. It is removed from the list, so that its memory is free once it is done."""
     shards.reverse()
     while shards:
         yield shards.pop()

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from attrs import frozen
 
+from ..audit.values import Failure
 from ..wire.errors import ChatloomError
 from ..wire.extras import needed_by
 from ..wire.version import VERSION
@@ -93,7 +94,7 @@ class DaskEngine:
     async def _overdue(self, shard: Shard) -> ShardResult:
         text = f"Shard {shard.id} did not come back, though its deadline of {shard.deadline:g} s is long over"
         if await self._threads():
-            return shard.failed(ShardDeadlineError(text))
+            return shard.failed(Failure.of(ShardDeadlineError(text)))
         raise EngineLostError(f"{text}: the scheduler has no workers")
 
     async def _threads(self) -> int:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from attrs import Factory, evolve, field, frozen
 
+from ..audit.outage import MAX_PAUSE
 from ..audit.rules.subjects import Evidence
-from ..audit.runner import AUDIT_DEADLINE, AUDIT_PATIENCE
+from ..audit.runner import AUDIT_DEADLINE
 from ..audit.store.fingerprints import reference_digest
 from ..audit.values import Failure, Row, Workspace
 from ..policy.limiter import RateLimit
@@ -90,7 +91,7 @@ class ShardOptions:
     timeouts: Timeouts = Timeouts()
     rate_limit: RateLimit | None = RateLimit()
     deadline: float | None = AUDIT_DEADLINE
-    patience: float = AUDIT_PATIENCE
+    max_pause: float = MAX_PAUSE
 
 
 DEFAULTS = ShardOptions()
@@ -114,16 +115,18 @@ class ShardRead:
     evidence: Evidence = Factory(Evidence)
 
     @classmethod
-    def failed(cls, workspace: Workspace, error: BaseException) -> "ShardRead":
-        return cls(row=Row(workspace.name, "failed", error=Failure.of(error)))
+    def failed(cls, workspace: Workspace, error: Failure) -> "ShardRead":
+        return cls(row=Row(workspace.name, "failed", error=error))
 
 
 @frozen
 class ShardResult:
-    """One read for each workspace of the shard, in the shard's order."""
+    """One read for each workspace of the shard, in the shard's order. `gave_up` is why the worker gave up, or None:
+    nothing worked in its first seconds."""
 
     shard: str
     reads: tuple[ShardRead, ...]
+    gave_up: Failure | None = None
 
 
 @frozen(kw_only=True, repr=False)
@@ -154,7 +157,7 @@ class Shard:
         for number, start in enumerate(range(0, len(self), size), 1):
             yield evolve(self, id=f"{self.id}.{number}", workspaces=self.workspaces[start : start + size])
 
-    def failed(self, error: ChatloomError) -> ShardResult:
+    def failed(self, error: Failure) -> ShardResult:
         """The result in which every workspace failed for this reason."""
         return ShardResult(self.id, tuple(ShardRead.failed(each, error) for each in self.workspaces))
 

@@ -11,6 +11,7 @@ from contextlib import aclosing, asynccontextmanager
 
 from attrs import Factory, define, frozen
 
+from ..audit.values import Failure
 from ..fanout import Ok, fan_out
 from .interface import Engine
 from .shard import Shard, ShardLostError, ShardRead, ShardResult, WorkerKilledError
@@ -107,4 +108,4 @@ class Splitter:
                 return await self.engine.run(shard)
             except ShardLostError:
                 text = f"Every worker died that read workspace {shard.workspaces[0].name!r}, at last alone"
-        return shard.failed(WorkerKilledError(text))
+        return shard.failed(Failure.of(WorkerKilledError(text)))

@@ -9,10 +9,11 @@ from typing import NoReturn
 
 from attrs import evolve, frozen
 
+from ..audit.outage import OutagePause
 from ..audit.reading import Read, read_workspace
-from ..audit.runner import AUDIT_RETRY, Outage
+from ..audit.runner import AUDIT_RETRY
 from ..audit.store.fingerprints import key_fingerprint
-from ..audit.values import Workspace
+from ..audit.values import Failure, Workspace
 from ..client import AsyncChatloom
 from ..fanout import Ok, fan_out
 from ..policy.clock import Clock
@@ -47,11 +48,12 @@ async def read_shard(shard: Shard, *, transport: Transport | None = None, clock:
         transport=transport,
         clock=clock,
     )
-    outage = Outage(client.clock, options.patience)
+    outage = OutagePause(client.clock, options.max_pause)
+    observed = client.with_options(on_attempt=outage.observe())
 
     async def read(item: tuple[int, Workspace]) -> ShardRead:
-        found = await outage.sit_out(lambda: read_workspace(item[1], client))
-        return _portable(found, shard.salt)
+        workspace = item[1]
+        return _portable(await outage.run(workspace, lambda: read_workspace(workspace, observed)), shard.salt)
 
     try:
         async with client, asyncio.timeout(shard.deadline):
@@ -59,11 +61,12 @@ async def read_shard(shard: Shard, *, transport: Transport | None = None, clock:
             async with aclosing(fan_out(items, read, concurrency=options.concurrency)) as results:
                 async for each in results:
                     number, workspace = each.item
-                    ended = each.value if isinstance(each, Ok) else ShardRead.failed(workspace, each.error)
+                    ended = each.value if isinstance(each, Ok) else ShardRead.failed(workspace, Failure.of(each.error))
                     reads[number] = ended
     except TimeoutError:
         pass  # what was read until then is kept
-    return ShardResult(shard.id, tuple(reads.get(number) or _late(shard, number) for number in range(len(shard))))
+    in_order = tuple(reads.get(number) or _late(shard, number) for number in range(len(shard)))
+    return ShardResult(shard.id, in_order, outage.gave_up)
 
 
 def _portable(read: Read, salt: bytes) -> ShardRead:
@@ -74,7 +77,7 @@ def _portable(read: Read, salt: bytes) -> ShardRead:
 
 def _late(shard: Shard, number: int) -> ShardRead:
     text = f"Shard {shard.id} was not done within its deadline of {shard.deadline:g} s"
-    return ShardRead.failed(shard.workspaces[number], ShardDeadlineError(text))
+    return ShardRead.failed(shard.workspaces[number], Failure.of(ShardDeadlineError(text)))
 
 
 def _no_key(*, force_refresh: bool = False) -> NoReturn:

@@ -85,7 +85,7 @@ async def read(workspace: Workspace, chatloom: AsyncChatloom) -> Reading:
     """The key is looked up each time, so a new one in its file is taken up at once, and a `key_command` runs again."""
     noted: list[Response] = []
     answers.set(noted)
-    rows = audit([workspace], client=chatloom, retry=PATIENCE, deadline=DEADLINE, patience=0.0)
+    rows = audit([workspace], client=chatloom, retry=PATIENCE, deadline=DEADLINE, max_pause=0.0)
     (row,) = [row async for row in rows]
     good = [answer.headers for answer in noted if answer.status == 200]
     age = max((int(headers.get("age") or 0) for headers in good), default=None)

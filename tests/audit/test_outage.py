@@ -1,24 +1,47 @@
-"""What an audit does while the API is down: it pauses, probes, and goes on."""
+"""What an audit does while the API is down: it pauses and probes, or gives up if nothing has worked yet."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from chatloom_async import ApiKey, AsyncChatloom, MockTransport, Request, RetryPolicy
-from chatloom_async.audit import Row, Workspace, audit
+import pytest
+
+from chatloom_async import (
+    ApiKey,
+    AsyncChatloom,
+    Attempt,
+    ConnectError,
+    MockTransport,
+    Request,
+    RetryPolicy,
+    ServerError,
+    TLSError,
+)
+from chatloom_async.audit import Failure, Row, Workspace, audit
+from chatloom_async.audit.outage import GIVE_UP_AFTER, Pause
+from chatloom_async.engines import LocalEngine, audit_on
 from chatloom_async.testing import VirtualClock
-from tests.samples import KEY, OTHER_KEY, answer, failure
+from tests.engines.planted import planted
+from tests.samples import AGENT, AGENTS, DOMAINS, KEY, OTHER_KEY, answer, failure
 
 EMPTY: dict[str, Any] = {"agents": [], "count": 0}
 WORKSPACES = [Workspace(f"w{number:03}", ApiKey(f"{KEY}{number}")) for number in range(200)]
 PATIENT = RetryPolicy(attempts=6, random=lambda: 0.5)
+DOWN = "HTTP 503: Something went wrong"
 
 
 class Api:
-    """Is down until a moment of the clock, and counts the requests until then. Later, an answer takes its time."""
+    """Answers the first request, is then down until a moment of the clock, and counts what it refuses. Later, an
+    answer takes its time."""
 
     def __init__(self, clock: VirtualClock, until: float, takes: float) -> None:
         self.clock, self.until, self.takes, self.refused = clock, clock.time() + until, takes, 0
+        self.first = True
 
     async def __call__(self, request: Request) -> Any:
+        if self.first:
+            self.first = False
+            return answer(EMPTY)
         if self.clock.time() >= self.until:
             await self.clock.sleep(self.takes)
             return answer(EMPTY)
@@ -26,12 +49,12 @@ class Api:
         return failure(503)
 
 
-async def outcome(until: float, patience: float = 900.0, takes: float = 0.0) -> tuple[list[Row], Api, list[float]]:
+async def outcome(until: float, max_pause: float = 900.0, takes: float = 0.0) -> tuple[list[Row], Api, list[Pause]]:
     """The rows of an audit of two hundred workspaces, of an API that is down for so many seconds."""
-    clock, pauses = VirtualClock(), list[float]()
+    clock, pauses = VirtualClock(), list[Pause]()
     api = Api(clock, until, takes)
     client = AsyncChatloom(OTHER_KEY, transport=MockTransport(api), clock=clock)
-    rows = audit(WORKSPACES, client=client, patience=patience, on_pause=pauses.append, retry=PATIENT)
+    rows = audit(WORKSPACES, client=client, max_pause=max_pause, on_pause=pauses.append, retry=PATIENT)
     return [row async for row in rows], api, pauses
 
 
@@ -40,30 +63,43 @@ async def test_an_outage_is_waited_out_and_costs_no_workspace() -> None:
     rows, api, pauses = await outcome(until=100)
     assert sorted(row.workspace for row in rows) == [each.name for each in WORKSPACES]
     assert {row.state for row in rows} == {"ok"}
-    assert pauses == [15.0] * 7
+    assert [(pause.seconds, pause.left) for pause in pauses] == [(15.0, 900.0 - 15 * each) for each in range(7)]
     assert api.refused < 110
+    assert sum(row.requests for row in rows) == api.refused + 200
     assert api.clock.time() < 120
 
 
-async def test_after_an_outage_those_that_it_starved_are_read_at_once() -> None:
+async def test_after_an_outage_those_that_it_stopped_are_read_at_once() -> None:
     """Beside each other: one after the other, at a second each, they would take half a minute more."""
     rows, api, pauses = await outcome(until=100, takes=1.0)
-    assert ({row.state for row in rows}, len(rows), pauses) == ({"ok"}, 200, [15.0] * 7)
+    assert ({row.state for row in rows}, len(rows), len(pauses)) == ({"ok"}, 200, 7)
     assert api.clock.time() < 115
 
 
-async def test_patience_ends() -> None:
+async def test_pauses_have_a_limit() -> None:
     """What cannot be read by then is failed, at once and with one request each; nothing is waited for any more."""
-    rows, api, pauses = await outcome(until=1e9, patience=40)
-    assert {(row.workspace, row.state) for row in rows} == {(each.name, "failed") for each in WORKSPACES}
-    assert pauses == [15.0, 15.0, 10.0]
+    rows, api, pauses = await outcome(until=1e9, max_pause=40)
+    assert [row.state for row in rows].count("failed") == 199
+    assert [(pause.seconds, pause.left) for pause in pauses] == [(15.0, 40.0), (15.0, 25.0), (10.0, 10.0)]
     assert "the retry budget is used up" in str(rows[-1].error)
     assert api.clock.time() < 70
 
 
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ConnectError("chatloom.app refused the connection", reason="refused"), "chatloom.app refused the connection"),
+        (ServerError("Try later.", status=503), "HTTP 503: Try later"),
+    ],
+)
+def test_the_text_of_a_pause_names_the_error_and_the_seconds(error: Any, text: str) -> None:
+    """For one line above a progress bar."""
+    assert str(Pause(error, 15.0, 885.0)) == f"paused: {text}; next try in 15 s, waiting for 885 s at most"
+
+
 async def test_a_few_failures_are_no_outage() -> None:
     """They are retried, and nothing is paused."""
-    clock, pauses = VirtualClock(), list[float]()
+    clock, pauses = VirtualClock(), list[Pause]()
     failing = [failure(503)] * 20
     transport = MockTransport(lambda _: failing.pop() if failing else answer(EMPTY))
     client = AsyncChatloom(OTHER_KEY, transport=transport, clock=clock)
@@ -75,13 +111,13 @@ async def test_what_failed_for_other_reasons_is_not_read_again() -> None:
     """Without retries there is no budget that could be used up."""
     clock = VirtualClock()
     client = AsyncChatloom(OTHER_KEY, transport=MockTransport(lambda _: failure(503)), clock=clock)
-    rows = [row async for row in audit(WORKSPACES, client=client, retry=None)]
+    rows = [row async for row in audit(WORKSPACES[:20], client=client, retry=None)]
     assert ({(row.state, row.requests) for row in rows}, clock.slept) == ({("failed", 1)}, [])
 
 
 async def test_a_throttled_key_holds_nobody_up() -> None:
     """Its budget is its own."""
-    clock, pauses = VirtualClock(), list[float]()
+    clock, pauses = VirtualClock(), list[Pause]()
 
     def handler(request: Request) -> Any:
         return failure(429, retry_after="1") if request.headers["authorization"].endswith(KEY) else answer(EMPTY)
@@ -91,3 +127,144 @@ async def test_a_throttled_key_holds_nobody_up() -> None:
     rows = audit([*throttled, *WORKSPACES], client=client, on_pause=pauses.append, deadline=None)
     states = {row.workspace[0]: row.state async for row in rows}
     assert (states, pauses) == ({"t": "failed", "w": "ok"}, [])
+
+
+REFUSED = ConnectError("https://chatloom.app refused the connection", reason="refused", sent=False)
+UNKNOWN = ConnectError("The host of https://chatloom.app was not found", reason="dns", sent=False)
+
+
+@pytest.mark.parametrize("workspaces", [1, 25, 200])
+@pytest.mark.parametrize(("failing", "cause"), [(REFUSED, REFUSED), (UNKNOWN, UNKNOWN), (failure(503), None)])
+async def test_an_audit_in_which_nothing_works_ends_soon(workspaces: int, failing: Any, cause: Any) -> None:
+    """However many workspaces there are: each is a failed row that names the cause, and its requests are counted."""
+    clock, pauses = VirtualClock(), list[Pause]()
+    transport = MockTransport(lambda _: failing)
+    client = AsyncChatloom(OTHER_KEY, transport=transport, clock=clock)
+    chosen = WORKSPACES[:workspaces]
+    rows = [row async for row in audit(chosen, client=client, on_pause=pauses.append, retry=PATIENT)]
+    assert sorted((row.workspace, row.state) for row in rows) == [(each.name, "failed") for each in chosen]
+    assert {row.error and row.error.type for row in rows} == {"ServerError" if cause is None else "ConnectError"}
+    assert all((DOWN if cause is None else cause.message) in str(row.error) for row in rows)
+    assert sum(row.requests for row in rows) == len(transport.requests)
+    assert all(pause.left <= GIVE_UP_AFTER for pause in pauses)
+    assert clock.time() <= GIVE_UP_AFTER
+
+
+async def test_a_server_that_accepts_nothing_is_given_up_while_calls_wait_for_it() -> None:
+    """After the first call has failed, the others are cancelled; what was waiting is not sent at all."""
+    clock = VirtualClock()
+
+    async def silent(_: Request) -> Any:
+        await clock.sleep(5.0)
+        return ConnectError("No connection to https://chatloom.app in time", reason="unreachable", sent=False)
+
+    client = AsyncChatloom(OTHER_KEY, transport=MockTransport(silent), clock=clock)
+    rows = [row async for row in audit(WORKSPACES, client=client, concurrency=25, retry=PATIENT)]
+    text = "Not read, since nothing worked in the first 8 s. No connection to https://chatloom.app in time. "
+    error = Failure("ConnectError", f"{text}{ConnectError.hint}")
+    assert [row.error for row in rows] == [error] * 200
+    assert {row.requests for row in rows} == {0, 1}
+    assert clock.time() == GIVE_UP_AFTER
+
+
+async def rows_in_slow_motion(handler: Callable[[int], Any], count: int, **options: Any) -> list[str]:
+    """The states of workspaces that are read one after the other, at a second for each request."""
+    clock, number = VirtualClock(), iter(range(10**6))
+
+    async def slow(_: Request) -> Any:
+        await clock.sleep(1.0)
+        return handler(next(number))
+
+    client = AsyncChatloom(OTHER_KEY, transport=MockTransport(slow), clock=clock)
+    rows = audit(WORKSPACES[:count], client=client, concurrency=1, retry=None, **options)
+    return [f"{row.state}, {row.requests}" async for row in rows]
+
+
+@pytest.mark.parametrize("refusal", [failure(401), answer(["Log in"])])
+async def test_dead_keys_end_an_audit_only_if_there_are_many(refusal: Any) -> None:
+    """A few bad keys at the top of a list say nothing about the rest of it. The same for an odd answer."""
+    assert await rows_in_slow_motion(lambda n: refusal if n < 12 else answer(EMPTY), 20) == [
+        *["failed, 1"] * 12,
+        *["ok, 1"] * 8,
+    ]
+    assert await rows_in_slow_motion(lambda _: refusal, 200) == [*["failed, 1"] * 16, *["failed, 0"] * 184]
+
+
+async def test_a_certificate_that_is_refused_is_the_same_for_all() -> None:
+    """One is enough."""
+    refused = TLSError("The certificate of https://chatloom.app was refused: expired", reason="certificate")
+    assert await rows_in_slow_motion(lambda _: refused, 50) == [*["failed, 1"] * 8, *["failed, 0"] * 42]
+
+
+async def test_want_of_descriptors_says_nothing_about_the_api() -> None:
+    """This process may have some again soon."""
+    local = ConnectError("No socket: this process has none left (EMFILE)", reason="local", sent=False)
+    assert await rows_in_slow_motion(lambda n: local if n < 12 else answer(EMPTY), 14) == [
+        *["failed, 1"] * 12,
+        *["ok, 1"] * 2,
+    ]
+
+
+async def test_what_was_answered_once_is_no_wrong_address() -> None:
+    """A list that could be read, or a 429, shows that the API is there, before any workspace is done."""
+    one = [answer({"agents": [AGENT] * 1, "count": 1}), answer(DOMAINS)]
+    assert await rows_in_slow_motion(lambda n: one[n] if n < 2 else failure(503), 20) == [
+        "ok, 2",
+        *["failed, 1"] * 19,
+    ]
+    assert await rows_in_slow_motion(lambda n: failure(503) if n else failure(429), 20) == ["failed, 1"] * 20
+
+
+async def test_a_large_workspace_that_meets_one_failure_goes_on() -> None:
+    """It may be far from done when the audit looks whether anything has worked."""
+    clock = VirtualClock()
+    ids = [f"agt_{number}" for number in range(60)]
+    failing = [failure(503)]
+
+    def handler(request: Request) -> Any:
+        if not request.url.endswith("/allowed-domains"):
+            return answer({"agents": [{**AGENT, "id": each} for each in ids], "count": 60})
+        return failing.pop() if failing else answer(DOMAINS)
+
+    client = AsyncChatloom(OTHER_KEY, transport=MockTransport(handler), clock=clock)
+    (row,) = [row async for row in audit(WORKSPACES[:1], client=client)]
+    assert (row.state, row.requests) == ("ok", 62)
+    assert clock.time() > GIVE_UP_AFTER
+
+
+async def test_the_clients_own_on_attempt_is_still_called() -> None:
+    """With each attempt, also while nothing has worked."""
+    attempts: list[Attempt] = []
+    answers = [answer(AGENTS), answer(DOMAINS), failure(503)]
+    transport = MockTransport(lambda _: answers.pop() if answers else answer(DOMAINS))
+    client = AsyncChatloom(OTHER_KEY, transport=transport, clock=VirtualClock(), on_attempt=attempts.append)
+    assert [row.state async for row in audit(WORKSPACES[:1], client=client)] == ["failed"]
+    assert [each.status for each in attempts] == [503, 200]
+
+
+async def test_a_reader_that_times_out_by_itself_is_a_defect_of_its_workspace() -> None:
+    """It is not taken for the end of the audit's patience."""
+
+    def handler(_: Request) -> Any:
+        raise TimeoutError("mine")
+
+    client = AsyncChatloom(OTHER_KEY, transport=MockTransport(handler), clock=VirtualClock())
+    rows = [row async for row in audit(WORKSPACES[:1], client=client, retry=None)]
+    assert [row.error for row in rows] == [Failure("TimeoutError", "mine")]
+
+
+async def test_an_engine_gives_up_as_one_process_does(tmp_path: Path) -> None:
+    """The first shards find that nothing works; the others are not read."""
+    _, workspaces = planted(tmp_path, 60)
+    clock, requests = VirtualClock(), list[Request]()
+
+    async def down(request: Request) -> Any:
+        requests.append(request)
+        return REFUSED
+
+    engine = LocalEngine(window=2, transport=MockTransport(down), clock=clock)
+    rows = [row async for row in audit_on(engine, workspaces, base_url="http://127.0.0.1:9", shard_size=20)]
+    assert sorted(row.workspace for row in rows) == sorted(each.name for each in workspaces)
+    assert {(row.state, row.error and row.error.type) for row in rows} == {("failed", "ConnectError")}
+    assert sum(row.requests for row in rows) == len(requests)
+    assert clock.time() <= GIVE_UP_AFTER

@@ -21,7 +21,6 @@ from chatloom_async.audit.values import Finding, Row
 from chatloom_async.cli import signals
 from chatloom_async.cli.app import command_line
 from chatloom_async.cli.audit_outputs import estimate
-from chatloom_async.cli.audit_readers import pause_line
 from chatloom_async.cli.progress import AuditProgress
 from chatloom_async.cli.signals import stopping
 from chatloom_async.cli.summary import NextStep, findings, totals
@@ -161,14 +160,6 @@ def test_the_rate_is_that_of_what_is_read(capsys: pytest.CaptureFixture[str]) ->
         rates.append(progress._bar.tasks[0].fields["rate"])
     assert (rates, progress._bar.tasks[0].completed) == (["", "", "9.0/s", "2.5/s", "50/s"], 1100)
     assert capsys.readouterr() == ("", "")
-
-
-def test_a_pause_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """However often it is probed."""
-    pause = pause_line(AuditProgress(2, shown=False).say)
-    for seconds in (15.0, 15.0, 3.0):
-        pause(seconds)
-    assert capsys.readouterr() == ("", "paused: too many calls fail; one workspace is tried again every 15 s\n")
 
 
 WORKSPACES = tuple(Workspace(str(number), KeyEnv("KEY")) for number in range(99))

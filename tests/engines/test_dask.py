@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from chatloom_async.audit import KeyEnv, KeyFile, Workspace
+from chatloom_async.audit import Failure, KeyEnv, KeyFile, Workspace
 from chatloom_async.engines import (
     DaskEngine,
     EngineLostError,
@@ -106,7 +106,7 @@ async def test_a_worker_that_hangs_cannot_keep_the_audit(
     async with connected(cluster) as client:
         result = await DaskEngine(client).run(shard)
     text = "Shard 1 did not come back, though its deadline of 0.1 s is long over"
-    assert result == shard.failed(ShardDeadlineError(text))
+    assert result == shard.failed(Failure.of(ShardDeadlineError(text)))
 
 
 async def test_without_workers_no_audit_begins(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,6 @@ def test_parts_hold_everything_in_order() -> None:
 
 def test_a_shard_can_fail_as_a_whole() -> None:
     """Every workspace has a failed row with the reason."""
-    error = EngineLostError("Gone")
-    rows = tuple(ShardRead(row=Row(each.name, "failed", error=Failure.of(error))) for each in WORKSPACES)
+    error = Failure.of(EngineLostError("Gone"))
+    rows = tuple(ShardRead(row=Row(each.name, "failed", error=error)) for each in WORKSPACES)
     assert shard_of(*WORKSPACES).failed(error) == ShardResult("1", rows)

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from attrs import define, field
 
-from chatloom_async.audit import KeyEnv, Row, Workspace
+from chatloom_async.audit import Failure, KeyEnv, Row, Workspace
 from chatloom_async.engines import (
     EngineLostError,
     Shard,
@@ -89,9 +89,8 @@ async def test_a_thousand_workspaces_take_four_rounds() -> None:
     engine = RecordingEngine(poison=frozenset({"w0"}))
     shard = shard_of(*(Workspace(f"w{number}", KeyEnv(str(number))) for number in range(1000)))
     async for _, result in windowed(engine, [shard]):
-        assert result.reads[0] == ShardRead.failed(
-            shard.workspaces[0], WorkerKilledError("Every worker died that read workspace 'w0', at last alone")
-        )
+        error = WorkerKilledError("Every worker died that read workspace 'w0', at last alone")
+        assert result.reads[0] == ShardRead.failed(shard.workspaces[0], Failure.of(error))
     assert engine.lost == [1000, 125, 16, 2, 1, 1]
 
 
