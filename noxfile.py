@@ -144,6 +144,21 @@ def faults(session: nox.Session, aiohttp: str, parser: dict[str, str]) -> None:
 
 
 @nox.session
+def aiohttp_next(session: nox.Session) -> None:
+    """The tests of the transports with the newest aiohttp, pre-releases included, if it is beyond pyproject.toml.
+
+    If they pass, raise the upper bound there and SUPPORTED in transports/aiohttp/connection.py.
+    """
+    install(session, "test")
+    session.install("--upgrade", "--prerelease=allow" if session.venv_backend == "uv" else "--pre", "aiohttp")
+    ask = "import aiohttp; print(aiohttp.__version__)"
+    version = (session.run("python", "-c", ask, silent=True) or "").strip()
+    if version.split(".")[:2] < AIOHTTP.partition("<")[2].split("."):
+        session.skip(f"The newest aiohttp is {version}, which {AIOHTTP} includes.")
+    session.run("pytest", "tests/transports", "tests/faults", *session.posargs)
+
+
+@nox.session
 def transports(session: nox.Session) -> None:
     """The tests that every run does with aiohttp, and the fault table, with the httpx2 transport. A minute."""
     install(session, "test")

@@ -1,18 +1,14 @@
 """Makes two calls with the client and checks them: the answer, keep-alive, and this machine's clock against `Date`."""
 
 import ssl
-from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from statistics import median
-from typing import Any, Final, Protocol
-
-import aiohttp
+from typing import Final, Protocol
 
 from ..client import AsyncChatloom
 from ..endpoints.agents import AgentList, ListAgents
 from ..policy.retry import RetryPolicy
-from ..transports.aiohttp.connection import Sessions, open_session
 from ..transports.aiohttp.transport import AiohttpTransport
 from ..transports.interface import Transport
 from ..wire.auth import ApiKey
@@ -26,20 +22,10 @@ class CountingTransport(AiohttpTransport):
     """`opened` is the number of connections so far, TLS handshakes included."""
 
     def __init__(self, *, ssl: ssl.SSLContext | None = None) -> None:
-        super().__init__(ssl=ssl, name=type(self).__name__)
+        super().__init__(ssl=ssl, on_connect=self._count, name=type(self).__name__)
         self.opened: int = 0
-        self._pool.open_session = self._sessions
 
-    async def _sessions(self) -> Sessions:
-        trace = aiohttp.TraceConfig()
-        trace.on_connection_create_end.append(self._count)
-        trace.freeze()
-        async with aclosing(open_session(shared=False)) as sessions:
-            session = await anext(sessions)
-            session.trace_configs.append(trace)
-            yield session
-
-    async def _count(self, *_: Any) -> None:
+    def _count(self) -> None:
         self.opened += 1
 
 

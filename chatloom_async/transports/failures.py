@@ -69,6 +69,12 @@ def exchange_failed(where: str, problem: BaseException) -> TransportError:
     return ProtocolError(f"The exchange with {where} failed ({type(problem).__name__})", reason="client")
 
 
+def no_turn(where: str) -> TransportError:
+    """All the connections that may be open were in use for too long."""
+    text = f"No socket for {where}: this process has too many open already"
+    return ConnectError(text, reason="local", sent=False)
+
+
 def no_connection(cause: BaseException | None, where: str, *, at_proxy: bool, name: str = "") -> TransportError:
     """No connection, because of `cause`. `at_proxy`: it is the proxy that could not be reached.
 

@@ -59,7 +59,7 @@ def _quieten() -> None:
         logging.getLogger(name).addFilter(lambda record: record.levelno > logging.DEBUG)
 
 
-class Slot:
+class Pool:
     """One key's transport, and how many requests are using it."""
 
     __slots__ = ("carrier", "in_flight")
@@ -70,53 +70,53 @@ class Slot:
         self.carrier, self.in_flight = carrier, 0
 
 
-class Slots:
+class Pools:
     """The transports of one event loop, by key, and what is under way on them."""
 
     def __init__(self, open_: Open) -> None:
         self._open = open_
-        self._slots: dict[object, Slot] = {}  # the one that was idle for longest comes first
+        self._pools: dict[object, Pool] = {}  # the one that was idle for longest comes first
         self._under_way = set[asyncio.Timeout]()
 
     @asynccontextmanager
     async def serving(self, key: object) -> AsyncIterator[httpx2.AsyncBaseTransport]:
         """The transport for a request that is signed with `key`. Ends by ClientClosedError when it is closed."""
-        slot = self._slots[key] = self._slots.pop(key) if key in self._slots else Slot(self._open())
-        slot.in_flight += 1
+        pool = self._pools[key] = self._pools.pop(key) if key in self._pools else Pool(self._open())
+        pool.in_flight += 1
         limit = asyncio.timeout(None)  # it never runs out, but `aclose` lets it
         self._under_way.add(limit)
         try:
             async with limit:
-                yield slot.carrier
+                yield pool.carrier
         except TimeoutError:
             raise ClientClosedError("The transport was closed while this request was under way") from None
         finally:
             self._under_way.discard(limit)
-            slot.in_flight -= 1
+            pool.in_flight -= 1
             await self._trim()
 
     async def aclose(self) -> None:
         """Ends the requests that are under way, and closes every connection."""
         for limit in self._under_way:
             limit.reschedule(0.0)
-        for slot in [*self._slots.values()]:
-            await slot.carrier.aclose()
+        for pool in [*self._pools.values()]:
+            await pool.carrier.aclose()
 
     async def _trim(self) -> None:
         """Closes those that were idle for longest, where there are more than `KEYS`."""
-        if (surplus := len(self._slots) - KEYS) > 0:
-            idle = [key for key, slot in self._slots.items() if not slot.in_flight]
-            for slot in [self._slots.pop(key) for key in idle[:surplus]]:  # out of reach before anything is awaited
-                await slot.carrier.aclose()
+        if (surplus := len(self._pools) - KEYS) > 0:
+            idle = [key for key, pool in self._pools.items() if not pool.in_flight]
+            for pool in [self._pools.pop(key) for key in idle[:surplus]]:  # out of reach before anything is awaited
+                await pool.carrier.aclose()
 
 
-async def held(open_: Open) -> AsyncGenerator[Slots]:
-    """Yields room for transports, and closes them."""
-    slots = Slots(open_)
+async def open_pools(open_: Open) -> AsyncGenerator[Pools]:
+    """Yields the pools of one event loop, and closes them."""
+    pools = Pools(open_)
     try:
-        yield slots
+        yield pools
     finally:
-        await slots.aclose()
+        await pools.aclose()
 
 
 BODILESS = frozenset({204, 304})
@@ -184,15 +184,15 @@ class Httpx2Transport:
         if app is not None and (ssl or proxy):
             raise ConfigurationError("app is called in this process: ssl and proxy are for connections")
         opened = _calling(app) if app else network(ssl, proxy, http2=http2, reused=connection_reuse)
-        self._slots = PerLoop(partial(held, opened))
+        self._pools = PerLoop(partial(open_pools, opened))
         self._keys = PerHeaders(key_of)
         self._added = [("Accept-Encoding", ACCEPTED), *([] if connection_reuse else [("Connection", "close")])]
         self._proxied, self._max_body, self._share, self._name = bool(proxy), max_body, share_connections, name
 
     async def send(self, request: Request) -> Response | TransportError:
         key = None if self._share else self._keys.of(request.headers)
-        slots = self._slots.known() or await self._slots.here()
-        async with slots.serving(key) as carrier:
+        pools = self._pools.current() or await self._pools.open()
+        async with pools.serving(key) as carrier:
             try:
                 return await self._exchange(carrier, request)
             except httpx2.TransportError as problem:
@@ -219,10 +219,10 @@ class Httpx2Transport:
             return body_error(problem, request.url, body)
 
     async def aclose(self) -> None:
-        await self._slots.aclose()
+        await self._pools.aclose()
 
     def __del__(self) -> None:
-        if "_slots" in self.__dict__ and self._slots.is_open:
+        if "_pools" in self.__dict__ and self._pools.is_open:
             warn_unclosed(self._name)
 
 

@@ -1,8 +1,13 @@
-"""What the transports over real sockets share: the check of a proxy's URL, default TLS, and a warning if left open."""
+"""What the transports over real sockets share: a proxy's URL, default TLS, the bound on connections, a warning."""
 
+import asyncio
 import re
 import ssl
+import sys
 import warnings
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from ipaddress import IPv6Address
 
@@ -37,6 +42,91 @@ def _has_place(match: re.Match[str]) -> bool:
 def default_tls(http2: bool = False) -> ssl.SSLContext:
     """The certificates that the machine trusts. Reading them takes 20 ms; httpx2 changes the context for HTTP/2."""
     return ssl.create_default_context()
+
+
+MAX_CONNECTIONS = 512
+"""Twice as many as a client's requests in flight, so that a key keeps its connection while others have their turn."""
+
+
+def descriptor_share() -> int:
+    """How many connections the process can afford now: half of its soft limit of descriptors (the rest is for files,
+    other clients and servers)."""
+    try:
+        import resource
+    except ImportError:  # pragma: no cover  # Windows has no such limit for sockets
+        return sys.maxsize
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else max(1, soft // 2)
+
+
+class ConnectionBound:
+    """How many connections may be open on one event loop: in use, being opened, and idle.
+
+    A request holds at most one connection, so requests are counted: `enter` (or `turn`) before, `leave` after it.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most: int = most
+        self.held: int = 0  # connections that are open or being opened
+        self._limit = most
+        self._in_use = 0
+        self._queue: deque[asyncio.Future[None]] = deque()
+
+    def is_exceeded(self, idle: int) -> bool:
+        """Whether the requests under way and so many idle connections are too many."""
+        return self._in_use + idle > self.most
+
+    def enter(self) -> bool:
+        """Counts a request in if there is room. As long as others wait there is none."""
+        if self._in_use >= self.most:
+            return False
+        self._in_use += 1
+        return True
+
+    async def turn(self, seconds: float | None) -> bool:
+        """Counts a request in when it is its turn; returns False if that takes longer than this."""
+        turn = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            async with asyncio.timeout(seconds):
+                await turn
+        except BaseException as problem:
+            if turn.done() and not turn.cancelled():
+                self.leave()
+            if isinstance(problem, TimeoutError):
+                return False
+            raise
+        return True
+
+    def leave(self) -> None:
+        """Counts a request out, and lets the next ones in."""
+        self._in_use -= 1
+        while self._queue and self._in_use < self.most:
+            turn = self._queue.popleft()
+            if not turn.done():
+                self._in_use += 1
+                turn.set_result(None)
+
+    @contextmanager
+    def opening(self) -> Iterator[None]:
+        """Counts a connection in, unless it cannot be opened."""
+        self.held += 1
+        try:
+            yield
+        except BaseException:
+            self.held -= 1
+            raise
+        if self.held >= self.most:  # there may be room for one more again
+            self.most = min(self.most + 1, self._limit)
+
+    def closed(self) -> None:
+        """Counts a connection out."""
+        self.held -= 1
+
+    def refused(self) -> bool:
+        """The system refuses another descriptor: what is held now is the bound. False if nothing is held here."""
+        self.most = max(1, self.held)
+        return self.held > 0
 
 
 def warn_unclosed(name: str) -> None:

@@ -1,7 +1,8 @@
-"""Keeps what belongs to one event loop: opened for whatever loop is running, and closed with it. Starts no tasks."""
+"""Keeps what belongs to one event loop: opened for the running loop, and closed with it. Starts no tasks."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from ..wire.errors import ClientClosedError
@@ -13,8 +14,8 @@ T = TypeVar("T")
 class PerLoop(Generic[T]):
     """One `T`, for the running event loop.
 
-    It comes out of an asynchronous generator that yields it once and closes it then. An event loop finishes those
-    when it shuts down, so the connections of an `asyncio.run()` end with it even where nobody closed the client.
+    It comes from an asynchronous generator that yields it once and then closes it. An event loop finishes generators
+    when it shuts down, so the connections of an `asyncio.run()` end with it even if nobody closed the client.
     """
 
     closed: bool
@@ -30,45 +31,57 @@ class PerLoop(Generic[T]):
     def is_open(self) -> bool:
         return self._holder is not None and not (self._loop and self._loop.is_closed())
 
-    def known(self) -> T | None:
-        """The one of the running event loop, if there is one. To be asked first, since it is quick."""
+    def current(self) -> T | None:
+        """The one of the running event loop, if it is open. To be asked first, since it is quick."""
         return self._value if self._loop is asyncio.get_running_loop() else None
 
-    async def here(self) -> T:
-        """The one of the running event loop, opened now. That of another loop is left to it. Not after `aclose`."""
+    async def open(self) -> T:
+        """The one of the running event loop, opened now. That of another loop is closed by it. Not after `aclose`."""
         if self.closed:
             raise ClientClosedError("The transport is closed; nothing was sent")
-        self._loop, self._holder = asyncio.get_running_loop(), self._opened()
-        self._value = value = await anext(self._holder)
+        loop, last, holder = self._loop, self._holder, self._opened()
+        value = await anext(holder)
+        if (other := self.current()) is not None or self.closed:  # in the meantime
+            await holder.aclose()
+            return await self.open() if other is None else other
+        self._loop, self._holder, self._value = asyncio.get_running_loop(), holder, value
+        if last is not None and loop is not None and loop.is_closed():
+            with suppress(RuntimeError):  # what needs that loop cannot be closed any more
+                await last.aclose()
         return value
 
     async def aclose(self) -> None:
-        """Closes it, if it belongs to this event loop. Closing twice is fine."""
+        """Closes it, if it belongs to this event loop or to one that is closed. Closing twice is fine."""
         holder, self._holder, self._value, self.closed = self._holder, None, None, True
-        if holder is not None and self._loop is asyncio.get_running_loop():
+        if holder is None or self._loop is None:
+            return
+        if self._loop is asyncio.get_running_loop():
             await holder.aclose()
+        elif self._loop.is_closed():
+            with suppress(RuntimeError):
+                await holder.aclose()
 
 
-MOST = 1024
+MAX_HEADERS = 1024
 
 
 def key_of(headers: Headers) -> int:
-    """A number that is the same for one key, and different for two. It means nothing outside of this process."""
+    """Identifies the API key that signed these headers, within this process."""
     return hash((headers.get("authorization"), headers.get("x-api-key")))
 
 
 class PerHeaders(Generic[T]):
-    """Remembers what `make` made of each Headers object: a client's requests with one key share theirs."""
+    """Caches what `make` returns for a Headers object: the requests of a client with one key share theirs."""
 
     def __init__(self, make: Callable[[Headers], T]) -> None:
         self._make = make
-        self._known: dict[int, tuple[Headers, T]] = {}  # by id; that is theirs while they are kept here
+        self._known: dict[int, tuple[Headers, T]] = {}  # by id, which is unique while they are kept here
 
     def of(self, headers: Headers) -> T:
-        """What was, or now is, made of these headers."""
+        """The cached value for these headers, or a new one."""
         known = self._known.get(id(headers))
         if known is None:
-            if len(self._known) >= MOST:
+            if len(self._known) >= MAX_HEADERS:
                 self._known.clear()
             known = self._known[id(headers)] = headers, self._make(headers)
         return known[1]

@@ -68,11 +68,9 @@ class Ours:
     @property
     def acquired(self) -> int:
         """Connections that aiohttp believes to be in use."""
-        pool = getattr(self.transport, "_pool", None)
-        if pool is None:
-            return 0
-        generations = [each for each in (*pool.retired, *pool._current) if not each.session.closed]
-        return sum(len(each.session.connector._acquired) for each in generations)
+        exchanges = getattr(self.transport, "_exchanges", None)
+        direct = exchanges.current() if exchanges else None
+        return len(direct.connections._acquired) if direct else 0
 
 
 class Plain:

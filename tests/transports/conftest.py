@@ -6,7 +6,7 @@ the others. aiohttp is used in two ways; what is promised of it holds for both.
 
 import pytest
 
-from chatloom_async.transports.aiohttp import connection
+from chatloom_async.transports.aiohttp import transport
 from tests.transports.kinds import KINDS, Make, installed, transport_class
 
 BOTH_WAYS = {"bodies", "cancellation", "closing", "errors", "pool", "tls", "wire"}
@@ -35,6 +35,16 @@ def make(request: pytest.FixtureRequest) -> Make:
 
 @pytest.fixture
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests written here, or those of aiohttp's session, as with a version of it that is not known."""
+    """Requests written here, or those of aiohttp's session, as with a version of it for which that does not work."""
     if request.param == "session":
-        monkeypatch.setattr(connection, "KNOWN", ())
+        only_by_session(monkeypatch)
+
+
+async def fails(_: object) -> bool:
+    """In the place of a rehearsal."""
+    return False
+
+
+def only_by_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on."""
+    monkeypatch.setattr(transport, "works", fails)

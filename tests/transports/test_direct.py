@@ -11,21 +11,20 @@ import aiohttp
 import pytest
 
 from chatloom_async import AiohttpTransport, AsyncChatloom, ConnectionLostError, Request, Response, Timeouts
-from chatloom_async.transports.aiohttp import connection
-from chatloom_async.transports.aiohttp.connection import DirectExchange, open_session
+from chatloom_async.transports.aiohttp import connection, exchange
+from chatloom_async.transports.aiohttp import transport as transport_module
+from chatloom_async.transports.aiohttp.connection import open_session
+from chatloom_async.transports.aiohttp.exchange import DirectExchange
 from chatloom_async.transports.aiohttp.transport import _limits
+from chatloom_async.transports.network import ConnectionBound
 from chatloom_async.wire.version import USER_AGENT
 from tests.raw_server import SILENCE, RawServer, Script, http
 from tests.samples import KEY
 from tests.signed import signed
+from tests.transports.conftest import only_by_session
 
 EMPTY = http(b'{"agents": [], "count": 0}')
 NAMED = {"Accept": "*/*", "User-Agent": USER_AGENT}
-
-
-def test_the_aiohttp_that_is_installed_is_known() -> None:
-    """Where this fails, run the transport tests with the new version added to KNOWN; if they pass, keep it there."""
-    assert aiohttp.__version__.startswith(connection.KNOWN)
 
 
 @pytest.fixture
@@ -47,8 +46,9 @@ def through_session(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def test_both_ways_write_the_same_bytes(method: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Request line and headers, in their order."""
     async with RawServer((http(b"", "204 No Content"),)) as server:
-        for known in (connection.KNOWN, ()):
-            monkeypatch.setattr(connection, "KNOWN", known)
+        for way in ("direct", "session"):
+            if way == "session":
+                only_by_session(monkeypatch)
             transport = AiohttpTransport()
             request = Request(method, server.url + path, signed(server.url).headers)
             assert await transport.send(request) == Response(
@@ -102,25 +102,23 @@ async def test_a_header_cannot_end_early(value: str) -> None:
     assert server.requests == []
 
 
-async def test_a_session_that_is_watched_sees_every_request() -> None:
+async def test_a_session_that_is_watched_sees_every_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """As OpenTelemetry's instrumentor and others do it, by trace configurations."""
     trace, seen = aiohttp.TraceConfig(), []
 
     async def note(_: object, __: object, params: aiohttp.TraceRequestStartParams) -> None:
         seen.append(params.url.raw_path)
 
+    async def traced(*args: Any, **options: Any) -> aiohttp.ClientSession:
+        session = await open_session(*args, **options)
+        trace.freeze()
+        session.trace_configs.append(trace)
+        return session
+
     trace.on_request_start.append(note)
     async with RawServer((EMPTY,)) as server:
+        monkeypatch.setattr(transport_module, "open_session", traced)
         transport = AiohttpTransport()
-        inner = transport._pool.open_session
-
-        async def traced() -> Any:
-            async for session in inner():
-                trace.freeze()
-                session.trace_configs.append(trace)
-                yield session
-
-        transport._pool.open_session = traced
         await transport.send(plain(server.url))
         await transport.aclose()
     assert seen == ["/x"]
@@ -166,12 +164,11 @@ def test_a_session_that_was_patched_before_is_used_too() -> None:
     assert done.stdout == "['GET']\n"
 
 
-@pytest.mark.parametrize("known", [connection.KNOWN, ()])
-async def test_an_interim_answer_does_not_lift_the_limit_of_silence(
-    known: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("way", ["direct", "session"])
+async def test_an_interim_answer_does_not_lift_the_limit_of_silence(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer itself is still to come."""
-    monkeypatch.setattr(connection, "KNOWN", known)
+    if way == "session":
+        only_by_session(monkeypatch)
     async with RawServer((b"HTTP/1.1 103 Early Hints\r\n\r\n", SILENCE)) as server:
         transport = AiohttpTransport()
         late = await transport.send(plain(server.url, timeouts=Timeouts(read=0.1, attempt=None)))
@@ -188,18 +185,19 @@ def test_a_limit_of_more_than_five_seconds_is_not_rounded_up() -> None:
 
 async def test_a_connection_that_is_lost_at_once_is_not_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
     """It counts as lost before any byte of an answer."""
-    monkeypatch.setattr(connection.WatchedConnection, "is_connected", lambda self: False)
     async with RawServer((EMPTY,)) as server:
         transport = AiohttpTransport()
+        await transport.send(plain(server.url))
+        monkeypatch.setattr(connection.WatchedConnection, "is_connected", lambda self: False)
         lost = await transport.send(plain(server.url))
         await transport.aclose()
     assert isinstance(lost, ConnectionLostError)
-    assert (lost.received, server.requests) == (False, [])
+    assert (lost.received, len(server.requests)) == (False, 1)
 
 
 async def test_origins_are_forgotten_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forgetting one costs a little time, and no connection."""
-    monkeypatch.setattr(connection, "ORIGINS", 2)
+    monkeypatch.setattr(exchange, "MAX_ORIGINS", 2)
     async with RawServer((EMPTY,)) as server, RawServer((EMPTY,)) as other, RawServer((EMPTY,)) as third:
         transport = AiohttpTransport()
         for url in (server.url, other.url, third.url) * 2:
@@ -210,8 +208,8 @@ async def test_origins_are_forgotten_before_they_fill_the_memory(monkeypatch: py
 
 async def test_an_origin_knows_no_key() -> None:
     """What is kept to connect with is no request of a key's."""
-    async for session in open_session(shared=False):
-        origin = DirectExchange(session, ssl=True, most=1)._origin("http://127.0.0.1:1", 7)
+    async with await open_session(ConnectionBound(1), shared=False) as session:
+        origin = DirectExchange(session, ssl=True, max_body=1, works=True)._origin("http://127.0.0.1:1", 7)
         assert sorted(origin.headers) == ["Accept", "Accept-Encoding", "Host", "User-Agent"]
 
 

@@ -1,7 +1,7 @@
 """What tells keys apart, and what is remembered of them."""
 
 from chatloom_async import Headers
-from chatloom_async.transports.per_loop import MOST, PerHeaders, key_of
+from chatloom_async.transports.per_loop import MAX_HEADERS, PerHeaders, key_of
 
 
 def test_keys_are_told_apart_by_the_headers_that_carry_them() -> None:
@@ -15,7 +15,7 @@ def test_what_was_made_of_headers_is_kept_for_some_of_them() -> None:
     """Once for each Headers object; when there are too many, all are forgotten."""
     made: list[Headers] = []
     remembered = PerHeaders(made.append)
-    kept = [Headers({"A": str(number)}) for number in range(MOST + 1)]
+    kept = [Headers({"A": str(number)}) for number in range(MAX_HEADERS + 1)]
     for headers in [*kept[:2], *kept[:2], *kept, kept[-1], kept[0]]:
         remembered.of(headers)
-    assert [each["A"] for each in made] == [str(number) for number in (*range(MOST + 1), 0)]
+    assert [each["A"] for each in made] == [str(number) for number in (*range(MAX_HEADERS + 1), 0)]

@@ -1,87 +1,84 @@
-"""Sends one request over aiohttp's connections and reads its answer. All private names of aiohttp are used here.
+"""Opens aiohttp sessions that do what is asked and nothing else. The only file that uses private names of aiohttp.
 
-Sessions do what is asked and nothing else. Switched off, and why: cookies; `trust_env` (a netrc entry breaks or leaks
-the authentication; a proxy is named explicitly); aiohttp's hidden repetition of requests (it doubles every attempt
-unseen); its decompression (it takes a truncated body for a whole one, and decompresses what was never asked for).
+Switched off, and why: cookies; `trust_env` (a netrc entry breaks or leaks the authentication; a proxy is named
+explicitly); aiohttp's hidden repetition of requests (it doubles attempts unseen); its decompression (it takes a
+truncated body for a complete one, and decompresses what was not asked for).
 
-A plain GET is written straight to a connection, byte for byte as aiohttp would write it, and parsed by aiohttp's
-parser: aiohttp's objects for requests and answers cost more than the rest of a call (`python -m benchmarks` shows
-both ways). Everything else goes through the session: bodies, proxies, connections that are not reused, sessions that
-are traced or patched (as aioresponses and some monitors do), and any aiohttp whose internals are not known.
+What is private is checked each time a session is opened, by what it does and without a network. If a promise of the
+transport would be broken, that is an error; what only makes requests cheaper is left out (see exchange.py).
 """
 
 import asyncio
-import re
-from collections.abc import AsyncGenerator
-from functools import lru_cache, partial
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
 from math import inf
 from types import FunctionType
-from typing import Any
+from typing import Any, NoReturn
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.http_exceptions import HttpProcessingError
-from multidict import CIMultiDict, CIMultiDictProxy, istr
+from multidict import istr
 from yarl import URL
 
-from ...wire.errors import TransportError
-from ...wire.message import Headers, Request, Response
-from ..body import ACCEPTED, Body, received
-from ..failures import invalid_body
+from ...wire.errors import ConfigurationError
+from ..body import ACCEPTED
+from ..network import ConnectionBound
 
-CONTENT_ENCODING, CONTENT_LENGTH = istr("Content-Encoding"), istr("Content-Length")
-
-
-async def read_body(content: aiohttp.StreamReader, headers: CIMultiDictProxy[str], most: int) -> bytes | TransportError:
-    """The body, of `most` bytes at most, both on the wire and decompressed; or why there is none.
-
-    It is not read where its length is announced and too large, nor where it is compressed in a way nobody asked for.
-    Between two pieces of a large body other tasks get their turn.
-    """
-    compressed = CONTENT_ENCODING in headers
-    if content.is_eof() and not compressed and content.total_bytes <= most and content.exception() is None:
-        return content.read_nowait()  # small answers come in one piece with their head
-    if content.at_eof():
-        return b""  # HEAD, 204 and 304: Content-Length and Content-Encoding tell of a body that is elsewhere
-    body = Body(", ".join(headers.getall(CONTENT_ENCODING, ())), headers.get(CONTENT_LENGTH), most)
-    try:
-        return await body.read(content.iter_any())
-    except aiohttp.ClientPayloadError:
-        return body.broken()
-    except HttpProcessingError:
-        return invalid_body()
-
+SUPPORTED = "aiohttp>=3.14.4,<3.15"
+"""The versions that were tried, as in pyproject.toml."""
 
 AUTHORIZATION, X_API_KEY = istr("Authorization"), istr("X-API-Key")
 
-Sessions = AsyncGenerator[aiohttp.ClientSession, None]
-
 
 def for_key(connections: ConnectionKey, key: object) -> ConnectionKey:
-    """Those of one key among the connections that aiohttp would take for equal."""
+    """The connections of one API key among those that are equal for aiohttp."""
     return connections._replace(proxy_headers_hash=hash((connections.proxy_headers_hash, key)))
 
 
 class KeyedRequest(aiohttp.ClientRequest):
-    """A request that shares connections only with requests of the same key.
+    """A request that shares connections only with requests of the same API key.
 
-    Bytes that a server sends unasked on an idle connection become the next request's answer. This way they can
-    never become the answer to another key.
+    Bytes that a server sends unasked on an idle connection become the next request's answer. With this class they
+    cannot become the answer to another key.
     """
 
     @property
+    def owner(self) -> int:
+        """Identifies the API key within this process."""
+        return hash((self.headers.get(AUTHORIZATION), self.headers.get(X_API_KEY)))
+
+    @property
     def connection_key(self) -> ConnectionKey:
-        return for_key(super().connection_key, hash((self.headers.get(AUTHORIZATION), self.headers.get(X_API_KEY))))
+        return for_key(super().connection_key, self.owner)
+
+
+class Origin(aiohttp.ClientRequest):
+    """Where to connect to, in the form that a connector takes: a request that is never sent. It holds no API key."""
+
+    def __init__(self, url: str, owner: object, **options: Any) -> None:
+        super().__init__("GET", URL(url, encoded=True), **options)
+        self.owner: object = owner
+        self.host_field: str = f" HTTP/1.1\r\nHost: {self.headers['Host']}\r\n"
+        self._key_for_owner = for_key(super().connection_key, owner)
+
+    @property
+    def connection_key(self) -> ConnectionKey:
+        return self._key_for_owner
 
 
 class WatchedConnection(ResponseHandler):
-    """Tells what aiohttp keeps to itself.
+    """One connection, with what aiohttp does not report.
 
-    The exception that ends an exchange bears a note of whether the answer had begun. And whoever reads a body hears
-    of it when the body turns out not to be valid HTTP (the C parser forgets that reader) or when the connection is
-    closed on this side (every parser does): otherwise it would wait until the attempt's time is up.
+    The exception that ends an exchange has the attribute `begun`: whether the answer had begun. The reader of a body
+    gets an exception if the body is not valid HTTP (the C parser forgets the reader) or if the connection is closed
+    on this side (all parsers do); otherwise it would wait until the attempt times out.
     """
+
+    connections: "Connections | None" = None
+    owner: object = None
 
     _begun = _interim = False
     _silent_until = inf
@@ -108,26 +105,32 @@ class WatchedConnection(ResponseHandler):
         super().set_exception(exc, *cause, **named)
 
     def _reschedule_timeout(self) -> None:
-        """The limit of silence, but with one timer for many requests: it is set anew when it rings too early."""
+        """The limit of silence, with one timer for many requests: a timer that rings too early is set again."""
         self._silent_until = self._loop.time() + self._read_timeout if self._read_timeout else inf
         timer = self._read_timeout_handle
         if timer is not None and timer.when() > self._silent_until:
             timer.cancel()
             timer = None
         if timer is None and self._silent_until < inf:
-            self._read_timeout_handle = self._loop.call_at(self._silent_until, self._ring)
+            self._read_timeout_handle = self._loop.call_at(self._silent_until, self.ring)
 
     def _drop_timeout(self) -> None:
         self._silent_until = inf
         if self.transport is None or self.transport.is_closing():
             super()._drop_timeout()
 
-    def _ring(self) -> None:
+    def ring(self) -> None:
+        """Ends the exchange if the limit of silence has passed, and else waits on."""
         self._read_timeout_handle = None
         if self._loop.time() >= self._silent_until:
             self._on_read_timeout()
         elif self._silent_until < inf:
-            self._read_timeout_handle = self._loop.call_at(self._silent_until, self._ring)
+            self._read_timeout_handle = self._loop.call_at(self._silent_until, self.ring)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        if self.connections is not None:
+            self.connections.lost(self)
 
     def close(self) -> None:
         self._end_body(aiohttp.ClientPayloadError("closed on this side"))
@@ -142,153 +145,190 @@ class WatchedConnection(ResponseHandler):
             self._payload.set_exception(problem)
 
 
-async def open_session(*, shared: bool, reused: bool = True) -> Sessions:
-    """Yields one session, for the running loop, and closes it. Unless `shared`, its connections never mix keys; unless
-    `reused`, each serves one request, which says so by `Connection: close`.
+class Connections(aiohttp.TCPConnector):
+    """The connections of one session. Their number is bounded, idle ones included: the one that was idle for longest
+    is closed when a new one needs its place."""
 
-    The connections are not limited: whatever waits for one would count as slowness of the server. What is private
-    in aiohttp and changed here, for want of a public switch, is held by tests on the wire.
+    def __init__(self, bound: ConnectionBound, *, reused: bool, on_connect: Callable[[], object] | None) -> None:
+        super().__init__(limit=0, force_close=not reused)
+        self._factory: Any = partial(WatchedConnection, loop=asyncio.get_running_loop())
+        self.bound: ConnectionBound = bound
+        self.on_connect: Callable[[], object] | None = on_connect
+        self.idle: OrderedDict[ResponseHandler, ConnectionKey] = OrderedDict()  # the longest idle one first
+
+    async def _create_connection(self, req: Any, traces: Any, limits: Any) -> ResponseHandler:
+        while self.idle and self.bound.is_exceeded(len(self.idle)):
+            self.close_idle(next(iter(self.idle)))
+            await asyncio.sleep(0)  # the event loop closes the socket in its next round
+        with self.bound.opening():
+            connection = await self._connect(req, traces, limits)
+            if not isinstance(connection, WatchedConnection):
+                unsupported("its connections are of another class than they were told to be")
+        connection.connections, connection.owner = self, getattr(req, "owner", None)
+        if not connection.is_connected():  # lost already
+            self.lost(connection)
+        if self.on_connect:
+            self.on_connect()
+        return connection
+
+    async def _connect(self, req: Any, traces: Any, limits: Any) -> ResponseHandler:
+        return await super()._create_connection(req, traces, limits)
+
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        super()._release(key, protocol, should_close=should_close)
+        if protocol.is_connected() and not self.closed:
+            self.idle[protocol] = key
+            self.idle.move_to_end(protocol)
+
+    def close_idle(self, connection: ResponseHandler) -> None:
+        """Closes a connection, unless aiohttp has given it to a request in the meantime."""
+        key = self.idle.pop(connection)
+        entries = self._conns.get(key, ())
+        for entry in [entry for entry in entries if entry[0] is connection]:
+            self._conns[key].remove(entry)
+            if not self._conns[key]:
+                del self._conns[key]
+            transport = connection.transport
+            connection.close()  # tells a TLS peer
+            if transport is not None:
+                transport.abort()  # does not wait for the peer's answer: the descriptor is wanted now
+
+    def close_idle_of(self, owner: object) -> None:
+        """Closes the idle connections of one API key."""
+        for connection in [each for each in self.idle if getattr(each, "owner", None) == owner]:
+            self.close_idle(connection)
+
+    def lost(self, connection: WatchedConnection) -> None:
+        """Forgets a connection that has ended."""
+        connection.connections = None
+        self.idle.pop(connection, None)
+        self.bound.closed()
+
+
+def unsupported(what: str) -> NoReturn:
+    """Ends the use of an aiohttp that would break a promise."""
+    raise ConfigurationError(f"aiohttp {aiohttp.__version__} cannot be used: {what}. Install {SUPPORTED}")
+
+
+async def open_session(
+    bound: ConnectionBound, *, shared: bool, reused: bool = True, on_connect: Callable[[], object] | None = None
+) -> aiohttp.ClientSession:
+    """A session for the running loop, to be closed by the caller. Unless `shared`, its connections never mix API keys;
+    unless `reused`, each serves one request, which says so by `Connection: close`. Raises ConfigurationError if the
+    installed aiohttp cannot keep these promises.
     """
-    connector = aiohttp.TCPConnector(limit=0, force_close=not reused)
-    watched: Any = partial(WatchedConnection, loop=asyncio.get_running_loop())
-    connector._factory = watched
     session = aiohttp.ClientSession(
-        connector=connector,
+        connector=Connections(bound, reused=reused, on_connect=on_connect),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept-Encoding": ACCEPTED},
         request_class=aiohttp.ClientRequest if shared else KeyedRequest,
         auto_decompress=False,
         trust_env=False,
     )
-    session._retry_connection = False
     try:
-        yield session
-    finally:
+        if getattr(session, "_retry_connection", None) is not True:
+            unsupported("its hidden repetition of requests cannot be switched off")
+        session._retry_connection = False
+        await check_isolation(session)
+        await check_bodies()
+    except BaseException:
         await session.close()
+        raise
+    return session
 
 
-KNOWN = ("3.14.",)  # what these versions of aiohttp begin with; a later one works as well, and costs more
-METHODS = frozenset({"GET", "HEAD"})
-PLAIN_URL = re.compile(r"(https?://[a-z0-9.:\[\]-]+)(/[!-\"$-~]*)")  # no user, no fragment, nothing to be encoded
-ORIGINS = 1024
+class MemoryTransport(asyncio.Transport):
+    """In the place of a socket, for the checks below."""
 
-NEEDED = frozenset({"accept", "user-agent"})  # aiohttp adds them where they are missing
-SPECIAL = frozenset({"accept-encoding", "connection", "content-length", "expect", "host", "transfer-encoding"})
+    def __init__(self, protocol: ResponseHandler) -> None:
+        super().__init__()
+        self.protocol: ResponseHandler | None = protocol
+        protocol.connection_made(self)
+
+    def write(self, data: Any) -> None:
+        """Is not needed here."""
+
+    def is_closing(self) -> bool:
+        return self.protocol is None
+
+    def close(self) -> None:
+        if self.protocol is not None:
+            protocol, self.protocol = self.protocol, None
+            protocol.connection_lost(None)
+
+    abort = close
+
+
+class MemoryConnections(Connections):
+    """Connections without a network. What should reach the network fails, since the name has no address."""
+
+    async def _connect(self, req: Any, traces: Any, limits: Any) -> ResponseHandler:
+        connection: ResponseHandler = self._factory()
+        MemoryTransport(connection)
+        return connection
+
+
+NOWHERE = URL("http://127.0.0.1:0")
+CHECK_LIMITS = aiohttp.ClientTimeout(total=None)
+
+
+async def check_isolation(session: aiohttp.ClientSession) -> None:
+    """Makes sure that aiohttp still keeps the connections of two API keys apart, and reuses those of one."""
+    connections = MemoryConnections(ConnectionBound(9), reused=True, on_connect=None)
+    given: list[object] = []
+    try:
+        for key in ("1", "2", "1"):
+            headers = {"Authorization": key}
+            loop = asyncio.get_running_loop()
+            request = KeyedRequest("GET", NOWHERE, headers=headers, loop=loop, session=session)
+            connection = await connections.connect(request, [], CHECK_LIMITS)
+            given.append(connection.protocol)
+            connection.release()
+        bounded = len(connections.idle) == 2
+        for idle in list(connections.idle):
+            connections.close_idle(idle)
+        bounded = bounded and not connections._conns
+    except (AttributeError, TypeError, aiohttp.ClientError) as problem:
+        unsupported(f"its pool of connections has changed ({type(problem).__name__})")
+    finally:
+        await connections.close()
+    if given[0] is given[1] or given[0] is not given[2]:
+        unsupported("it would share connections between API keys")
+    if not bounded:
+        unsupported("the number of its connections cannot be bounded")
+
+
+HALF_AN_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n["
+
+
+async def check_bodies() -> None:
+    """Makes sure that the reader of a body still hears of a connection that is closed, or silent for too long."""
+    loop = asyncio.get_running_loop()
+    closed, silent = WatchedConnection(loop), WatchedConnection(loop)
+    problems: list[BaseException | None] = []
+    try:
+        for connection, ending in ((closed, closed.close), (silent, silent.ring)):
+            MemoryTransport(connection)
+            connection.set_response_params(read_until_eof=True, auto_decompress=False, read_timeout=-1.0)
+            connection.data_received(HALF_AN_ANSWER)
+            _, payload = await connection.read()
+            ending()
+            problems.append(payload.exception())
+        silent.abort()
+    except (AttributeError, TypeError, LookupError) as problem:
+        unsupported(f"its connections have changed ({type(problem).__name__})")
+    if [type(problem) for problem in problems] != [aiohttp.ClientPayloadError, aiohttp.SocketTimeoutError]:
+        unsupported("a connection that ends would not be noticed")
+
 
 _request: Any = aiohttp.ClientSession._request
-AS_SHIPPED = (  # None where it was patched before; a wrapper may pass for it in all but where its code is
+AS_SHIPPED = (  # None if it was patched before; a wrapper may look like the original in all but the place of its code
     _request
     if isinstance(_request, FunctionType) and _request.__code__.co_filename == aiohttp.client.__file__
     else None
 )
 
 
-@lru_cache(maxsize=1024)
-def _split(url: str) -> tuple[str, str] | None:
-    """Host and path of a plain URL."""
-    plain = PLAIN_URL.fullmatch(url)
-    return (plain[1], plain[2]) if plain else None
-
-
-class Prepared:
-    """A request's headers as aiohttp likes them, what tells their keys apart, and all of them but Host as bytes: None
-    where they are not plain. Not an attrs class: rich would show what is in it."""
-
-    __slots__ = ("fields", "head", "key")
-
-    def __init__(self, fields: "CIMultiDict[str]", key: int, head: bytes | None) -> None:
-        self.fields: CIMultiDict[str] = fields
-        self.key: int = key
-        self.head: bytes | None = head
-
-
-def prepare(headers: Headers) -> Prepared:
-    """Makes what is kept with the headers, since those of a key come again and again."""
-    fields: Any = headers.pairs  # of a request, so they are text
-    key = hash((headers.get("authorization"), headers.get("x-api-key")))
-    headers.prepared = Prepared(CIMultiDict(fields), key, _head(headers))
-    return headers.prepared  # type: ignore[no-any-return]
-
-
-def _head(headers: Headers) -> bytes | None:
-    names = {name.lower() for name in headers}
-    text = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    plain = text.isascii() and text.replace("\r\n", "").isprintable() and text.count("\r\n") == len(headers)
-    if not plain or not names >= NEEDED or names & SPECIAL:
-        return None
-    return f"Accept-Encoding: {ACCEPTED}\r\n{text}\r\n".encode()
-
-
-class Origin(aiohttp.ClientRequest):
-    """Where to connect to, as a connector wants to be told: a request that is never sent. It holds no key."""
-
-    def __init__(self, url: str, key: object, **options: Any) -> None:
-        super().__init__("GET", URL(url, encoded=True), **options)
-        self._connection_key = for_key(super().connection_key, key)
-        self.host_field: str = f" HTTP/1.1\r\nHost: {self.headers['Host']}\r\n"
-
-    @property
-    def connection_key(self) -> ConnectionKey:
-        return self._connection_key
-
-
-class DirectExchange:
-    """Exchanges on the connections of one session: bodies of `most` bytes at most, TLS as `ssl` says."""
-
-    def __init__(self, session: aiohttp.ClientSession, *, ssl: Any, most: int) -> None:
-        self._session, self._ssl, self._most = session, ssl, most
-        connector: Any = session.connector
-        self._connector = connector
-        known = aiohttp.__version__.startswith(KNOWN)
-        self._plain = known and not session.trace_configs and not connector.force_close
-        self._origins: dict[tuple[str, object], Origin] = {}
-
-    def target(self, request: Request) -> tuple[str, str] | None:
-        """Where a plain request goes, host and path; None where it, or whoever watches the session, is not plain."""
-        plain = (
-            self._plain
-            and aiohttp.ClientSession._request is AS_SHIPPED
-            and request.headers.prepared.head is not None
-            and request.method in METHODS
-            and request.body is None
-        )
-        return _split(request.url) if plain else None
-
-    async def exchange(
-        self, request: Request, target: tuple[str, str], key: object, limits: aiohttp.ClientTimeout
-    ) -> Response | TransportError:
-        """One exchange. Raises what aiohttp raises."""
-        origin = self._origins.get((target[0], key)) or self._origin(target[0], key)
-        try:
-            connection = await self._connector.connect(origin, [], limits)
-        except TimeoutError as late:
-            raise aiohttp.ConnectionTimeoutError("Connection timeout") from late
-        try:
-            protocol: Any = connection.protocol
-            protocol.set_response_params(
-                skip_payload=request.method == "HEAD",
-                read_until_eof=True,
-                auto_decompress=False,
-                read_timeout=limits.sock_read,
-            )
-            if not protocol.is_connected():
-                raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
-            line = f"{request.method} {target[1]}{origin.host_field}".encode()
-            protocol.transport.write(line + request.headers.prepared.head)
-            protocol.start_timeout()
-            message, payload = await protocol.read()
-            while 100 <= message.code < 200 and message.code != 101:  # an interim answer
-                message, payload = await protocol.read()
-            body = await read_body(payload, message.headers, self._most)
-        except BaseException:
-            connection.close()
-            raise
-        connection.release()
-        return received(message.code, message.raw_headers, body)
-
-    def _origin(self, place: str, key: object) -> Origin:
-        if len(self._origins) >= ORIGINS:
-            self._origins.clear()
-        made = Origin(place, key, loop=asyncio.get_running_loop(), session=self._session, ssl=self._ssl)
-        self._origins[place, key] = made
-        return made
+def is_unpatched() -> bool:
+    """Whether `ClientSession` sends requests as aiohttp ships it; aioresponses and some monitors replace that."""
+    return aiohttp.ClientSession._request is AS_SHIPPED

@@ -1,115 +1,30 @@
-"""The transport on aiohttp, and its pool: one session per event loop and generation of keys.
+"""The transport on aiohttp: one session for each event loop, with a bound on its connections.
 
-Redirects are not followed: aiohttp would send X-API-Key to any host. The pool starts no tasks: each request closes
-what is no longer needed. What else of aiohttp is switched off: see connection.py.
+Redirects are not followed: aiohttp would send X-API-Key to any host. No tasks are started. What else of aiohttp is
+switched off: see connection.py.
 """
 
-import asyncio
 import ssl
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import lru_cache, partial
 from math import inf
+from typing import Any
 
 import aiohttp
 from yarl import URL
 
+from ...wire.base_url import origin
 from ...wire.errors import ClientClosedError, ConfigurationError, TransportError
-from ...wire.message import DEFAULT_TIMEOUTS, Request, Response, Timeouts
+from ...wire.message import DEFAULT_TIMEOUTS, Headers, Request, Response, Timeouts
 from ...wire.validation import COUNT
+from .. import failures
 from ..body import MAX_BODY, received
-from ..network import checked_proxy, warn_unclosed
-from .connection import DirectExchange, Sessions, open_session, prepare, read_body
+from ..network import MAX_CONNECTIONS, ConnectionBound, checked_proxy, descriptor_share, warn_unclosed
+from ..per_loop import PerLoop
+from .connection import open_session
 from .errors import transport_error
-
-KEYS_PER_SESSION = 64
-SESSIONS = 2
-
-
-class Generation:
-    """One session and the keys it serves.
-
-    The session is held by an asynchronous generator: an event loop finishes those when it shuts down, so the
-    connections of an `asyncio.run()` end with it even where nobody closed the client.
-    """
-
-    def __init__(self, sessions: Sessions, session: aiohttp.ClientSession, direct: DirectExchange) -> None:
-        self.session: aiohttp.ClientSession = session
-        self.direct: DirectExchange = direct
-        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
-        self.keys: set[object] = set()
-        self.in_flight: int = 0
-        self._sessions = sessions
-
-    def enter(self, key: object) -> None:
-        """Counts one request in; who leaves takes it from `in_flight` again."""
-        self.keys.add(key)
-        self.in_flight += 1
-
-    async def aclose(self) -> None:
-        await self._sessions.aclose()
-
-
-class Pool:
-    """The generations that requests go to, for whatever event loop is running.
-
-    A fan-out over thousands of keys would leave idle connections behind for each of them. After `KEYS_PER_SESSION`
-    keys a new session takes over; the one before it still serves its own keys, so that a key keeps its connection
-    from one call to the next, and the one before that closes when its last request is done.
-    """
-
-    def __init__(
-        self, open_session: Callable[[], Sessions], direct: Callable[[aiohttp.ClientSession], DirectExchange]
-    ) -> None:
-        self.closed: bool = False
-        self.open_session: Callable[[], Sessions] = open_session
-        self._direct = direct
-        self._current: list[Generation] = []  # the newest first
-        self.retired: set[Generation] = set()
-
-    @property
-    def is_open(self) -> bool:
-        return any(not each.session.closed for each in self._current)
-
-    def serving(self, key: object) -> Generation | None:
-        """The generation for requests signed with `key`, or None where one has to be opened."""
-        if self.closed:
-            raise ClientClosedError("The transport is closed; nothing was sent")
-        if self._current and self._current[0].loop is not asyncio.get_running_loop():
-            self._retire(0)
-        for generation in self._current:
-            if key in generation.keys:
-                return generation
-        newest = self._current[0] if self._current else None
-        return newest if newest and len(newest.keys) < KEYS_PER_SESSION else None
-
-    async def open(self) -> Generation:
-        """A new generation."""
-        self._retire(SESSIONS - 1)
-        sessions = self.open_session()
-        session = await anext(sessions)
-        generation = Generation(sessions, session, self._direct(session))
-        self._current.insert(0, generation)
-        return generation
-
-    async def close_idle(self) -> None:
-        """Closes the retired generations that no request uses any more."""
-        while idle := next((each for each in self.retired if not each.in_flight), None):
-            self.retired.discard(idle)  # before the first await, so that nobody else closes it too
-            await idle.aclose()
-
-    async def aclose(self) -> None:
-        """Closes every connection, those in use as well. Requests under way fail."""
-        self.closed = True
-        self._retire(0)
-        while self.retired:
-            await self.retired.pop().aclose()
-
-    def _retire(self, kept: int) -> None:
-        """All but the newest ones. Those of another event loop are dropped: that loop closes them, if it still can."""
-        loop = asyncio.get_running_loop()
-        self.retired.update(each for each in self._current[kept:] if each.loop is loop or each.loop.is_closed())
-        del self._current[kept:]
+from .exchange import DirectExchange, prepare, read_body, works
 
 
 @lru_cache(maxsize=1024)
@@ -118,9 +33,18 @@ def _url(text: str) -> URL:
 
 
 def _limits(timeouts: Timeouts) -> aiohttp.ClientTimeout:
-    """The attempt as a whole is bounded by the client, so aiohttp needs no timer of its own for that."""
+    """aiohttp needs no timer for the attempt as a whole, since the client bounds it."""
     limits = {"connect": timeouts.connect, "sock_read": timeouts.read}
     return aiohttp.ClientTimeout(total=None, **limits, ceil_threshold=inf)  # else those above 5 s are rounded up
+
+
+async def open_exchange(
+    *, max_connections: int, session: Callable[[ConnectionBound], Awaitable[aiohttp.ClientSession]], **options: Any
+) -> AsyncGenerator[DirectExchange]:
+    """Yields what sends requests on the running event loop, and closes it."""
+    bound = ConnectionBound(min(max_connections, descriptor_share()))
+    async with await session(bound) as opened:
+        yield DirectExchange(opened, works=await works(opened), **options)
 
 
 class AiohttpTransport:
@@ -131,6 +55,11 @@ class AiohttpTransport:
     to its end. Works on any event loop, on several in turn too. `ssl` is for a private CA; `proxy` is the URL of an
     HTTP proxy. The creator closes it; a client closes only the transport that it made itself. Closed, it stays so:
     requests under way, and later ones, raise ClientClosedError.
+
+    At most `max_connections` are open on an event loop, idle ones included, and at most half of the descriptors that
+    the process may have when the first one is opened. If a new one is needed, the one that was idle for longest is
+    closed. If the system refuses a descriptor, the request waits, for `Timeouts.connect` at most, until another
+    request leaves one. `on_connect` is called for each connection that is opened.
 
     Bytes that a server sends unasked on an idle connection are taken for the answer to that key's next request. With
     `connection_reuse=False` they reach nobody: each request has a connection of its own, and pays for its handshakes.
@@ -146,47 +75,63 @@ class AiohttpTransport:
         ssl: ssl.SSLContext | None = None,
         proxy: str | None = None,
         max_body: int = MAX_BODY,
+        max_connections: int = MAX_CONNECTIONS,
         share_connections: bool = False,
         connection_reuse: bool = True,
+        on_connect: Callable[[], object] | None = None,
         name: str = "AiohttpTransport",
     ) -> None:
         proxy = checked_proxy(proxy)  # type: ignore[assignment]  # the URL is no longer in this frame if it is refused
         if isinstance(proxy, ConfigurationError):
             raise proxy
         COUNT.check("max_body", max_body)
-        direct = partial(DirectExchange, ssl=ssl or True, most=max_body)
-        self._pool = Pool(partial(open_session, shared=share_connections, reused=connection_reuse), direct)
+        COUNT.check("max_connections", max_connections)
         self._ssl, self._proxy, self._max_body, self._name = ssl or True, proxy, max_body, name
         self._share = share_connections
-        self._limits = DEFAULT_TIMEOUTS, _limits(DEFAULT_TIMEOUTS)  # of the last request: they are hardly ever others
+        self._limits = DEFAULT_TIMEOUTS, _limits(DEFAULT_TIMEOUTS)  # of the last request: they hardly ever change
+        opened = partial(
+            open_exchange,
+            max_connections=max_connections,
+            session=partial(open_session, shared=share_connections, reused=connection_reuse, on_connect=on_connect),
+            ssl=self._ssl,
+            max_body=max_body,
+        )
+        self._exchanges = PerLoop(opened)  # it does not refer to self, or a transport that is forgotten would live on
 
     async def send(self, request: Request) -> Response | TransportError:
         key = (request.headers.prepared or prepare(request.headers)).key  # no headers in this frame: it may be seen
         key = None if self._share else key
-        generation = self._pool.serving(key) or await self._pool.open()
-        generation.enter(key)
+        direct = self._exchanges.current() or await self._exchanges.open()
+        bound = direct.connections.bound
+        while True:
+            if not bound.enter() and not await bound.turn(request.timeouts.connect):
+                return failures.no_turn(origin(request.url))
+            try:
+                outcome = await self._exchange(direct, request, key)
+            finally:
+                bound.leave()
+            if isinstance(outcome, Response):
+                return outcome
+            if self._exchanges.closed:
+                raise ClientClosedError("The transport was closed while this request was under way")
+            if outcome.reason != "local" or not bound.refused():
+                return outcome
+
+    async def _exchange(self, direct: DirectExchange, request: Request, key: object) -> Response | TransportError:
+        limits = self._limits
+        if request.timeouts is not limits[0]:
+            self._limits = limits = request.timeouts, _limits(request.timeouts)
+        target = None if self._proxy else direct.target(request)
         try:
-            limits = self._limits
-            if request.timeouts is not limits[0]:
-                self._limits = limits = request.timeouts, _limits(request.timeouts)
-            target = None if self._proxy else generation.direct.target(request)
             if target:
-                outcome = await generation.direct.exchange(request, target, key, limits[1])
-            else:
-                outcome = await self._by_session(generation.session, request, limits[1])
+                return await direct.send(request, target, key, limits[1])
+            return await self._by_session(direct.session, request, limits[1])
         except BaseException as problem:
             failure = transport_error(problem, request.url, proxied=self._proxy is not None)
             if failure is None:
                 traceback.clear_frames(problem.__traceback__)  # aiohttp's frames hold the signed headers
                 raise
-            outcome = failure
-        finally:
-            generation.in_flight -= 1
-            if self._pool.retired:
-                await self._pool.close_idle()
-        if self._pool.closed and isinstance(outcome, TransportError):
-            raise ClientClosedError("The transport was closed while this request was under way")
-        return outcome
+            return failure
 
     async def _by_session(
         self, session: aiohttp.ClientSession, request: Request, limits: aiohttp.ClientTimeout
@@ -207,9 +152,15 @@ class AiohttpTransport:
             response.close()  # once the body is read, the connection has gone back to the pool already
         return received(response.status, response.raw_headers, body)
 
+    def close_idle(self, headers: Headers) -> None:
+        """Closes the idle connections of the key that signed these headers, e.g. since its work is done."""
+        direct = self._exchanges.current()
+        if direct is not None:
+            direct.connections.close_idle_of((headers.prepared or prepare(headers)).key)
+
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        await self._exchanges.aclose()
 
     def __del__(self) -> None:
-        if "_pool" in self.__dict__ and self._pool.is_open:
+        if "_exchanges" in self.__dict__ and self._exchanges.is_open:
             warn_unclosed(self._name)

@@ -1,0 +1,180 @@
+"""How many connections may be open, which of them are closed for a new one, and who waits for one."""
+
+import asyncio
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chatloom_async import AiohttpTransport, ConfigurationError, ConnectError, Response, Timeouts
+from chatloom_async.transports.network import MAX_CONNECTIONS, ConnectionBound, descriptor_share
+from tests.raw_server import SILENCE, RawServer, http
+from tests.signed import keys, signed
+from tests.transports.gone import arrived
+
+GOOD = http(b'{"agents": [], "count": 0}')
+FIRST, SECOND, THIRD = keys(3)
+
+
+async def test_the_connection_that_was_idle_for_longest_is_closed_for_a_new_one() -> None:
+    """Two may be open: the third key's takes the place of the first one's, and the second key keeps its own."""
+    opened: list[None] = []
+    async with RawServer((GOOD,)) as server:
+        transport = AiohttpTransport(max_connections=2, on_connect=lambda: opened.append(None))
+        counts = []
+        for key in (FIRST, SECOND, THIRD, SECOND, FIRST, SECOND, THIRD):
+            await transport.send(signed(server.url, key))
+            counts.append((len(opened), len(server.open)))
+        await transport.aclose()
+    assert counts == [(1, 1), (2, 2), (3, 2), (3, 2), (4, 2), (4, 2), (5, 2)]
+
+
+async def test_a_key_with_several_idle_connections_gives_up_the_oldest() -> None:
+    """And keeps the others."""
+    async with RawServer((0.05, GOOD)) as server:
+        transport = AiohttpTransport(max_connections=3)
+        await asyncio.gather(*(transport.send(signed(server.url, FIRST)) for _ in range(3)))
+        await transport.send(signed(server.url, SECOND))
+        await asyncio.gather(*(transport.send(signed(server.url, FIRST)) for _ in range(2)))
+        await transport.aclose()
+    assert server.connections == 4
+
+
+async def test_no_more_than_the_bound_are_in_use() -> None:
+    """The others wait for their turn, and all are answered."""
+    most = 0
+    async with RawServer((0.02, GOOD)) as server:
+        transport = AiohttpTransport(max_connections=3)
+
+        async def ask(key: str) -> object:
+            nonlocal most
+            answer = await transport.send(signed(server.url, key))
+            most = max(most, len(server.open))
+            return type(answer)
+
+        answers = await asyncio.gather(*(ask(key) for key in keys(12)))
+        await transport.aclose()
+    assert (answers, most) == ([Response] * 12, 3)
+
+
+async def test_who_waits_too_long_gets_a_local_error() -> None:
+    """It says that this process is at its limit, not that the server is slow."""
+    async with RawServer((SILENCE,)) as server:
+        transport = AiohttpTransport(max_connections=1)
+        first = asyncio.create_task(transport.send(signed(server.url)))
+        await arrived(server)
+        late = await transport.send(signed(server.url, timeouts=Timeouts(connect=0.05)))
+        first.cancel()
+        await asyncio.wait([first])
+        await transport.aclose()
+    text = f"No socket for {server.url}: this process has too many open already"
+    assert late == ConnectError(text, reason="local", sent=False)
+
+
+async def test_the_idle_connections_of_one_key_can_be_closed() -> None:
+    """Those of others stay open; before the first request there is nothing to close."""
+    async with RawServer((GOOD,)) as server:
+        transport = AiohttpTransport()
+        transport.close_idle(signed(server.url, FIRST).headers)
+        for key in (FIRST, SECOND):
+            await transport.send(signed(server.url, key))
+        transport.close_idle(signed(server.url, FIRST).headers)
+        await asyncio.sleep(0.02)
+        left = len(server.open)
+        for key in (SECOND, FIRST):
+            await transport.send(signed(server.url, key))
+        await transport.aclose()
+    assert (left, server.connections) == (1, 3)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, None])
+def test_a_bound_is_a_whole_number(value: object) -> None:
+    """At least one."""
+    with pytest.raises(ConfigurationError, match="max_connections must be a whole number"):
+        AiohttpTransport(max_connections=value)  # type: ignore[arg-type]
+
+
+def test_half_of_the_descriptors_are_for_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of those that the process may have now; without a limit, any number."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    shares = []
+    try:
+        for limit in (soft - 1, soft):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+            shares.append(descriptor_share())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert shares == [(soft - 1) // 2, soft // 2]
+    assert descriptor_share() == sys.maxsize
+
+
+FEW = """if True:
+    import asyncio, os, resource, sys
+    from collections import Counter
+    from chatloom_async import AiohttpTransport, Response
+    from tests.signed import keys, signed
+
+    async def main(url, spare):
+        transport = AiohttpTransport()
+        await transport.send(signed(url))  # imports what is imported late
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + spare, lowest + spare))
+        answers = await asyncio.gather(*(transport.send(signed(url, key)) for key in keys(60)))
+        print(sorted(Counter(str(a.status if isinstance(a, Response) else a) for a in answers).items()))
+        await transport.aclose()
+
+    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+"""
+
+
+@pytest.mark.parametrize("spare", [1, 5, 20])
+async def test_without_descriptors_a_request_waits_for_one_of_ours(spare: int) -> None:
+    """Sixty requests with sixty keys, and descriptors for a few: the system refuses, and yet all are answered."""
+    async with RawServer((0.01, GOOD)) as server:
+        options = {"stdout": subprocess.PIPE, "cwd": Path(__file__).parents[2]}
+        program = await asyncio.create_subprocess_exec(sys.executable, "-c", FEW, server.url, str(spare), **options)
+        told, _ = await program.communicate()
+    assert told == b"[('200', 60)]\n"
+
+
+async def test_turns_are_given_in_order_and_handed_on() -> None:
+    """A request that is cancelled, just before or just after it is let in, does not keep the place."""
+    bound, entered = ConnectionBound(1), list[int]()
+
+    async def enter(number: int) -> None:
+        assert bound.enter() or await bound.turn(None)
+        entered.append(number)
+
+    assert bound.enter()
+    tasks = [asyncio.create_task(enter(number)) for number in range(4)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    await asyncio.sleep(0)
+    bound.leave()  # lets the second one in
+    tasks[1].cancel()
+    await asyncio.wait(tasks[:3])
+    assert (entered, [task.cancelled() for task in tasks[:2]]) == ([2], [True, True])
+    bound.leave()
+    await tasks[3]
+    assert entered == [2, 3]
+
+
+async def test_a_bound_that_the_system_has_lowered_recovers() -> None:
+    """By one for each connection that is opened at the bound, up to what it was."""
+    bound = ConnectionBound(4)
+    assert (bound.refused(), bound.most) == (False, 1)  # nothing is held here, so nothing will come free
+    with pytest.raises(OSError, match="no"), bound.opening():
+        raise OSError("no")
+    assert (bound.held, bound.refused()) == (0, False)
+    with bound.opening():
+        assert (bound.refused(), bound.most) == (True, 1)
+    for _ in range(6):
+        with bound.opening():
+            pass
+    assert (bound.held, bound.most, MAX_CONNECTIONS) == (7, 4, 512)
+    bound.closed()
+    assert (bound.held, bound.refused(), bound.most) == (6, True, 6)
