@@ -2,6 +2,6 @@
 
 from .agent import StoredAgent
 from .sandbox import Sandbox
-from .workspace import Workspace
+from .workspace import SandboxWorkspace
 
-__all__ = ["Sandbox", "StoredAgent", "Workspace"]
+__all__ = ["Sandbox", "SandboxWorkspace", "StoredAgent"]

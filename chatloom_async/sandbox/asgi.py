@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from ..wire.message import Headers, Response
 from .faults import Scripted
-from .routes import Answer, Asked
+from .routes import Handler, SandboxRequest
 from .transport import Sleep
 
 Scope = MutableMapping[str, Any]
@@ -29,7 +29,7 @@ class BrokenOffError(ConnectionError):
 class SandboxApp:
     """An ASGI 3 callable for the http and lifespan scopes; others are refused by NotImplementedError."""
 
-    def __init__(self, answer: Answer, sleep: Sleep) -> None:
+    def __init__(self, answer: Handler, sleep: Sleep) -> None:
         self._answer = answer
         self._sleep = sleep
 
@@ -45,7 +45,7 @@ class SandboxApp:
         headers = Headers(scope["headers"])
         path: str = scope["raw_path"].decode("latin-1") if scope.get("raw_path") else quote(scope["path"])
         path = path.removeprefix(scope.get("root_path", ""))  # where a host application has mounted this one
-        asked = Asked(scope["method"], path, headers.get("authorization", ""), headers.get("x-api-key", ""))
+        asked = SandboxRequest(scope["method"], path, headers.get("authorization", ""), headers.get("x-api-key", ""))
         answer = self._answer(asked)
         scripted = answer if isinstance(answer, Scripted) else Scripted(answer)
         if scripted.wait:

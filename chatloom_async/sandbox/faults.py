@@ -24,7 +24,7 @@ SENDABLE = re.compile(r"[A-Za-z0-9-]+: [\x20-\x7e]*")
 
 
 class FaultOptions(TypedDict, total=False):
-    """What can be said about a fault beside its kind; see `Workspace.fails`."""
+    """What can be said about a fault beside its kind; see `SandboxWorkspace.fails`."""
 
     retry_after: int | str
     message: str

@@ -19,13 +19,13 @@ from ..wire.cleaning import clean
 from ..wire.message import Response
 from .answers import Pages, error, pages
 from .faults import Scripted
-from .workspace import Rate, TokenBucket, Workspace
+from .workspace import Rate, SandboxWorkspace, TokenBucket
 
 WARM = 4096  # workspaces whose answers are kept rendered, about 5 KB each with a dozen agents
 LOGGED = 1000
 
 
-class Seen(NamedTuple):
+class LogEntry(NamedTuple):
     """One request as the sandbox saw it. `workspace` is None without a valid key; `outcome` is what was sent."""
 
     workspace: str | None
@@ -39,13 +39,13 @@ class State:
     """Everything that changes. `warm` holds the workspaces with rendered answers, the longest rendered first."""
 
     rate: Rate | None
-    workspaces: dict[str, Workspace] = field(factory=dict)
-    keys: dict[ApiKey, Workspace] = field(factory=dict)
-    warm: dict[Workspace, None] = field(factory=dict)
-    log: deque[Seen] = Factory(lambda: deque[Seen](maxlen=LOGGED))
+    workspaces: dict[str, SandboxWorkspace] = field(factory=dict)
+    keys: dict[ApiKey, SandboxWorkspace] = field(factory=dict)
+    warm: dict[SandboxWorkspace, None] = field(factory=dict)
+    log: deque[LogEntry] = Factory(lambda: deque[LogEntry](maxlen=LOGGED))
     requests: int = 0
 
-    def pages(self, workspace: Workspace) -> Pages:
+    def pages(self, workspace: SandboxWorkspace) -> Pages:
         """The workspace's answers as bytes, rendered when they are first asked for after a change."""
         if workspace.pages is None:
             workspace.pages = pages(workspace.agents)
@@ -56,13 +56,13 @@ class State:
                 oldest.pages = None
         return workspace.pages
 
-    def record(self, workspace: Workspace | None, method: str, path: str, outcome: int | str) -> None:
+    def record(self, workspace: SandboxWorkspace | None, method: str, path: str, outcome: int | str) -> None:
         """Counts and logs a request; a key in the path, where none belongs, is masked."""
         self.requests += 1
         if workspace is not None:
             workspace.requests += 1
         shown = clean(path, 200) if "clf_" in path or len(path) > 200 else path
-        self.log.append(Seen(None if workspace is None else workspace.name, method[:20], shown, outcome))
+        self.log.append(LogEntry(None if workspace is None else workspace.name, method[:20], shown, outcome))
 
 
 NO_KEY: Final = error(401, "API key is required. Please provide it in Authorization or X-API-Key header.")
@@ -77,7 +77,7 @@ NO_METHOD: Final = error(405, "This endpoint answers to GET only.", {"Allow": "G
 
 
 @frozen
-class Asked:
+class SandboxRequest:
     """What the sandbox looks at in a request. `path` is as sent, percent-encoded, with or without a query."""
 
     method: str
@@ -86,11 +86,11 @@ class Asked:
     x_api_key: str = field(default="", repr=False)
 
 
-Answer = Callable[[Asked], Response | Scripted]
+Handler = Callable[[SandboxRequest], Response | Scripted]
 """What a skin is given: `handle`, bound to a sandbox's state and clock."""
 
 
-def handle(state: State, asked: Asked, now: float) -> Response | Scripted:
+def handle(state: State, asked: SandboxRequest, now: float) -> Response | Scripted:
     """The answer, and what has to happen along with it. `now` is in seconds, of any clock that does not go back."""
     path = asked.path.partition("?")[0]
     workspace = _authenticated(state.keys, asked)
@@ -112,7 +112,7 @@ def _outcome(answer: Response | Scripted) -> int | str:
     return answer.response.status if answer.ends == "whole" else answer.ends
 
 
-def _authenticated(keys: dict[ApiKey, Workspace], asked: Asked) -> Workspace | Response:
+def _authenticated(keys: dict[ApiKey, SandboxWorkspace], asked: SandboxRequest) -> SandboxWorkspace | Response:
     """The workspace of the key: "All requests must include a valid API key".
 
     The documentation does not say which header wins where both are sent. The sandbox takes them if they
@@ -134,7 +134,7 @@ def _bearer(authorization: str) -> str:
     return token.strip() if scheme.lower() in ("bearer", "") else NOT_BEARER
 
 
-def _limited(rate: Rate | None, workspace: Workspace, now: float) -> Response | None:
+def _limited(rate: Rate | None, workspace: SandboxWorkspace, now: float) -> Response | None:
     """429 with the whole seconds to wait: "You've hit a rate limit. Back off and retry"."""
     if rate is None:
         return None

@@ -9,9 +9,9 @@ from ..wire.errors import ConfigurationError
 from ..wire.message import Response
 from .asgi import SandboxApp
 from .faults import Scripted
-from .routes import Asked, Seen, State, handle
+from .routes import LogEntry, SandboxRequest, State, handle
 from .transport import SandboxTransport, Sleep
-from .workspace import Origin, Rate, Workspace
+from .workspace import Origin, Rate, SandboxWorkspace
 
 
 class Sandbox:
@@ -49,7 +49,7 @@ class Sandbox:
     def __repr__(self) -> str:
         return f"Sandbox(seed={self._origin.seed}, {len(self)} workspaces)"
 
-    def add_workspace(self, name: str, agents: int = 12) -> Workspace:
+    def add_workspace(self, name: str, agents: int = 12) -> SandboxWorkspace:
         """A new workspace with a key and so many seeded agents; more can be added by hand.
 
         Raises ConfigurationError for a name that is empty or taken, or a negative number.
@@ -58,16 +58,16 @@ class Sandbox:
             raise ConfigurationError(f"A workspace needs a name of its own, not {name!r}")
         if agents < 0:
             raise ConfigurationError("agents= is a number from 0")
-        workspace = self._state.workspaces[name] = Workspace(name, agents, self._origin, self._state.keys)
+        workspace = self._state.workspaces[name] = SandboxWorkspace(name, agents, self._origin, self._state.keys)
         return workspace
 
-    def __getitem__(self, name: str) -> Workspace:
+    def __getitem__(self, name: str) -> SandboxWorkspace:
         """The workspace of this name. Raises KeyError where there is none."""
         if name not in self._state.workspaces:
             raise KeyError(f"There is no workspace {name!r}: there are {', '.join(self._state.workspaces) or 'none'}")
         return self._state.workspaces[name]
 
-    def __iter__(self) -> Iterator[Workspace]:
+    def __iter__(self) -> Iterator[SandboxWorkspace]:
         """The workspaces, in the order in which they were added."""
         return iter(self._state.workspaces.values())
 
@@ -87,11 +87,11 @@ class Sandbox:
         return self._state.requests
 
     @property
-    def log(self) -> tuple[Seen, ...]:
+    def log(self) -> tuple[LogEntry, ...]:
         """The last 1,000 requests, oldest first, without keys: workspace, method, path and outcome."""
         return tuple(self._state.log)
 
-    def _answer(self, asked: Asked) -> Response | Scripted:
+    def _answer(self, asked: SandboxRequest) -> Response | Scripted:
         return handle(self._state, asked, self._clock())
 
     def transport(self) -> SandboxTransport:

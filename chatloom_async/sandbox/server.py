@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from .faults import Scripted
-from .routes import Answer, Asked
+from .routes import Handler, SandboxRequest
 from .transport import Sleep
 
 KEY_HEADERS = ("Authorization", "X-API-Key")
@@ -19,13 +19,13 @@ CLOSING = 0.05  # seconds that a request in flight gets when the server closes
 class SandboxServer:
     """Answers aiohttp's requests. aiohttp.web's low-level server calls it for every path and method."""
 
-    def __init__(self, answer: Answer, sleep: Sleep) -> None:
+    def __init__(self, answer: Handler, sleep: Sleep) -> None:
         self._answer = answer
         self._sleep = sleep
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         authorization, x_api_key = (", ".join(request.headers.getall(name, ())) for name in KEY_HEADERS)
-        answer = self._answer(Asked(request.method, request.raw_path, authorization, x_api_key))
+        answer = self._answer(SandboxRequest(request.method, request.raw_path, authorization, x_api_key))
         if isinstance(answer, Scripted):
             return await self._played(request, answer)
         return web.Response(status=answer.status, headers=dict(answer.headers), body=answer.body)

@@ -12,7 +12,7 @@ from attrs import evolve
 from ..wire.errors import AttemptTimeoutError, ConnectionLostError, PayloadError, TransportError
 from ..wire.message import Request, Response
 from .faults import Scripted
-from .routes import Answer, Asked
+from .routes import Handler, SandboxRequest
 
 Sleep = Callable[[float], Awaitable[object]]
 
@@ -24,13 +24,13 @@ class SandboxTransport:
     Every `send` lets other tasks run, so that a loop over it can be cancelled.
     """
 
-    def __init__(self, answer: Answer, sleep: Sleep) -> None:
+    def __init__(self, answer: Handler, sleep: Sleep) -> None:
         self._answer = answer
         self._sleep = sleep
 
     async def send(self, request: Request) -> Response | TransportError:
         path, headers = urlsplit(request.url).path, request.headers
-        asked = Asked(request.method, path, headers.get("authorization", ""), headers.get("x-api-key", ""))
+        asked = SandboxRequest(request.method, path, headers.get("authorization", ""), headers.get("x-api-key", ""))
         answer = self._answer(asked)
         await asyncio.sleep(0)
         if isinstance(answer, Scripted):

@@ -52,7 +52,7 @@ class Origin:
     trouble: float
 
 
-class WorkspaceAgents:
+class SandboxAgents:
     """The agents of the workspace `name`: as many as wished from the seed, then changed by hand.
 
     `pages` are the finished answers, or None until somebody asks; every change drops them.
@@ -138,7 +138,7 @@ def _without(domains: tuple[str, ...], domain: str) -> tuple[str, ...]:
     return tuple(other for other in domains if other != domain)
 
 
-class Workspace(WorkspaceAgents):
+class SandboxWorkspace(SandboxAgents):
     """A workspace of the sandbox: made by `Sandbox.add_workspace`, found again as `sandbox[name]`.
 
     `requests` counts what was asked with a key of this workspace, failed and refused requests included;
@@ -147,7 +147,7 @@ class Workspace(WorkspaceAgents):
 
     __slots__ = ("_key", "_keys", "_rotations", "bucket", "faults", "requests")
 
-    def __init__(self, name: str, count: int, origin: Origin, keys: "dict[ApiKey, Workspace]") -> None:
+    def __init__(self, name: str, count: int, origin: Origin, keys: "dict[ApiKey, SandboxWorkspace]") -> None:
         super().__init__(name, count, origin)
         self.requests: int = 0
         self.bucket: TokenBucket | None = None
@@ -157,7 +157,7 @@ class Workspace(WorkspaceAgents):
         self._key = self._new_key()
 
     def __repr__(self) -> str:
-        return f"Workspace({self.name!r}, {self._count} agents)"
+        return f"SandboxWorkspace({self.name!r}, {self._count} agents)"
 
     @property
     def key(self) -> ApiKey:

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from chatloom_async.sandbox import Sandbox, Workspace
+from chatloom_async.sandbox import Sandbox, SandboxWorkspace
 from chatloom_async.wire.auth import ApiKey
 from tests.sandbox.skins import SKINS, Ask, Clock, bearer
 
@@ -24,7 +24,7 @@ def sandbox(clock: Clock) -> Sandbox:
 
 
 @pytest.fixture
-def acme(sandbox: Sandbox) -> Workspace:
+def acme(sandbox: Sandbox) -> SandboxWorkspace:
     """A workspace with two agents that nobody has changed."""
     return sandbox.add_workspace("acme", agents=2)
 

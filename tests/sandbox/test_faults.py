@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chatloom_async.sandbox import Sandbox, Workspace
+from chatloom_async.sandbox import Sandbox, SandboxWorkspace
 from chatloom_async.wire.errors import ConfigurationError
 from tests.sandbox.skins import Ask, Clock
 
@@ -98,14 +98,14 @@ async def test_faults_are_no_load(sandbox: Sandbox, ask: Ask) -> None:
         ("html", {"unheard_of": 1}),
     ],
 )
-def test_impossible_faults(acme: Workspace, how: Any, options: dict[str, Any]) -> None:
+def test_impossible_faults(acme: SandboxWorkspace, how: Any, options: dict[str, Any]) -> None:
     """A fault that could not happen, or an option that would mean nothing, is refused when it is scripted."""
     with pytest.raises(ConfigurationError, match="fault"):
         acme.fails(how, **options)
     assert acme.faults == ()
 
 
-def test_what_a_refusal_says(acme: Workspace) -> None:
+def test_what_a_refusal_says(acme: SandboxWorkspace) -> None:
     """The message names what does not fit."""
     with pytest.raises(ConfigurationError, match=r"^A cut fault takes no message and no seconds"):
         acme.fails("cut", seconds=1, message="x")

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from chatloom_async.sandbox import Sandbox
-from chatloom_async.sandbox.routes import WARM, Asked
+from chatloom_async.sandbox.routes import WARM, SandboxRequest
 from chatloom_async.wire.errors import ConfigurationError
 from chatloom_async.wire.message import Request
 from tests.sandbox.skins import bearer
@@ -25,7 +25,7 @@ def test_a_sandbox_holds_workspaces(sandbox: Sandbox) -> None:
     assert sandbox["acme"] is acme
     assert list(sandbox) == [acme, other]
     assert [item in sandbox for item in ("acme", acme, "nobody", None)] == [True, True, False, False]
-    assert repr([sandbox, acme]) == "[Sandbox(seed=7, 2 workspaces), Workspace('acme', 12 agents)]"
+    assert repr([sandbox, acme]) == "[Sandbox(seed=7, 2 workspaces), SandboxWorkspace('acme', 12 agents)]"
     with pytest.raises(KeyError):
         sandbox["nobody"]
 
@@ -60,7 +60,7 @@ def test_only_so_many_answers_are_kept(sandbox: Sandbox, monkeypatch: pytest.Mon
     assert WARM == 4096
     monkeypatch.setattr("chatloom_async.sandbox.routes.WARM", 2)
     workspaces = [sandbox.add_workspace(name) for name in ("a", "b", "c")]
-    asked = [Asked("GET", LIST, x_api_key=workspace.key.reveal()) for workspace in workspaces]
+    asked = [SandboxRequest("GET", LIST, x_api_key=workspace.key.reveal()) for workspace in workspaces]
     first = [sandbox._answer(each) for each in asked]
     assert [workspace.pages is None for workspace in workspaces] == [True, False, False]
     assert [sandbox._answer(each) for each in asked] == first
@@ -79,7 +79,7 @@ async def test_nothing_shows_a_key(sandbox: Sandbox, caplog: pytest.LogCaptureFi
     caplog.set_level(logging.NOTSET)
     acme = sandbox.add_workspace("acme", agents=1)
     text = acme.key.reveal()
-    asked = Asked("GET", LIST, f"Bearer {text}", text)
+    asked = SandboxRequest("GET", LIST, f"Bearer {text}", text)
     async with (
         sandbox.serve() as url,
         aiohttp.ClientSession() as session,

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from chatloom_async.sandbox import StoredAgent, Workspace
+from chatloom_async.sandbox import SandboxWorkspace, StoredAgent
 from chatloom_async.sandbox.agent import TODAY
 from chatloom_async.wire.errors import ConfigurationError
 
 
-def test_add_agent(acme: Workspace) -> None:
+def test_add_agent(acme: SandboxWorkspace) -> None:
     """An added agent is the newest, has an id of its own, and is otherwise like the documentation's example."""
     seeded = acme.agents
     first, second = acme.add_agent(), acme.add_agent(name="Returns Desk", domains=["example.com"])
@@ -23,14 +23,14 @@ def test_add_agent(acme: Workspace) -> None:
     assert len({agent.id for agent in acme.agents}) == 4
 
 
-def test_ids_are_not_used_again(acme: Workspace) -> None:
+def test_ids_are_not_used_again(acme: SandboxWorkspace) -> None:
     """A removed agent's id does not come back with the next one."""
     removed = acme.remove_agent(acme.add_agent().id)
     assert acme.add_agent().id != removed.id
-    assert repr(acme) == "Workspace('acme', 3 agents)"
+    assert repr(acme) == "SandboxWorkspace('acme', 3 agents)"
 
 
-def test_update_agent(acme: Workspace) -> None:
+def test_update_agent(acme: SandboxWorkspace) -> None:
     """A changed agent keeps its place and all that was not changed; times are kept in UTC."""
     newest, oldest = acme.agents
     changed = acme.update_agent(newest.id, name="", primary_color="purple")
@@ -41,7 +41,7 @@ def test_update_agent(acme: Workspace) -> None:
     assert str(moved.created_at) == "2030-01-01 00:00:00+00:00"
 
 
-def test_domains(acme: Workspace) -> None:
+def test_domains(acme: SandboxWorkspace) -> None:
     """Domains are added at the end, as often as told, and taken off all at once."""
     agent = acme.agents[0]
     acme.allow_domain(agent.id, "*")
@@ -58,7 +58,7 @@ def test_domains(acme: Workspace) -> None:
         lambda acme: acme.disallow_domain(acme.agents[0].id, "nowhere.example"),
     ],
 )
-def test_absent(acme: Workspace, change: Callable[[Workspace], object]) -> None:
+def test_absent(acme: SandboxWorkspace, change: Callable[[SandboxWorkspace], object]) -> None:
     """What is not there cannot be changed, and nothing else is."""
     before = acme.agents
     with pytest.raises(KeyError, match=r"agt_nobody|nowhere"):
@@ -77,7 +77,7 @@ def test_absent(acme: Workspace, change: Callable[[Workspace], object]) -> None:
         ({"id": "agt_abc123"}, ConfigurationError),
     ],
 )
-def test_impossible_agents(acme: Workspace, fields: dict[str, Any], error: type[Exception]) -> None:
+def test_impossible_agents(acme: SandboxWorkspace, fields: dict[str, Any], error: type[Exception]) -> None:
     """Fields of other types than documented, unknown fields and a taken id are refused."""
     acme.add_agent(id="agt_abc123")
     with pytest.raises(error):
