@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from chatloom_async import Sandbox
-from chatloom_async.sandbox import Workspace
+from chatloom_async.sandbox import SandboxWorkspace
 from tests.contrib.serving import serving
 
 # Run by tests/hosts, where their frameworks are installed: aiogram_bot, discord_bot, slack_bot.
@@ -29,7 +29,7 @@ Product Advisor: acme.example, acme.example.com
 
 
 @pytest.fixture
-async def acme(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Workspace]:
+async def acme(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SandboxWorkspace]:
     """A workspace on a served sandbox, with the environment set as a user of the API would set it."""
     sandbox = Sandbox(seed=7)
     workspace = sandbox.add_workspace("acme", agents=3)
@@ -94,7 +94,7 @@ def test_prometheus_counts_every_attempt() -> None:
     ]
 
 
-async def test_watch_changes_tells_what_changes(acme: Workspace) -> None:
+async def test_watch_changes_tells_what_changes(acme: SandboxWorkspace) -> None:
     """A change in the dashboard becomes a line, until the program is ended."""
     program = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -115,7 +115,7 @@ async def test_watch_changes_tells_what_changes(acme: Workspace) -> None:
     await program.wait()
 
 
-async def test_the_aiohttp_service_answers_from_the_api(acme: Workspace) -> None:
+async def test_the_aiohttp_service_answers_from_the_api(acme: SandboxWorkspace) -> None:
     """One client for the life of the application; a 404 of the API becomes a 404 of the service."""
     runner = web.AppRunner(load("aiohttp_service").app)
     await runner.setup()
@@ -130,7 +130,7 @@ async def test_the_aiohttp_service_answers_from_the_api(acme: Workspace) -> None
     await runner.cleanup()
 
 
-async def test_the_fastapi_service_answers_from_the_api(acme: Workspace) -> None:
+async def test_the_fastapi_service_answers_from_the_api(acme: SandboxWorkspace) -> None:
     """The same by lifespan and dependency."""
     agent = acme.agents[0]
     async with serving(load("fastapi_service").app) as client:
@@ -139,7 +139,7 @@ async def test_the_fastapi_service_answers_from_the_api(acme: Workspace) -> None
     assert (found.json(), missing.status_code) == (list(agent.domains), 404)
 
 
-async def test_the_bot_answers_its_commands(acme: Workspace) -> None:
+async def test_the_bot_answers_its_commands(acme: SandboxWorkspace) -> None:
     """A conversation over standard input and output, in a process of its own."""
     agent = acme.agents[0]
     bot = await asyncio.create_subprocess_exec(

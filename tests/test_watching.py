@@ -31,7 +31,7 @@ from chatloom_async import (
     Transport,
     watch,
 )
-from chatloom_async.sandbox import Workspace
+from chatloom_async.sandbox import SandboxWorkspace
 from chatloom_async.testing import VirtualClock
 from tests.samples import AGENT, KEY, answer, failure
 
@@ -73,7 +73,7 @@ def sandbox() -> Sandbox:
 
 
 @pytest.fixture
-def acme(sandbox: Sandbox) -> Workspace:
+def acme(sandbox: Sandbox) -> SandboxWorkspace:
     """A workspace with two agents."""
     workspace = sandbox.add_workspace("acme", agents=0)
     workspace.add_agent(id="agt_1", name="One", domains=["one.example"])
@@ -81,7 +81,7 @@ def acme(sandbox: Sandbox) -> Workspace:
     return workspace
 
 
-def agent(acme: Workspace, agent_id: str, **changes: Any) -> Agent:
+def agent(acme: SandboxWorkspace, agent_id: str, **changes: Any) -> Agent:
     """An agent of the sandbox as the client returns it."""
     (stored,) = [each for each in acme.agents if each.id == agent_id]
     return Agent(**{name: value for name, value in asdict(stored).items() if name != "domains"} | changes)
@@ -102,13 +102,13 @@ async def watched(client: AsyncChatloom, interval: float = 60.0, **options: Any)
     return events
 
 
-async def test_the_first_round_is_the_baseline(sandbox: Sandbox, acme: Workspace) -> None:
+async def test_the_first_round_is_the_baseline(sandbox: Sandbox, acme: SandboxWorkspace) -> None:
     """It yields nothing, and neither do rounds in which nothing has changed."""
     clock = Rounds(nothing, nothing)
     assert (await watched(client_of(sandbox, clock)), clock.slept) == ([], [60.0, 60.0, 60.0])
 
 
-async def test_initial_yields_every_agent_oldest_first(sandbox: Sandbox, acme: Workspace) -> None:
+async def test_initial_yields_every_agent_oldest_first(sandbox: Sandbox, acme: SandboxWorkspace) -> None:
     """For a service that fills its own tables from the same events."""
     assert await watched(client_of(sandbox, Rounds(nothing)), initial=True) == [
         AgentAdded(agent(acme, "agt_1"), ("one.example",)),
@@ -116,7 +116,7 @@ async def test_initial_yields_every_agent_oldest_first(sandbox: Sandbox, acme: W
     ]
 
 
-CHANGES: list[tuple[Callable[[Workspace], object], Callable[[Workspace], list[object]]]] = [
+CHANGES: list[tuple[Callable[[SandboxWorkspace], object], Callable[[SandboxWorkspace], list[object]]]] = [
     (
         lambda acme: acme.add_agent(id="agt_3", name="Three", domains=["three.example"]),
         lambda acme: [AgentAdded(agent(acme, "agt_3"), ("three.example",))],
@@ -144,23 +144,23 @@ CHANGES: list[tuple[Callable[[Workspace], object], Callable[[Workspace], list[ob
 @pytest.mark.parametrize(("change", "events"), CHANGES)
 async def test_a_change_is_one_event(
     sandbox: Sandbox,
-    acme: Workspace,
-    change: Callable[[Workspace], object],
-    events: Callable[[Workspace], list[object]],
+    acme: SandboxWorkspace,
+    change: Callable[[SandboxWorkspace], object],
+    events: Callable[[SandboxWorkspace], list[object]],
 ) -> None:
     """Once, in the round after it; another order and a domain listed twice are no changes."""
     found = await watched(client_of(sandbox, Rounds(lambda: change(acme), nothing)))
     assert found == events(acme)
 
 
-async def test_a_removed_agent_is_told_as_it_was_last_seen(sandbox: Sandbox, acme: Workspace) -> None:
+async def test_a_removed_agent_is_told_as_it_was_last_seen(sandbox: Sandbox, acme: SandboxWorkspace) -> None:
     """Also where it was changed shortly before."""
     gone = agent(acme, "agt_1", name="Uno")
     clock = Rounds(lambda: acme.update_agent("agt_1", name="Uno"), lambda: acme.remove_agent("agt_1"))
     assert (await watched(client_of(sandbox, clock)))[1:] == [AgentRemoved(gone)]
 
 
-async def test_events_of_one_round_have_an_order(sandbox: Sandbox, acme: Workspace) -> None:
+async def test_events_of_one_round_have_an_order(sandbox: Sandbox, acme: SandboxWorkspace) -> None:
     """Removed agents, then the others from the oldest on, each with its fields before its domains."""
     one, two = agent(acme, "agt_1"), agent(acme, "agt_2")
 
@@ -181,7 +181,7 @@ async def test_events_of_one_round_have_an_order(sandbox: Sandbox, acme: Workspa
 
 
 async def test_an_agent_gone_between_the_two_calls_is_removed_in_the_next_round(
-    sandbox: Sandbox, acme: Workspace
+    sandbox: Sandbox, acme: SandboxWorkspace
 ) -> None:
     """Its 404 says nothing yet: only a list does."""
     one = agent(acme, "agt_1")
@@ -189,7 +189,7 @@ async def test_an_agent_gone_between_the_two_calls_is_removed_in_the_next_round(
     assert await watched(client_of(sandbox, clock)) == [AgentRemoved(one)]
 
 
-async def test_a_new_agent_is_told_when_its_domains_can_be_found(sandbox: Sandbox, acme: Workspace) -> None:
+async def test_a_new_agent_is_told_when_its_domains_can_be_found(sandbox: Sandbox, acme: SandboxWorkspace) -> None:
     """An AgentAdded without its domains would be half of the news."""
 
     def add() -> None:
@@ -201,7 +201,7 @@ async def test_a_new_agent_is_told_when_its_domains_can_be_found(sandbox: Sandbo
 
 
 async def test_a_failed_round_yields_nothing_and_the_next_one_catches_up(
-    sandbox: Sandbox, acme: Workspace, caplog: pytest.LogCaptureFixture
+    sandbox: Sandbox, acme: SandboxWorkspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Half of a round is none; it is logged, by the error's class only."""
 
@@ -226,7 +226,7 @@ async def test_a_failed_round_yields_nothing_and_the_next_one_catches_up(
     ],
 )
 async def test_failed_rounds_are_repeated_more_and_more_slowly(
-    sandbox: Sandbox, acme: Workspace, interval: float, failures: int, waits: list[float]
+    sandbox: Sandbox, acme: SandboxWorkspace, interval: float, failures: int, waits: list[float]
 ) -> None:
     """The usual wait, then twice as long each time up to 15 minutes; after a success the usual one again."""
     acme.fails(503, times=failures)
@@ -234,7 +234,7 @@ async def test_failed_rounds_are_repeated_more_and_more_slowly(
     assert (await watched(client_of(sandbox, clock), interval), clock.slept) == ([], waits)
 
 
-async def test_a_longer_retry_after_is_obeyed(sandbox: Sandbox, acme: Workspace) -> None:
+async def test_a_longer_retry_after_is_obeyed(sandbox: Sandbox, acme: SandboxWorkspace) -> None:
     """Where the API says when to come back, nobody comes back before."""
     acme.fails(429, retry_after=300)
     acme.fails(429, retry_after=1)
@@ -244,7 +244,7 @@ async def test_a_longer_retry_after_is_obeyed(sandbox: Sandbox, acme: Workspace)
 
 
 @pytest.mark.parametrize(("drawn", "wait"), [(0.0, 54.0), (0.5, 60.0), (1.0, 66.0)])
-async def test_waits_are_jittered(sandbox: Sandbox, acme: Workspace, drawn: float, wait: float) -> None:
+async def test_waits_are_jittered(sandbox: Sandbox, acme: SandboxWorkspace, drawn: float, wait: float) -> None:
     """A tenth more or less, so that programs that were started together do not ask together."""
     clock = Rounds()
     with pytest.raises(Enough):
@@ -261,14 +261,14 @@ async def test_what_may_pass_is_waited_for(failed: Any) -> None:
 
 
 @pytest.mark.parametrize("on", ["*", "*/agt_1/*"])
-async def test_errors_that_no_repeat_can_cure_are_raised(sandbox: Sandbox, acme: Workspace, on: str) -> None:
+async def test_errors_that_no_repeat_can_cure_are_raised(sandbox: Sandbox, acme: SandboxWorkspace, on: str) -> None:
     """A dead key stays dead, whichever call finds out."""
     acme.fails(401, on=on)
     with pytest.raises(AuthenticationError):
         await anext(watch(client_of(sandbox, Rounds())))
 
 
-async def test_a_closed_client_ends_the_watch(sandbox: Sandbox, acme: Workspace) -> None:
+async def test_a_closed_client_ends_the_watch(sandbox: Sandbox, acme: SandboxWorkspace) -> None:
     """With the error that every other call gets."""
     clock = VirtualClock()
     client = client_of(sandbox, clock)
@@ -341,7 +341,7 @@ async def test_all_waiting_is_on_the_clients_clock(
     assert 3600.0 < chatloom_clock.now < 3610.0
 
 
-async def test_leaving_the_loop_leaves_nothing_behind(sandbox: Sandbox, acme: Workspace) -> None:
+async def test_leaving_the_loop_leaves_nothing_behind(sandbox: Sandbox, acme: SandboxWorkspace) -> None:
     """Between two events nothing runs, not even a timer."""
     clock = VirtualClock()
     async for event in watch(client_of(sandbox, clock), initial=True):
@@ -352,7 +352,7 @@ async def test_leaving_the_loop_leaves_nothing_behind(sandbox: Sandbox, acme: Wo
 
 
 @pytest.mark.parametrize("where", ["in a round", "between rounds"])
-async def test_a_cancelled_watch_ends_at_once(acme: Workspace, where: str) -> None:
+async def test_a_cancelled_watch_ends_at_once(acme: SandboxWorkspace, where: str) -> None:
     """In the middle of a round as well as between two."""
     reached, never = asyncio.Event(), asyncio.Event()
 
@@ -384,7 +384,7 @@ async def _as_generator(client: AsyncChatloom) -> AsyncGenerator[object, None]:
 
 
 @pytest.mark.parametrize("interval", [0, -1.0, float("nan")])
-async def test_an_interval_is_above_zero(sandbox: Sandbox, acme: Workspace, interval: float) -> None:
+async def test_an_interval_is_above_zero(sandbox: Sandbox, acme: SandboxWorkspace, interval: float) -> None:
     """A loop without a pause would be a mistake."""
     with pytest.raises(ConfigurationError, match="interval must be a number of seconds above 0"):
         await anext(watch(client_of(sandbox, Rounds()), interval))

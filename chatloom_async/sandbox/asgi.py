@@ -5,7 +5,7 @@ Decides nothing. ASGI knows no broken connections: see `BrokenOffError`.
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from ..wire.message import Headers, Response
 from .faults import Scripted
@@ -44,7 +44,7 @@ class SandboxApp:
     async def _http(self, scope: Scope, send: Send) -> None:
         headers = Headers(scope["headers"])
         path: str = scope["raw_path"].decode("latin-1") if scope.get("raw_path") else quote(scope["path"])
-        path = path.removeprefix(scope.get("root_path", ""))  # where a host application has mounted this one
+        path = _below(path, scope.get("root_path", ""))
         asked = SandboxRequest(scope["method"], path, headers.get("authorization", ""), headers.get("x-api-key", ""))
         answer = self._answer(asked)
         scripted = answer if isinstance(answer, Scripted) else Scripted(answer)
@@ -52,7 +52,18 @@ class SandboxApp:
             await self._sleep(scripted.wait)
         if scripted.ends == "lost":
             raise BrokenOffError("A scripted fault: closed before the first byte.")
-        await _send(send, scripted.response, scope["method"], cut=scripted.ends == "cut")
+        await _send(send, scripted.response, scope["method"], cut=scripted.ends == "cut" and scope["method"] != "HEAD")
+
+
+def _below(path: str, root: str) -> str:
+    """The path without that under which a host application has mounted this one.
+
+    `root` is decoded text, while the path is percent-encoded, so they are compared segment by segment.
+    """
+    segments, depth = path.split("/"), root.rstrip("/").count("/")
+    if depth and unquote("/".join(segments[: depth + 1])) == root.rstrip("/"):
+        return "/" + "/".join(segments[depth + 1 :])
+    return path
 
 
 async def _send(send: Send, response: Response, method: str, *, cut: bool = False) -> None:

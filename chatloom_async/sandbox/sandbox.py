@@ -1,10 +1,11 @@
-"""The sandbox's public face: workspaces go in, and three ways to ask them come out. Decides nothing."""
+"""The sandbox as its users see it: workspaces to set up, and three ways to call them. routes.py decides."""
 
 import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 
+from ..wire.auth import ApiKey
 from ..wire.errors import ConfigurationError
 from ..wire.message import Response
 from .asgi import SandboxApp
@@ -91,22 +92,35 @@ class Sandbox:
         """The last 1,000 requests, oldest first, without keys: workspace, method, path and outcome."""
         return tuple(self._state.log)
 
-    def _answer(self, asked: SandboxRequest) -> Response | Scripted:
-        return handle(self._state, asked, self._clock())
+    def keys(self) -> Iterator[tuple[str, ApiKey]]:
+        """Every key that was ever issued here, also those before a rotation, each with its workspace's name."""
+        for workspace in self:
+            for key in workspace.issued_keys():
+                yield workspace.name, key
+
+    def handle(self, request: SandboxRequest) -> Response | Scripted:
+        """The answer to one request; what a scripted fault asks for (a wait, a broken connection) is up to the caller.
+
+        `transport()`, `asgi()` and `serve()` are ready-made callers.
+        """
+        return handle(self._state, request, self._clock())
 
     def transport(self) -> SandboxTransport:
         """A `Transport` to this sandbox without a network, for `AsyncChatloom(transport=...)` with any base URL."""
-        return SandboxTransport(self._answer, self._sleep)
+        return SandboxTransport(self.handle, self._sleep)
 
     def asgi(self) -> SandboxApp:
         """An ASGI 3 application that answers for this sandbox. "lost" faults become a 500 on most servers."""
-        return SandboxApp(self._answer, self._sleep)
+        return SandboxApp(self.handle, self._sleep)
 
-    def serve(self, *, host: str = "127.0.0.1", port: int = 0) -> AbstractAsyncContextManager[str]:
+    def serve(
+        self, *, host: str = "127.0.0.1", port: int = 0, sleep: Sleep | None = None
+    ) -> AbstractAsyncContextManager[str]:
         """Serves over plain HTTP: `async with sandbox.serve() as url`, the base URL for a client. Port 0: any free one.
 
-        Several servers may run at once. Needs aiohttp. Raises OSError, on entering, where the port is taken.
+        `sleep` waits for slow answers in place of the sandbox's own. Several servers may run at once. Needs aiohttp.
+        Raises OSError, on entering, if the port is taken.
         """
         from .server import SandboxServer, serving  # here, since in memory no aiohttp is needed
 
-        return serving(SandboxServer(self._answer, self._sleep), host, port)
+        return serving(SandboxServer(self.handle, sleep or self._sleep), host, port)

@@ -171,8 +171,15 @@ class SandboxWorkspace(SandboxAgents):
         self._key, self.bucket = self._new_key(), None
         return self._key
 
+    def issued_keys(self) -> tuple[ApiKey, ...]:
+        """Every key that this workspace ever had, the one that works now last."""
+        return tuple(self._numbered_key(number) for number in range(self._rotations + 1))
+
+    def _numbered_key(self, number: int) -> ApiKey:
+        return ApiKey(key_text(self._origin.seed, self.name, number))
+
     def _new_key(self) -> ApiKey:
-        key = ApiKey(key_text(self._origin.seed, self.name, self._rotations))
+        key = self._numbered_key(self._rotations)
         self._keys[key] = self
         return key
 

@@ -54,9 +54,9 @@ def chatloom_server(chatloom_sandbox: "Sandbox") -> Iterator[str]:
 
     It runs in a thread of its own, also for synchronous tests. Slow answers take their time for real.
     """
-    from .server import serving_beside
+    from .server import serve_in_thread
 
-    with serving_beside(chatloom_sandbox) as url:
+    with serve_in_thread(chatloom_sandbox) as url:
         yield url
 
 
@@ -68,7 +68,7 @@ def assert_no_secret(chatloom_sandbox: "Sandbox", caplog: pytest.LogCaptureFixtu
     captured logs, which the fixture sets to DEBUG for the logger "chatloom_async". It finds keys also where they are
     percent-encoded, escaped or in base64.
     """
-    from .secrets import find, logged, places
+    from .secrets import find, logged, renderings
 
     caplog.set_level(logging.DEBUG, logger="chatloom_async")
 
@@ -78,7 +78,7 @@ def assert_no_secret(chatloom_sandbox: "Sandbox", caplog: pytest.LogCaptureFixtu
         shown = (
             (f"{place} of argument {number}, of type {type(value).__name__}", text)
             for number, value in enumerate(objects, 1)
-            for place, text in places(value)
+            for place, text in renderings(value)
         )
         if found := find(chatloom_sandbox, chain(shown, logged(records))):
             pytest.fail(found, pytrace=False)

@@ -1,4 +1,4 @@
-"""Finds the API keys of a sandbox in whatever a program shows of itself. What it tells of a find shows no key."""
+"""Finds the API keys of a sandbox in what a program shows of itself. Reports never include a key."""
 
 import pickle
 from collections.abc import Iterable, Iterator
@@ -7,20 +7,12 @@ from logging import Formatter, LogRecord
 from traceback import TracebackException
 
 from ..sandbox import Sandbox
-from ..sandbox.seed import key_text
 from ..wire.cleaning import clean, spelling_in
 
 AROUND = 120  # bytes before a key that are shown with a find
 
 
-def issued(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
-    """The text of every key that there ever was in the sandbox, also before rotations, with its workspace's name."""
-    for workspace in sandbox:
-        for number in range(workspace._rotations + 1):
-            yield workspace.name, key_text(workspace._origin.seed, workspace.name, number)
-
-
-def places(value: object) -> Iterator[tuple[str, str | bytes]]:
+def renderings(value: object) -> Iterator[tuple[str, str | bytes]]:
     """What a value shows of itself, by the place where it would be seen."""
     yield "str", str(value)
     yield "repr", repr(value)
@@ -39,11 +31,11 @@ def logged(records: Iterable[LogRecord]) -> Iterator[tuple[str, str | bytes]]:
 
 def find(sandbox: Sandbox, shown: Iterable[tuple[str, str | bytes]]) -> str | None:
     """Where the first key is, and what stands before it; None where there is no key anywhere."""
-    keys = [*issued(sandbox)]
+    issued = tuple(sandbox.keys())
     for place, text in shown:
         raw = text if isinstance(text, bytes) else text.encode(errors="backslashreplace")
-        for workspace, key in keys:
-            if spelling := spelling_in(key, raw):
+        for workspace, key in issued:
+            if spelling := spelling_in(key.reveal(), raw):
                 before = raw[: raw.index(spelling)][-AROUND:].decode(errors="replace")
                 return f"The API key of workspace {workspace!r} is in the {place}: ...{clean(before + 'clf_***')}"
     return None

@@ -1,4 +1,4 @@
-"""Serves a sandbox beside a test: in a thread and an event loop of its own, so that any kind of test can use it."""
+"""Serves a sandbox in a thread with an event loop of its own, so that any kind of test can use it."""
 
 import asyncio
 from collections.abc import Coroutine, Iterator
@@ -7,13 +7,12 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from ..sandbox import Sandbox
-from ..sandbox.server import SandboxServer, serving
 
 T = TypeVar("T")
 
 
 @contextmanager
-def serving_beside(sandbox: Sandbox) -> Iterator[str]:
+def serve_in_thread(sandbox: Sandbox) -> Iterator[str]:
     """The base URL of a server on a loopback port, as long as the context is open."""
     loop = asyncio.new_event_loop()
     thread = Thread(target=loop.run_forever, name="chatloom_server", daemon=True)
@@ -27,8 +26,8 @@ def serving_beside(sandbox: Sandbox) -> Iterator[str]:
         thread.join()
         loop.close()
 
-    # Not sandbox.serve(): over a real connection, a slow answer has to be slow for real.
-    server = serving(SandboxServer(sandbox._answer, asyncio.sleep), "127.0.0.1", 0)
+    # Over a real connection, a slow answer takes real time.
+    server = sandbox.serve(sleep=asyncio.sleep)
     with ExitStack() as stack:
         stack.callback(end)
         url = run(server.__aenter__())

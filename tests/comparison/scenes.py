@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from chatloom_async.testing.clock import VirtualClock
-from chatloom_async.testing.secrets import places
+from chatloom_async.testing.secrets import renderings
 from tests.samples import AGENT, AGENTS, KEY
 
 Opened = Callable[..., AbstractAsyncContextManager[Any]]
@@ -112,7 +112,9 @@ async def shown_key(opened: Opened, clock: VirtualClock) -> str:
         try:
             await client.list_agents()
         except Exception as error:  # whatever it is
-            shown = [place for place, text in places(error) if KEY in (text if isinstance(text, str) else str(text))]
+            shown = [
+                place for place, text in renderings(error) if KEY in (text if isinstance(text, str) else str(text))
+            ]
     return ", ".join(shown) or "nowhere"
 
 

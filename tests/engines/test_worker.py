@@ -10,7 +10,7 @@ from attrs import evolve
 from chatloom_async.audit import KeyEnv, Workspace
 from chatloom_async.audit.store.fingerprints import key_fingerprint
 from chatloom_async.engines import LocalEngine, ShardOptions, ShardResult, WorkersUnfitError, audit_shard
-from chatloom_async.testing.server import serving_beside
+from chatloom_async.testing.server import serve_in_thread
 from tests.engines.planted import SALT, planted, shard_of
 
 UNSET = Workspace("unset", KeyEnv("NO_SUCH_VARIABLE"))
@@ -26,7 +26,7 @@ def told(result: ShardResult) -> list[tuple[str, str, str | None]]:
 def test_a_shard_gives_a_row_for_each_workspace(tmp_path: Path) -> None:
     """In the shard's order, with the database's fingerprints and no key; a second run gives the same."""
     sandbox, workspaces = planted(tmp_path, 3)
-    with serving_beside(sandbox) as url:
+    with serve_in_thread(sandbox) as url:
         shard = shard_of(workspaces[0], UNSET, *workspaces[1:], base_url=url)
         result, again = audit_shard(shard), audit_shard(shard)
     assert told(result) == [
@@ -45,7 +45,7 @@ def test_a_shard_keeps_what_it_read_before_its_deadline(tmp_path: Path) -> None:
     """The slow workspace is failed, and its row says why; the others are as they were read."""
     sandbox, workspaces = planted(tmp_path, 3)
     sandbox["w1"].fails("slow", seconds=30)
-    with serving_beside(sandbox) as url:
+    with serve_in_thread(sandbox) as url:
         result = audit_shard(shard_of(*workspaces, base_url=url, deadline=0.4))
     assert told(result) == [("w0", "ok", None), ("w1", "failed", SLOW), ("w2", "ok", None)]
 

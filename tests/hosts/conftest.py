@@ -9,13 +9,13 @@ from types import ModuleType
 import pytest
 
 from chatloom_async import Sandbox
-from chatloom_async.sandbox import Workspace
+from chatloom_async.sandbox import SandboxWorkspace
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 
 @pytest.fixture
-def acme(monkeypatch: pytest.MonkeyPatch, chatloom_sandbox: Sandbox, chatloom_server: str) -> Workspace:
+def acme(monkeypatch: pytest.MonkeyPatch, chatloom_sandbox: Sandbox, chatloom_server: str) -> SandboxWorkspace:
     """A served workspace with two agents, and the environment of a user's program."""
     workspace = chatloom_sandbox.add_workspace("of the bot", agents=0)
     workspace.add_agent(id="agt_1", name="One", domains=["one.example", "one.test"])

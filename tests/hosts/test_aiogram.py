@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chatloom_async import AsyncChatloom
-from chatloom_async.sandbox import Workspace
+from chatloom_async.sandbox import SandboxWorkspace
 
 pytest.importorskip("aiogram", reason="aiogram is of the dependency group hosts")
 from aiogram import Bot
@@ -45,7 +45,7 @@ class Recording(BaseSession):
     ],
 )
 async def test_a_command_is_answered(
-    acme: Workspace, load: Callable[[str], ModuleType], text: str, sent: list[tuple[str, str]]
+    acme: SandboxWorkspace, load: Callable[[str], ModuleType], text: str, sent: list[tuple[str, str]]
 ) -> None:
     """Through the dispatcher, with its filters; other messages are left alone."""
     assert await answers(load, text) == sent
@@ -62,7 +62,7 @@ async def answers(load: Callable[[str], ModuleType], text: str) -> list[tuple[st
     return session.sent
 
 
-async def test_no_agents_are_said_to_be_none(acme: Workspace, load: Callable[[str], ModuleType]) -> None:
+async def test_no_agents_are_said_to_be_none(acme: SandboxWorkspace, load: Callable[[str], ModuleType]) -> None:
     """Telegram refuses an empty message."""
     for agent in acme.agents:
         acme.remove_agent(agent.id)

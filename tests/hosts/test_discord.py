@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chatloom_async.sandbox import Workspace
+from chatloom_async.sandbox import SandboxWorkspace
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # before Python 3.13 it imports audioop
@@ -38,7 +38,7 @@ class FakeInteraction:
     ],
 )
 async def test_a_command_is_answered(
-    acme: Workspace, load: Callable[[str], ModuleType], command: str, arguments: dict[str, str], said: str
+    acme: SandboxWorkspace, load: Callable[[str], ModuleType], command: str, arguments: dict[str, str], said: str
 ) -> None:
     """First a sign of life, then the answer."""
     assert await answers(load, command, **arguments) == ["deferred", said]
@@ -52,14 +52,14 @@ async def answers(load: Callable[[str], ModuleType], command: str, **arguments: 
     return interaction.sent
 
 
-async def test_no_agents_are_said_to_be_none(acme: Workspace, load: Callable[[str], ModuleType]) -> None:
+async def test_no_agents_are_said_to_be_none(acme: SandboxWorkspace, load: Callable[[str], ModuleType]) -> None:
     """Discord refuses an empty message."""
     for agent in acme.agents:
         acme.remove_agent(agent.id)
     assert await answers(load, "agents") == ["deferred", "no agents"]
 
 
-async def test_the_commands_are_these(acme: Workspace, load: Callable[[str], ModuleType]) -> None:
+async def test_the_commands_are_these(acme: SandboxWorkspace, load: Callable[[str], ModuleType]) -> None:
     """As Discord is told of them when the bot starts."""
     told: list[Any] = [
         command.to_dict(load("discord_bot").commands) for command in load("discord_bot").commands.get_commands()

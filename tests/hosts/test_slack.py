@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from chatloom_async.sandbox import Workspace
+from chatloom_async.sandbox import SandboxWorkspace
 
 pytest.importorskip("slack_bolt", reason="slack-bolt is of the dependency group hosts")
 from slack_bolt.async_app import AsyncBoltRequest
@@ -46,7 +46,7 @@ async def answers(load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyP
     ],
 )
 async def test_a_command_is_answered(
-    acme: Workspace,
+    acme: SandboxWorkspace,
     load: Callable[[str], ModuleType],
     monkeypatch: pytest.MonkeyPatch,
     command: dict[str, str],
@@ -57,7 +57,7 @@ async def test_a_command_is_answered(
 
 
 async def test_no_agents_are_said_to_be_none(
-    acme: Workspace, load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+    acme: SandboxWorkspace, load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slack refuses an empty message."""
     for agent in acme.agents:

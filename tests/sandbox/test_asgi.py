@@ -33,9 +33,13 @@ async def test_other_scopes(sandbox: Sandbox) -> None:
         await sandbox.asgi()({"type": "websocket"}, None, None)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("raw_path", [None, b"/mounted/api/plugin/agents/agt%5Fabc123/allowed-domains"])
-async def test_mounted_in_another_application(sandbox: Sandbox, raw_path: bytes | None) -> None:
-    """Under a mount point the path counts from there, whether or not the server tells the raw path."""
+MOUNTS = [("/mounted", "/mounted"), ("/a b/\u00fc", "/a%20b/%c3%bc"), ("/a+b", "/a%2Bb"), ("/v1/", "/v1"), ("", "")]
+
+
+@pytest.mark.parametrize(("root", "quoted"), MOUNTS)
+@pytest.mark.parametrize("raw", [True, False])
+async def test_mounted_in_another_application(sandbox: Sandbox, root: str, quoted: str, raw: bool) -> None:
+    """Below a mount point the path counts from there, however that is quoted, with or without the raw path."""
     acme = sandbox.add_workspace("acme", agents=0)
     acme.add_agent(id="agt_abc123", domains=["example.com"])
     sent: list[Any] = []
@@ -46,9 +50,9 @@ async def test_mounted_in_another_application(sandbox: Sandbox, raw_path: bytes 
     scope = {
         "type": "http",
         "method": "GET",
-        "root_path": "/mounted",
-        "path": "/mounted/api/plugin/agents/agt_abc123/allowed-domains",
-        "raw_path": raw_path,
+        "root_path": root,
+        "path": f"{root.rstrip('/')}/api/plugin/agents/agt_abc123/allowed-domains",
+        "raw_path": f"{quoted}/api/plugin/agents/agt%5Fabc123/allowed-domains".encode() if raw else None,
         "headers": [(b"x-api-key", acme.key.reveal().encode())],
     }
     await sandbox.asgi()(scope, None, send)  # type: ignore[arg-type]

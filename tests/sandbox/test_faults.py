@@ -111,3 +111,11 @@ def test_what_a_refusal_says(acme: SandboxWorkspace) -> None:
         acme.fails("cut", seconds=1, message="x")
     with pytest.raises(ConfigurationError, match=r"^'explodes' is no fault: use a status from 200 to 599, or slow"):
         acme.fails("explodes")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("how", [500, "slow", "cut", "html"])
+async def test_a_fault_gives_head_no_body(acme: SandboxWorkspace, ask: Ask, how: Any) -> None:
+    """As HTTP demands; there is nothing that could be cut."""
+    acme.fails(how)
+    status = {500: 500, "html": 502}.get(how, 405)
+    assert await ask("/api/plugin/agents", acme.key, method="HEAD") == (status, b"")

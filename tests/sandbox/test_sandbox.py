@@ -61,9 +61,9 @@ def test_only_so_many_answers_are_kept(sandbox: Sandbox, monkeypatch: pytest.Mon
     monkeypatch.setattr("chatloom_async.sandbox.routes.WARM", 2)
     workspaces = [sandbox.add_workspace(name) for name in ("a", "b", "c")]
     asked = [SandboxRequest("GET", LIST, x_api_key=workspace.key.reveal()) for workspace in workspaces]
-    first = [sandbox._answer(each) for each in asked]
+    first = [sandbox.handle(each) for each in asked]
     assert [workspace.pages is None for workspace in workspaces] == [True, False, False]
-    assert [sandbox._answer(each) for each in asked] == first
+    assert [sandbox.handle(each) for each in asked] == first
 
 
 def test_importing_it_does_not_import_aiohttp() -> None:

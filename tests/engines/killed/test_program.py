@@ -13,7 +13,7 @@ import pytest
 
 from chatloom_async.cli.audit_inputs import EMBEDDED
 from chatloom_async.cli.audit_inputs import make_sandbox as embedded
-from chatloom_async.testing.server import serving_beside
+from chatloom_async.testing.server import serve_in_thread
 from tests.engines.planted import planted
 
 pytest.importorskip("distributed")
@@ -64,7 +64,7 @@ def test_ctrl_c_ends_the_audit_and_no_worker(tmp_path: Path) -> None:
         each.fails("slow", times=1, seconds=0.4)
     lines = [json.dumps({"name": each.name, "key_file": f"{each.name}.key"}) for each in workspaces]
     (tmp_path / "w.ndjson").write_text("\n".join(lines))
-    with serving_beside(sandbox) as url:
+    with serve_in_thread(sandbox) as url:
         asked = ("w.ndjson", "--base-url", url, "--db", "a.db", "--concurrency", "8", "--fail-on", "never")
         begun = run(tmp_path, *asked, moment=lambda: sandbox.requests >= 20)
         read = sandbox.requests

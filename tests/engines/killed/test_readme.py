@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from chatloom_async.testing.server import serving_beside
+from chatloom_async.testing.server import serve_in_thread
 from tests.engines.cluster import free_port
 from tests.engines.planted import planted
 
@@ -42,7 +42,7 @@ def test_the_commands_of_the_page_audit_on_workers(tmp_path: Path) -> None:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     with ExitStack() as stack:
-        environment["CHATLOOM_BASE_URL"] = stack.enter_context(serving_beside(sandbox))
+        environment["CHATLOOM_BASE_URL"] = stack.enter_context(serve_in_thread(sandbox))
         for number, line in enumerate(programs[:-1]):
             log = stack.enter_context((tmp_path / f"{number}.log").open("wb"))
             process = subprocess.Popen(shlex.split(line), env=environment, cwd=tmp_path, stdout=log, stderr=log)
