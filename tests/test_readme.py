@@ -58,7 +58,8 @@ def test_the_test_that_the_page_shows_passes(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(source, "utf-8")
     settings = ["asyncio_mode=auto", "asyncio_default_fixture_loop_scope=function", "cache_dir=cache"]
     options = [part for setting in settings for part in ("-o", setting)]
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", *options]
+    unused = ("-p", "no:hypothesispytest", "-p", "no:valkey")  # plugins that are slow to load
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", *unused, *options]
     done = subprocess.run([*command, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "1 passed" in done.stdout
 

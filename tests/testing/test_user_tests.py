@@ -53,6 +53,7 @@ def anyio_backend():
 pytestmark = pytest.mark.anyio
 """
 
+SLOW_TO_LOAD = ("-p", "no:hypothesispytest", "-p", "no:valkey")  # other plugins that are installed for our tests
 SCOPE = ("-o", "asyncio_default_fixture_loop_scope=function")  # pytest-asyncio warns where it is not set
 WAYS = {
     "pytest-asyncio, auto": (USERS, "-p", "no:anyio", "-o", "asyncio_mode=auto", *SCOPE),
@@ -65,7 +66,7 @@ WAYS = {
 def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """A pytest of its own, with every warning an error, and nothing of this project but the installed package."""
     settings = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "CHATLOOM_"))}
-    command = [sys.executable, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", *arguments]
+    command = [sys.executable, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", *SLOW_TO_LOAD, *arguments]
     return subprocess.run(command, cwd=folder, env=settings, capture_output=True, text=True, check=False)
 
 
