@@ -51,7 +51,7 @@ async def audit(
 
     If the API fails for everybody, so that the retry budget is used up, the audit pauses and probes, for `max_pause`
     seconds in all. `on_pause` is called before each wait with a Pause, whose text names the error and the seconds. If
-    nothing has worked in the first ten seconds, the audit gives up: the remaining workspaces are failed rows.
+    nothing has worked in the first seconds, the audit gives up: the remaining workspaces are failed rows.
 
     A workspace that cannot be read, its key included, is a row with the state "failed". Raises StoreError if `run`
     cannot take a row, and what reading `workspaces` raises, after the rows of those that were read.

@@ -236,6 +236,13 @@ PAGES = """SELECT planned.name AS name, document, fingerprint, 1
     ORDER BY name LIMIT :most"""
 FIRST_PAGE = PAGES.format("TRUE", "TRUE")
 NEXT_PAGE = PAGES.format("planned.name > :after", "unselected.name > :after")
+COMPARABLE = (
+    "SELECT (SELECT origin FROM runs WHERE id = :run) = (SELECT origin FROM runs WHERE id = :earlier)",
+    """SELECT EXISTS (SELECT 1 FROM planned JOIN planned AS others USING (name)
+        WHERE planned.run = :run AND others.run = :earlier)""",
+    """SELECT NOT EXISTS (SELECT 1 FROM unselected JOIN planned USING (name)
+        WHERE unselected.run = :earlier AND planned.run = :run)""",
+)
 DONE = "SELECT 1 FROM rows WHERE run = ? AND name = ? AND state <> 'failed'"
 KNOWN = "SELECT 1 FROM findings WHERE run = ? AND id = ?"
 UPSERT = """INSERT INTO rows (run, name, state, fingerprint, document) VALUES (?, ?, ?, ?, ?)
@@ -318,6 +325,13 @@ def undone(connection: Connection, run: int, names: list[str]) -> frozenset[str]
 def known_findings(connection: Connection, run: int, ids: frozenset[str]) -> frozenset[str]:
     """Those of the ids under which something was found in the run, in whatever workspace."""
     return frozenset(each for each in ids if connection.execute(KNOWN, (run, each)).fetchone())
+
+
+def are_comparable(connection: Connection, run: int, earlier: int) -> bool:
+    """Whether `earlier` looked at the same as `run`: at the same address, with a workspace in common, and without
+    leaving out one of the run's workspaces by a filter."""
+    runs = {"run": run, "earlier": earlier}
+    return all(connection.execute(query, runs).fetchone()[0] for query in COMPARABLE)
 
 
 def _storable(text: str | None) -> str | None:

@@ -18,10 +18,11 @@ from ...wire.auth import ApiKey
 from ...wire.base_url import origin
 from ...wire.version import VERSION
 from ..values import Row, Workspace
-from .errors import ConfigurationChangedError, NothingToResumeError, StoreUsageError
+from .errors import ConfigurationChangedError, NoSuchRunError, NothingToResumeError, StoreUsageError
 from .fingerprints import SIZE, key_fingerprint, reference_digest, words_digest
 from .sqlite import (
     ROW_SCHEMA,
+    are_comparable,
     is_being_written,
     known_findings,
     one_run,
@@ -236,6 +237,35 @@ class Store:
         """Raises NoSuchRunError."""
         (info,) = await self._truly(lambda connection: [one_run(connection, run_id)])
         return info
+
+    async def newest_complete(self, *, before: int | None = None) -> RunInfo | None:
+        """The newest run that read everything it was asked to (`RunInfo.complete`), or None: a baseline.
+
+        With `before`, a run's number, only earlier runs that are comparable to that one: at the same address, with a
+        workspace in common, and without having left out one of its workspaces by a filter. Raises NoSuchRunError.
+        """
+        candidates = [info for info in await self._earlier(before) if info.complete]
+        return candidates[-1] if candidates else None
+
+    async def run_before(self, run_id: int) -> RunInfo:
+        """The newest earlier run that is comparable to this one, as in `newest_complete`, and that was not
+        interrupted; if all were, the newest of those. Raises NoSuchRunError, also if there is none."""
+        earlier = await self._earlier(run_id)
+        candidates = [info for info in earlier if info.state == "finished"] or earlier
+        if not candidates:
+            raise NoSuchRunError(f"There is no run before run {run_id} that can be compared with it")
+        return candidates[-1]
+
+    async def _earlier(self, run_id: int | None) -> list[RunInfo]:
+        """Every run, or those that came before this one and are comparable to it; oldest first."""
+        if run_id is None:
+            return await self.runs()
+        await self.run_info(run_id)
+        return await self._truly(
+            lambda connection: [
+                info for info in runs(connection) if info.id < run_id and are_comparable(connection, run_id, info.id)
+            ]
+        )
 
     async def _truly(self, query: Callable[[Connection], list[RunInfo]]) -> list[RunInfo]:
         """Without saying "running" of an audit that was killed. What was running, and is not held by anybody since,

@@ -64,6 +64,11 @@ class RunInfo:
         return self.planned - self.ok - self.partial - self.failed
 
     @property
+    def complete(self) -> bool:
+        """Whether it read everything that it was asked to: it is finished, and every workspace is "ok"."""
+        return self.state == "finished" and self.ok == self.planned
+
+    @property
     def resumable(self) -> bool:
         """Whether `Store.resume` would continue it, if it is the last one: it was interrupted, or workspaces failed."""
         return self.state == "interrupted" or (self.state == "finished" and self.failed > 0)
