@@ -41,7 +41,7 @@ def group(name: str) -> list[str]:
 
 def install(session: nox.Session, *groups: str) -> None:
     """This project with every extra, editable, and what the groups name."""
-    session.install("-e", ".[cli,httpx2,otel,redis]", *(each for name in groups for each in group(name)))
+    session.install("-e", ".[cli,dns,httpx2,otel,redis]", *(each for name in groups for each in group(name)))
 
 
 @nox.session
@@ -259,9 +259,9 @@ def benchmarks(session: nox.Session) -> None:
 @nox.session(venv_backend="uv", reuse_venv=False)
 def lowest(session: nox.Session) -> None:
     """The test-suite with the lowest versions that pyproject.toml allows of what the package itself needs."""
-    session.install("--resolution=lowest-direct", "-e", ".[cli,httpx2,otel,redis]")
+    session.install("--resolution=lowest-direct", "-e", ".[cli,dns,httpx2,otel,redis]")
     session.install(
-        "-e", ".[cli,httpx2,otel,redis]", *group("test")
+        "-e", ".[cli,dns,httpx2,otel,redis]", *group("test")
     )  # leaves what is there as it is, unless a test tool needs more
     session.run("uv", "pip", "list", external=True)
     session.run("pytest", *session.posargs)
@@ -307,7 +307,7 @@ def build(session: nox.Session) -> None:
                 session.error(f"The audit of the embedded sandbox by uvx is not whole, or found nothing: {told}")
             with tarfile.open(sdist) as archive:
                 archive.extractall(folder, filter="data")
-            session.install(f"{wheel}[cli,otel,redis]", *group("test"))
+            session.install(f"{wheel}[cli,dns,otel,redis]", *group("test"))
             with session.chdir(sdist.name.removesuffix(".tar.gz")):
                 session.run("python", "-m", "pytest", "--collect-only", "--quiet", "--quiet")
 

@@ -113,10 +113,11 @@ class DnsReading:
         """What was not read, as a sentence; "" if all was."""
         if not self.unread:
             return ""
-        named = ", ".join(f"{host} ({reason})" for host, reason in self.unread[:UNREAD_SHOWN])
+        named = ", ".join(host for host, _ in self.unread[:UNREAD_SHOWN])
         more = len(self.unread) - UNREAD_SHOWN
         rest = f" and {more:,} more" if more > 0 else ""
-        return f"DNS not read for {len(self.unread):,} of {self.asked:,} hosts: {named}{rest}."
+        reasons = "; ".join(dict.fromkeys(reason for _, reason in self.unread))
+        return f"DNS not read for {len(self.unread):,} of {self.asked:,} hosts ({reasons}): {named}{rest}."
 
 
 @frozen

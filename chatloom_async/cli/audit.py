@@ -13,6 +13,7 @@ from ..audit.mutes import load_mutes
 from ..audit.rules import choose_rules
 from ..audit.session import AuditOutcome, check_database, open_session
 from .access import file_or_stdin
+from .audit_dns import applied_rules, open_resolver
 from .audit_inputs import Kind, open_source
 from .audit_outputs import check_outputs, estimate, open_outputs, plan
 from .audit_readers import open_reader
@@ -30,7 +31,7 @@ from .options import (
 )
 from .progress import AuditProgress
 from .signals import stopping
-from .summary import NextStep, findings, totals
+from .summary import NextStep, dns_gaps, findings, totals
 from .terminal import blank_line, destination, notice
 
 
@@ -82,20 +83,24 @@ async def audit(
     3 some workspaces not fully audited, 4 none audited, 130 interrupted.
     """
     check_database(history.db, resume=history.resume, baseline=finding.baseline)
-    rules, every_rule = choose_rules(finding.rule, finding.rules)
+    chosen_rules, every_rule = choose_rules(finding.rule, finding.rules)
+    rules = applied_rules(chosen_rules, finding)
     mutes = () if finding.mutes is None else load_mutes(finding.mutes, rules=[rule.id for rule in every_rule])
     check_outputs(report)
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(open_source(workspaces, selection, run.base_url))
         chosen = select(source.workspaces, only=selection.only, exclude=selection.exclude, tags=selection.tag)
+        dns = await stack.enter_async_context(open_resolver(rules, finding.resolver, source.kind))
         if run.dry_run:
             stream = stack.enter_context(destination(report.output))
             stream.write(plan(report.format, chosen, stream))
             notice(estimate(chosen, run.at_once))
+            if dns:
+                notice(f"DNS: would ask {dns.shown} about the allowed domains, each once")
             return 0
         progress = AuditProgress(len(chosen), shown=_bar_fits(report))
-        read = await stack.enter_async_context(open_reader(run, source, chosen, say=progress.say, stop=stop))
+        read = await stack.enter_async_context(open_reader(run, source, chosen, dns=dns, say=progress.say, stop=stop))
         session = await stack.enter_async_context(
             open_session(
                 chosen,
@@ -133,6 +138,8 @@ def _close(outcome: AuditOutcome, kind: Kind, db: Path | None) -> None:
     notice(totals(outcome), "green" if summary.ok == outcome.planned else "yellow" if read else "red")
     style = "red" if summary.error or not read else "yellow" if summary.warning else "green"
     notice(findings(outcome), style)
+    if unread := dns_gaps(outcome):
+        notice(unread, "yellow")
     for unused in outcome.unused_mutes:
         notice(unused, "yellow")
     if next_step := NextStep(kind, db, outcome).text():

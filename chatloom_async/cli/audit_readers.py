@@ -11,6 +11,7 @@ from typing import NoReturn
 from attrs import evolve, frozen
 
 from ..audit import runner
+from ..audit.dns import Resolver
 from ..audit.keys import KeyFile
 from ..audit.rules import Judge
 from ..audit.session import Reader
@@ -30,11 +31,17 @@ Say = Callable[[str], None]
 
 @asynccontextmanager
 async def open_reader(
-    options: RunOptions, source: Source, workspaces: Sequence[Workspace], *, say: Say, stop: asyncio.Event
+    options: RunOptions,
+    source: Source,
+    workspaces: Sequence[Workspace],
+    *,
+    dns: Resolver | None,
+    say: Say,
+    stop: asyncio.Event,
 ) -> AsyncIterator[Reader]:
     """The reader; a cluster of its own ends with the context. Raises a ConfigurationError, with nothing begun.
 
-    `say` prints a line while the audit runs. Once `stop` is set, no further shard begins.
+    `dns` is asked about domains, `say` prints a line while the audit runs. Once `stop` is set, no further shard begins.
     """
     async with AsyncExitStack() as stack:
         if options.engine == "local":
@@ -42,10 +49,15 @@ async def open_reader(
                 raise CommandLineError("--scheduler is the address of a Dask cluster: add --engine dask")
             client = await stack.enter_async_context(AsyncChatloom(_no_key, base_url=source.base_url))
             yield partial(
-                runner.audit, client=client, concurrency=options.at_once, on_pause=lambda pause: say(str(pause))
+                runner.audit,
+                client=client,
+                concurrency=options.at_once,
+                on_pause=lambda pause: say(str(pause)),
+                dns=dns,
             )
         else:
-            yield await _workers(options, source, workspaces, stack, say=say, stop=stop)
+            workers = await _workers(options, source, workspaces, stack, say=say, stop=stop)
+            yield evolve(workers, dns=dns)
 
 
 def _no_key(*, force_refresh: bool = False) -> NoReturn:
@@ -64,6 +76,7 @@ class WorkersReader:
     options: ShardOptions
     say: Say
     stop: asyncio.Event
+    dns: Resolver | None = None
 
     async def __call__(
         self, workspaces: AsyncGenerator[Workspace, None], /, *, judge: Judge, run: Run | None
@@ -79,6 +92,7 @@ class WorkersReader:
             shard_size=self.size,
             window=self.window,
             wanted=lambda: not self.stop.is_set(),
+            dns=self.dns,
         )
         try:
             async with aclosing(rows):

@@ -72,6 +72,14 @@ class FindingOptions:
         int | None,
         Parameter(metavar="RUN", help="Only findings that this run of --db did not have make the exit status 1."),
     ] = None
+    dns: Annotated[
+        bool,
+        Parameter(help="Also ask the DNS about allowed domains: is it registered, and does it have an address?"),
+    ] = False
+    resolver: Annotated[
+        str | None,
+        Parameter(metavar="IP[:PORT]", help="DNS resolver for --dns. Default: those of this machine."),
+    ] = None
 
 
 DEFAULT_FINDINGS = FindingOptions()

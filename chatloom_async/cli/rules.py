@@ -38,11 +38,13 @@ def _table(chosen: Sequence[Rule]) -> str:
     for each in chosen:
         table.add_row(cell(each.id), cell(each.severity, STYLES[each.severity]), cell(f"Why: {each.why}"))
         table.add_row("", "", cell(f"Fix: {each.fix}", "cyan"))
+        if each.needs:
+            table.add_row("", "", cell(f"Needs: --{each.needs}", "dim"))
     return rendered([table], width=style.width, color=style.color)
 
 
 def _json(chosen: Sequence[Rule]) -> str:
-    names = ("id", "severity", "scope", "why", "fix")
+    names = ("id", "severity", "scope", "needs", "why", "fix")
     return json_text({"rules": [{name: getattr(each, name) for name in names} for each in chosen]}, indent=True) + "\n"
 
 

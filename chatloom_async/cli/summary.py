@@ -48,6 +48,14 @@ def findings(outcome: AuditOutcome) -> str:
     return " | ".join(part for part in parts if part)
 
 
+def dns_gaps(outcome: AuditOutcome) -> str:
+    """How many hosts the DNS gave no answer for; "" if it was not asked, or answered for all."""
+    summary = outcome.summary
+    if not summary.unread_hosts:
+        return ""
+    return f"DNS not read for {summary.unread_hosts:,} of {counted(summary.hosts, 'host')}: the report says why"
+
+
 @frozen
 class NextStep:
     """What to do next: an option to add to the same command, or another command."""

@@ -22,7 +22,14 @@ def test_every_rule_says_why_and_what_to_do(chatloom: Chatloom) -> None:
     ran = chatloom("rules", "--format", "json")
     assert (ran.status, ran.err) == (0, "")
     assert json.loads(ran.out)["rules"] == [
-        {"id": each.id, "severity": each.severity, "scope": each.scope, "why": each.why, "fix": each.fix}
+        {
+            "id": each.id,
+            "severity": each.severity,
+            "scope": each.scope,
+            "needs": each.needs,
+            "why": each.why,
+            "fix": each.fix,
+        }
         for each in RULES
     ]
 
@@ -42,6 +49,12 @@ house-template  warning   Why: We support one template.
 """,
         "",
     )
+
+
+def test_a_rule_says_which_option_it_needs(chatloom: Chatloom) -> None:
+    """Without the option it finds nothing."""
+    ran = chatloom("rules", "--rule", "domain-private-address")
+    assert ran.out.splitlines()[-1].strip() == "Needs: --dns"
 
 
 def test_a_pattern_that_matches_none_is_told(chatloom: Chatloom) -> None:

@@ -19,7 +19,8 @@ STATES: Final[dict[Status, HostState]] = {"found": "resolved", "empty": "no-addr
 async def read_hosts(resolver: Resolver, row: Row) -> dict[str, HostRecord]:
     """What the DNS says about each host of the row, by `Domain.sent`. Only a cancellation is raised.
 
-    Addresses, local names and entries that name no host are left out. Of a wildcard, the name behind it is asked for.
+    Addresses, local names, public suffixes and entries that name no host are left out. Of a wildcard, the name behind
+    it is asked for.
     """
     texts = dict.fromkeys(text for agent in row.agents for text in agent.domains or ())
     hosts = {domain.sent: domain for domain in map(parse_domain, texts) if _askable(domain)}
@@ -34,8 +35,9 @@ async def read_hosts(resolver: Resolver, row: Row) -> dict[str, HostRecord]:
 
 def _askable(domain: Domain) -> bool:
     """Whether it means one name of the public DNS. Of one with problems, the name that was probably meant is asked."""
-    named = "." in domain.host and "*" not in domain.host and not domain.local and domain.address is None
-    return named and (domain.meant or not domain.problems)
+    if "*" in domain.host or domain.local or domain.address is not None:
+        return False
+    return (domain.meant or not domain.problems) and registrable_domain(domain.host) != ""
 
 
 async def read_host(resolver: Resolver, domain: Domain) -> HostRecord:

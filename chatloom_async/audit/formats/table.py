@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-WORKSPACES_SHOWN, FINDINGS_SHOWN, FAILURES_SHOWN = 10, 4, 50
+WORKSPACES_SHOWN, FINDINGS_SHOWN, FAILURES_SHOWN, DNS_GAPS_SHOWN = 10, 4, 50, 5
 REST = "--format json has all"
 
 
@@ -42,7 +42,7 @@ class Block:
 
 @frozen
 class FailedWorkspace:
-    """A workspace that was not fully audited, and why. It is "ok" if only the DNS was not read."""
+    """A workspace that was not fully audited, and why."""
 
     state: State
     workspace: str
@@ -61,13 +61,14 @@ class FindingsSection:
     narrow: bool = False
     _blocks: Worst[Block] = Factory(lambda: Worst(WORKSPACES_SHOWN))
     _failed: Worst[FailedWorkspace] = Factory(lambda: Worst(FAILURES_SHOWN))
+    _dns_gaps: Worst[FailedWorkspace] = Factory(lambda: Worst(DNS_GAPS_SHOWN))
     _rules: Counter[tuple[Severity, str]] = Factory(Counter)
 
     def add(self, row: Row) -> None:
         if row.error:
             self._failed.add(FailedWorkspace(row.state, row.workspace, f"{row.error.type}: {row.error.message}"))
         if unread := str(row.dns or ""):
-            self._failed.add(FailedWorkspace(row.state, row.workspace, unread))
+            self._dns_gaps.add(FailedWorkspace(row.state, row.workspace, unread))
         if row.findings:
             self._blocks.add(Block.of(row))
             self._rules.update((each.severity, each.rule) for each in row.findings)
@@ -80,14 +81,8 @@ class FindingsSection:
             yield from ("", cell(f"{counted(self._blocks.hidden, 'more workspace')} with findings; {REST}.", "dim"))
         if self._rules:
             yield from ("", cell("How to fix", "bold"), self._fixes())
-        if self._failed.hidden:
-            yield from ("", cell(f"{counted(self._failed.hidden, 'more workspace')} not audited; {REST}.", "dim"))
-        for each in reversed(self._failed.items()):
-            yield from (
-                "",
-                line((each.state, STYLES[each.state]), (each.workspace, "bold")),
-                _indented(cell(each.text)),
-            )
+        yield from _workspaces(self._dns_gaps, "with unread hosts")
+        yield from _workspaces(self._failed, "not audited")
 
     def _fixes(self) -> "RenderableType":
         from rich.text import Text
@@ -100,6 +95,13 @@ class FindingsSection:
             table.add_row(cell(severity, STYLES[severity]), cell(f"{count:,}"), *cells)
         table.columns[2].no_wrap = not self.narrow  # an id in two pieces cannot be copied
         return _indented(table)
+
+
+def _workspaces(failed: Worst[FailedWorkspace], trouble: str) -> Iterator["RenderableType"]:
+    if failed.hidden:
+        yield from ("", cell(f"{counted(failed.hidden, 'more workspace')} {trouble}; {REST}.", "dim"))
+    for each in reversed(failed.items()):
+        yield from ("", line((each.state, STYLES[each.state]), (each.workspace, "bold")), _indented(cell(each.text)))
 
 
 def _block(block: Block) -> Iterator["RenderableType"]:

@@ -187,6 +187,8 @@ CASES = {
     ),
 }
 NOT_ASKED = (
+    "co.uk",
+    "*.github.io",
     "localhost",
     "intranet",
     "192.0.2.7",

@@ -19,9 +19,7 @@ from tests.audit.rules.cases import audited
 UNREAD = tuple((f"{letter}.example", "SERVFAIL") for letter in "abcde")
 READ = Row("acme", "ok", (audited("a.example"),), dns=DnsReading(12))
 PARTLY = evolve(READ, dns=DnsReading(1200, UNREAD))
-SENTENCE = (
-    "DNS not read for 5 of 1,200 hosts: a.example (SERVFAIL), b.example (SERVFAIL), c.example (SERVFAIL) and 2 more."
-)
+SENTENCE = "DNS not read for 5 of 1,200 hosts (SERVFAIL): a.example, b.example, c.example and 2 more."
 FORMATS = (TableFormat, MarkdownFormat, GithubFormat, SarifFormat, JunitFormat, HtmlFormat)
 
 
@@ -64,7 +62,7 @@ def test_a_kept_row_still_says_it() -> None:
 
 @pytest.mark.parametrize(
     ("reading", "sentence"),
-    [(DnsReading(3), ""), (DnsReading(3, UNREAD[:1]), "DNS not read for 1 of 3 hosts: a.example (SERVFAIL).")],
+    [(DnsReading(3), ""), (DnsReading(3, UNREAD[:1]), "DNS not read for 1 of 3 hosts (SERVFAIL): a.example.")],
 )
 def test_a_reading_is_a_sentence(reading: DnsReading, sentence: str) -> None:
     """Only what is missing is worth one."""

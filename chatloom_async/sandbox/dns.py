@@ -1,0 +1,83 @@
+"""A DNS resolver on loopback for the sandbox's fictional domains, so that `chatloom audit --sandbox --dns` asks nobody
+else.
+
+All names under the domains that are reserved for examples (RFC 2606) have an address, with two exceptions: the agency
+webstudio.example has closed, and nobody has registered the lookalikes (xn--...). Nothing else exists.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from ..wire.extras import needed_by
+
+if TYPE_CHECKING:
+    from dns.message import Message
+
+TOP_LEVEL: Final = ("example", "com", "net", "org")
+RESERVED: Final = ("example", "example.com", "example.net", "example.org")
+GONE: Final = re.compile(r"(?:.*\.)?(?:webstudio|xn--[a-z0-9-]+)\.example")
+ALIASES: Final = {"help.katsura.example": "katsura.webstudio.example"}  # hosted by the agency
+ADDRESS: Final = "192.0.2.1"  # RFC 5737
+TTL: Final = 300
+
+
+@asynccontextmanager
+async def serving_dns() -> AsyncIterator[str]:
+    """Answers while the context is open; its value is the address and port. Raises MissingExtraError."""
+    with needed_by("The sandbox's DNS", "dns", extra="dns"):
+        import dns.message  # noqa: F401 - found out before the first question
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(FictionalDns, local_addr=("127.0.0.1", 0))
+    try:
+        yield "{}:{}".format(*transport.get_extra_info("sockname"))
+    finally:
+        transport.close()
+
+
+class FictionalDns(asyncio.DatagramProtocol):
+    """Answers each question at once. What is no question is dropped."""
+
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        import dns.exception
+        import dns.message
+
+        try:
+            query = dns.message.from_wire(data)
+        except dns.exception.DNSException:
+            return
+        if query.question:
+            self._transport.sendto(answer(query).to_wire(), addr)
+
+
+def answer(query: "Message") -> "Message":
+    """The response to a question for an address, or for anything else."""
+    import dns.flags
+    import dns.message
+    import dns.rcode
+    import dns.rdatatype
+    import dns.rrset
+
+    response = dns.message.make_response(query)
+    response.flags |= dns.flags.RA
+    question = query.question[0]
+    name = question.name.to_text(omit_final_dot=True).lower()
+    if name in TOP_LEVEL:
+        return response
+    if alias := ALIASES.get(name):
+        response.answer.append(dns.rrset.from_text(question.name, TTL, "IN", "CNAME", f"{alias}."))
+        name = alias
+    if not _under(name, RESERVED) or GONE.fullmatch(name):
+        response.set_rcode(dns.rcode.NXDOMAIN)
+    elif question.rdtype == dns.rdatatype.A:
+        response.answer.append(dns.rrset.from_text(question.name, TTL, "IN", "A", ADDRESS))
+    return response
+
+
+def _under(name: str, ends: tuple[str, ...]) -> bool:
+    return any(name == end or name.endswith(f".{end}") for end in ends)

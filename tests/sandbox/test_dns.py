@@ -1,0 +1,48 @@
+"""The sandbox's own DNS: fictional names have an address, and those of an agency that has closed do not exist."""
+
+import asyncio
+import socket
+
+import pytest
+
+from chatloom_async.audit.dns import Resolver
+from chatloom_async.sandbox.dns import ADDRESS, serving_dns
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("acorn.example", "found"),
+        ("www.Acorn.example.com", "found"),
+        ("example", "empty"),
+        ("com", "empty"),
+        ("webstudio.example", "nxdomain"),
+        ("preview.webstudio.example", "nxdomain"),
+        ("help.katsura.example", "nxdomain"),
+        ("www.xn--py-larch-16g.example", "nxdomain"),
+        ("mywebstudio.example", "found"),
+        ("acme.com", "nxdomain"),
+        ("anything.invalid", "nxdomain"),
+    ],
+)
+async def test_names_for_examples_exist(name: str, status: str) -> None:
+    """No other one does: nothing is asked of the real DNS."""
+    async with serving_dns() as address:
+        resolver = Resolver(address)
+        answer = await resolver.ask(name)
+        assert (answer.status, [str(each) for each in answer.addresses]) == (
+            status,
+            [ADDRESS] if status == "found" else [],
+        )
+        assert (await resolver.ask(name, "AAAA")).status == ("nxdomain" if status == "nxdomain" else "empty")
+
+
+async def test_what_is_no_question_is_dropped() -> None:
+    """It disturbs nobody."""
+    async with serving_dns() as address:
+        host, _, port = address.partition(":")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            for noise in (b"", b"\0", b"\0" * 12):
+                stranger.sendto(noise, (host, int(port)))
+            await asyncio.sleep(0)
+            assert (await Resolver(address).ask("acorn.example")).status == "found"
