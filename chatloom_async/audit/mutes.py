@@ -1,7 +1,7 @@
 """Mutes: findings that are accepted until a day, each for a reason, read from a TOML file.
 
     [[mutes]]
-    rule = "domain-wildcard"        # or finding = "0123456789abcdef"
+    rule = "domain-wildcard"        # a glob pattern; or finding = "0123456789abcdef"
     workspace = "acme-*"            # optional, a glob pattern
     subject = "*.acme.example"      # optional, a glob pattern
     reason = "Until the new shop is live"
@@ -18,20 +18,23 @@ from typing import Any
 
 from attrs import define, field, frozen
 
+from ..wire.cleaning import clean
 from ..wire.errors import ConfigurationError
 from .entries import toml_document
+from .formats.text import visible
 from .rules.registry import no_rule
 from .values import Finding, finding
 
-__all__ = ["Mute", "Muted", "MutesFileError", "Sieve", "Sifted", "load_mutes"]
+__all__ = ["Mute", "MuteResult", "Muted", "Mutes", "MutesFileError", "load_mutes"]
 
 
 @frozen(kw_only=True)
 class Mute:
-    """Silences what one rule finds, or one finding, for a stated reason and until a stated day, that day included.
+    """Silences what some rules find, or one finding, for a stated reason and until a stated day, that day included.
 
-    Exactly one of `rule` and `finding` (an id) is given. `workspace` and `subject` are glob patterns in which case
-    counts; None matches all. `place` says where the mute was written.
+    Exactly one of `rule` (a glob pattern of ids) and `finding` (an id) is given. `workspace` and `subject` are glob
+    patterns in which case counts; None matches all. A text copied out of a report matches what it was copied from,
+    whatever characters it holds. `place` says where the mute was written.
     """
 
     reason: str
@@ -45,16 +48,29 @@ class Mute:
     def matches(self, workspace: str, found: Finding) -> bool:
         """Whether it is about this finding; the date does not matter here."""
         return (
-            (found.rule == self.rule if self.finding is None else found.id == self.finding)
-            and (self.workspace is None or fnmatchcase(workspace, self.workspace))
-            and (self.subject is None or fnmatchcase(found.subject, self.subject))
+            (found.id == self.finding if self.rule is None else fnmatchcase(found.rule, self.rule))
+            and self.covers(workspace)
+            and (self.subject is None or _matches(self.subject, found.subject))
         )
+
+    def covers(self, workspace: str) -> bool:
+        """Whether it is about this workspace."""
+        return self.workspace is None or _matches(self.workspace, workspace)
 
     @property
     def target(self) -> str:
         """What it silences, in the file's own words: the same text for the same mute in every run."""
         names = ("rule", "finding", "workspace", "subject")
         return ", ".join(f"{name} {value}" for name in names if (value := getattr(self, name)) is not None)
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """Whether the glob pattern, or the text as a report shows it, is this text."""
+    if pattern == text or fnmatchcase(text, pattern):
+        return True
+    shown = visible(text)
+    reported = {shown, shown.strip(), clean(text)}
+    return pattern.removeprefix("'") in reported or any(fnmatchcase(each, pattern) for each in reported - {text})
 
 
 @frozen
@@ -66,8 +82,8 @@ class Muted:
 
 
 @frozen
-class Sifted:
-    """The findings of one workspace: those to report, in which expired mutes may have joined, and the silenced."""
+class MuteResult:
+    """The findings of one workspace: those to report, findings about expired mutes included, and the muted ones."""
 
     kept: tuple[Finding, ...]
     muted: tuple[Muted, ...] = ()
@@ -78,16 +94,16 @@ def _mutes(mutes: Iterable[Mute]) -> tuple[Mute, ...]:
 
 
 @define
-class Sieve:
+class Mutes:
     """The mutes of one run. `today` is the day, in UTC, on which it takes place; the first mute that matches counts."""
 
     mutes: tuple[Mute, ...] = field(converter=_mutes)
     today: date
     _used: set[int] = field(factory=set, init=False)
 
-    def sift(self, workspace: str, findings: Iterable[Finding]) -> Sifted:
-        """Every finding once, kept or muted; and for each expired mute that would have silenced one, a finding
-        `mute-expired` of its own, after the others."""
+    def apply(self, workspace: str, findings: Iterable[Finding]) -> MuteResult:
+        """Every finding once, kept or muted. An expired mute that would have silenced one adds a finding
+        `mute-expired`, after the others."""
         kept: list[Finding] = []
         muted: list[Muted] = []
         expired: dict[int, Mute] = {}
@@ -101,16 +117,21 @@ class Sieve:
                 kept.append(found)
                 expired |= matching
         ended = (_ended(workspace, expired[place]) for place in sorted(expired))
-        return Sifted((*kept, *ended), tuple(muted))
+        return MuteResult((*kept, *ended), tuple(muted))
 
-    def unused(self) -> tuple[str, ...]:
-        """A sentence for each mute that matched nothing in any `sift` so far. Ask at the end of a whole run."""
+    def unused(self, workspaces: Collection[str]) -> tuple[str, ...]:
+        """A sentence for each mute that has matched nothing so far. Ask at the end of a run over these workspaces."""
         return tuple(
-            f"The mute {mute.place or mute.target} matched nothing: {'it expired too; ' * (mute.until < self.today)}"
-            "remove it, or correct what it names"
+            f"The mute {mute.place or mute.target} matches {self._reason(mute, workspaces)}"
             for place, mute in enumerate(self.mutes)
             if place not in self._used
         )
+
+    def _reason(self, mute: Mute, workspaces: Collection[str]) -> str:
+        expired = "it expired too; " if mute.until < self.today else ""
+        if not any(map(mute.covers, workspaces)):
+            return f"no workspace: {expired}remove it, or correct its workspace {clean(mute.workspace or '', 200)!r}"
+        return f"no finding: {expired}remove it, or correct what it names"
 
 
 def _ended(workspace: str, mute: Mute) -> Finding:
@@ -135,13 +156,13 @@ class MutesFileError(ConfigurationError):
 def load_mutes(path: Path, *, rules: Collection[str] = ()) -> tuple[Mute, ...]:
     """The mutes, in the order of the file. An empty file has none. Raises MutesFileError.
 
-    A mute for a rule that is not among `rules`, where any ids are given, is an error: it would silence nothing.
+    A mute whose `rule` matches none of `rules`, if ids are given, is an error: it would silence nothing.
     """
     try:
         mutes = _entries(toml_document(path.read_text("utf-8-sig")))
-        for each in mutes:
-            if rules and each.rule is not None and each.rule not in rules:
-                raise MutesFileError(f"{each.place}: {no_rule(each.rule, rules)}")
+        for mute in mutes:
+            if rules and mute.rule is not None and not any(fnmatchcase(name, mute.rule) for name in rules):
+                raise MutesFileError(f"{mute.place}: {no_rule(mute.rule, rules)}")
         return tuple(mutes)
     except OSError as problem:
         reason = f"cannot be read: {problem.strerror}"

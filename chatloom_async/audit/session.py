@@ -33,7 +33,7 @@ from .formats.markdown import MarkdownFormat
 from .formats.ranking import NewFindings, RuleTexts, Worst
 from .formats.sarif import SarifFormat
 from .formats.table import Block, TableFormat
-from .mutes import Mute, Sieve
+from .mutes import Mute, Mutes
 from .rules import RULES, Evidence, Judge, Rule
 from .store import NoDatabaseError, NothingToResumeError, Run, RunConfig, RunInfo, Store, open_store
 from .summary import Summary
@@ -235,7 +235,7 @@ class AuditSession:
     stop: asyncio.Event
     _read: Reader
     _judge: Judge
-    _mutes: Sieve
+    _mutes: Mutes
     _known: KnownFindings = _none_known
     _store: Store | None = None
     _run: Run | None = None
@@ -317,7 +317,7 @@ class AuditSession:
         outcome.stopped = self.stop.is_set()
         outcome.summary.interrupted = outcome.summary.workspaces < outcome.planned
         if self._whole_list and not outcome.summary.interrupted:
-            outcome.unused_mutes = self._mutes.unused()
+            outcome.unused_mutes = self._mutes.unused([workspace.name for workspace in self.workspaces])
 
     async def _kept(self) -> AsyncGenerator[Row, None]:
         """The rows that an earlier part of the run left. The judge remembers each."""
@@ -344,7 +344,7 @@ class AuditSession:
 
     async def _apply(self, row: Row, *, resumed: bool) -> Row:
         """The row without muted findings, counted; what is left and not in the baseline counts as new."""
-        result = self._mutes.sift(row.workspace, row.findings)
+        result = self._mutes.apply(row.workspace, row.findings)
         self.outcome.muted += len(result.muted)
         new = result.kept
         if new:
@@ -416,7 +416,7 @@ async def open_session(
             stop=stop or asyncio.Event(),
             read=read,
             judge=Judge(tuple(rules)),
-            mutes=Sieve(mutes, datetime.now(UTC).date()),
+            mutes=Mutes(mutes, datetime.now(UTC).date()),
             known=known,
             store=store,
             run=run,

@@ -106,7 +106,7 @@ async def test_muted_findings_are_taken_out_and_counted() -> None:
     assert [row.findings for row in rows] == [(), (EMPTY,)]
     outcome = session.outcome
     assert (outcome.muted, outcome.new, outcome.gating, outcome.exit_status) == (1, Counter(warning=1), 0, 0)
-    assert [text.partition(":")[0] for text in outcome.unused_mutes] == ["The mute entry 2 matched nothing"]
+    assert [text.partition(":")[0] for text in outcome.unused_mutes] == ["The mute entry 2 matches no finding"]
     assert (outcome.worst, outcome.failing) == (["birch"], [])
 
 

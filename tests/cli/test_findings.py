@@ -131,7 +131,7 @@ def test_muted_findings_are_counted_and_do_not_fail(chatloom: Chatloom, wild: Sa
     assert (ran.status, rules_in(ran)) == (0, ["agent-name-blank", "mute-expired"])
     assert ran.err.splitlines()[1:3] == [
         "findings: 2 warnings | 2 muted",
-        "The mute entry 4 matched nothing: remove it, or correct what it names",
+        "The mute entry 4 matches no finding: remove it, or correct what it names",
     ]
 
 
@@ -154,4 +154,4 @@ def test_a_mute_for_a_rule_that_there_is_not_is_refused(chatloom: Chatloom, sand
 def test_a_part_of_the_workspaces_says_nothing_about_mutes(chatloom: Chatloom, tmp_path: Path) -> None:
     """One that matched nothing may be there for the others."""
     path = mutes(tmp_path / "mutes.toml", ("domain-ip", TODAY))
-    assert "matched nothing" not in chatloom("audit", "--only", "acorn", "--mutes", path).err
+    assert "matches no" not in chatloom("audit", "--only", "acorn", "--mutes", path).err

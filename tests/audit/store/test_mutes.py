@@ -1,12 +1,18 @@
 """Mutes: read strictly, applied by date, and none of them forgotten."""
 
+import csv
+from contextlib import nullcontext
 from datetime import date
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
-from chatloom_async.audit.mutes import Mute, Muted, MutesFileError, Sieve, Sifted, load_mutes
-from chatloom_async.audit.values import finding
+from chatloom_async.audit.formats.csv import CsvFormat
+from chatloom_async.audit.formats.text import visible
+from chatloom_async.audit.mutes import Mute, Muted, MuteResult, Mutes, MutesFileError, load_mutes
+from chatloom_async.audit.values import Row, finding
+from chatloom_async.wire.cleaning import clean
 from tests.audit.store.samples import found
 
 TODAY = date(2026, 3, 1)
@@ -105,7 +111,8 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     ("fields", "matches"),
     [
         ({"rule": "domain-local"}, True),
-        ({"rule": "domain-*"}, False),
+        ({"rule": "domain-*"}, True),
+        ({"rule": "*-wildcard"}, False),
         ({"rule": "domain-ip"}, False),
         ({"finding": LOCAL.id}, True),
         ({"finding": OTHER.id}, False),
@@ -117,7 +124,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_mute_matches_by_rule_or_id_and_by_patterns(fields: dict[str, str], matches: bool) -> None:
-    """Rules are not patterns: a mute for everything would outlive its reason."""
+    """Rules are glob patterns, as those of --rule are."""
     assert mute(**fields).matches("acme", LOCAL) is matches
 
 
@@ -128,9 +135,9 @@ def test_a_mute_is_valid_to_the_end_of_its_last_day() -> None:
         mute(finding=LOCAL.id),
         mute(rule="domain-local"),
     )
-    sieve = Sieve((old, valid, later), TODAY)
-    assert sieve.sift("acme", (LOCAL, OTHER)) == Sifted((), (Muted(LOCAL, valid), Muted(OTHER, later)))
-    assert sieve.unused() == ()
+    mutes = Mutes((old, valid, later), TODAY)
+    assert mutes.apply("acme", (LOCAL, OTHER)) == MuteResult((), (Muted(LOCAL, valid), Muted(OTHER, later)))
+    assert mutes.unused(["acme", "birch"]) == ()
 
 
 def test_an_expired_mute_mutes_nothing_and_is_found_itself() -> None:
@@ -145,21 +152,48 @@ def test_an_expired_mute_mutes_nothing_and_is_found_itself() -> None:
         message="The mute ended on 2026-02-28 (it was there because: known). "
         "Correct what it was for, or give it a new date.",
     )
-    sieve = Sieve((old,), TODAY)
-    assert sieve.sift("acme", (LOCAL, OTHER)) == Sifted((LOCAL, OTHER, ended))
-    assert sieve.sift("birch", (found("birch", "localhost"),)) == Sifted((found("birch", "localhost"),))
+    mutes = Mutes((old,), TODAY)
+    assert mutes.apply("acme", (LOCAL, OTHER)) == MuteResult((LOCAL, OTHER, ended))
+    assert mutes.apply("birch", (found("birch", "localhost"),)) == MuteResult((found("birch", "localhost"),))
 
 
 def test_a_mute_that_matched_nothing_is_told_at_the_end() -> None:
-    """By its place in the file, or by what it names."""
-    mutes = (
-        mute(rule="domain-local"),
-        mute(rule="domain-ip", place="entry 2"),
-        mute(finding="abc", subject="x", until=date(2026, 2, 28)),
+    """By its place in the file, or by what it names; one for a workspace that is not there says so."""
+    mutes = Mutes(
+        (
+            mute(rule="domain-local"),
+            mute(rule="domain-ip", place="entry 2"),
+            mute(finding="abc", subject="x", until=date(2026, 2, 28)),
+            mute(rule="domain-*", workspace="acmee", place="entry 4"),
+        ),
+        TODAY,
     )
-    sieve = Sieve(mutes, TODAY)
-    sieve.sift("acme", (LOCAL,))
-    assert sieve.unused() == (
-        "The mute entry 2 matched nothing: remove it, or correct what it names",
-        "The mute finding abc, subject x matched nothing: it expired too; remove it, or correct what it names",
+    mutes.apply("acme", (LOCAL,))
+    assert mutes.unused(["acme", "birch"]) == (
+        "The mute entry 2 matches no finding: remove it, or correct what it names",
+        "The mute finding abc, subject x matches no finding: it expired too; remove it, or correct what it names",
+        "The mute entry 4 matches no workspace: remove it, or correct its workspace 'acmee'",
     )
+
+
+SUBJECTS = ["[2001:db8::1]", "*.acme.example", "a?b", "https://x/[y]", " padded ", "bidi\u202eb", "=1+1", "tab\there",
+            "\ud800", "m\u00fcller.example", "'quoted'", "clf_0123456789abcdef"]  # fmt: skip
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_a_text_copied_out_of_a_report_matches_itself(subject: str) -> None:
+    """Out of JSON, a table, CSV or HTML, as a subject or as a workspace's name."""
+    told = found("acme", subject)
+    in_csv = next(csv.DictReader(StringIO(CsvFormat().start() + CsvFormat().row(Row(subject, "ok", (), (told,))))))
+    for text in (subject, clean(subject), visible(subject), visible(subject).strip(), in_csv["subject"]):
+        assert mute(rule=told.rule, subject=text).matches("acme", told)
+        assert mute(rule=told.rule, workspace=text).matches(subject, told)
+        assert not mute(rule=told.rule, subject=text).matches("acme", LOCAL)
+
+
+@pytest.mark.parametrize(("rule", "known"), [("domain-*", True), ("domainz-*", False), ("domain-ip", True)])
+def test_a_rule_that_matches_no_rule_is_an_error(tmp_path: Path, rule: str, known: bool) -> None:
+    """It would silence nothing."""
+    path = write(tmp_path, f"[[mutes]]\nrule = '{rule}'\nreason = 'x'\nuntil = 2026-09-30")
+    with nullcontext() if known else pytest.raises(MutesFileError, match="entry 1: No rule is called 'domainz-"):
+        assert [each.rule for each in load_mutes(path, rules=["domain-ip", "domain-local"])] == [rule]
