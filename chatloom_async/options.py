@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from attrs import define, field, frozen
 
 from .policy.clock import Clock
-from .policy.concurrency import ClientLimiter, ConcurrencyLimit
+from .policy.concurrency import MAX_IN_FLIGHT, ClientLimiter, ConcurrencyLimit
 from .policy.lifetime import Lifetime
 from .policy.limiter import KeyedLimiter, Limiter, RateLimit, Unlimited
 from .policy.retrier import PolicyRetrier, Retrier, SingleAttempt
 from .policy.retry import Budgets, RetryBudget, RetryPolicy
 from .transports.interface import Transport
+from .transports.network import descriptor_share
 from .wire.auth import Auth
 from .wire.base_url import normalize_base_url, origin
 from .wire.errors import Attempt
@@ -75,7 +76,7 @@ class SharedState:
     transport: Transport | None
     borrowed: bool
     lifetime: Lifetime = field(factory=Lifetime)
-    concurrency: ConcurrencyLimit = field(factory=ConcurrencyLimit)
+    concurrency: ConcurrencyLimit = field(factory=lambda: ConcurrencyLimit(min(MAX_IN_FLIGHT, descriptor_share())))
     transient: RetryBudget = field(factory=RetryBudget)
     throttle: RetryBudget = field(factory=RetryBudget)
 

@@ -8,7 +8,8 @@ The rules:
 - Other waits are drawn evenly from 0 to base * 2^n ("full jitter") and are never shorter than Retry-After.
 - A wait that would exceed the deadline is not started, nor one longer than `max_retry_after`.
 - Retries have a budget, a token bucket that time does not refill: a retry costs tokens, a success earns some back.
-  Transient failures are counted per origin, throttling per key. A client and its clones share the buckets.
+  Transient failures are counted per origin, throttling per key; a lack of descriptors on this side is not charged.
+  A client and its clones share the buckets.
 """
 
 import random
@@ -16,7 +17,7 @@ from collections.abc import Callable
 
 from attrs import define, field, frozen
 
-from ..wire.errors import ChatloomError, ConnectionLostError, DeadlineExceededError, Kind, StopReason
+from ..wire.errors import ChatloomError, ConnectError, ConnectionLostError, DeadlineExceededError, Kind, StopReason
 from ..wire.validation import COUNT, FUNCTION, MAX_WAIT, WAIT
 from .call import Call
 
@@ -72,6 +73,11 @@ def refusal(error: ChatloomError) -> StopReason:
 def is_free(error: ChatloomError, call: Call) -> bool:
     """Whether this looks like a stale keep-alive connection, and is the first failure of its kind in this call."""
     return isinstance(error, ConnectionLostError) and not error.received and call.failures[error.kind] == 1
+
+
+def is_local(error: ChatloomError) -> bool:
+    """Whether this process lacks descriptors or the like. The budget is for the server's failures: see `Budgets`."""
+    return isinstance(error, ConnectError) and error.reason == "local"
 
 
 CAPACITY = 500.0

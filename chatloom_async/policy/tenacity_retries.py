@@ -13,7 +13,7 @@ from ..wire.message import Response
 from .call import Attempting, Call, Outcome
 from .clock import Clock
 from .lifetime import Lifetime
-from .retry import COST, Budgets, RetryBudget, RetryPolicy, is_free, refusal
+from .retry import COST, Budgets, RetryBudget, RetryPolicy, is_free, is_local, refusal
 
 log: Logger = getLogger("chatloom_async")
 
@@ -89,7 +89,7 @@ class Retrying:
             self.budgets.succeeded(self.call)
 
     def _pay(self, failure: ChatloomError) -> bool:
-        if is_free(failure, self.call):
+        if is_free(failure, self.call) or is_local(failure):
             return True
         budget, scope = self.budgets.account(failure, self.call)
         self.paid = (budget, scope, COST[failure.kind])

@@ -26,6 +26,7 @@ from chatloom_async.wire.errors import (
     Attempt,
     ChatloomError,
     ClientClosedError,
+    ConnectError,
     ConnectionLostError,
     DeadlineExceededError,
     ProtocolError,
@@ -38,6 +39,7 @@ DOWN = ServerError("Down", status=503)
 SLOW_DOWN = RateLimitError("Slow down", status=429)
 GONE = NotFoundError("Gone", status=404)
 STALE = ConnectionLostError("Lost")
+LOCAL = ConnectError("No socket", reason="local", sent=False)
 LATE = DeadlineExceededError("Late")
 ORIGIN, KEY = "https://chatloom.app", "0123456789abcdef"
 
@@ -174,6 +176,7 @@ BUDGETS: list[tuple[list[Outcome], tuple[float, float]]] = [
     ([STALE, OK], (500.0, 500.0)),
     ([STALE, STALE, GONE], (486.0, 500.0)),
     ([GONE], (500.0, 500.0)),
+    ([LOCAL, LOCAL, LOCAL], (500.0, 500.0)),  # the server is not to blame
 ]
 
 
@@ -210,9 +213,10 @@ async def test_an_empty_budget_ends_calls_at_their_first_failure() -> None:
 
 
 async def test_a_free_retry_needs_no_budget() -> None:
-    """A stale connection is cured even in an outage."""
+    """A stale connection, or a lack of descriptors, is cured even in an outage."""
     desk = Desk(capacity=0.0)
     assert await desk.run(Script(STALE, OK)) is OK
+    assert await desk.run(Script(LOCAL, LOCAL, OK)) is OK
 
 
 @settings(deadline=None)
