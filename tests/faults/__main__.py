@@ -8,6 +8,7 @@ prints what comes of the faults with another transport.
 import argparse
 import asyncio
 import logging
+import socket
 import sys
 import warnings
 from functools import partial
@@ -57,7 +58,7 @@ def main() -> int:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable()
-    with replaced(asyncio.BaseEventLoop, "getaddrinfo", only_loopback):  # plain aiohttp would go where it is sent
+    with replaced(socket, "getaddrinfo", only_loopback):  # plain aiohttp would go where it is sent
         if options.transport:
             Console(width=140).print(asyncio.run(only(options.transport)))
             return 0

@@ -1,13 +1,13 @@
 """What a fault looks like from the client's side: a server, or none, and what the client is told about it."""
 
-import asyncio
 import os
 import resource
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext, TLSVersion, create_default_context
 from tempfile import TemporaryDirectory
@@ -62,35 +62,43 @@ async def black_hole() -> AsyncIterator[Scene]:
 def no_such_host(code: int) -> SceneMaker:
     """Name resolution fails with this code of getaddrinfo."""
 
-    async def fails(*_: Any, **__: Any) -> Any:
+    def fails(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(code, "scripted")
 
     @asynccontextmanager
     async def scene() -> AsyncIterator[Scene]:
-        with replaced(asyncio.BaseEventLoop, "getaddrinfo", fails):
+        with replaced(socket, "getaddrinfo", fails):
             yield Scene("https://chatloom.invalid")
 
     return scene
 
 
-async def only_loopback(loop: asyncio.AbstractEventLoop, host: str | bytes, port: int, **options: Any) -> Any:
-    """In the place of an event loop's getaddrinfo: nobody but this machine is known."""
+look_up = socket.getaddrinfo
+
+
+def only_loopback(host: str | bytes, *arguments: Any, **options: Any) -> Any:
+    """In the place of getaddrinfo: nobody but this machine is known."""
     host = host.decode() if isinstance(host, bytes) else host
     host.encode("idna")  # as the real one does: it fails for a label that is too long
     if host not in ("localhost", "127.0.0.1"):
         raise socket.gaierror(socket.EAI_NONAME, "tests talk to loopback addresses only")
-    return await loop.run_in_executor(None, partial(socket.getaddrinfo, host, port, **options))
+    return look_up(host, *arguments, **options)
 
 
 @asynccontextmanager
 async def slow_names() -> AsyncIterator[Scene]:
-    """Name resolution does not come to an end."""
+    """Name resolution does not come to an end before the scene does."""
+    ended = threading.Event()
 
-    async def sleeps(*_: Any, **__: Any) -> Any:
-        await asyncio.sleep(60)
+    def waits(*_: Any, **__: Any) -> Any:
+        ended.wait(60)
+        raise socket.gaierror(socket.EAI_AGAIN, "scripted")
 
-    with replaced(asyncio.BaseEventLoop, "getaddrinfo", sleeps):
-        yield Scene("https://chatloom.invalid")
+    with replaced(socket, "getaddrinfo", waits):
+        try:
+            yield Scene("https://chatloom.invalid")
+        finally:
+            ended.set()
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """Through a proxy: forwarded in the clear, tunnelled where it is TLS, and refused."""
 
-import asyncio
+import socket
 
 import pytest
 
@@ -79,7 +79,7 @@ async def test_a_proxy_that_is_not_there(make: Make) -> None:
 async def test_a_proxy_whose_name_does_not_resolve(make: Make) -> None:
     """It is named as the proxy, not as the API's host."""
     async with RawServer((GOOD,)) as server:
-        with replaced(asyncio.BaseEventLoop, "getaddrinfo", only_loopback):
+        with replaced(socket, "getaddrinfo", only_loopback):
             (error,) = await ask(make, server, f"http://user:{PASSWORD}@no-such-proxy.invalid:3128")
     assert isinstance(error, ConnectError)
     assert (error.reason, error.message) == ("proxy", "The host of the proxy was not found")

@@ -26,6 +26,7 @@ from yarl import URL
 from ...wire.errors import ConfigurationError
 from ..body import ACCEPTED
 from ..network import ConnectionBound
+from .resolver import ThreadResolver
 
 SUPPORTED = "aiohttp>=3.14.4,<3.15"
 """The versions that were tried, as in pyproject.toml."""
@@ -150,7 +151,8 @@ class Connections(aiohttp.TCPConnector):
     is closed when a new one needs its place."""
 
     def __init__(self, bound: ConnectionBound, *, reused: bool, on_connect: Callable[[], object] | None) -> None:
-        super().__init__(limit=0, force_close=not reused)
+        self.resolver: ThreadResolver = ThreadResolver()
+        super().__init__(limit=0, force_close=not reused, resolver=self.resolver)
         self._factory: Any = partial(WatchedConnection, loop=asyncio.get_running_loop())
         self.bound: ConnectionBound = bound
         self.on_connect: Callable[[], object] | None = on_connect
@@ -170,6 +172,10 @@ class Connections(aiohttp.TCPConnector):
         if self.on_connect:
             self.on_connect()
         return connection
+
+    async def close(self, *, abort_ssl: bool = False) -> None:
+        await super().close(abort_ssl=abort_ssl)
+        await self.resolver.close()
 
     async def _connect(self, req: Any, traces: Any, limits: Any) -> ResponseHandler:
         return await super()._create_connection(req, traces, limits)
