@@ -46,13 +46,15 @@ def install(session: nox.Session, *groups: str) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, mistakes that can be seen without running, and spelling; also of the workflow among the examples."""
+    """Style, mistakes that can be seen without running, and spelling; also of the CI examples."""
     session.install(*group("lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("codespell")
     session.run("actionlint", "examples/ci/github.yml")
     session.run("zizmor", "--offline", "--persona=pedantic", "--no-progress", "examples/ci/github.yml")
+    gitlab = ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci")
+    session.run("check-jsonschema", *gitlab, "examples/ci/gitlab.yml")
 
 
 @nox.session
