@@ -34,7 +34,7 @@ ROUNDING: Final = timedelta(seconds=0.5)  # a Date holds whole seconds: on avera
 ADVICE: Final = "Synchronize it (NTP): certificates, and dates in Retry-After, are judged by it."
 
 
-def examine_clock(answered: tuple[Response, datetime] | None) -> Observation:
+def check_clock(answered: tuple[Response, datetime] | None) -> Observation:
     """How far the clock was off when an answer came; None: there was no answer."""
     if answered is None:
         return skipped("clock", "not compared: there is no answer")
@@ -77,7 +77,7 @@ class Connections(Protocol):
     opened: int
 
 
-async def examine_without_key(address: str, transport: Transport, limit: TimeLimit) -> Observation:
+async def check_without_key(address: str, transport: Transport, limit: TimeLimit) -> Observation:
     """Asks without a key: the API then answers 401, which shows that it is there."""
     return await limit.bound(_without_key(address, transport), limit.passed("answer"))
 
@@ -92,7 +92,7 @@ async def _without_key(address: str, transport: Transport) -> Observation:
     return _failed("answer", error)
 
 
-async def examine_calls(
+async def check_calls(
     address: str, key: ApiKey, transport: Transport, connections: Connections, limit: TimeLimit
 ) -> list[Observation]:
     """One call, not repeated where it fails; then, where it works, some more for their times."""

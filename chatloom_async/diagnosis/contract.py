@@ -27,13 +27,13 @@ from .evidence import (
     gather_evidence,
     moment,
 )
-from .journal import Witness
+from .journal import JournalTransport
 from .observation import Observation, TimeLimit, ok, skipped, warning, wrong
 
 
 @frozen
 class Deviation:
-    """`broken`: a promise is not kept. Otherwise there is more than was promised, which a careful reader survives."""
+    """`broken`: the API does not keep a promise. Otherwise it sends more than was promised, which breaks nobody."""
 
     text: str
     broken: bool = True
@@ -180,7 +180,7 @@ def judge_redirect(evidence: Evidence) -> Iterator[Deviation]:
 
 
 def _answer(evidence: Evidence, name: str) -> Response:
-    """The answer; a promise is judged only where its answers are there."""
+    """The answer; a check runs only if its answers are there."""
     return cast("Response", evidence.answers[name])
 
 
@@ -199,51 +199,53 @@ def _error(evidence: Evidence, name: str, status: int, text: str | None = None) 
 
 
 @frozen
-class Promise:
-    """What to call it, what to say where it is kept, and the answers and documents without which it is not judged."""
+class ContractCheck:
+    """One statement of the documentation: `passed` says what holds. It needs these answers and documents."""
 
     subject: str
-    kept: str
+    passed: str
     judge: Callable[[Evidence], Iterable[Deviation | Missing]]
     answers: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
 
 
-PROMISES: Final = (
-    Promise("agents", "every documented field, and no other", judge_agents, ("agents",)),
-    Promise("values", "position, status, colors and createdAt are as documented", judge_values, (), ("agents",)),
-    Promise("order", "newest first", judge_order, (), ("agents",)),
-    Promise("count", "the number of agents in the list", judge_count, (), ("agents",)),
-    Promise("domains", "every documented field, and no other", judge_domains, ("domains",)),
-    Promise(
+CHECKS: Final = (
+    ContractCheck("agents", "every documented field, and no other", judge_agents, ("agents",)),
+    ContractCheck("values", "position, status, colors and createdAt are as documented", judge_values, (), ("agents",)),
+    ContractCheck("order", "newest first", judge_order, (), ("agents",)),
+    ContractCheck("count", "the number of agents in the list", judge_count, (), ("agents",)),
+    ContractCheck("domains", "every documented field, and no other", judge_domains, ("domains",)),
+    ContractCheck(
         "both headers", "Authorization and X-API-Key get the same answer", judge_both_headers, ("agents", "x-api-key")
     ),
-    Promise("no key", "401 with the documented text", judge_no_key, ("no key",)),
-    Promise("bad key", "401 with an error, unknown or misshapen", judge_bad_key, ("unknown key", "misshapen key")),
-    Promise("unknown agent", "404 with an error", judge_unknown_agent, ("unknown agent",)),
-    Promise("content type", "application/json, errors too", judge_content_types),
-    Promise("plain http", "redirected to https", judge_redirect, ("plain http",)),
+    ContractCheck("no key", "401 with the documented text", judge_no_key, ("no key",)),
+    ContractCheck(
+        "bad key", "401 with an error, unknown or misshapen", judge_bad_key, ("unknown key", "misshapen key")
+    ),
+    ContractCheck("unknown agent", "404 with an error", judge_unknown_agent, ("unknown agent",)),
+    ContractCheck("content type", "application/json, errors too", judge_content_types),
+    ContractCheck("plain http", "redirected to https", judge_redirect, ("plain http",)),
 )
 
 
-async def examine_contract(address: str, key: ApiKey, witness: Witness, limit: TimeLimit) -> list[Observation]:
+async def check_contract(address: str, key: ApiKey, transport: JournalTransport, limit: TimeLimit) -> list[Observation]:
     """Asks some eight questions, one after the other, and judges the answers."""
-    evidence = await gather_evidence(address, key, witness, limit)
-    told = (each for promise in PROMISES for each in judged(promise, evidence))
+    evidence = await gather_evidence(address, key, transport, limit)
+    told = (each for check in CHECKS for each in judged(check, evidence))
     return [evolve(each, chapter="contract") for each in told]
 
 
-def judged(promise: Promise, evidence: Evidence) -> Iterator[Observation]:
-    """One line where the promise is kept or cannot be judged, else one for each deviation."""
-    needed = [evidence.answers[name] for name in promise.answers]
-    needed += [evidence.document(name) for name in promise.documents]  # type: ignore[misc]
+def judged(check: ContractCheck, evidence: Evidence) -> Iterator[Observation]:
+    """One line if the check passes or cannot be judged, else one for each deviation."""
+    needed = [evidence.answers[name] for name in check.answers]
+    needed += [evidence.document(name) for name in check.documents]  # type: ignore[misc]
     missing = [each for each in needed if isinstance(each, Missing)]
-    found: Sequence[Deviation | Missing] = missing[:1] or list(promise.judge(evidence))
+    found: Sequence[Deviation | Missing] = missing[:1] or list(check.judge(evidence))
     if not found:
-        yield ok(promise.subject, promise.kept)
+        yield ok(check.subject, check.passed)
     for each in found:
         if isinstance(each, Missing):
             say = skipped if each.harmless else warning
-            yield say(promise.subject, f"not judged: {each.reason}")
+            yield say(check.subject, f"not judged: {each.reason}")
         else:
-            yield (wrong if each.broken else warning)(promise.subject, each.text)
+            yield (wrong if each.broken else warning)(check.subject, each.text)

@@ -17,7 +17,7 @@ from ..wire.decode import read_document
 from ..wire.errors import ChatloomError, ConnectionLostError, DecodeError, InvalidBaseUrlError
 from ..wire.message import Headers, Request, Response
 from ..wire.version import USER_AGENT
-from .journal import Witness
+from .journal import JournalTransport
 from .observation import TimeLimit
 
 NO_KEY_TEXT: Final = "API key is required. Please provide it in Authorization or X-API-Key header."
@@ -68,7 +68,7 @@ UNKNOWN_AGENT: Final = "agt_that_chatloom_doctor_made_up"
 
 
 @frozen
-class Question:
+class Probe:
     """A request, the name that its answer goes by, and what it is for, in words."""
 
     name: str
@@ -76,28 +76,28 @@ class Question:
     request: Request
 
 
-def first_questions(address: str, key: ApiKey) -> list[Question]:
+def first_probes(address: str, key: ApiKey) -> list[Probe]:
     """Everything that can be asked without knowing any answer."""
     agents = Request("GET", address + AGENTS_PATH, HEADERS)
     other = Request("GET", address + DOMAINS_PATH.format(agent_id=UNKNOWN_AGENT), HEADERS)
     misshapen = evolve(agents, headers={**HEADERS, "Authorization": f"Bearer {NO_KEY_AT_ALL}"})
     return [
-        Question("agents", "The agents, with the key in Authorization", sign(agents, key, "bearer")),
-        Question("x-api-key", "The agents, with the key in X-API-Key", sign(agents, key, "x-api-key")),
-        Question("no key", "The agents, without a key", agents),
-        Question("unknown key", "The agents, with a made-up key", sign(agents, UNKNOWN_KEY, "bearer")),
-        Question("misshapen key", "The agents, with a key of another prefix", misshapen),
-        Question("unknown agent", "The domains of an agent that does not exist", sign(other, key, "bearer")),
+        Probe("agents", "The agents, with the key in Authorization", sign(agents, key, "bearer")),
+        Probe("x-api-key", "The agents, with the key in X-API-Key", sign(agents, key, "x-api-key")),
+        Probe("no key", "The agents, without a key", agents),
+        Probe("unknown key", "The agents, with a made-up key", sign(agents, UNKNOWN_KEY, "bearer")),
+        Probe("misshapen key", "The agents, with a key of another prefix", misshapen),
+        Probe("unknown agent", "The domains of an agent that does not exist", sign(other, key, "bearer")),
     ]
 
 
-def domains_question(address: str, key: ApiKey, agent_id: str) -> Question:
+def domains_probe(address: str, key: ApiKey, agent_id: str) -> Probe:
     """The second endpoint, for an agent of the workspace; `agent_id` is safe in a path."""
     asked = Request("GET", address + DOMAINS_PATH.format(agent_id=agent_id), HEADERS)
-    return Question("domains", "The domains of the first agent", sign(asked, key, "bearer"))
+    return Probe("domains", "The domains of the first agent", sign(asked, key, "bearer"))
 
 
-def redirect_question(address: str) -> Question | str:
+def redirect_probe(address: str) -> Probe | str:
     """Plain http, without a key; or why that is not asked."""
     parts = urlsplit(address)
     plain = f"http://{parts.netloc}"
@@ -106,7 +106,7 @@ def redirect_question(address: str) -> Question | str:
     except InvalidBaseUrlError:  # which is what plain http to any other host than a loopback one comes to
         if parts.port is not None:
             return "the base URL has a port of its own"
-        return Question("plain http", "The agents, over plain http", Request("GET", plain + AGENTS_PATH, HEADERS))
+        return Probe("plain http", "The agents, over plain http", Request("GET", plain + AGENTS_PATH, HEADERS))
     return "the host is this machine"
 
 
@@ -123,7 +123,7 @@ class Missing:
 
 @define
 class Evidence:
-    """Answers by the name of their question, and the JSON objects in those that succeeded."""
+    """Answers by the name of their probe, and the JSON objects in those that succeeded."""
 
     answers: dict[str, Response | Missing] = Factory(dict)
 
@@ -137,33 +137,33 @@ class Evidence:
         return document
 
 
-async def gather_evidence(address: str, key: ApiKey, witness: Witness, limit: TimeLimit) -> Evidence:
-    """One question after the other; what the time limit leaves out is missing."""
+async def gather_evidence(address: str, key: ApiKey, transport: JournalTransport, limit: TimeLimit) -> Evidence:
+    """One probe after the other; what the time limit leaves out is missing."""
     evidence = Evidence()
-    for question in first_questions(address, key):
-        evidence.answers[question.name] = await _asked(question, witness, limit)
+    for probe in first_probes(address, key):
+        evidence.answers[probe.name] = await _asked(probe, transport, limit)
     identifier = _first_agent(evidence)
     if isinstance(identifier, Missing):
         evidence.answers["domains"] = identifier
     else:
-        evidence.answers["domains"] = await _asked(domains_question(address, key, identifier), witness, limit)
-    redirect = redirect_question(address)
+        evidence.answers["domains"] = await _asked(domains_probe(address, key, identifier), transport, limit)
+    redirect = redirect_probe(address)
     if isinstance(redirect, str):
         evidence.answers["plain http"] = Missing(redirect, harmless=True)
     else:
-        evidence.answers["plain http"] = await _asked(redirect, witness, limit)
+        evidence.answers["plain http"] = await _asked(redirect, transport, limit)
     return evidence
 
 
-async def _asked(question: Question, witness: Witness, limit: TimeLimit) -> Response | Missing:
-    return await limit.bound(_answer(question, witness), Missing(f"the time limit of {limit.seconds:g} s was up"))
+async def _asked(probe: Probe, transport: JournalTransport, limit: TimeLimit) -> Response | Missing:
+    return await limit.bound(_answer(probe, transport), Missing(f"the time limit of {limit.seconds:g} s was up"))
 
 
-async def _answer(question: Question, witness: Witness) -> Response | Missing:
-    witness.purpose = question.purpose
-    outcome = await witness.send(question.request)
+async def _answer(probe: Probe, transport: JournalTransport) -> Response | Missing:
+    transport.purpose = probe.purpose
+    outcome = await transport.send(probe.request)
     if isinstance(outcome, ConnectionLostError) and not outcome.received:  # as the client does: it may have been stale
-        outcome = await witness.send(question.request)
+        outcome = await transport.send(probe.request)
     if isinstance(outcome, ChatloomError):
         return Missing(outcome.message)
     if outcome.status == 429 or outcome.status >= 500:

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 from attrs import Factory, field, frozen
 
 from ..wire.auth import ApiKey
-from .calls import CountingTransport, examine_calls, examine_clock, examine_without_key
-from .contract import examine_contract
-from .journal import Journal, Witness
-from .local import KeyReference, examine_base_url, examine_key, examine_proxies, examine_versions, installed
-from .network import Resolve, examine_connection, examine_names, examine_tls, resolve
+from .calls import CountingTransport, check_calls, check_clock, check_without_key
+from .contract import check_contract
+from .journal import Journal, JournalTransport
+from .local import KeyReference, check_base_url, check_key, check_proxies, check_versions, installed
+from .network import Resolve, check_connection, check_names, check_tls, resolve
 from .observation import Observation, TimeLimit, skipped
 
 UNREACHED = "not tried: the step above has to work first"
@@ -48,13 +48,13 @@ class Setup:
 
 async def examine(setup: Setup, journal: Journal) -> AsyncGenerator[Observation, None]:
     """Every observation as soon as it is made; `journal` takes down the exchanges with the API."""
-    yield examine_versions(setup.versions)
-    key, told = await examine_key(setup.key)
+    yield check_versions(setup.versions)
+    key, told = await check_key(setup.key)
     for each in told:
         yield each
-    address, found = examine_base_url(setup.base_url, setup.base_url_from, setup.environment)
+    address, found = check_base_url(setup.base_url, setup.base_url_from, setup.environment)
     yield found
-    yield examine_proxies(setup.environment)
+    yield check_proxies(setup.environment)
     if address is None:
         return
     limit, reached = TimeLimit(setup.time_limit), True
@@ -74,11 +74,11 @@ async def _way(address: str, setup: Setup, limit: TimeLimit) -> AsyncGenerator[O
     """As far as a connection that requests could be sent on."""
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    addresses, found = await examine_names(host, port, setup.resolve, limit)
+    addresses, found = await check_names(host, port, setup.resolve, limit)
     yield found
     if not addresses:
         return
-    writer, found = await examine_connection(addresses, port, limit)
+    writer, found = await check_connection(addresses, port, limit)
     yield found
     if writer is None:
         return
@@ -86,7 +86,7 @@ async def _way(address: str, setup: Setup, limit: TimeLimit) -> AsyncGenerator[O
         if parts.scheme == "http":
             yield skipped("TLS", "none, since the base URL is plain http")
         else:
-            yield await examine_tls(writer, host, setup.ssl or create_default_context(), limit)
+            yield await check_tls(writer, host, setup.ssl or create_default_context(), limit)
     finally:
         writer.transport.abort()  # a polite end could wait for the other side
 
@@ -96,18 +96,18 @@ async def _talk(
 ) -> AsyncGenerator[Observation, None]:
     """As far as answers."""
     counting = CountingTransport(ssl=setup.ssl)
-    witness = Witness(counting, journal, setup.now)
-    witness.purpose = "The agents of the workspace"
+    transport = JournalTransport(counting, journal, setup.now)
+    transport.purpose = "The agents of the workspace"
     try:
         if key is None:
-            told = [await examine_without_key(address, witness, limit), skipped("call", "not tried: it needs a key")]
+            told = [await check_without_key(address, transport, limit), skipped("call", "not tried: it needs a key")]
         else:
-            told = await examine_calls(address, key, witness, counting, limit)
-        yield examine_clock(journal.answered)
+            told = await check_calls(address, key, transport, counting, limit)
+        yield check_clock(journal.answered)
         for each in told:
             yield each
         if setup.contract and key and told[0].state != "wrong":
-            for each in await examine_contract(address, key, witness, limit):
+            for each in await check_contract(address, key, transport, limit):
                 yield each
         elif setup.contract:
             yield skipped("contract", "not examined: a call has to work first")

@@ -81,7 +81,7 @@ def _shown(keys: list[str], body: bytes) -> str:
     return "\n".join([*kept, *([f"... and {len(lines) - LINES} more lines"] if len(lines) > LINES else [])])
 
 
-class Witness:
+class JournalTransport:
     """A transport that passes everything on to another one, and writes it down. `purpose` is set by who sends."""
 
     def __init__(self, inner: Transport, journal: Journal, now: Callable[[], datetime]) -> None:

@@ -37,7 +37,7 @@ def told(versions: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {each}" for name, each in versions.items())
 
 
-def examine_versions(versions: Mapping[str, str]) -> Observation:
+def check_versions(versions: Mapping[str, str]) -> Observation:
     """A warning for an aiohttp with known holes: fixes of its HTTP client's security go up to 3.14.4."""
     if tuple(int(part) for part in re.findall(r"\d+", versions["aiohttp"])[:3]) < FIXED_SINCE:
         advice = "Security fixes of aiohttp's client are missing: pip install 'aiohttp>=3.14.4,<4'"
@@ -50,9 +50,7 @@ PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy")
 EXPLICIT: Final = "If that is the only way out, name it in code: AsyncChatloom(transport=AiohttpTransport(proxy=...))."
 
 
-def examine_base_url(
-    given: str | None, given_by: str, environment: Mapping[str, str]
-) -> tuple[str | None, Observation]:
+def check_base_url(given: str | None, given_by: str, environment: Mapping[str, str]) -> tuple[str | None, Observation]:
     """The address that a client would use, or None where it would refuse it; what is refused is never quoted."""
     sources = ((given, given_by), (environment.get(VARIABLE), VARIABLE), (BASE_URL, "the default"))
     text, source = next((text, source) for text, source in sources if text)
@@ -64,7 +62,7 @@ def examine_base_url(
     return address, ok("base URL", f"{address} ({source}{plain})", source=source, url=address)
 
 
-def examine_proxies(environment: Mapping[str, str]) -> Observation:
+def check_proxies(environment: Mapping[str, str]) -> Observation:
     """A warning that names the variables. Their values stay where they are: there may be a password in them."""
     names = [name for name, value in environment.items() if name.lower() in PROXIES and value]
     if not names:
@@ -93,7 +91,7 @@ class GivenKey:
         return self.key
 
 
-async def examine_key(reference: KeyReference) -> tuple[ApiKey | None, list[Observation]]:
+async def check_key(reference: KeyReference) -> tuple[ApiKey | None, list[Observation]]:
     """The key, where there is one, and what there is to say of it."""
     told = list(_permissions(reference))
     if told and told[0].state == "wrong":

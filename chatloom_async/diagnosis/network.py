@@ -26,7 +26,7 @@ def resolve(host: str, port: int) -> Sequence[Any]:
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
 
 
-async def examine_names(host: str, port: int, ask: Resolve, limit: TimeLimit) -> tuple[list[str], Observation]:
+async def check_names(host: str, port: int, ask: Resolve, limit: TimeLimit) -> tuple[list[str], Observation]:
     """The addresses in the system's order, none where there are none, and what to say of them."""
     if _is_address(host):
         return [host], skipped("names", f"{host} is an address, so there is nothing to look up")
@@ -115,7 +115,7 @@ def refusal(problem: OSError) -> tuple[str, str]:
     return "the server broke off the handshake", OTHER
 
 
-def examine_certificate(version: str, certificate: dict[str, Any], seconds: float, now: float) -> Observation:
+def check_certificate(version: str, certificate: dict[str, Any], seconds: float, now: float) -> Observation:
     """A warning where the certificate ends soon. `now` is in seconds since 1970."""
     issuer = {name: value for part in certificate["issuer"] for name, value in part}
     by = issuer.get("organizationName") or issuer.get("commonName") or "an authority without a name"
@@ -148,7 +148,7 @@ def _failure(problem: OSError) -> str:
     return errno.errorcode.get(problem.errno or 0, type(problem).__name__)
 
 
-async def examine_connection(
+async def check_connection(
     addresses: Sequence[str], port: int, limit: TimeLimit
 ) -> tuple[StreamWriter | None, Observation]:
     """An open connection to the first address that takes one, and a warning for those before it that do not."""
@@ -180,7 +180,7 @@ def _told(shown: str, seconds: float, failed: list[str]) -> Observation:
     return warning("connection", found, "Calls work, but may begin slowly: those addresses are tried as well.", **facts)
 
 
-async def examine_tls(writer: StreamWriter, host: str, context: ssl.SSLContext, limit: TimeLimit) -> Observation:
+async def check_tls(writer: StreamWriter, host: str, context: ssl.SSLContext, limit: TimeLimit) -> Observation:
     """What TLS on the connection comes to; the certificate is checked as the client checks it."""
     return await limit.bound(_encrypted(writer, host, context), limit.passed("TLS"))
 
@@ -194,4 +194,4 @@ async def _encrypted(writer: StreamWriter, host: str, context: ssl.SSLContext) -
         return wrong("TLS", found, advice, reason=getattr(problem, "reason", None) or _failure(problem))
     seconds = time.perf_counter() - began
     version = writer.get_extra_info("ssl_object").version()
-    return examine_certificate(version, writer.get_extra_info("peercert"), seconds, time.time())
+    return check_certificate(version, writer.get_extra_info("peercert"), seconds, time.time())

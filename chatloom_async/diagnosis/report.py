@@ -1,6 +1,6 @@
-"""Turns observations and exchanges into a Markdown page for Chatloom's support, who ask for "the request and response".
+"""Renders observations and exchanges as a Markdown page for Chatloom's support, who ask for "the request and response".
 
-What is in it was made fit to be shown by journal.py. Here it is only kept from being taken for Markdown.
+journal.py has removed what must not be shown. Here, text is only escaped for Markdown.
 """
 
 import re
@@ -41,8 +41,12 @@ def markdown(
 
 
 def _observed(each: Observation) -> str:
-    advice = f" {_plain(each.advice)}" if each.advice else ""
-    return f"- {MARKS[each.state]} **{_plain(each.subject)}**: {_plain(each.found)}.{advice}".replace("..", ".")
+    advice = f" {_sentence(each.advice)}" if each.advice else ""
+    return f"- {MARKS[each.state]} **{_plain(each.subject)}**: {_sentence(each.found)}{advice}"
+
+
+def _sentence(text: str) -> str:
+    return _plain(text) if text.endswith(".") else f"{_plain(text)}."
 
 
 def _once(entries: Sequence[Entry]) -> list[tuple[Entry, int]]:

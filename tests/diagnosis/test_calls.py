@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve, frozen
 
 from chatloom_async import ApiKey, MockTransport, RateLimitError, RedirectRefusedError, Response, Timeouts
-from chatloom_async.diagnosis.calls import NO_KEEP_ALIVE, CountingTransport, examine_calls, examine_without_key
+from chatloom_async.diagnosis.calls import NO_KEEP_ALIVE, CountingTransport, check_calls, check_without_key
 from chatloom_async.diagnosis.observation import Observation, TimeLimit, ok, warning, wrong
 from chatloom_async.wire.errors import DeadlineExceededError
 from tests.raw_server import FIN, RawServer, Script, http
@@ -25,14 +25,14 @@ class Opened:
 
 async def calls(*answers: Any, limit: float = 9) -> list[Observation]:
     """What calls that are answered like this come to."""
-    return await examine_calls("https://chatloom.app", ApiKey(KEY), in_turn(*answers), Opened(), TimeLimit(limit))
+    return await check_calls("https://chatloom.app", ApiKey(KEY), in_turn(*answers), Opened(), TimeLimit(limit))
 
 
 async def on_the_wire(*scripts: Script) -> tuple[list[Observation], int]:
     """The same over a socket, with the number of connections that the server saw."""
     async with RawServer(*scripts) as server:
         transport = CountingTransport()
-        told = await examine_calls(server.url, ApiKey(KEY), transport, transport, TimeLimit(9))
+        told = await check_calls(server.url, ApiKey(KEY), transport, transport, TimeLimit(9))
         await transport.aclose()
     return told, server.connections
 
@@ -92,7 +92,7 @@ async def silence(_: object) -> Response:
 async def test_a_call_that_hangs_ends_with_the_time_limit() -> None:
     """By the client's own deadline."""
     transport = MockTransport(silence)
-    (told,) = await examine_calls("https://chatloom.app", ApiKey(KEY), transport, Opened(), TimeLimit(0.02))
+    (told,) = await check_calls("https://chatloom.app", ApiKey(KEY), transport, Opened(), TimeLimit(0.02))
     assert told.found.startswith(f"{CALL}: The call was not done within its deadline of 0.0")
     assert evolve(told, found="") == wrong(
         "call", "", DeadlineExceededError.hint, error="DeadlineExceededError", status=None
@@ -122,7 +122,7 @@ async def test_a_call_that_hangs_ends_with_the_time_limit() -> None:
 async def test_without_a_key(given: Response, told: Observation) -> None:
     """The API answers 401, which shows that it is there. The request carries no header for a key."""
     transport = in_turn(given)
-    assert await examine_without_key("https://chatloom.app", transport, TimeLimit(9)) == told
+    assert await check_without_key("https://chatloom.app", transport, TimeLimit(9)) == told
     assert [set(request.headers) for request in transport.requests] == [{"Accept", "User-Agent"}]
     assert transport.requests[0].timeouts == Timeouts()
 
@@ -130,5 +130,5 @@ async def test_without_a_key(given: Response, told: Observation) -> None:
 async def test_without_a_key_and_without_an_answer() -> None:
     """The time limit holds."""
     transport = MockTransport(silence)
-    told = await examine_without_key("https://chatloom.app", transport, TimeLimit(0.02))
+    told = await check_without_key("https://chatloom.app", transport, TimeLimit(0.02))
     assert told.found == "no result: the time limit of 0.02 s for everything was up"

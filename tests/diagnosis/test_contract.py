@@ -10,8 +10,8 @@ import pytest
 from attrs import evolve
 
 from chatloom_async import ApiKey, ConnectError, ConnectionLostError, MockTransport, Request, Response, Sandbox
-from chatloom_async.diagnosis.contract import PROMISES, examine_contract
-from chatloom_async.diagnosis.journal import Journal, Witness
+from chatloom_async.diagnosis.contract import CHECKS, check_contract
+from chatloom_async.diagnosis.journal import Journal, JournalTransport
 from chatloom_async.diagnosis.observation import Observation, TimeLimit, ok, skipped, warning, wrong
 from chatloom_async.transports.interface import Transport
 from tests.samples import AGENT, DOMAINS, KEY, answer, failure
@@ -20,13 +20,13 @@ ADDRESS = "https://chatloom.app"
 REDIRECT = Response(301, {"Location": "https://chatloom.app/api/plugin/agents"})
 OLDER = {**AGENT, "id": "agt_older", "createdAt": "2026-01-14T09:00:00.000Z"}
 NO_KEY = "API key is required. Please provide it in Authorization or X-API-Key header."
-KEPT = {promise.subject: ok(promise.subject, promise.kept) for promise in PROMISES}
+KEPT = {promise.subject: ok(promise.subject, promise.passed) for promise in CHECKS}
 
 
 async def told(transport: Transport, address: str = ADDRESS, key: str = KEY) -> list[Observation]:
     """Every line, without the chapter, which is the same for all."""
-    witness = Witness(transport, Journal(), lambda: datetime.now(UTC))
-    lines = await examine_contract(address, ApiKey(key), witness, TimeLimit(9))
+    transport = JournalTransport(transport, Journal(), lambda: datetime.now(UTC))
+    lines = await check_contract(address, ApiKey(key), transport, TimeLimit(9))
     assert {line.chapter for line in lines} == {"contract"}
     return [evolve(line, chapter="way") for line in lines]
 
@@ -313,8 +313,8 @@ async def test_without_a_list_only_the_errors_are_judged() -> None:
 async def test_the_time_limit_holds() -> None:
     """What is not answered in time is not judged."""
     silent: Callable[..., Any] = lambda _: asyncio.get_running_loop().create_future()  # noqa: E731
-    witness = Witness(MockTransport(silent), Journal(), lambda: datetime.now(UTC))
-    lines = await examine_contract(ADDRESS, ApiKey(KEY), witness, TimeLimit(0.02))
-    why = {promise.subject: "the time limit of 0.02 s was up" for promise in PROMISES}
+    transport = JournalTransport(MockTransport(silent), Journal(), lambda: datetime.now(UTC))
+    lines = await check_contract(ADDRESS, ApiKey(KEY), transport, TimeLimit(0.02))
+    why = {promise.subject: "the time limit of 0.02 s was up" for promise in CHECKS}
     why["content type"] = "there is no answer"
     assert lines == [evolve(warning(each, f"not judged: {why[each]}"), chapter="contract") for each in why]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chatloom_async import ApiKey, ConnectError, MockTransport, Request, Response
-from chatloom_async.diagnosis.journal import LINES, Entry, Journal, Witness
+from chatloom_async.diagnosis.journal import LINES, Entry, Journal, JournalTransport
 from chatloom_async.diagnosis.observation import ok, skipped, warning, wrong
 from chatloom_async.diagnosis.report import markdown
 from chatloom_async.wire.auth import Auth, sign
@@ -22,10 +22,10 @@ async def written(outcome: Response | ConnectError, request: Request = ASKED) ->
     """The entry for an exchange that takes a quarter of a second."""
     times = iter([NOW, NOW + timedelta(seconds=0.25)])
     journal = Journal()
-    witness = Witness(MockTransport(lambda _: outcome), journal, lambda: next(times))
-    witness.purpose = "A test"
-    assert await witness.send(request) == outcome
-    await witness.aclose()
+    transport = JournalTransport(MockTransport(lambda _: outcome), journal, lambda: next(times))
+    transport.purpose = "A test"
+    assert await transport.send(request) == outcome
+    await transport.aclose()
     return journal.entries[0], journal
 
 
@@ -154,3 +154,9 @@ def test_a_page_without_exchanges() -> None:
     assert markdown([ok("x", "y")], [], {}, NOW).endswith(
         "- ✓ **x**: y.\n\n## Requests and responses\n\nNo request was sent.\n"
     )
+
+
+def test_dots_are_kept_in_the_page() -> None:
+    """A path such as ../keys leads somewhere else without one; a sentence has one full stop all the same."""
+    page = markdown([ok("key", "read from ../keys"), ok("name", "It resolves.")], [], {}, NOW)
+    assert "- \u2713 **key**: read from ../keys.\n- \u2713 **name**: It resolves.\n" in page

@@ -8,15 +8,15 @@ import pytest
 
 from chatloom_async import ApiKey, InvalidApiKeyError, InvalidBaseUrlError, Response
 from chatloom_async.audit.keys import KeyEnv, KeyFile
-from chatloom_async.diagnosis.calls import ADVICE, examine_clock
+from chatloom_async.diagnosis.calls import ADVICE, check_clock
 from chatloom_async.diagnosis.local import (
     EXPLICIT,
     GivenKey,
     _permissions,
-    examine_base_url,
-    examine_key,
-    examine_proxies,
-    examine_versions,
+    check_base_url,
+    check_key,
+    check_proxies,
+    check_versions,
     installed,
 )
 from chatloom_async.diagnosis.observation import Observation, ok, skipped, warning, wrong
@@ -37,13 +37,13 @@ def test_an_aiohttp_with_all_fixes_is_fine(aiohttp: str) -> None:
     told = versions(aiohttp)
     rest = f"aiohttp {aiohttp}, OpenSSL {told['OpenSSL']}"
     text = f"chatloom_async {told['chatloom_async']}, Python {told['Python']}, {rest}"
-    assert examine_versions(told) == ok("versions", text, **told)
+    assert check_versions(told) == ok("versions", text, **told)
 
 
 @pytest.mark.parametrize("aiohttp", ["3.14.3", "3.9.5", "3.13"])
 def test_an_older_aiohttp_is_a_warning(aiohttp: str) -> None:
     """With the command that replaces it."""
-    found = examine_versions(versions(aiohttp))
+    found = check_versions(versions(aiohttp))
     assert (found.state, found.advice) == (
         "warning",
         "Security fixes of aiohttp's client are missing: pip install 'aiohttp>=3.14.4,<4'",
@@ -53,7 +53,7 @@ def test_an_older_aiohttp_is_a_warning(aiohttp: str) -> None:
 async def test_a_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its place and its shape are told, and not one character of it after the prefix."""
     monkeypatch.setenv("SOME_KEY", KEY)
-    key, told = await examine_key(KeyEnv("SOME_KEY"))
+    key, told = await check_key(KeyEnv("SOME_KEY"))
     place = "environment variable SOME_KEY"
     assert (key, told) == (ApiKey(KEY), [ok("key", f"{place}: {SHAPE}", source=place, valid=True)])
     assert KEY[4:] not in repr(told)
@@ -76,17 +76,17 @@ async def test_a_key_that_is_none(monkeypatch: pytest.MonkeyPatch, value: str | 
     if value is not None:
         monkeypatch.setenv("SOME_KEY", value)
     expected = wrong("key", found, InvalidApiKeyError.hint, source="environment variable SOME_KEY", valid=False)
-    assert await examine_key(KeyEnv("SOME_KEY")) == (None, [expected])
+    assert await check_key(KeyEnv("SOME_KEY")) == (None, [expected])
 
 
 async def test_a_key_that_was_read_already() -> None:
     """Or the error that reading it came to."""
     refused = InvalidApiKeyError("The API key is empty")
-    assert await examine_key(GivenKey("standard input", refused)) == (
+    assert await check_key(GivenKey("standard input", refused)) == (
         None,
         [wrong("key", "standard input: The API key is empty", refused.hint, source="standard input", valid=False)],
     )
-    assert (await examine_key(GivenKey("standard input", ApiKey(KEY))))[0] == ApiKey(KEY)
+    assert (await check_key(GivenKey("standard input", ApiKey(KEY))))[0] == ApiKey(KEY)
 
 
 async def test_a_key_file_of_its_owner_alone(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ async def test_a_key_file_of_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text(KEY + "\n")
     path.chmod(0o600)
-    assert await examine_key(KeyFile(path)) == (
+    assert await check_key(KeyFile(path)) == (
         ApiKey(KEY),
         [
             ok("key file", f"{path} has mode 600: only its owner can read it", mode="600"),
@@ -108,7 +108,7 @@ async def test_a_key_file_that_others_can_read(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text(KEY)
     path.chmod(0o640)
-    assert await examine_key(KeyFile(path)) == (
+    assert await check_key(KeyFile(path)) == (
         None,
         [
             wrong("key file", f"{path} has mode 640: others can read it", f"chmod 600 {path}", mode="640"),
@@ -122,7 +122,7 @@ async def test_a_key_file_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "key"
     found = f"The key file {path} cannot be read: No such file or directory"
     expected = wrong("key", found, InvalidApiKeyError.hint, source=f"key file {path}", valid=False)
-    assert await examine_key(KeyFile(path)) == (None, [expected])
+    assert await check_key(KeyFile(path)) == (None, [expected])
 
 
 def test_where_modes_mean_nothing_nothing_is_said_of_them(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_where_modes_mean_nothing_nothing_is_said_of_them(tmp_path: Path) -> Non
 def test_the_base_url(given: str | None, variable: str | None, found: Observation) -> None:
     """Where it comes from, in the client's own order; one that would be refused is not quoted."""
     environment = {} if variable is None else {"CHATLOOM_BASE_URL": variable}
-    address, told = examine_base_url(given, "here", environment)
+    address, told = check_base_url(given, "here", environment)
     assert (address, told) == (found.facts.get("url"), found)
 
 
@@ -186,8 +186,8 @@ def test_proxies_in_the_environment_are_named_but_not_shown() -> None:
         EXPLICIT,
         ignored=["ALL_PROXY", "https_proxy"],
     )
-    assert examine_proxies(environment) == expected
-    assert examine_proxies({"NO_PROXY": "y"}) == ok("proxies", "none in the environment", ignored=[])
+    assert check_proxies(environment) == expected
+    assert check_proxies({"NO_PROXY": "y"}) == ok("proxies", "none in the environment", ignored=[])
 
 
 @pytest.mark.parametrize(
@@ -206,8 +206,8 @@ def test_proxies_in_the_environment_are_named_but_not_shown() -> None:
 def test_the_clock(date: str | None, found: Observation) -> None:
     """Compared with the answer's Date, which is half a second old on average; half a minute is tolerated."""
     headers = {} if date is None else {"Date": date}
-    assert examine_clock((Response(200, headers), NOW)) == found
-    assert examine_clock(None) == skipped("clock", "not compared: there is no answer")
+    assert check_clock((Response(200, headers), NOW)) == found
+    assert check_clock(None) == skipped("clock", "not compared: there is no answer")
 
 
 def test_an_observation_is_clean() -> None:

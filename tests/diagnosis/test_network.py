@@ -21,10 +21,10 @@ from chatloom_async.diagnosis.network import (
     NO_WAY,
     OTHER,
     TRUST,
-    examine_certificate,
-    examine_connection,
-    examine_names,
-    examine_tls,
+    check_certificate,
+    check_connection,
+    check_names,
+    check_tls,
     refusal,
     resolve,
 )
@@ -55,7 +55,7 @@ def answers(*addresses: str) -> Any:
 async def test_a_name_and_its_addresses() -> None:
     """Each once, in the system's order; a long list is cut for people, not for programs."""
     many = ["192.0.2.1", "2001:db8::1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5"]
-    addresses, told = await examine_names("chatloom.invalid", 443, answers(*many, *many), TimeLimit(9))
+    addresses, told = await check_names("chatloom.invalid", 443, answers(*many, *many), TimeLimit(9))
     shown = "192.0.2.1, 2001:db8::1, 192.0.2.2, 192.0.2.3"
     found = f"chatloom.invalid is {shown} and 2 more, found in _ ms"
     assert (addresses, timeless(told)) == (many, ok("names", found, host="chatloom.invalid", addresses=many))
@@ -63,7 +63,7 @@ async def test_a_name_and_its_addresses() -> None:
 
 async def test_localhost_is_looked_up_for_real() -> None:
     """By the system's resolver."""
-    addresses, told = await examine_names("localhost", 80, resolve, TimeLimit(9))
+    addresses, told = await check_names("localhost", 80, resolve, TimeLimit(9))
     assert ("127.0.0.1" in addresses, told.state) == (True, "ok")
 
 
@@ -72,7 +72,7 @@ async def test_an_address_needs_no_look_up() -> None:
     said = "is an address, so there is nothing to look up"
     for host in ("127.0.0.1", "::1"):
         expected = [host], skipped("names", f"{host} {said}")
-        assert await examine_names(host, 80, answers(), TimeLimit(9)) == expected
+        assert await check_names(host, 80, answers(), TimeLimit(9)) == expected
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ async def test_a_name_that_is_not_found(problem: Exception, reason: str) -> None
     def fails(host: str, port: int) -> Any:
         raise problem
 
-    addresses, told = await examine_names("chatloom.invalid", 443, fails, TimeLimit(9))
+    addresses, told = await check_names("chatloom.invalid", 443, fails, TimeLimit(9))
     found = f"chatloom.invalid was not found: {reason}"
     assert (addresses, timeless(told)) == ([], wrong("names", found, ADVICE, host="chatloom.invalid"))
 
@@ -113,7 +113,7 @@ async def test_a_look_up_that_hangs_ends_with_the_time_limit() -> None:
     """Nobody waits for its thread, and its answer, when it comes, does no harm."""
     threads: list[threading.Thread] = []
     with stuck(threads) as waits:
-        told = await examine_names("chatloom.invalid", 443, waits, TimeLimit(0.02))
+        told = await check_names("chatloom.invalid", 443, waits, TimeLimit(0.02))
     assert told == ([], wrong("names", "no result: the time limit of 0.02 s for everything was up", TOO_SLOW))
     await asyncio.to_thread(threads[0].join)
 
@@ -125,7 +125,7 @@ def test_a_look_up_that_outlives_the_event_loop(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(threading, "excepthook", complaints.append)
 
     async def ask(waits: Any) -> None:
-        await examine_names("chatloom.invalid", 443, waits, TimeLimit(0.02))
+        await check_names("chatloom.invalid", 443, waits, TimeLimit(0.02))
 
     with stuck(threads) as waits:
         asyncio.run(ask(waits))
@@ -137,7 +137,7 @@ def test_a_look_up_that_outlives_the_event_loop(monkeypatch: pytest.MonkeyPatch)
 async def test_a_connection_and_one_address_that_takes_none() -> None:
     """The second one does; that there is another is a warning."""
     async with RawServer((FIN,)) as server:
-        writer, told = await examine_connection(["::1", "127.0.0.1"], server.port, TimeLimit(9))
+        writer, told = await check_connection(["::1", "127.0.0.1"], server.port, TimeLimit(9))
         assert writer is not None
         writer.close()
     here, refused = f"127.0.0.1:{server.port}", f"[::1]:{server.port} ({told.facts['failed'][0].split('(')[1]}"
@@ -151,7 +151,7 @@ async def test_a_port_where_nobody_listens() -> None:
     failed = [f"127.0.0.1:{free_port()} (ECONNREFUSED)"]
     port = int(failed[0].split(" ")[0].split(":")[1])
     expected = None, wrong("connection", f"none to {failed[0]}", NO_WAY, failed=failed)
-    assert await examine_connection(["127.0.0.1"], port, TimeLimit(9)) == expected
+    assert await check_connection(["127.0.0.1"], port, TimeLimit(9)) == expected
 
 
 async def test_a_port_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,19 +160,19 @@ async def test_a_port_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> N
     async with deaf_port() as port:
         failed = [f"127.0.0.1:{port} (no answer)"]
         expected = wrong("connection", f"none to {failed[0]}", NO_WAY, failed=failed)
-        assert await examine_connection(["127.0.0.1"], port, TimeLimit(9)) == (None, expected)
+        assert await check_connection(["127.0.0.1"], port, TimeLimit(9)) == (None, expected)
         passed = wrong("connection", "no result: the time limit of 0.01 s for everything was up", TOO_SLOW)
-        assert await examine_connection(["127.0.0.1"], port, TimeLimit(0.01)) == (None, passed)
+        assert await check_connection(["127.0.0.1"], port, TimeLimit(0.01)) == (None, passed)
 
 
 async def handshake(make: SceneMaker, *, limit: float = 9, trusted: bool = True) -> Observation:
     """What TLS with a scene comes to."""
     async with make() as scene:
         assert scene.server is not None
-        writer, _ = await examine_connection(["127.0.0.1"], scene.server.port, TimeLimit(9))
+        writer, _ = await check_connection(["127.0.0.1"], scene.server.port, TimeLimit(9))
         assert writer is not None
         context = scene.ssl if scene.ssl and trusted else ssl.create_default_context()
-        told = await examine_tls(writer, "localhost", context, TimeLimit(limit))
+        told = await check_tls(writer, "localhost", context, TimeLimit(limit))
         writer.transport.abort()
     return told
 
@@ -218,9 +218,9 @@ async def test_a_certificate_that_vouches_for_itself(tmp_path: Path) -> None:
     own.write_bytes(authority().private_key_pem.bytes() + authority().cert_pem.bytes())
     context.load_cert_chain(own)
     async with RawServer((http(),), tls=context) as server:
-        writer, _ = await examine_connection(["127.0.0.1"], server.port, TimeLimit(9))
+        writer, _ = await check_connection(["127.0.0.1"], server.port, TimeLimit(9))
         assert writer is not None
-        told = await examine_tls(writer, "localhost", ssl.create_default_context(), TimeLimit(9))
+        told = await check_tls(writer, "localhost", ssl.create_default_context(), TimeLimit(9))
     found = "the certificate is self-signed: nobody whom this machine trusts vouches for it"
     assert told == wrong("TLS", found, TRUST, reason="CERTIFICATE_VERIFY_FAILED")
 
@@ -271,6 +271,6 @@ def test_certificates(issuer: Any, days: int, found: str) -> None:
     """The organization, or what else the issuer goes by."""
     now = datetime(2026, 1, 15, tzinfo=UTC)
     until = f"{now + timedelta(days, hours=1):%b %d %H:%M:%S %Y} GMT"
-    told = examine_certificate("TLSv1.3", {"issuer": issuer, "notAfter": until}, 0.0125, now.timestamp())
+    told = check_certificate("TLSv1.3", {"issuer": issuer, "notAfter": until}, 0.0125, now.timestamp())
     state = "ok" if days >= 14 else "warning"
     assert (told.found, told.state) == (f"TLSv1.3 in 12.5 ms; certificate {found}", state)
