@@ -142,7 +142,7 @@ def absolute(workspace: Workspace) -> Workspace:
     key = workspace.key
     if not isinstance(key, KeyFile) or str(key.path).startswith("~"):
         return workspace
-    return evolve(workspace, key=KeyFile(key.path.absolute()))
+    return evolve(workspace, key=evolve(key, path=key.path.absolute()))
 
 
 @frozen

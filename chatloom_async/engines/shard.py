@@ -196,10 +196,9 @@ def fitting_size(workspaces: int, window: int, at_once: int = DEFAULTS.concurren
     return max(at_once, min(SHARD_SIZE, workspaces // (window * SPREAD)))
 
 
-def _by_reference(workspaces: Iterable[Workspace]) -> Iterable[tuple[Workspace, ...]]:
+def _by_reference(workspaces: Iterable[Workspace]) -> Iterable[list[Workspace]]:
     """Those with one reference together, where its first one stood. Different spellings of a path are one."""
-    groups: dict[bytes, tuple[Workspace, ...]] = {}
-    for each in workspaces:
-        digest = reference_digest(each.key, b"")
-        groups[digest] = (*groups.get(digest, ()), each)
+    groups: dict[bytes, list[Workspace]] = {}
+    for workspace in workspaces:
+        groups.setdefault(reference_digest(workspace.key, b""), []).append(workspace)
     return groups.values()

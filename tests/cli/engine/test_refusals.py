@@ -90,9 +90,9 @@ def test_keys_of_the_sandbox_lie_in_private_files(tmp_path: Path) -> None:
 def test_a_key_file_is_the_same_one_in_every_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers have working directories of their own, and home directories that a coordinator cannot know."""
     monkeypatch.chdir(tmp_path)
-    keys = [KeyFile("a.key"), KeyFile(tmp_path / "b.key"), KeyFile("~/c.key"), KeyEnv("D")]
+    keys = [KeyFile("a.key", 2.0), KeyFile(tmp_path / "b.key"), KeyFile("~/c.key"), KeyEnv("D")]
     assert [absolute(Workspace("w", key)).key for key in keys] == [
-        KeyFile(tmp_path / "a.key"), KeyFile(tmp_path / "b.key"), KeyFile("~/c.key"), KeyEnv("D")
+        KeyFile(tmp_path / "a.key", 2.0), KeyFile(tmp_path / "b.key"), KeyFile("~/c.key"), KeyEnv("D")
     ]  # fmt: skip
 
 
