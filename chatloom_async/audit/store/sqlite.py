@@ -29,6 +29,7 @@ from .errors import (
     StoreVersionError,
     translated,
 )
+from .locking import connected_to, write_lock
 from .values import RunInfo, Stored
 
 APPLICATION_ID = int.from_bytes(b"CLAU", "big")
@@ -113,11 +114,8 @@ def _number(connection: Connection, query: str) -> int:
     return number
 
 
-PATIENCE = 1.0
+BUSY_TIMEOUT = 1.0
 """Seconds to wait for another program's short lock, such as that of `chatloom runs` while it opens the file."""
-
-GLANCE = 0.1
-"""Seconds to wait for those that only look whether an audit runs: longer than that, it is another audit."""
 
 SETTINGS = (
     # In WAL mode NORMAL would lose the last commits when the power fails; FULL flushes the log at every commit.
@@ -135,8 +133,8 @@ def writable(path: Path) -> Iterator[Connection]:
     """A connection for the one audit that may write. Creates the file; raises a StoreError at once if it is taken."""
     with _connected(path) as connection:
         check(connection, path)
-        with _taken(path):
-            _log_ahead(connection, path)
+        _log_ahead(connection, path)
+        with write_lock(path):
             create(connection)
             connection.execute("UPDATE runs SET state = 'interrupted' WHERE state = 'running'")  # whoever ran is gone
             for setting in SETTINGS:
@@ -158,39 +156,9 @@ def readable(path: Path) -> Iterator[Connection]:
 @contextmanager
 def _connected(path: Path) -> Iterator[Connection]:
     with translated(path):
-        connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
-        try:
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
+        with connected_to(path), closing(connection):
             yield connection
-        finally:
-            connection.close()
-
-
-@contextmanager
-def _taken(path: Path) -> Iterator[None]:
-    """Holds the right to write as a lock on a file beside, which the system lets go when this process dies.
-
-    A lock on the database itself would shut out those that read it. SQLite does it, so that it works the same on
-    every system.
-    """
-    lock = sqlite3.connect(f"{path}-lock", timeout=GLANCE, isolation_level=None)
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-        yield
-    finally:
-        lock.close()
-
-
-def is_being_written(path: Path) -> bool:
-    """Whether an audit has the file open to write. One that was killed has not."""
-    lock = Path(f"{path}-lock")
-    if not lock.exists():
-        return False
-    with closing(sqlite3.connect(f"{lock.absolute().as_uri()}?mode=ro", timeout=0, uri=True)) as connection:
-        try:
-            connection.execute("SELECT * FROM sqlite_master")
-        except sqlite3.OperationalError:  # it is locked; or not to be read, which does not mean that it is free
-            return True
-    return False
 
 
 def _log_ahead(connection: Connection, path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlite3 import Connection, IntegrityError
 from typing import Any, Literal
 
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from ...wire.auth import ApiKey
 from ...wire.base_url import origin
@@ -20,10 +20,10 @@ from ...wire.version import VERSION
 from ..values import Row, Workspace
 from .errors import ConfigurationChangedError, NoSuchRunError, NothingToResumeError, StoreUsageError
 from .fingerprints import SIZE, key_fingerprint, reference_digest, words_digest
+from .locking import is_being_written
 from .sqlite import (
     ROW_SCHEMA,
     are_comparable,
-    is_being_written,
     known_findings,
     one_run,
     page,
@@ -213,6 +213,7 @@ class Store:
     _salt: bytes
     _now: Callable[[], datetime]
     _writes: bool
+    _absolute: Path = field(init=False, default=Factory(lambda store: store.path.absolute(), takes_self=True))
 
     async def begin(self, config: RunConfig) -> Run:
         """A new run. Runs that never ended are interrupted from now on.
@@ -271,8 +272,9 @@ class Store:
         """Without saying "running" of an audit that was killed. What was running, and is not held by anybody since,
         has either said how it ended in the meantime, or never will."""
         found = await self._thread.call(query)
-        running = not self._writes and any(each.state == "running" for each in found)
-        if not running or await asyncio.to_thread(is_being_written, self.path):
+        if self._writes or all(info.state != "running" for info in found):
+            return found
+        if await asyncio.to_thread(is_being_written, self._absolute):
             return found
         found = await self._thread.call(query)
         return [evolve(each, state="interrupted") if each.state == "running" else each for each in found]

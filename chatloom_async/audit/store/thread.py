@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from attrs import frozen
 
-from .errors import StoreClosedError, translated
+from .errors import StoreClosedError, StoreError, translated
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -56,8 +56,15 @@ class DatabaseThread:
     async def start(self, database: AbstractContextManager[Connection]) -> None:
         """Opens the database in the thread, and raises what that raises."""
         started = self._loop.create_future()
-        Thread(target=self._live, args=(database, started), name=f"chatloom {self._path.name}", daemon=True).start()
-        await started
+        thread = Thread(target=self._live, args=(database, started), name=f"chatloom {self._path.name}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system allows no more threads
+            self._ended.set_result(None)
+        else:
+            await started
+            return
+        raise StoreError(f"{self._path}: no thread can be started for the database")
 
     async def call(self, work: Work[T]) -> T:
         """What the work returns, once it is durable; it is done without delay, after all that was brought before."""

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -61,7 +62,9 @@ async def test_a_second_audit_is_refused_while_readers_are_not(tmp_path: Path) -
     path = tmp_path / "a.db"
     with held_by_another_process(path):
         error = await refusal(path)
-        assert str(error) == (f"{path}: database is locked. Wait until the other audit ends, or choose another --db.")
+        assert str(error) == (
+            f"{path}: another audit is writing to it. Wait until the other audit ends, or choose another --db."
+        )
         assert type(error) is StoreInUseError
         async with open_store(path, write=False) as store:
             assert await store.runs() == []
@@ -77,11 +80,77 @@ async def test_a_second_audit_in_the_same_process_is_refused_too(tmp_path: Path)
         await run.commit(row("a"))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs rights to make links")
+async def test_no_other_path_to_the_file_gets_around_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a symbolic link, nor a second name, nor another spelling. Each one finds the audit that is alive."""
+    path, directory = tmp_path / "a.db", tmp_path / "other"
+    directory.mkdir()
+    with held_by_another_process(path):
+        (tmp_path / "link.db").symlink_to("a.db")
+        (tmp_path / "links").symlink_to(tmp_path)
+        (directory / "a.db").hardlink_to(path)
+        monkeypatch.chdir(directory)
+        for name in (tmp_path / "link.db", tmp_path / "links" / "a.db", Path("a.db"), Path("../a.db")):
+            error = await refusal(name)
+            assert error == StoreInUseError(f"{name}: another audit is writing to it")
+    async with open_store("a.db") as store:
+        assert await store.runs() == []
+
+
+def open_files() -> int:
+    """How many this process has open."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def is_locked(path: Path) -> bool:
+    """Whether the system knows of any lock on the file."""
+    return f":{path.stat().st_ino} " in Path("/proc/locks").read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_looking_for_an_audit_opens_no_more_and_more_files(tmp_path: Path) -> None:
+    """And leaves SQLite its own locks, which closing a file would take away."""
+    path = tmp_path / "a.db"
+    async with open_store(path) as store:
+        await store.begin(config("a"))
+        async with open_store(path, write=False) as reader:
+            await reader.runs()
+            before = open_files()
+            for _ in range(5):
+                assert [info.state for info in await reader.runs()] == ["running"]
+            assert open_files() == before
+            assert is_locked(path)
+    assert not is_locked(path)
+
+
+async def test_a_database_that_is_gone_has_no_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who reads a removed file still sees what was in it; the path that was given counts from where it was opened."""
+    monkeypatch.chdir(tmp_path)
+    async with open_store("a.db") as store:
+        await store.begin(config("a"))
+    async with open_store("a.db", write=False) as reader:
+        monkeypatch.chdir("/")
+        assert [info.state for info in await reader.runs()] == ["interrupted"]
+        (tmp_path / "a.db").unlink()
+        assert [info.state for info in await reader.runs()] == ["interrupted"]
+
+
+async def test_where_no_thread_can_start_there_is_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an error at once, not a wait for ever."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    path = tmp_path / "a.db"
+    assert await asyncio.wait_for(refusal(path), 10) == StoreError(f"{path}: no thread can be started for the database")
+
+
 async def test_a_file_that_another_program_locks_is_not_waited_for_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As by a shell of SQLite with an open transaction."""
-    monkeypatch.setattr(sqlite, "PATIENCE", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.05)
     path = tmp_path / "a.db"
     async with open_store(path) as store:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
