@@ -7,17 +7,18 @@ from .judging import Judge, judge
 from .loading import RulesFileError, choose_rules, installed_rules, load_rules
 from .registry import RULES, UnknownRuleError, joined, select_rules
 from .rule import Found, Rule, RuleError, rule
-from .subjects import CheckedAgent, CheckedDomain, CheckedWorkspace, Evidence, Others
+from .subjects import CheckedAgent, CheckedDomain, CheckedOverlap, CheckedWorkspace, Evidence, OtherWorkspaces
 
 __all__ = [
     "RULES",
     "CheckedAgent",
     "CheckedDomain",
+    "CheckedOverlap",
     "CheckedWorkspace",
     "Evidence",
     "Found",
     "Judge",
-    "Others",
+    "OtherWorkspaces",
     "Rule",
     "RuleError",
     "RulesFileError",

@@ -7,52 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain
 
-from attrs import Factory, define, evolve, field
+from attrs import define, evolve, field
 
 from ...wire.cleaning import clean
 from ...wire.errors import ChatloomError
 from ..values import SEVERITIES, DnsReading, Finding, Row, Workspace, finding
 from .hostname import parse_domain
+from .overlap import OverlapIndex
 from .registry import RULE_FAILED, RULES
 from .rule import Found, Rule, Scope
-from .subjects import CheckedAgent, CheckedDomain, CheckedWorkspace, Evidence, HostRecord, Others, Subject
-
-NAMED = 3  # so many other workspaces are named; the rest is counted
-
-
-@define
-class Sharers:
-    """Those that have something in common: the first few, and how many."""
-
-    first: list[int]
-    count: int = 1
-
-
-@define
-class Neighbours:
-    """Who has something in common with whom, of those noted so far. Two different texts with the same 64-bit hash
-    count as the same: with a million of them, a chance of one in thirty million."""
-
-    _names: list[str] = Factory(list)
-    _alone: dict[int, int] = Factory(dict)
-    _shared: dict[int, Sharers] = Factory(dict)
-
-    def note(self, workspace: str, things: Iterable[str]) -> dict[str, Others]:
-        """Notes what the workspace has, and returns by thing which others had it before. Call it once a workspace."""
-        number = len(self._names)
-        self._names.append(workspace)
-        found = ((thing, self._note(number, hash(thing))) for thing in dict.fromkeys(things))
-        return {thing: others for thing, others in found if others is not None}
-
-    def _note(self, number: int, thing: int) -> Others | None:
-        earlier = self._alone.setdefault(thing, number)
-        if earlier == number:
-            return None
-        sharers = self._shared.setdefault(thing, Sharers([earlier]))
-        others = Others(tuple(self._names[each] for each in sharers.first), sharers.count)
-        sharers.count += 1
-        sharers.first += [number] if len(sharers.first) < NAMED else []
-        return others
+from .subjects import CheckedAgent, CheckedDomain, CheckedOverlap, CheckedWorkspace, Evidence, HostRecord, Subject
 
 
 def judge(checked: CheckedWorkspace, rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:
@@ -68,9 +32,19 @@ def judge(checked: CheckedWorkspace, rules: Iterable[Rule] = RULES) -> tuple[Fin
         ],
         "agent": list(checked.agents),
         "workspace": [checked],
+        "overlap": [],
         "audit": [],
     }
-    return in_order(chain.from_iterable(_apply(each, subjects[each.scope], checked) for each in rules))
+    name = checked.row.workspace
+    return in_order(chain.from_iterable(_apply(each, subjects[each.scope], name) for each in rules))
+
+
+def judge_overlap(checked: CheckedOverlap, rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:
+    """What the rules find in what a workspace has in common with others, in the order of `judge`."""
+    subjects: list[Subject] = [checked]
+    return in_order(
+        chain.from_iterable(_apply(rule, subjects, checked.workspace) for rule in rules if rule.scope == "overlap")
+    )
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -87,34 +61,34 @@ def _place(found: Finding) -> tuple[int, str, str, str]:
     return SEVERITIES.index(found.severity), found.rule, found.agent_id or "", found.subject
 
 
-def _apply(rule: Rule, subjects: list[Subject], checked: CheckedWorkspace) -> Iterator[Finding]:
+def _apply(rule: Rule, subjects: list[Subject], workspace: str) -> Iterator[Finding]:
     check, problems = rule.check, list[Exception]()
     for subject in subjects:
         try:
-            said = check(subject)
-            if isinstance(said, str):
+            results = check(subject)
+            if isinstance(results, str):
                 raise TypeError("it returned a text, not several: yield it, or return a list")
-            for each in said:
-                yield _finding(rule, subject, each, checked)
-        except Exception as problem:  # whatever a rule of somebody else's may raise
+            for result in results:
+                yield _finding(rule, subject, result, workspace)
+        except Exception as problem:  # a user's rule may raise anything
             problems.append(problem)
     if problems:
-        yield _failed(rule, problems, len(subjects), checked)
+        yield _failed(rule, problems, len(subjects), workspace)
 
 
-def _finding(rule: Rule, subject: Subject, said: str | Found, checked: CheckedWorkspace) -> Finding:
-    if isinstance(said, str):
-        said = Found(said)
-    elif not isinstance(said, Found):
-        raise TypeError(f"it gave {type(said).__name__}, neither a text nor Found")
+def _finding(rule: Rule, subject: Subject, result: str | Found, workspace: str) -> Finding:
+    if isinstance(result, str):
+        result = Found(result)
+    elif not isinstance(result, Found):
+        raise TypeError(f"it gave {type(result).__name__}, neither a text nor Found")
     agent_id, about = _identity(subject)
     return finding(
-        "" if said.everywhere else checked.row.workspace,
+        workspace,
         rule.id,
         rule.severity,
-        agent_id=said.agent_id or agent_id,
-        subject=about if said.subject is None else said.subject,
-        message=clean(said.message) or "no message",
+        agent_id=result.agent_id or agent_id,
+        subject=about if result.subject is None else result.subject,
+        message=clean(result.message) or "no message",
     )
 
 
@@ -125,14 +99,12 @@ def _identity(subject: Subject) -> tuple[str | None, str]:
     return (subject.agent.id, subject.agent.name) if isinstance(subject, CheckedAgent) else (None, "")
 
 
-def _failed(rule: Rule, problems: list[Exception], tried: int, checked: CheckedWorkspace) -> Finding:
+def _failed(rule: Rule, problems: list[Exception], tried: int, workspace: str) -> Finding:
     first, many = problems[0], f"{len(problems)} of {tried}"
     text = clean(str(first), 500)
     message = f"The rule {rule.id} failed on {many} {rule.scope}s: {type(first).__name__}: {text or 'no message'}"
     where = "" if isinstance(first, ChatloomError) else f" (defined at {clean(rule.place, 300)})"
-    return finding(
-        checked.row.workspace, RULE_FAILED.id, rule.severity, agent_id=None, subject=rule.id, message=message + where
-    )
+    return finding(workspace, RULE_FAILED.id, rule.severity, agent_id=None, subject=rule.id, message=message + where)
 
 
 def _reading(dns: Mapping[str, HostRecord]) -> DnsReading:
@@ -149,15 +121,16 @@ def _now() -> datetime:
 
 @define
 class Judge:
-    """Adds findings to the rows of one audit, and remembers what they have in common. One a run.
+    """Adds findings to the rows of one audit. Use a new one for each run.
 
+    `judge` adds what follows from a row alone. What a row has in common with others is known only once all rows were
+    judged or remembered: then `add_overlaps` adds it, the same for every order in which the rows came.
     `rules` are those to apply, `clock` gives the present as an aware datetime.
     """
 
     rules: tuple[Rule, ...] = field(default=RULES, converter=_rules)
     clock: Callable[[], datetime] = _now
-    _domains: Neighbours = field(factory=Neighbours, init=False)
-    _keys: Neighbours = field(factory=Neighbours, init=False)
+    _index: OverlapIndex = field(factory=OverlapIndex, init=False)
 
     def judge(
         self,
@@ -166,20 +139,34 @@ class Judge:
         evidence: Evidence = Evidence(),  # noqa: B008 - it is frozen
         dns: Mapping[str, HostRecord] | None = None,
     ) -> Row:
-        """The row with the rules' findings beside its own. Call it once for each row.
+        """The row with the rules' findings in addition to its own. Call it once for each row.
 
         `dns` is what `read_hosts` gave for this row; None: the DNS was not asked.
         """
-        same_domain, same_key = self.remember(row, evidence)
-        checked = CheckedWorkspace(workspace, row, self.clock(), evidence, same_domain, same_key, dns or {})
+        self.remember(row, evidence)
+        checked = CheckedWorkspace(workspace, row, self.clock(), evidence, dns or {})
         reading = None if dns is None else _reading(dns)
         return evolve(row, findings=in_order((*row.findings, *judge(checked, self.rules))), dns=reading)
 
-    def remember(self, row: Row, evidence: Evidence = Evidence()) -> tuple[dict[str, Others], Others]:  # noqa: B008
-        """Notes a row without judging it, such as one of an earlier run that is resumed: who had its domains before,
-        and who its key."""
+    def remember(self, row: Row, evidence: Evidence = Evidence()) -> None:  # noqa: B008 - it is frozen
+        """Notes the sites and the key of a row without judging it, e.g. of a row that a resumed run keeps."""
         texts = chain.from_iterable(agent.domains or () for agent in row.agents)
-        sites = (each.key for each in map(parse_domain, dict.fromkeys(texts)) if each.site)
-        same_domain = self._domains.note(row.workspace, sites)
-        keys = (evidence.fingerprint,) if evidence.fingerprint else ()
-        return same_domain, self._keys.note(row.workspace, keys).get(keys[0], Others()) if keys else Others()
+        sites = {domain.key for domain in map(parse_domain, dict.fromkeys(texts)) if domain.site}
+        self._index.add(row.workspace, sites, evidence.fingerprint)
+
+    def prepare_overlaps(self) -> None:
+        """Does the longest part of `add_overlaps`, about a second for a million domains. It may run in a thread."""
+        self._index.prepare()
+
+    def add_overlaps(self, row: Row) -> Row:
+        """The row with what the rules find in its overlaps with others, in place of such findings that it had."""
+        if row.state == "failed":
+            return row
+        rules = {rule.id for rule in self.rules if rule.scope == "overlap"}
+        own = [
+            finding
+            for finding in row.findings
+            if (finding.subject if finding.rule == RULE_FAILED.id else finding.rule) not in rules
+        ]
+        findings = in_order((*own, *judge_overlap(self._index.of(row.workspace), self.rules)))
+        return row if findings == row.findings else evolve(row, findings=findings)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from .hostname import Domain, quoted
 from .rule import Found, rule
-from .subjects import CheckedAgent, CheckedWorkspace
+from .subjects import CheckedAgent, CheckedOverlap, CheckedWorkspace
 
 NAMED = 3  # more names in one message are only counted
 
@@ -94,11 +94,10 @@ def domain_missing(checked: CheckedWorkspace) -> Iterable[Found]:
     "if a site or an agency has moved on.",
     fix="Check that each of the workspaces still belongs on that site, and remove the domain from the others.",
 )
-def domain_shared(checked: CheckedWorkspace) -> Iterable[Found]:
-    """On the row of every workspace but the first that allows it. The rows come in any order, so that the finding's
-    id is the domain's alone: a later run may name the same workspaces the other way round."""
-    for key, others in checked.same_domain.items():
-        yield Found(f"{quoted(key)} is also allowed in {others}.", key, everywhere=True)
+def domain_shared(checked: CheckedOverlap) -> Iterable[Found]:
+    """In every workspace that allows the domain."""
+    for key, others in checked.domains.items():
+        yield Found(f"{quoted(key)} is also allowed in {others}.", key)
 
 
 @rule(
@@ -108,8 +107,7 @@ def domain_shared(checked: CheckedWorkspace) -> Iterable[Found]:
     "not audited at all.",
     fix="Correct the key reference of one of them, or remove the entry.",
 )
-def key_duplicate(checked: CheckedWorkspace) -> Iterable[Found]:
-    """One finding for each pair, on the row that comes later."""
-    for name in checked.same_key.names:
-        pair = " and ".join(sorted((checked.workspace.name, name)))
-        yield Found(f"The key is the same as that of {name}.", pair, everywhere=True)
+def key_duplicate(checked: CheckedOverlap) -> Iterable[str]:
+    """In every workspace with the key."""
+    if checked.key.count:
+        yield f"The key is the same as that of {checked.key}."

@@ -18,14 +18,19 @@ from attrs import field, frozen
 
 from ...wire.errors import ConfigurationError
 from ..values import Severity
-from .subjects import CheckedAgent, CheckedDomain, CheckedWorkspace
+from .subjects import CheckedAgent, CheckedDomain, CheckedOverlap, CheckedWorkspace
 
 Need = Literal["dns"]
-Scope = Literal["domain", "agent", "workspace", "audit"]
-SCOPES: dict[Any, Scope] = {CheckedDomain: "domain", CheckedAgent: "agent", CheckedWorkspace: "workspace"}
+Scope = Literal["domain", "agent", "workspace", "overlap", "audit"]
+SCOPES: dict[Any, Scope] = {
+    CheckedDomain: "domain",
+    CheckedAgent: "agent",
+    CheckedWorkspace: "workspace",
+    CheckedOverlap: "overlap",
+}
 NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 
-S = TypeVar("S", CheckedDomain, CheckedAgent, CheckedWorkspace)
+S = TypeVar("S", CheckedDomain, CheckedAgent, CheckedWorkspace, CheckedOverlap)
 
 
 class RuleError(ConfigurationError):
@@ -39,14 +44,12 @@ class Found:
     """What a rule says where its subject alone does not tell what is meant.
 
     `subject` takes part in the finding's id, so it should be the same in every run; None: that of what was checked.
-    `agent_id` is for rules of a whole workspace. `everywhere` leaves the workspace out of the id: the finding is
-    about the subject itself, on whichever workspace's row it appears.
+    `agent_id` is for rules of a whole workspace.
     """
 
     message: str
     subject: str | None = None
     agent_id: str | None = None
-    everywhere: bool = False
 
 
 Check = Callable[[Any], Iterable[str | Found]]
@@ -83,9 +86,9 @@ def rule(
 ) -> Callable[[Callable[[S], Iterable[str | Found]]], Rule]:
     """Makes a rule of a function that yields a text for each thing it finds, or a `Found`.
 
-    What it is called with follows from the annotation of its first parameter: `CheckedDomain`, `CheckedAgent` or
-    `CheckedWorkspace`. Texts about one subject become one finding. `needs="dns"` is for rules that look at
-    `CheckedDomain.record`. Raises RuleError.
+    What it is called with follows from the annotation of its first parameter: `CheckedDomain`, `CheckedAgent`,
+    `CheckedWorkspace` or, once all workspaces are read, `CheckedOverlap`. Texts about one subject become one finding.
+    Raises RuleError.
     """
     if not NAME.fullmatch(name):
         raise RuleError(f"{name!r} is no id of a rule: use small letters, digits and hyphens, such as agent-status")

@@ -1,4 +1,4 @@
-"""What a rule looks at: one domain of an agent, one agent, or one workspace. Values only; they judge nothing."""
+"""What a rule looks at: a domain of an agent, an agent, a workspace, or what workspaces share. Values only."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -27,8 +27,8 @@ class Evidence:
 
 
 @frozen
-class Others:
-    """Other workspaces that were seen before: the names of the first few, and how many there are."""
+class OtherWorkspaces:
+    """Other workspaces of the same audit: the first few names, in their order, and how many there are."""
 
     names: tuple[str, ...] = ()
     count: int = 0
@@ -75,16 +75,13 @@ def is_private(address: IPv4Address | IPv6Address) -> bool:
 class CheckedWorkspace:
     """A workspace with what was read of it, at the moment `now` (aware).
 
-    `same_domain` has the other workspaces by `Domain.key`, `same_key` those with the same API key, and `dns` what the
-    DNS says about its hosts, by `Domain.sent`; it is empty if the DNS was not asked.
+    `dns` is what the DNS says about its hosts, by `Domain.sent`; it is empty if the DNS was not asked.
     """
 
     workspace: Workspace
     row: Row
     now: datetime
     evidence: Evidence = Evidence()
-    same_domain: Mapping[str, Others] = Factory(dict)
-    same_key: Others = Others()
     dns: Mapping[str, HostRecord] = Factory(dict)
 
     @cached_property
@@ -138,4 +135,16 @@ class CheckedDomain:
         return self.workspace.dns.get(self.domain.sent)
 
 
-Subject = CheckedDomain | CheckedAgent | CheckedWorkspace
+@frozen
+class CheckedOverlap:
+    """What a workspace has in common with others of the same audit. It is known once all of them are read.
+
+    `domains` has the other workspaces that allow the same site, by `Domain.key`; `key` are those with the same API key.
+    """
+
+    workspace: str
+    domains: Mapping[str, OtherWorkspaces]
+    key: OtherWorkspaces
+
+
+Subject = CheckedDomain | CheckedAgent | CheckedWorkspace | CheckedOverlap

@@ -128,21 +128,25 @@ def test_the_clock_is_the_present_unless_another_is_given() -> None:
     assert Judge(rules=()).judge(row, workspace) == row
 
 
-def everywhere(checked: CheckedWorkspace) -> Iterable[Found]:
-    """Finds a thing that is nobody's own, and one that is an agent's."""
-    yield Found("Everybody's.", "thing", everywhere=True)
-    yield Found("One's.", "thing", "agt_1")
+def on_an_agent(checked: CheckedWorkspace) -> Iterable[Found]:
+    """Finds the same thing in the workspace and in one of its agents."""
+    yield Found("The workspace's.", "thing")
+    yield Found("The agent's.", "thing", "agt_1")
 
 
-def test_a_finding_may_be_about_more_or_less_than_the_subject() -> None:
-    """`everywhere` leaves the workspace out of the id, `agent_id` puts an agent in."""
-    ours, theirs = (
-        {each.message: each for each in judge(evolve(checked(), row=Row(name, "ok")), [made(everywhere)])}
-        for name in ("acme", "other")
-    )
-    assert ours["Everybody's."] == theirs["Everybody's."]
-    assert ours["One's."].id != theirs["One's."].id
-    assert ours["One's."].agent_id == "agt_1"
+def test_a_rule_for_workspaces_can_name_an_agent() -> None:
+    """The agent is part of the finding's id."""
+    places = {each.message: (each.agent_id, each.id) for each in judge(checked(), [made(on_an_agent)])}
+    assert places == {
+        "The workspace's.": (
+            None,
+            finding("acme", "house-rule", "info", agent_id=None, subject="thing", message="").id,
+        ),
+        "The agent's.": (
+            "agt_1",
+            finding("acme", "house-rule", "info", agent_id="agt_1", subject="thing", message="").id,
+        ),
+    }
 
 
 def talkative(checked: CheckedAgent) -> Iterable[str]:

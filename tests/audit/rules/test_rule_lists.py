@@ -1,14 +1,10 @@
-"""The rules for lists of domains: empty, repetitive, incomplete, and shared between workspaces."""
+"""The rules for lists of domains: empty, repetitive, incomplete."""
 
 import pytest
 from attrs import evolve
 
-from chatloom_async.audit import AuditedAgent, Failure, Row, Workspace
-from chatloom_async.audit.keys import KeyEnv
-from chatloom_async.audit.rules import Evidence, Judge, Others, select_rules
-from chatloom_async.audit.rules.judging import Neighbours
-from chatloom_async.audit.rules.registry import RULES
-from tests.audit.rules.cases import NOW, audited, checked, found
+from chatloom_async.audit import AuditedAgent, Failure
+from tests.audit.rules.cases import audited, checked, found
 
 DUPLICATES: dict[tuple[str, ...], dict[str, str]] = {
     ("a.example", "a.example"): {"a.example": '"a.example" is listed more than once.'},
@@ -94,83 +90,3 @@ def test_missing(expect: list[str] | None, missing: list[str]) -> None:
 def test_nothing_is_missing_where_not_all_was_read(state: str) -> None:
     """It may be on the list that could not be read."""
     assert found("domain-missing", checked(expect=["a.example"], state=state)) == []
-
-
-def told(judge: Judge, name: str, *domains: str, fingerprint: str | None = None) -> list[tuple[str, str, str, str]]:
-    """Rule, subject, message and id of what is found in one more workspace."""
-    row = judge.judge(
-        Row(name, "ok", (audited(*domains),)), Workspace(name, KeyEnv("K")), Evidence(None, (), fingerprint)
-    )
-    return [(each.rule, each.subject, each.message, each.id) for each in row.findings]
-
-
-def across() -> Judge:
-    """One run, with the rules that look across workspaces."""
-    return Judge(select_rules(RULES, ["domain-shared", "key-duplicate"]), clock=lambda: NOW)
-
-
-def test_a_shared_domain_is_found_on_every_later_row() -> None:
-    """The earlier workspaces are named up to three; the finding's id is the domain's alone."""
-    judge = across()
-    rows = [told(judge, name, "agency.example", f"{name}.example", "AGENCY.example") for name in "abcdef"]
-    others = ["a", "a, b", "a, b, c", "a, b, c and 1 more", "a, b, c and 2 more"]
-    identifier = rows[1][0][3]
-    assert rows == [
-        [],
-        *(
-            [("domain-shared", "agency.example", f'"agency.example" is also allowed in {names}.', identifier)]
-            for names in others
-        ),
-    ]
-
-
-def test_the_order_of_rows_does_not_change_the_ids() -> None:
-    """Rows come as they complete, and a baseline must not mind."""
-    names = ("a", "b", "c")
-    runs = []
-    for order in (names, names[::-1]):
-        judge = across()
-        rows = [told(judge, name, "agency.example", fingerprint="one") for name in order]
-        runs.append({each[3] for row in rows for each in row})
-    assert runs[0] == runs[1]
-    assert len(runs[0]) == 4  # one domain, and three pairs of workspaces with one key
-
-
-@pytest.mark.parametrize(
-    "domain", ["*", "*.a.example", "localhost", "10.0.0.1", "8.8.8.8", "http://a.example", "", "nas"]
-)
-def test_only_sites_are_shared(domain: str) -> None:
-    """What other rules complain about is not a site that two workspaces have in common."""
-    judge = across()
-    assert [told(judge, name, domain) for name in "ab"] == [[], []]
-
-
-def test_one_key_for_two_workspaces() -> None:
-    """Each pair is found once, and nothing of the key is told."""
-    judge = across()
-    rows = [told(judge, name, fingerprint="one" if name != "b" else "two") for name in "abc"]
-    assert [[each[:3] for each in row] for row in rows] == [
-        [],
-        [],
-        [("key-duplicate", "a and c", "The key is the same as that of a.")],
-    ]
-
-
-def test_a_row_of_an_earlier_run_can_be_remembered() -> None:
-    """A resumed run knows what was read before it."""
-    judge = across()
-    judge.remember(Row("a", "ok", (audited("agency.example"),)), Evidence(fingerprint="one"))
-    judge.remember(Row("failed", "failed"))
-    assert [each[0] for each in told(judge, "b", "agency.example", fingerprint="one")] == [
-        "key-duplicate",
-        "domain-shared",
-    ]
-
-
-def test_neighbours_name_three_and_count_the_rest() -> None:
-    """So that a domain of everybody's does not make messages, and memory, long."""
-    neighbours = Neighbours()
-    seen = [neighbours.note(str(number), ["thing", "thing", str(number)]) for number in range(100)]
-    assert seen[0] == {}
-    assert seen[99] == {"thing": Others(("0", "1", "2"), 99)}
-    assert str(seen[99]["thing"]) == "0, 1, 2 and 96 more"

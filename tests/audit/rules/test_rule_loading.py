@@ -86,7 +86,7 @@ def test_a_file_of_rules(tmp_path: Path) -> None:
 START = "from chatloom_async.audit.rules import *\n"
 WHY = 'why="W.", fix="F."'
 NO_RULE = "holds no rule: decorate a function with chatloom_async.audit.rules.rule"
-ONE_OF = "annotate its first parameter with one of CheckedDomain, CheckedAgent, CheckedWorkspace"
+ONE_OF = "annotate its first parameter with one of CheckedDomain, CheckedAgent, CheckedWorkspace, CheckedOverlap"
 MISTAKES: dict[str | bytes, str] = {
     "": NO_RULE,
     "from chatloom_async.audit.rules.domains import *": NO_RULE,
