@@ -13,11 +13,12 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Protocol, TextIO
+from types import MappingProxyType
+from typing import Literal, Protocol, TextIO, cast
 
 from attrs import Factory, define, evolve, field, frozen
 
@@ -26,7 +27,7 @@ from ..wire.errors import ConfigurationError
 from .diff import new_findings
 from .formats.csv import CsvFormat
 from .formats.github import GithubFormat
-from .formats.interface import Format
+from .formats.interface import Format, StreamFormat
 from .formats.json import JsonFormat, JsonLinesFormat
 from .formats.junit import JunitFormat
 from .formats.markdown import MarkdownFormat
@@ -35,6 +36,7 @@ from .formats.sarif import SarifFormat
 from .formats.table import Block, TableFormat
 from .mutes import Mute, Mutes
 from .rules import RULES, Evidence, Judge, Rule
+from .spool import RowSpool
 from .store import NoDatabaseError, NothingToResumeError, Run, RunConfig, RunInfo, Store, open_store
 from .summary import Summary
 from .values import Row, Severity, Workspace, at_or_above
@@ -56,6 +58,12 @@ __all__ = [
 
 FormatName = Literal["table", "json", "jsonl", "csv", "markdown", "html", "github", "junit", "sarif"]
 FailOn = Literal["error", "warning", "info", "never"]
+
+SLICE = 0.02
+"""Seconds that reports are written without a pause for other tasks."""
+
+BATCH = 64
+"""Rows that are completed between two pauses, and amended in the database together."""
 
 NAMES_SHOWN = 3
 """Workspaces that an outcome names; the others are only counted."""
@@ -99,15 +107,18 @@ def rule_texts(rules: Iterable[Rule]) -> RuleTexts:
 class FormatContext:
     """What a format may use besides the rows.
 
-    `past` are the earlier runs of the database, `source` is the file of workspaces, `news` says which findings the
-    baseline did not have. `width` (columns) and `color` describe a terminal; None is as wide as needed.
+    `past` are the earlier runs of the database, `source` is the file of workspaces and `lines` the line of each in it.
+    `news` says which findings the baseline did not have, `warn` is called with what a report leaves out. `width`
+    (columns) and `color` describe a terminal; None is as wide as needed.
     """
 
     texts: RuleTexts
     fail_on: FailOn
     past: Sequence[RunInfo] = ()
     source: str | None = None
+    lines: Mapping[str, int] = MappingProxyType({})
     news: NewFindings | None = None
+    warn: Callable[[str], None] = lambda _: None
     width: int | None = None
     color: bool = False
     when: datetime = field(factory=lambda: datetime.now(UTC))
@@ -120,7 +131,7 @@ def _html(context: FormatContext) -> Format:
     return HtmlFormat(context.texts, past=past, when=context.when, news=context.news)
 
 
-FORMATS: dict[FormatName, Callable[[FormatContext], Format]] = {
+FORMATS: dict[FormatName, Callable[[FormatContext], Format | StreamFormat]] = {
     "table": lambda context: TableFormat(context.texts, width=context.width, color=context.color),
     "json": lambda _: JsonFormat(),
     "jsonl": lambda _: JsonLinesFormat(),
@@ -131,35 +142,44 @@ FORMATS: dict[FormatName, Callable[[FormatContext], Format]] = {
     "junit": lambda context: JunitFormat(
         context.texts, fail_on=None if context.fail_on == "never" else context.fail_on
     ),
-    "sarif": lambda context: SarifFormat(context.texts, source=context.source),
+    "sarif": lambda context: SarifFormat(context.texts, source=context.source, lines=context.lines, warn=context.warn),
 }
 
 
-def make_format(name: FormatName, context: FormatContext) -> Format:
+def make_format(name: FormatName, context: FormatContext) -> Format | StreamFormat:
     """A new report of this format. Raises MissingExtraError where it needs a package that is not installed."""
     return FORMATS[name](context)
 
 
 @frozen
 class Output:
-    """A report and the text stream it is written to. Every row is flushed, so that a reader sees it at once."""
+    """A report and the text stream it is written to."""
 
-    report: Format
+    report: Format | StreamFormat
     stream: TextIO
 
-    def start(self) -> None:
-        self._write(self.report.start())
+    @property
+    def streams(self) -> bool:
+        """Whether rows are written as soon as they are read."""
+        return isinstance(self.report, JsonLinesFormat)
 
-    def row(self, row: Row) -> None:
-        self._write(self.report.row(row))
-
-    def end(self, summary: Summary) -> None:
-        self._write(self.report.end(summary))
-
-    def _write(self, text: str) -> None:
-        if text:
-            self.stream.write(text)
+    def write_row(self, row: Row) -> None:
+        """Writes the row at once if this is a stream format. A reader sees it without delay."""
+        if isinstance(self.report, JsonLinesFormat):
+            self.stream.write(self.report.line(row))
             self.stream.flush()
+
+    async def write(self, rows: Sequence[Row], summary: Summary) -> None:
+        """Writes the whole report, unless its rows are written already. Other tasks run in between."""
+        if isinstance(self.report, JsonLinesFormat):
+            return
+        paused = time.monotonic()
+        for piece in cast(Format, self.report).pieces(rows, summary):
+            self.stream.write(piece)
+            if time.monotonic() - paused > SLICE:
+                await asyncio.sleep(0)
+                paused = time.monotonic()
+        self.stream.flush()
 
 
 @define
@@ -207,11 +227,14 @@ class AuditOutcome:
             return 3
         return 1 if self.gating else 0
 
-    def add(self, row: Row, *, resumed: bool) -> None:
+    def restart(self) -> None:
+        """Forgets what `add` counted."""
+        self.summary, self.new, self.muted = Summary(), Counter(), 0
+        self.failing, self._worst = [], Worst(NAMES_SHOWN)
+
+    def add(self, row: Row) -> None:
         """Counts one row as it is reported."""
         self.summary.add(row)
-        if resumed:
-            self.resumed.add(row)
         if row.findings:
             self._worst.add(Block.of(row))
         if row.error and len(self.failing) < NAMES_SHOWN:
@@ -245,7 +268,7 @@ class AuditSession:
     _aborted: bool = field(default=False, init=False)
     _ended: bool = field(default=False, init=False)
 
-    def format(self, name: FormatName, *, width: int | None = None, color: bool = False) -> Format:
+    def format(self, name: FormatName, *, width: int | None = None, color: bool = False) -> Format | StreamFormat:
         """A report of this audit in the named format; `width` and `color` are for tables on a terminal."""
         return make_format(name, evolve(self.context, width=width, color=color))
 
@@ -255,18 +278,21 @@ class AuditSession:
         on_row: Callable[[AuditOutcome], None] = lambda _: None,
         on_read: Callable[[], None] = lambda: None,
     ) -> AuditOutcome:
-        """Audits, writes every row to every output as it comes, and returns the totals.
+        """Audits, writes the reports, and returns the totals.
 
-        `on_row` is called after each row, and `on_read` once there are no more, before the reports are completed.
+        `jsonl` is written row by row as workspaces are read, the other reports in the order of `workspaces` once all
+        of them are. `on_row` is called after each row, and `on_read` once there are no more.
         """
-        for output in outputs:
-            output.start()
+        rows = RowSpool(workspace.name for workspace in self.workspaces)
         self._task = asyncio.current_task()
         try:
-            async with aclosing(self.rows()) as rows:
-                async for row in rows:
+            async with aclosing(self._judged()) as judged:
+                async for row in judged:
+                    rows.add(row)
+                    shown = self._without_muted(row)
+                    self.outcome.add(shown)
                     for output in outputs:
-                        output.row(row)
+                        output.write_row(shown)
                     on_row(self.outcome)
         except asyncio.CancelledError:
             if not self._aborted or self._task is None:
@@ -274,29 +300,64 @@ class AuditSession:
             self._task.uncancel()
         finally:
             self._task = None
-        self._count_up()
         on_read()
+        written = self.outcome.summary.findings
+        await self._complete(rows)
+        left_out = self.outcome.summary.findings - written
+        if left_out and any(output.streams for output in outputs):
+            self.context.warn(
+                f"jsonl has no findings that concern several workspaces: {left_out:,} left out, --format json has all."
+            )
         for output in outputs:
-            output.end(self.outcome.summary)
+            await output.write(rows, self.outcome.summary)
         await self.end()
         return self.outcome
 
     async def rows(self) -> AsyncGenerator[Row, None]:
-        """The rows as reports show them: first those that a resumed run kept, then each as it is read.
+        """The rows as reports show them, in the order of `workspaces`, once all of them are read.
 
         Muted findings are taken out. Once `stop` is set no further workspace begins, and what is under way ends.
         """
+        rows = RowSpool(workspace.name for workspace in self.workspaces)
+        async with aclosing(self._judged()) as judged:
+            async for row in judged:
+                rows.add(row)
+        await self._complete(rows)
+        await self.end()
+        for row in rows:
+            yield row
+
+    async def _judged(self) -> AsyncGenerator[Row, None]:
+        """First the rows that a resumed run kept, then each as it is read, without what follows from all of them."""
         started = time.monotonic()
         try:
             async for row in self._kept():
-                yield await self._apply(row, resumed=True)
+                self.outcome.resumed.add(row)
+                yield row
             async with aclosing(self._read(self._pending(), judge=self._judge, run=self._run)) as rows:
                 async for row in rows:
-                    yield await self._apply(row, resumed=False)
-            self._count_up()
+                    yield row
         finally:
             self.outcome.elapsed = time.monotonic() - started
-        await self.end()
+
+    async def _complete(self, rows: RowSpool) -> None:
+        """Adds what workspaces have in common, takes out muted findings, and counts everything anew."""
+        await asyncio.to_thread(self._judge.prepare_overlaps)
+        self.outcome.restart()
+        for start in range(0, len(rows), BATCH):
+            amended = []
+            for place in range(start, min(start + BATCH, len(rows))):
+                row = rows[place]
+                whole = self._judge.add_overlaps(row)
+                if whole is not row:
+                    amended.append(whole)
+                shown = await self._apply(whole)
+                if shown is not row:
+                    rows[place] = shown
+            if amended and self._run is not None:
+                await self._run.amend(amended)
+            await asyncio.sleep(0)
+        self._count_up()
 
     def abort(self) -> None:
         """Makes a `write` that is under way finish its reports now. Workspaces that are being read are given up."""
@@ -342,7 +403,11 @@ class AuditSession:
                     return
                 yield workspace
 
-    async def _apply(self, row: Row, *, resumed: bool) -> Row:
+    def _without_muted(self, row: Row) -> Row:
+        result = self._mutes.apply(row.workspace, row.findings)
+        return row if result.kept == row.findings else evolve(row, findings=result.kept)
+
+    async def _apply(self, row: Row) -> Row:
         """The row without muted findings, counted; what is left and not in the baseline counts as new."""
         result = self._mutes.apply(row.workspace, row.findings)
         self.outcome.muted += len(result.muted)
@@ -354,7 +419,7 @@ class AuditSession:
         self.outcome.new.update(finding.severity for finding in new)
         if result.kept != row.findings:
             row = evolve(row, findings=result.kept)
-        self.outcome.add(row, resumed=resumed)
+        self.outcome.add(row)
         return row
 
 
@@ -372,6 +437,7 @@ async def open_session(
     base_url: str | None = None,
     listed: Collection[str] = (),
     source: str | None = None,
+    warn: Callable[[str], None] = lambda _: None,
     stop: asyncio.Event | None = None,
 ) -> AsyncIterator[AuditSession]:
     """An audit that is ready to run. With `db`, its run is begun or resumed here, and ended with the context.
@@ -379,7 +445,8 @@ async def open_session(
     `baseline` is the number of a run: only findings that it did not have count for the exit status. `base_url` is
     the normalized address that `read` sends its requests to; a run is resumed only at the same address. `listed` are
     the names of the list that
-    `workspaces` were selected from, where that is longer. `source` is the path of that list, for formats that show it.
+    `workspaces` were selected from, where that is longer. `source` is the path of that list, for formats that show it,
+    and `warn` is called with what a report leaves out.
     `stop` is an event that ends the audit gently when it is set.
 
     Raises NoDatabaseGivenError, StoreError and other ConfigurationErrors, before anything is sent.
@@ -411,6 +478,8 @@ async def open_session(
                 fail_on=fail_on,
                 past=past,
                 source=source,
+                lines={workspace.name: workspace.line for workspace in workspaces if workspace.line is not None},
+                warn=warn,
                 news=None if baseline is None else NewFindings(baseline, set()),
             ),
             stop=stop or asyncio.Event(),

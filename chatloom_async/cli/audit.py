@@ -114,6 +114,7 @@ async def audit(
                 base_url=source.identity,
                 listed=[workspace.name for workspace in source.workspaces],
                 source=str(workspaces) if source.kind == "file" else None,
+                warn=notice,
                 stop=stop,
             )
         )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TextIO
 
-from ..audit.formats.table import cell, rendered
+from ..audit.formats.layout import Columns, cell
 from ..diagnosis.observation import Observation
 from .terminal import terminal_style
 
@@ -18,20 +18,14 @@ WIDEST = 13
 
 def line(each: Observation, stream: TextIO) -> str:
     """The observation as it may look on that stream."""
-    from rich.table import Table
-
     style, marks = terminal_style(stream), _marks(stream)
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(width=1)
-    table.add_column(width=WIDEST, no_wrap=True)
-    table.add_column(overflow="fold")
+    table = Columns(("", "", ""), style.width, style.color, headed=False, fixed=frozenset((0, 1)), least=(1, WIDEST))
     faint = "dim" if each.state == "skipped" else ""
-    table.add_row(
-        cell(marks[each.state], STYLES[each.state]), cell(each.subject, faint or "bold"), cell(each.found, faint)
-    )
+    mark = cell(marks[each.state], STYLES[each.state])
+    rows = [(mark, cell(each.subject, faint or "bold"), cell(each.found, faint))]
     if each.advice:
-        table.add_row("", "", cell(f"{marks['advice']} {each.advice}", "cyan"))
-    return rendered([table], width=style.width, color=style.color)
+        rows.append((cell(""), cell(""), cell(f"{marks['advice']} {each.advice}", "cyan")))
+    return table.table(rows)
 
 
 def _marks(stream: TextIO) -> dict[str, str]:

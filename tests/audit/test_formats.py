@@ -101,16 +101,15 @@ EVIL = "\x1b[31m[bold]evil[/]\u202e\x9b" + KEY
 def written(form: Format, rows: tuple[Row, ...] = ROWS) -> str:
     """All of a report."""
     summary = Summary()
-    pieces = [form.start()]
     for row in rows:
         summary.add(row)
-        pieces.append(form.row(row))
-    return "".join([*pieces, form.end(summary)])
+    return "".join(form.pieces(rows, summary))
 
 
 def test_json_lines_are_the_rows() -> None:
     """One object a line, each written with its row."""
-    lines = written(JsonLinesFormat()).splitlines()
+    lines = [JsonLinesFormat().line(row) for row in ROWS]
+    assert [line.count("\n") for line in lines] == [1] * len(ROWS)
     assert [json.loads(line) for line in lines] == DOCUMENTS
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from chatloom_async.audit import Failure, Finding, Row, Summary
 from chatloom_async.audit.formats.ranking import RuleTexts, Worst
-from chatloom_async.audit.formats.table import TableFormat, cell
+from chatloom_async.audit.formats.table import TableFormat
 from chatloom_async.audit.values import finding
 from tests.audit.test_formats import EVIL, ROWS, SALES, written
 from tests.samples import KEY
@@ -23,8 +23,8 @@ TABLE = """\
 workspace  state    agents  domains  errors  warnings  info
 acme       ok            1        2       1         1     0
 birch      ok            1        0       0         0     1
-acacia     partial       1        0       0         0     0
 cedar      failed        -        -       -         -     -
+acacia     partial       1        0       0         0     0
 
 acme  1 error  1 warning
   error    domain-wildcard  Sales Assistant  agt_abc123
@@ -51,8 +51,8 @@ NARROW = """\
 workspace  state
 acme       ok
 birch      ok
-acacia     partial
 cedar      failed
+acacia     partial
 
 acme  1 error  1 warning
   error    domain-wildcard  Sales Assistant
@@ -87,7 +87,7 @@ failed  cedar
 
 @pytest.mark.parametrize(("width", "text"), [(None, TABLE), (80, TABLE), (44, NARROW)])
 def test_the_table_tells_what_was_found_how_to_fix_it_and_what_failed(width: int | None, text: str) -> None:
-    """The gravest first; a narrow table leaves the numbers out."""
+    """Lines in the order of the list, the worst findings first; a narrow table leaves the numbers out."""
     assert written(TableFormat(TEXTS, width=width), FOUND) == text
 
 
@@ -162,11 +162,6 @@ def test_the_worst_are_kept_whenever_they_come() -> None:
         numbers.add(Number(number))
     assert (numbers.items(), numbers.hidden) == ([9, 8, 7], 4)
     assert len(numbers._kept) < 6
-
-
-def test_long_cells_are_folded_not_cut() -> None:
-    """Nothing that identifies something is lost."""
-    assert cell("x").overflow == "fold"
 
 
 def test_an_agent_that_vanished_is_gone_also_where_that_is_muted() -> None:

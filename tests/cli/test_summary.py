@@ -35,7 +35,7 @@ def outcome(
     """An outcome of these totals, with a finding in each of the worst workspaces."""
     made = AuditOutcome(planned, "error", **more)  # type: ignore[arg-type]
     for name in worst:
-        made.add(Row(name, "ok", findings=(Finding("1", "domain-ip", "warning", None, "", ""),)), resumed=False)
+        made.add(Row(name, "ok", findings=(Finding("1", "domain-ip", "warning", None, "", ""),)))
     made.summary = summary or Summary(ok=1)
     return made
 

@@ -7,7 +7,7 @@ the plain values read JSON.
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import StringIO
 
 from ..summary import Summary
@@ -25,14 +25,10 @@ NOTHING = ("",) * 7
 class CsvFormat:
     """Totals are left to the spreadsheet."""
 
-    def start(self) -> str:
-        return _line(COLUMNS)
-
-    def row(self, row: Row) -> str:
-        return "".join(map(_line, _lines(row)))
-
-    def end(self, summary: Summary) -> str:
-        return ""
+    def pieces(self, rows: Sequence[Row], summary: Summary) -> Iterator[str]:
+        yield _line(COLUMNS)
+        for row in rows:
+            yield "".join(map(_line, _lines(row)))
 
 
 def _lines(row: Row) -> Iterator[tuple[str, ...]]:

@@ -4,6 +4,8 @@ GitHub shows ten of each level for a step, so no more are written; a last line c
 beside them, write the job summary, too: `--format markdown --output "$GITHUB_STEP_SUMMARY"`.
 """
 
+from collections.abc import Iterator, Sequence
+
 from ..summary import Summary
 from ..values import SEVERITIES, Row, Severity
 from .ranking import NO_TEXTS, NOT_READ, Note, RuleTexts, Worst, counted, notes_of, told, why_and_fix
@@ -18,25 +20,21 @@ PROPERTY = {**DATA, ord(":"): "%3A", ord(","): "%2C"}
 
 
 class GithubFormat:
-    """Writes at the end, when it is known what is worst. `texts`: how to fix it is said with each."""
+    """`texts`: each annotation says how to fix it."""
 
     def __init__(self, texts: RuleTexts = NO_TEXTS) -> None:
         self._texts = texts
-        self._worst = {severity: Worst[Note](SHOWN) for severity in SEVERITIES}
 
-    def start(self) -> str:
-        return ""
-
-    def row(self, row: Row) -> str:
-        for note in notes_of(row):
-            self._worst[note.level].add(note)
-        return ""
-
-    def end(self, summary: Summary) -> str:
-        lines = [self._annotation(note) for worst in self._worst.values() for note in worst.items()]
-        if left := sum(worst.hidden for worst in self._worst.values()):
-            lines.append(f"{counted(left, 'more finding')} without an annotation: GitHub shows {SHOWN} of a level.")
-        return "".join(f"{line}\n" for line in lines)
+    def pieces(self, rows: Sequence[Row], summary: Summary) -> Iterator[str]:
+        worst = {severity: Worst[Note](SHOWN) for severity in SEVERITIES}
+        for row in rows:
+            for note in notes_of(row):
+                worst[note.level].add(note)
+            yield ""
+        for notes in worst.values():
+            yield from (f"{self._annotation(note)}\n" for note in notes.items())
+        if left := sum(notes.hidden for notes in worst.values()):
+            yield f"{counted(left, 'more finding')} without an annotation: GitHub shows {SHOWN} of a level.\n"
 
     def _annotation(self, note: Note) -> str:
         _, fix = why_and_fix(self._texts, note.rule)

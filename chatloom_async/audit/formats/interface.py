@@ -1,5 +1,6 @@
-"""What the audit asks of a format: the text before the rows, for each row, and after them."""
+"""What the audit asks of a format: the whole report, piece by piece."""
 
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from ..summary import Summary
@@ -7,10 +8,20 @@ from ..values import Row
 
 
 class Format(Protocol):
-    """Turns rows into text. The pieces are written as they come, so a format that can stream keeps no row."""
+    """Turns the rows of an audit, in the order of its list of workspaces, into a report."""
 
-    def start(self) -> str: ...
+    def pieces(self, rows: Sequence[Row], summary: Summary) -> Iterator[str]:
+        """The report. `summary` has the totals of all rows.
 
-    def row(self, row: Row) -> str: ...
+        A piece takes a few milliseconds to make, so that an event loop can do other work between two of them. Some are
+        empty. `rows` may lie on disk: a format reads each once or twice, and keeps none of them.
+        """
+        ...
 
-    def end(self, summary: Summary) -> str: ...
+
+class StreamFormat(Protocol):
+    """Turns each row into text as soon as it is there, in whatever order rows come."""
+
+    def line(self, row: Row) -> str:
+        """The text of one row."""
+        ...

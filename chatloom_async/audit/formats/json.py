@@ -1,5 +1,7 @@
 """The formats for programs: `json`, one document with totals, and `jsonl`, one workspace a line."""
 
+from collections.abc import Iterator, Sequence
+
 from ..document import json_text, row_document
 from ..summary import Summary
 from ..values import Row
@@ -9,30 +11,22 @@ SCHEMA_VERSION = 1
 
 
 class JsonFormat:
-    """Also a valid document when the audit was interrupted; `summary.interrupted` says so."""
+    """Also a valid document if the audit was interrupted; `summary.interrupted` says so."""
 
-    def __init__(self) -> None:
-        self._separator = "\n"
-
-    def start(self) -> str:
-        return f'{{"schema_version": {SCHEMA_VERSION}, "workspaces": ['
-
-    def row(self, row: Row) -> str:
-        separator, self._separator = self._separator, ",\n"
-        return separator + json_text(row_document(row))
-
-    def end(self, summary: Summary) -> str:
-        return f'\n], "summary": {json_text(summary.document())}}}\n'
+    def pieces(self, rows: Sequence[Row], summary: Summary) -> Iterator[str]:
+        yield f'{{"schema_version": {SCHEMA_VERSION}, "workspaces": ['
+        separator = "\n"
+        for row in rows:
+            yield separator + json_text(row_document(row))
+            separator = ",\n"
+        yield f'\n], "summary": {json_text(summary.document())}}}\n'
 
 
 class JsonLinesFormat:
-    """Nothing but rows; the totals are for whoever counts them."""
+    """One line for each row, written as soon as the workspace is read, and no totals.
 
-    def start(self) -> str:
-        return ""
+    What several workspaces have in common is not known by then, so a line has no findings of rules for overlaps.
+    """
 
-    def row(self, row: Row) -> str:
+    def line(self, row: Row) -> str:
         return json_text(row_document(row)) + "\n"
-
-    def end(self, summary: Summary) -> str:
-        return ""

@@ -5,7 +5,7 @@ case: with thousands of workspaces, they would bury the others. Suites are writt
 element has no totals; servers count for themselves.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -25,10 +25,12 @@ class JunitFormat:
         self._texts = texts
         self._failing = at_or_above(fail_on) if fail_on else ()
 
-    def start(self) -> str:
-        return '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="chatloom audit">\n'
+    def pieces(self, rows: Sequence[Row], summary: Summary) -> Iterator[str]:
+        yield '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="chatloom audit">\n'
+        yield from map(self._suite, rows)
+        yield "</testsuites>\n"
 
-    def row(self, row: Row) -> str:
+    def _suite(self, row: Row) -> str:
         name = visible(row.workspace)
         suite = Element("testsuite", name=name)
         suite.extend([_read(name, row), *self._cases(name, row)])
@@ -36,9 +38,6 @@ class JunitFormat:
             suite.set(attribute, str(len(suite.findall(path))))
         indent(suite)
         return f"{tostring(suite, encoding='unicode')}\n"
-
-    def end(self, summary: Summary) -> str:
-        return "</testsuites>\n"
 
     def _cases(self, name: str, row: Row) -> Iterator[Element]:
         ordered = sorted(row.findings, key=lambda each: each.rule)

@@ -4,7 +4,7 @@ It fits what GitHub takes, and says what it leaves out. Text from outside is ine
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..summary import Summary
 from ..values import Row
@@ -29,20 +29,16 @@ class MarkdownFormat:
 
     def __init__(self, texts: RuleTexts = NO_TEXTS, *, limit: int = LIMIT) -> None:
         self._texts, self._limit = texts, limit
-        self._worst = Worst[Note](LINES)
 
-    def start(self) -> str:
-        return ""
+    def pieces(self, rows: Sequence[Row], summary: Summary) -> Iterator[str]:
+        worst = Worst[Note](LINES)
+        for row in rows:
+            for note in notes_of(row):
+                worst.add(note)
+            yield ""
+        yield from self._fitting(list(_totals(summary)), worst.items(), worst.count)
 
-    def row(self, row: Row) -> str:
-        for note in notes_of(row):
-            self._worst.add(note)
-        return ""
-
-    def end(self, summary: Summary) -> str:
-        return "".join(self._fitting(list(_totals(summary)), self._worst.items()))
-
-    def _fitting(self, pieces: list[str], notes: list[Note]) -> Iterator[str]:
+    def _fitting(self, pieces: list[str], notes: list[Note], count: int) -> Iterator[str]:
         """As much as there is room for: the table, and behind it the advice for the rules in it."""
         yield from pieces
         room = self._limit - CLOSING - sum(map(len, pieces))
@@ -55,7 +51,7 @@ class MarkdownFormat:
             advice = [self._advice(rule) for rule in told if rule in self._texts]
             explained = _prefix(advice, room)
             yield from explained
-            yield _left_out(self._worst.count - len(kept) + 1, len(advice) - len(explained))
+            yield _left_out(count - len(kept) + 1, len(advice) - len(explained))
 
     def _advice(self, rule: str) -> str:
         why, fix = (_text(each) for each in why_and_fix(self._texts, rule))

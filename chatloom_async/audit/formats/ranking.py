@@ -93,9 +93,8 @@ class Note:
 
     @property
     def gravity(self) -> tuple[object, ...]:
-        """Sorts the worst first; beyond that, by name, so that two runs compare well."""
-        order = SEVERITIES.index(self.level), self.rule != NOT_READ
-        return *order, self.workspace, self.rule, self.place, self.subject, self.message
+        """Sorts the worst first; equals keep the order of the list of workspaces."""
+        return SEVERITIES.index(self.level), self.rule != NOT_READ
 
 
 def notes_of(row: Row) -> Iterator[Note]:

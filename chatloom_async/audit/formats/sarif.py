@@ -1,18 +1,22 @@
 """SARIF 2.1.0, which code-scanning pages read: findings as results, rules with their help.
 
-Results are written as they come; the rules that they name, and notices of workspaces that were not fully read, stand
-behind them. Workspaces have no files, so a result's place is logical: workspace and agent. GitHub shows only results
-that have a file too; `source` names it.
+A result points to the line of its workspace in the file of workspaces, and logically to workspace and agent. The rules
+that results name, and notices of workspaces that were not fully read, stand behind the results.
 """
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
+
+from attrs import Factory, define
 
 from ...wire.version import VERSION
 from ..document import json_text
 from ..summary import Summary
-from ..values import Finding, Row, Severity
-from .ranking import LEVELS, NO_TEXTS, RuleTexts, why_and_fix
+from ..values import SEVERITIES, Finding, Row, Severity
+from .ranking import LEVELS, NO_TEXTS, RuleTexts, counted, why_and_fix
 from .text import visible
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -20,64 +24,115 @@ SARIF_LEVELS: dict[Severity, str] = {"error": "error", "warning": "warning", "in
 
 FINGERPRINT = "chatloomFindingId/v1"
 GITHUB_FINGERPRINT = "primaryLocationLineHash"
-"""The one that GitHub goes by. It would compute it from the file's line, which all findings share, and so take them
-for one; a given value is kept."""
+"""The one that GitHub compares. Without it GitHub hashes the text around the result's line, which all findings of a
+workspace share, and takes them for one. It does not hold the line, which moves when the file is edited."""
+
+RESULTS = 25_000
+"""GitHub refuses a run with more results."""
+
+NOTICES = 1_000
+"""Notices of what could not be read that are written; the others are counted."""
+
+STDIN = "-"
+NO_LINES: Mapping[str, int] = MappingProxyType({})
+
+
+def artifact_uri(source: Path, directory: Path) -> str | None:
+    """The path below the directory, with forward slashes and percent-encoded; None if it is not below it."""
+    directory, path = directory.resolve(), source.parent.resolve() / source.name
+    return quote(path.relative_to(directory).as_posix()) if path.is_relative_to(directory) else None
+
+
+@define
+class Results:
+    """What one pass over the rows leaves for the end of the log. `room` is how many results may still be written."""
+
+    room: dict[Severity, int]
+    rules: dict[str, tuple[int, Severity]] = Factory(dict)
+    notices: list[dict[str, Any]] = Factory(list)
+    unread: int = 0
 
 
 class SarifFormat:
-    """One run. `source` is the path of the file of workspaces, relative to the repository, with forward slashes."""
+    """One run with at most 25,000 results, the most severe. `warn` is told what GitHub will not show, and why.
 
-    def __init__(self, texts: RuleTexts = NO_TEXTS, *, source: str | None = None) -> None:
-        self._texts, self._source = texts, source
-        self._rules: dict[str, Severity] = {}
-        self._notices: list[dict[str, Any]] = []
-        self._separator = "\n"
+    `source` is the path of the file of workspaces, "-" for standard input and None if there is none. `lines` has the
+    line of each workspace in it, as far as they are known. GitHub takes only results with a file below the directory
+    that the run is in, so where there is none a placeholder stands for it.
+    """
 
-    def start(self) -> str:
-        return f'{{"$schema": "{SCHEMA}", "version": "2.1.0", "runs": [{{"results": ['
+    def __init__(
+        self,
+        texts: RuleTexts = NO_TEXTS,
+        *,
+        source: str | None = None,
+        lines: Mapping[str, int] = NO_LINES,
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._texts, self._lines, self._warn = texts, lines, warn
+        self._uri, self._problem = _place(source)
 
-    def row(self, row: Row) -> str:
-        if row.error:
-            text = _message(f"{row.workspace}: {row.error.type}: {row.error.message}")
-            self._notices.append({"level": SARIF_LEVELS[LEVELS[row.state]], "message": text})
-        if unread := str(row.dns or ""):
-            self._notices.append({"level": "note", "message": _message(f"{row.workspace}: {unread}")})
-        return "".join(self._next(row.workspace, each) for each in row.findings)
+    def pieces(self, rows: Sequence[Row], summary: Summary) -> Iterator[str]:
+        if self._problem:
+            self._warn(self._problem)
+        results = Results(self._room(summary))
+        yield f'{{"$schema": "{SCHEMA}", "version": "2.1.0", "runs": [{{"results": ['
+        separator = "\n"
+        for row in rows:
+            _add_notices(results, row)
+            for finding in row.findings:
+                if results.room[finding.severity]:
+                    results.room[finding.severity] -= 1
+                    yield separator + json_text(self._result(row.workspace, finding, results))
+                    separator = ",\n"
+            yield ""
+        yield f"\n], {json_text(self._rest(results, summary))[1:]}]}}\n"
 
-    def end(self, summary: Summary) -> str:
+    def _room(self, summary: Summary) -> dict[Severity, int]:
+        """How many results of each severity are written."""
+        room, left = {}, RESULTS
+        for severity in SEVERITIES:
+            room[severity] = min(left, getattr(summary, severity))
+            left -= room[severity]
+        if omitted := summary.findings - sum(room.values()):
+            self._warn(
+                f"The SARIF report has the {RESULTS:,} most severe findings, because GitHub takes no more. "
+                f"It leaves out {counted(omitted, 'finding')}; --format json has all."
+            )
+        return room
+
+    def _rest(self, results: Results, summary: Summary) -> dict[str, Any]:
+        if more := results.unread - len(results.notices):
+            text = _message(f"{counted(more, 'more notice')} of what could not be read")
+            results.notices.append({"level": "error", "message": text})
         invocation = {
             "executionSuccessful": not (summary.interrupted or summary.failed),
-            "toolExecutionNotifications": self._notices,
+            "toolExecutionNotifications": results.notices,
         }
-        rules = [self._rule(name, severity) for name, severity in self._rules.items()]
+        rules = [self._rule(name, severity) for name, (_, severity) in results.rules.items()]
         driver = {"name": "chatloom audit", "semanticVersion": VERSION, "rules": rules}
-        rest = {"tool": {"driver": driver}, "invocations": [invocation], "properties": summary.document()}
-        return f"\n], {json_text(rest)[1:]}]}}\n"
+        return {"tool": {"driver": driver}, "invocations": [invocation], "properties": summary.document()}
 
-    def _next(self, workspace: str, found: Finding) -> str:
-        separator, self._separator = self._separator, ",\n"
-        self._rules.setdefault(found.rule, found.severity)
-        return separator + json_text(self._result(workspace, found))
-
-    def _result(self, workspace: str, found: Finding) -> dict[str, Any]:
-        parts = [visible(each) for each in (workspace, found.agent_id) if each is not None]
-        place = "/".join(parts)
-        logical = {"name": parts[-1], "fullyQualifiedName": place}
-        location: dict[str, Any] = {"logicalLocations": [logical]}
-        identity = visible(found.id)
-        fingerprints = {FINGERPRINT: identity}
-        if self._source:
-            artifact = {"uri": quote(self._source)}
-            location["physicalLocation"] = {"artifactLocation": artifact, "region": {"startLine": 1}}
-            fingerprints[GITHUB_FINGERPRINT] = f"{identity}:1"
+    def _result(self, workspace: str, finding: Finding, results: Results) -> dict[str, Any]:
+        rule, _ = results.rules.setdefault(finding.rule, (len(results.rules), finding.severity))
+        parts = [visible(part) for part in (workspace, finding.agent_id) if part is not None]
+        name, identity = "/".join(parts), visible(finding.id)
         return {
-            "ruleId": visible(found.rule),
-            "ruleIndex": list(self._rules).index(found.rule),
-            "level": SARIF_LEVELS[found.severity],
-            "message": _message(f"{place}: {found.message}"),
-            "locations": [location],
-            "partialFingerprints": fingerprints,
-            "properties": {"subject": visible(found.subject)},
+            "ruleId": visible(finding.rule),
+            "ruleIndex": rule,
+            "level": SARIF_LEVELS[finding.severity],
+            "message": _message(f"{name}: {finding.message}"),
+            "locations": [
+                {
+                    "logicalLocations": [{"name": parts[-1], "fullyQualifiedName": name}],
+                    "physicalLocation": {
+                        "artifactLocation": {"uri": self._uri},
+                        "region": {"startLine": self._lines.get(workspace, 1)},
+                    },
+                }
+            ],
+            "partialFingerprints": {FINGERPRINT: identity, GITHUB_FINGERPRINT: f"{identity}:1"},
+            "properties": {"subject": visible(finding.subject)},
         }
 
     def _rule(self, name: str, severity: Severity) -> dict[str, Any]:
@@ -88,6 +143,31 @@ class SarifFormat:
             return described
         help_text = "\n\n".join(part for part in (why, fix and f"How to fix it: {fix}") if part)
         return {**described, "fullDescription": {"text": why or fix}, "help": {"text": help_text}}
+
+
+def _place(source: str | None) -> tuple[str, str]:
+    """The uri of results, and why GitHub cannot show the file, if it cannot."""
+    if source is None or source == STDIN:
+        uri, problem = ("no-file", "not in a file") if source is None else ("standard-input", "on standard input")
+    elif uri := artifact_uri(Path(source), Path.cwd()) or "":
+        return uri, ""
+    else:
+        uri, problem = quote(Path(source).name), f"in {source}, outside of the working directory"
+    advice = "name a file below the directory that you run in"
+    return uri, f"GitHub will show the SARIF results without a source line: the workspaces are {problem}; {advice}."
+
+
+def _add_notices(results: Results, row: Row) -> None:
+    notices: list[tuple[Severity, str]] = []
+    if row.error:
+        notices.append((LEVELS[row.state], f"{row.error.type}: {row.error.message}"))
+    if unread := str(row.dns or ""):
+        notices.append(("info", unread))
+    for severity, text in notices:
+        results.unread += 1
+        if len(results.notices) < NOTICES:
+            notice = {"level": SARIF_LEVELS[severity], "message": _message(f"{row.workspace}: {text}")}
+            results.notices.append(notice)
 
 
 def _message(text: str) -> dict[str, str]:

@@ -88,7 +88,7 @@ def rule(
 
     What it is called with follows from the annotation of its first parameter: `CheckedDomain`, `CheckedAgent`,
     `CheckedWorkspace` or, once all workspaces are read, `CheckedOverlap`. Texts about one subject become one finding.
-    Raises RuleError.
+    `needs="dns"` is for rules that look at `CheckedDomain.record`. Raises RuleError.
     """
     if not NAME.fullmatch(name):
         raise RuleError(f"{name!r} is no id of a rule: use small letters, digits and hyphens, such as agent-status")

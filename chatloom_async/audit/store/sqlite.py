@@ -8,7 +8,7 @@ import json
 import secrets
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -218,6 +218,9 @@ UPSERT = """INSERT INTO rows (run, name, state, fingerprint, document) VALUES (?
     state = excluded.state, fingerprint = excluded.fingerprint, document = excluded.document"""
 
 
+AMEND = "UPDATE rows SET document = ? WHERE run = ? AND name = ?"
+
+
 def runs(connection: Connection, run: int | None = None) -> list[RunInfo]:
     """All, oldest first; or the one, where `run` is given."""
     return [_run(connection, values) for values in connection.execute(RUNS, {"run": run}).fetchall()]
@@ -256,14 +259,25 @@ def put_row(connection: Connection, run: int, row: Row, fingerprint: str | None)
     except IntegrityError:
         reason = f"Workspace {row.workspace!r} is not one of run {run}"
     else:
-        connection.execute("DELETE FROM findings WHERE run = ? AND workspace = ?", (run, row.workspace))
-        texts = (
-            (run, row.workspace, place, *map(_storable, (f.id, f.rule, f.severity, f.agent_id, f.subject, f.message)))
-            for place, f in enumerate(row.findings)
-        )
-        connection.executemany("INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", texts)
+        _put_findings(connection, run, row)
         return
     raise StoreUsageError(reason)
+
+
+def amend_rows(connection: Connection, run: int, rows: Iterable[Row]) -> None:
+    """Puts the rows in the place of those that their workspaces have. The fingerprints of the keys stay."""
+    for row in rows:
+        connection.execute(AMEND, (encode_row(row), run, row.workspace))
+        _put_findings(connection, run, row)
+
+
+def _put_findings(connection: Connection, run: int, row: Row) -> None:
+    connection.execute("DELETE FROM findings WHERE run = ? AND workspace = ?", (run, row.workspace))
+    texts = (
+        (run, row.workspace, place, *map(_storable, (f.id, f.rule, f.severity, f.agent_id, f.subject, f.message)))
+        for place, f in enumerate(row.findings)
+    )
+    connection.executemany("INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", texts)
 
 
 def page(connection: Connection, run: int, after: str | None) -> list[Stored]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -23,6 +23,7 @@ from .fingerprints import SIZE, key_fingerprint, reference_digest, words_digest
 from .locking import is_being_written
 from .sqlite import (
     ROW_SCHEMA,
+    amend_rows,
     are_comparable,
     known_findings,
     one_run,
@@ -151,6 +152,10 @@ class Run:
     async def put(self, row: Row, fingerprint: str | None) -> None:
         """As `commit`, with a fingerprint that was made with `salt` where the key is; the key itself stays there."""
         await self._thread.write(partial(put_row, run=self.id, row=row, fingerprint=fingerprint))
+
+    async def amend(self, rows: Sequence[Row]) -> None:
+        """Puts rows, with findings that follow from the whole run, in the place of those that were committed."""
+        await self._thread.call(partial(amend_rows, run=self.id, rows=rows))
 
     async def pending(self, workspaces: Iterable[Workspace]) -> AsyncGenerator[Workspace, None]:
         """Those that have no row yet, or only a failed one, in the order given; it asks for 500 at a time.

@@ -108,12 +108,10 @@ def hostile_rows(text: str) -> tuple[Row, ...]:
 def written(form: Format, rows: tuple[Row, ...] = ROWS, *, interrupted: bool = False) -> str:
     """All of a report."""
     summary = Summary()
-    pieces = [form.start()]
     for row in rows:
         summary.add(row)
-        pieces.append(form.row(row))
     summary.interrupted = interrupted
-    return "".join([*pieces, form.end(summary)])
+    return "".join(form.pieces(rows, summary))
 
 
 def golden(name: str, text: str) -> str:

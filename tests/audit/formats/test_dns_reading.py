@@ -27,7 +27,7 @@ def written(form: Format, row: Row) -> str:
     """The report with this one row."""
     summary = Summary()
     summary.add(row)
-    return form.start() + form.row(row) + form.end(summary)
+    return "".join(form.pieces((row,), summary))
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -1,0 +1,109 @@
+"""Keeps values on disk while a report is made, so that memory does not grow with the number of workspaces.
+
+The file has no name and is gone when its list is. A few hundred rows stay in memory and never touch the disk.
+"""
+
+import pickle
+import weakref
+from array import array
+from collections.abc import Iterable, Sequence
+from tempfile import SpooledTemporaryFile
+from typing import Any, Generic, TypeVar, overload
+
+import msgspec
+
+from .values import Row
+
+T = TypeVar("T")
+
+IN_MEMORY = 4 << 20
+"""Bytes of a list that stay in memory."""
+
+PICKLE = b"\x80"
+"""First byte of a pickle. No MessagePack map of a value that has fields begins with it."""
+
+
+class DiskList(Sequence[T], Generic[T]):
+    """A sequence of attrs values of one class. Values are decoded each time they are read."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed with the list
+        weakref.finalize(self, self._file.close)
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(kind)
+        self._starts, self._sizes = array("Q"), array("L")
+        self._end = 0
+
+    def append(self, value: T) -> None:
+        """Adds a value behind the others."""
+        self._starts.append(0)
+        self._sizes.append(0)
+        self[len(self._starts) - 1] = value
+
+    def __setitem__(self, place: int, value: T) -> None:
+        raw = self._encoded(value)
+        self._file.seek(self._end)
+        self._file.write(raw)
+        self._starts[place], self._sizes[place] = self._end, len(raw)
+        self._end += len(raw)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[T]: ...
+    def __getitem__(self, place: int | slice) -> T | Sequence[T]:
+        if isinstance(place, slice):
+            return [self[index] for index in range(*place.indices(len(self)))]
+        size = self._sizes[place]  # an IndexError ends an iteration
+        self._file.seek(self._starts[place])
+        raw = self._file.read(size)
+        value: T = pickle.loads(raw) if raw[:1] == PICKLE else self._decoder.decode(raw)  # noqa: S301 - our own file
+        return value
+
+    def _encoded(self, value: Any) -> bytes:
+        try:
+            return self._encoder.encode(value)
+        except UnicodeEncodeError:  # a text that is not Unicode, e.g. half of a surrogate pair
+            return pickle.dumps(value)
+
+
+class RowSpool(Sequence[Row]):
+    """The rows of an audit in the order of its list of workspaces, whatever order they come in.
+
+    `names` are those of the list. A row of another workspace comes behind them.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._places = {name: place for place, name in enumerate(names)}
+        self._rows = DiskList(Row)
+        self._arrived = array("L")
+        self._order: array[int] | None = None
+
+    def add(self, row: Row) -> None:
+        """Puts the row in its place."""
+        self._rows.append(row)
+        self._arrived.append(self._places.setdefault(row.workspace, len(self._places)))
+        self._order = None
+
+    def __setitem__(self, place: int, row: Row) -> None:
+        self._rows[self._sorted()[place]] = row
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Row]: ...
+    def __getitem__(self, place: int | slice) -> Row | Sequence[Row]:
+        order = self._sorted()
+        return [self._rows[number] for number in order[place]] if isinstance(place, slice) else self._rows[order[place]]
+
+    def _sorted(self) -> "array[int]":
+        """The numbers of the rows as they came, in the order of the list."""
+        if self._order is None:
+            self._order = array("L", sorted(range(len(self._rows)), key=self._arrived.__getitem__))
+        return self._order

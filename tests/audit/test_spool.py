@@ -1,0 +1,64 @@
+"""Rows on disk: any order in, the order of the list out."""
+
+from itertools import permutations
+
+import pytest
+from attrs import evolve
+
+from chatloom_async.audit import Row
+from chatloom_async.audit.spool import IN_MEMORY, DiskList, RowSpool
+from tests.audit.formats.reported import HOSTILE, ROWS, hostile_rows
+
+NAMES = [row.workspace for row in ROWS]
+
+
+def test_rows_come_out_in_the_order_of_the_list() -> None:
+    """Whatever order they came in."""
+    for order in permutations(ROWS):
+        spool = RowSpool(NAMES)
+        for row in order:
+            spool.add(row)
+        assert list(spool) == list(ROWS)
+        assert (spool[1], spool[1:3], len(spool)) == (ROWS[1], list(ROWS[1:3]), 4)
+
+
+def test_a_row_that_is_missing_leaves_no_gap() -> None:
+    """As where an audit was interrupted. Workspaces that the list does not have come last."""
+    spool = RowSpool(NAMES)
+    stranger = Row("stranger", "ok")
+    for row in (stranger, ROWS[3], ROWS[0]):
+        spool.add(row)
+    assert list(spool) == [ROWS[0], ROWS[3], stranger]
+    spool.add(ROWS[2])
+    assert list(spool) == [ROWS[0], ROWS[2], ROWS[3], stranger]
+
+
+def test_a_row_can_be_replaced() -> None:
+    """The others stay where they are."""
+    spool = RowSpool(NAMES)
+    for row in reversed(ROWS):
+        spool.add(row)
+    spool[1] = evolve(ROWS[1], findings=())
+    assert list(spool) == [ROWS[0], evolve(ROWS[1], findings=()), *ROWS[2:]]
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_every_text_comes_back_as_it_was(text: str) -> None:
+    """Also one that is not Unicode."""
+    values = DiskList(Row)
+    for row in hostile_rows(text):
+        values.append(row)
+    assert list(values) == list(hostile_rows(text))
+    assert values[-1:] == list(hostile_rows(text))
+
+
+def test_a_long_list_lies_on_disk() -> None:
+    """And reads the same."""
+    values = DiskList(Row)
+    rows = [Row(f"w{number}" * 10_000, "ok") for number in range(2 * IN_MEMORY // 40_000)]
+    for row in rows:
+        values.append(row)
+    assert values[0] == rows[0]
+    assert list(values) == rows
+    with pytest.raises(IndexError):
+        values[len(rows)]
