@@ -4,8 +4,10 @@ Here is what outlives an event loop: the settings, and a key's name in Redis. Wh
 """
 
 import asyncio
+import os
 import secrets
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from types import TracebackType
@@ -16,6 +18,7 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
 from ...policy.clock import SystemClock
 from ...policy.limiter import KeyedLimiter, LimitState, Outcome, RateLimit
@@ -23,7 +26,7 @@ from ...wire.auth import ApiKey
 from ...wire.errors import ConfigurationError
 from ...wire.validation import INTERVAL, RATE, Requirement
 from .queue import KeyQueues
-from .script import Connection, RedisUnavailableError, ScriptConfig, Step
+from .script import Connection, ScriptConfig, Step
 
 CONTEXT = b"chatloom limiter"  # so that these fingerprints are no other program's
 SHARE = Requirement(
@@ -70,11 +73,15 @@ def redis_maker(redis: str | MakeRedis) -> MakeRedis:
 
 @frozen
 class Opened:
-    """The queues, the loop that they belong to, and what closes its connection to Redis."""
+    """The queues, the event loop and the process that they belong to, and what closes the connection to Redis."""
 
     queues: KeyQueues
     loop: asyncio.AbstractEventLoop
     clients: AsyncGenerator[Any, None]
+    process: int = field(factory=os.getpid)
+
+
+INHERITED: list[Opened] = []  # by a fork: kept, since to collect a connection would close the parent's
 
 
 async def _open(make: MakeRedis) -> AsyncGenerator[Any, None]:
@@ -98,10 +105,14 @@ class RedisLimiter:
     Not promised: an exact order between processes, and that a slot that another one frees is taken at once: who waits
     for one looks again at the pace of the rate.
 
-    While Redis is away (no answer within `timeout` seconds; asked again every `retry_every`) calls go on: each process
-    keeps to `share` of the limit by itself, and to the pauses that it knows of. One WARNING says so. A good `share` is
-    one over the number of processes. With None, calls raise RedisUnavailableError, a ConnectError, which is retried.
-    A Redis that comes back empty allows each key one more burst, and has forgotten pauses and lowered rates.
+    While Redis is away, calls go on: each process keeps to `share` of the limit by itself, and to the pauses that it
+    knows of. A good `share` is one over the number of processes. With None, calls raise RedisUnavailableError, a
+    ConnectError, which is retried. Redis is away if it does not answer within `timeout` seconds, answers with an error
+    or with anything but this script's reply, or if a background task of the limiter was cancelled. One WARNING says
+    so, and Redis is asked again every `retry_every` seconds, over a new connection.
+
+    A Redis that comes back empty allows each key one more burst, and has forgotten pauses and lowered rates. The same
+    goes for a Redis whose clock is set forward. If the clock is set back, permits continue at their rate.
 
     redis: a URL (redis://, rediss://, unix://), or a callable that makes a `redis.asyncio.Redis`, once per event loop.
     lease: seconds after which the slot of a process that was killed is free. Longer than any attempt may take.
@@ -149,35 +160,47 @@ class RedisLimiter:
 
     def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
         """Reports it in the background, together with the next request for a permit where there is one."""
-        if self._opened is not None:
-            self._opened.queues.release(key, outcome, retry_after)
+        if opened := self._current():  # else the permit's event loop is over, or it is the parent process's
+            opened.queues.release(key, outcome, retry_after)
 
     async def state(self, key: ApiKey) -> LimitState:
         """What holds for a key now, in all processes; `queued` counts the calls of this one. Raises
         RedisUnavailableError."""
         queues, name = await self._open_here(), self.fingerprint(key)
         reply = await queues.ask(Step(name, queued=queues.queued(name)))
-        if isinstance(reply, RedisUnavailableError):
-            raise reply
         until = datetime.now(UTC) + timedelta(seconds=reply.pause) if reply.pause else None
         return LimitState(rate=reply.rate, queued=queues.queued(name), in_flight=reply.in_flight, paused_until=until)
 
     async def aclose(self) -> None:
         """Reports what is still to be reported, and closes the connection. The limiter may be used again."""
-        opened, self._opened = self._opened, None
-        if opened is not None and opened.loop is asyncio.get_running_loop():
+        if opened := self._current():
+            self._opened = None
             await opened.queues.aclose(self._settings.timeout)
-            await opened.clients.aclose()
+            with suppress(RedisError, OSError, TimeoutError):  # a broken connection is as good as closed
+                async with asyncio.timeout(self._settings.timeout):
+                    await opened.clients.aclose()
+
+    def _current(self) -> Opened | None:
+        """What is open in this process and event loop."""
+        opened = self._opened
+        try:
+            here = opened is not None and (opened.loop, opened.process) == (asyncio.get_running_loop(), os.getpid())
+        except RuntimeError:  # no event loop runs
+            return None
+        return opened if here else None
 
     async def _open_here(self) -> KeyQueues:
-        if self._opened is None or self._opened.loop is not asyncio.get_running_loop():
-            clients, settings = _open(self._make), self._settings
-            name = secrets.token_hex(6)  # here, since a process may fork after it has made its limiter
-            config = ScriptConfig(settings.limit, settings.lease, name, settings.prefix)
-            connection = Connection(await anext(clients), config, settings.timeout)
-            queues = KeyQueues(connection, name, settings.limit.burst, settings.fallback(), settings.retry_every)
-            self._opened = Opened(queues, asyncio.get_running_loop(), clients)
-        return self._opened.queues
+        if opened := self._current():
+            return opened.queues
+        if self._opened is not None and self._opened.process != os.getpid():
+            INHERITED.append(self._opened)
+        clients, settings = _open(self._make), self._settings
+        name = secrets.token_hex(6)  # here, since a process may fork after it has made its limiter
+        config = ScriptConfig(settings.limit, settings.lease, name, settings.prefix)
+        connection = Connection(await anext(clients), config, settings.timeout)
+        queues = KeyQueues(connection, name, settings.limit.burst, settings.fallback(), settings.retry_every)
+        self._opened = Opened(queues, asyncio.get_running_loop(), clients)
+        return queues
 
     async def __aenter__(self) -> Self:
         return self

@@ -2,6 +2,9 @@
 
 The callers of one key wait in a `KeyQueue`, and one task asks Redis for all of them. `KeyQueues` holds the queues of
 all keys, and decides what happens while Redis does not answer.
+
+Whatever ends a task here, an error of any kind or a cancellation, its done callback gives everybody who waits a
+RedisUnavailableError. That counts as an outage of Redis: nobody waits for ever, and it is tried again.
 """
 
 import asyncio
@@ -17,42 +20,50 @@ from ...policy.limiter import FIRST_PAUSE, MAX_RETRY_AFTER, KeyedLimiter, Outcom
 from .script import Connection, RedisUnavailableError, Release, Reply, Step
 
 log: Logger = getLogger("chatloom_async")
-PAUSES = 1024  # how many pauses are remembered before those that are over are forgotten
-JITTER = 0.01  # seconds at most, and a tenth of the wait: who waits for the same moment need not come at the same
-Ask = Callable[[Step], Awaitable[Reply | RedisUnavailableError]]
+MAX_PAUSES = 1024  # how many pauses are remembered before those that are over are forgotten
+MAX_RELEASES = 500  # that one step reports
+MAX_WAIT = 60.0  # seconds until Redis is asked again, whatever wait it names
+JITTER = 0.01  # seconds at most, and a tenth of the wait: spreads the wake-ups of processes
 
 
 class KeyQueue:
-    """The queue of one key, first come, first served, and what its callers have: `held`, oldest first.
+    """The callers that wait for one key, first come, first served, and the permits that callers have.
 
-    A permit that they have is a lease from Redis, or of the limiter that gave it without Redis. `names` names steps,
-    `burst` bounds what one step asks for.
+    `held` are these permits, oldest first: a lease from Redis, or the limiter that gave a permit without Redis.
+    `names` names steps, `burst` bounds what one step asks for. `ask` raises RedisUnavailableError; `ended` is called
+    when the task that asks has ended.
     """
 
     def __init__(
-        self, key: str, names: Iterator[str], burst: int, ask: Ask, changed: Callable[["KeyQueue"], None]
+        self,
+        key: str,
+        names: Iterator[str],
+        burst: int,
+        ask: Callable[[Step], Awaitable[Reply]],
+        ended: Callable[["KeyQueue"], None],
     ) -> None:
         self.key: str = key
         self.held: deque[str | KeyedLimiter] = deque()
-        self._names, self._burst, self._ask, self._changed = names, burst, ask, changed
-        self._queue: OrderedDict[asyncio.Future[str], None] = OrderedDict()
+        self.asking: asyncio.Task[None] | None = None
+        self._names, self._burst, self._ask, self._on_end = names, burst, ask, ended
+        self._callers: OrderedDict[asyncio.Future[str], None] = OrderedDict()
         self._releases: list[Release] = []
+        self._unsure: list[Release] = []  # what to report if the step under way gets no reply: it may have been taken
         self._in_line = False
         self._woken = asyncio.Event()
-        self.asking: asyncio.Task[None] | None = None
 
     async def acquire(self) -> str:
         """The lease of a permit. Raises RedisUnavailableError. Cancelling it gives up the place, or the permit."""
-        waiter: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._queue[waiter] = None
+        caller: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._callers[caller] = None
         self.go_on()
         try:
-            return await waiter
+            return await caller
         except asyncio.CancelledError:
-            if self._queue.pop(waiter, self) is None:
-                self.go_on(now=not self._queue)  # a place in Redis's line that nobody needs holds up the others
-            elif not waiter.cancelled() and not waiter.exception():
-                self.end(Release(waiter.result(), "unused"))
+            if self._callers.pop(caller, self) is None:
+                self.go_on(now=not self._callers)  # a place in Redis's line that nobody needs holds up the others
+            elif not caller.cancelled() and not caller.exception():
+                self.end(Release(caller.result(), "unused"))
             raise
 
     def end(self, release: Release) -> None:
@@ -62,71 +73,77 @@ class KeyQueue:
 
     @property
     def queued(self) -> int:
-        return len(self._queue)
+        return len(self._callers)
 
     @property
     def idle(self) -> bool:
         """Whether there is nothing left to know about this key."""
-        return not (self._queue or self._releases or self.held or self.asking)
+        return not (self._callers or self._releases or self.held or self.asking)
 
     def go_on(self, *, now: bool = False) -> None:
-        """Sees to it that somebody asks: after the wait that Redis has named, or now."""
+        """Makes sure that a task asks Redis: after the wait that Redis has named, or now."""
         if now:
             self._woken.set()
         if self.asking is None:
-            self.asking = asyncio.create_task(self._keep_asking())
+            # A plain Task, whatever the loop's task factory makes: an eager one might end before it is known here.
+            self.asking = asyncio.Task(self._keep_asking(), loop=asyncio.get_running_loop())
+            self.asking.add_done_callback(self._ended)
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self._callers or self._releases or self._in_line)
 
     async def _keep_asking(self) -> None:
-        while self._queue or self._releases or self._in_line:
+        while self._busy:
             self._woken.clear()
-            reply = await self._step()
-            if isinstance(reply, RedisUnavailableError):
-                break
-            if self._queue and reply.wait:
+            wait = await self._step()
+            if self._callers and wait:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(reply.wait + random.uniform(0.001, min(JITTER, reply.wait / 10))):
+                    async with asyncio.timeout(wait + random.uniform(0.001, min(JITTER, wait / 10))):
                         await self._woken.wait()
-        self.asking = None
-        self._changed(self)
 
-    async def _step(self) -> Reply | RedisUnavailableError:
-        releases, self._releases = self._releases, []
-        name, want = next(self._names), min(len(self._queue), self._burst)
+    async def _step(self) -> float:
+        """Asks once, and returns for how long Redis says to wait."""
+        name, want = next(self._names), min(len(self._callers), self._burst)
         leases = [f"{name}{number}" for number in range(1, want + 1)]
-        reply = await self._ask(Step(self.key, name, want, len(self._queue), releases))
-        if isinstance(reply, RedisUnavailableError):  # whether the step was taken, nobody knows: report all again
-            self._releases = [*releases, *(Release(lease, "unused") for lease in leases), *self._releases]
-            self._fail(reply)
-        else:
-            self._in_line = reply.wait > 0
-            self._hand_out(leases[: reply.granted])
-        return reply
-
-    def _hand_out(self, leases: list[str]) -> None:
-        for lease in leases:
-            if waiter := self._first():
-                waiter.set_result(lease)
+        releases, self._releases = self._releases[:MAX_RELEASES], self._releases[MAX_RELEASES:]
+        self._unsure = [*releases, *(Release(lease, "unused") for lease in leases)]
+        reply = await self._ask(Step(self.key, name, want, len(self._callers), releases))
+        self._unsure = []
+        self._in_line = reply.wait > 0
+        for lease in leases[: reply.granted]:
+            if caller := self._first():
+                caller.set_result(lease)
             else:
                 self._releases.append(Release(lease, "unused"))
+        return min(reply.wait, MAX_WAIT)
 
-    def _fail(self, problem: RedisUnavailableError) -> None:
-        self._in_line = False
-        while waiter := self._first():
-            waiter.set_exception(RedisUnavailableError(problem.message, sent=False))
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.asking = None
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None:
+            away = error if isinstance(error, RedisUnavailableError) else RedisUnavailableError.because(error)
+            self._releases, self._unsure = self._unsure + self._releases, []
+            self._in_line = False
+            while caller := self._first():
+                caller.set_exception(RedisUnavailableError(away.message, sent=False))
+        elif self._busy:  # somebody came between the task's last look and its end
+            self.go_on()
+        self._on_end(self)
 
     def _first(self) -> asyncio.Future[str] | None:
         """Takes out who is to be served next; not those that were cancelled a moment ago."""
-        while self._queue:
-            waiter, _ = self._queue.popitem(last=False)
-            if not waiter.done():
-                return waiter
+        while self._callers:
+            caller, _ = self._callers.popitem(last=False)
+            if not caller.done():
+                return caller
         return None
 
 
 class KeyQueues:
     """The queues of all keys in use, and the outage of Redis, if there is one.
 
-    `fallback` is None where nobody may go without Redis: then RedisUnavailableError is raised.
+    `fallback` is None if nobody may go without Redis: then RedisUnavailableError is raised.
     """
 
     def __init__(
@@ -137,12 +154,16 @@ class KeyQueues:
         self._queues: dict[str, KeyQueue] = {}
         self._pauses: dict[str, float] = {}  # until when, by monotonic()
         self._outage: RedisUnavailableError | None = None
-        self._return: asyncio.Task[None] | None = None
+        self._reconnecting: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def acquire(self, key: str) -> None:
+        permit: str | KeyedLimiter
         try:
-            permit: str | KeyedLimiter = await self._queue_of(key).acquire()
-        except RedisUnavailableError:
+            self._check(key)
+            permit = await self._queue_of(key).acquire()
+        except RedisUnavailableError as error:
+            self._lose(key, error)
             if self._fallback is None:
                 raise
             await self._acquire_fallback(key, self._fallback)
@@ -162,12 +183,15 @@ class KeyQueues:
             permit.release(key, outcome, retry_after)
             self._forget(queue)
 
-    async def ask(self, step: Step) -> Reply | RedisUnavailableError:
-        """What Redis answers. Once it has not, it is asked again only by `_reconnect`."""
-        reply = self._outage or await self._connection.ask(step)
-        if isinstance(reply, RedisUnavailableError):
-            self._lose(reply)
-        elif reply.pause:
+    async def ask(self, step: Step) -> Reply:
+        """Raises RedisUnavailableError, for as long as an outage lasts without asking."""
+        self._check(step.key)
+        try:
+            reply = await self._connection.ask(step)
+        except RedisUnavailableError as error:
+            self._lose(step.key, error)
+            raise
+        if reply.pause:
             self._remember(step.key, reply.pause)
         return reply
 
@@ -176,10 +200,15 @@ class KeyQueues:
 
     async def aclose(self, seconds: float) -> None:
         """Gives what is still to be reported so many seconds."""
-        if self._return is not None:
-            self._return.cancel()
-        if reporting := [queue.asking for queue in self._queues.values() if queue.asking and not queue.queued]:
-            await asyncio.wait(reporting, timeout=seconds)
+        self._closed = True
+        if self._reconnecting is not None:
+            self._reconnecting.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while reporting := [
+                    queue.asking for queue in self._queues.values() if queue.asking and not queue.queued
+                ]:
+                    await asyncio.wait(reporting)
 
     def _queue_of(self, key: str) -> KeyQueue:
         if key not in self._queues:
@@ -192,7 +221,7 @@ class KeyQueues:
 
     def _remember(self, key: str, pause: float) -> None:
         now = monotonic()
-        if len(self._pauses) >= PAUSES:
+        if len(self._pauses) >= MAX_PAUSES:
             self._pauses = {other: until for other, until in self._pauses.items() if until > now}
         self._pauses[key] = max(self._pauses.get(key, 0.0), now + pause)
 
@@ -204,19 +233,35 @@ class KeyQueues:
             fallback.release(key, "throttled", left)
             await fallback.acquire(key)
 
-    def _lose(self, problem: RedisUnavailableError) -> None:
-        if self._outage is None:
-            self._outage = problem
-            then = "calls fail" if self._fallback is None else "each process keeps to its own share of the limit"
-            log.warning("%s; until it does, %s", problem.message, then)
-            self._return = asyncio.create_task(self._reconnect())
+    def _check(self, key: str) -> None:
+        """Raises RedisUnavailableError during an outage."""
+        if self._outage is not None:
+            self._lose(key, self._outage)  # the task that tries again may have been cancelled
+            raise RedisUnavailableError(self._outage.message, sent=False)
 
-    async def _reconnect(self) -> None:
-        reply: object = self._outage
-        while isinstance(reply, RedisUnavailableError):
-            await asyncio.sleep(self._retry_every)  # there is nobody who could tell
-            reply = await self._connection.ask(Step("probe"))
-        self._outage = None
+    def _lose(self, key: str, error: RedisUnavailableError) -> None:
+        """Called by tasks that go on, never by the end of a task: then the event loop may be about to end."""
+        if self._outage is None:
+            self._outage = error
+            then = "calls fail" if self._fallback is None else "each process keeps to its own share of the limit"
+            log.warning("%s; until it does, %s", error.message, then)
+        if not self._closed and (self._reconnecting is None or self._reconnecting.done()):
+            self._reconnecting = asyncio.Task(self._reconnect(key), loop=asyncio.get_running_loop())
+            self._reconnecting.add_done_callback(_retrieve)
+
+    async def _reconnect(self, key: str) -> None:
+        """Tries the key that met the outage: Redis may be fine for others."""
+        while self._outage is not None:
+            await asyncio.sleep(self._retry_every)
+            with suppress(RedisUnavailableError):
+                await self._connection.ask_anew(Step(key))
+                self._outage = None
         log.info("The shared rate limiter's Redis answers again")
         for queue in self._queues.values():
             queue.go_on()
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    """An exception here is no news: the next call tries again."""
+    if not task.cancelled():
+        task.exception()

@@ -1,22 +1,23 @@
-"""Turns what a process wants for one key into the arguments of step.lua, and carries such steps to Redis and back.
+"""One step of step.lua: its arguments, its reply, and the way to Redis and back.
 
 The names in Redis hold a key's fingerprint only: `chatloom:{fingerprint}:state`, `...:flights` and `...:line`. The
 braces keep the three on one node of a cluster.
 
-All steps that have come up meanwhile go in one round trip, one after another: one connection is enough for any number
-of keys. An error is returned, not raised; nothing is repeated, since a step without a reply may have
-been taken.
+All steps that come up during a round trip share the next one, so one connection is enough for any number of keys.
+Nothing is repeated: a step without a reply may have been taken.
 """
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from hashlib import sha1
+from math import isfinite
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from attrs import Factory, frozen
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from ...policy import limiter as rules
 from ...policy.limiter import Outcome, RateLimit
@@ -96,9 +97,19 @@ class Reply:
     in_flight: int
 
     @classmethod
-    def of(cls, reply: Sequence[Any]) -> "Reply":
-        granted, wait, rate, pause, in_flight = reply
-        return cls(int(granted), float(wait), float(rate), float(pause), int(in_flight))
+    def of(cls, value: Any) -> "Reply | RedisUnavailableError":
+        """What Redis has sent, which may be anything."""
+        if isinstance(value, Exception):
+            return RedisUnavailableError.because(value)
+        try:
+            granted, *seconds, in_flight = value
+            wait, rate, pause = (float(number) for number in seconds)
+            reply = cls(int(granted), wait, rate, pause, int(in_flight))
+            if min(reply.granted, wait, rate, pause) >= 0 and isfinite(wait + rate + pause):
+                return reply
+        except (TypeError, ValueError, OverflowError):
+            pass
+        return RedisUnavailableError.because(ValueError("a reply that is not this script's"))
 
 
 class RedisUnavailableError(ConnectError):
@@ -106,56 +117,83 @@ class RedisUnavailableError(ConnectError):
 
     hint = "Check that Redis is up and can be reached; give RedisLimiter a share= to go on without it."
 
+    @classmethod
+    def because(cls, error: BaseException) -> "RedisUnavailableError":
+        """With what went wrong. A CancelledError here is the background task's, never the caller's."""
+        reason = clean(f"{type(error).__name__}: {error}".removesuffix(": "))[:200]
+        return cls(f"The shared rate limiter's Redis does not answer ({reason})", sent=False)
+
+
+Question = tuple[Step, "asyncio.Future[Reply | RedisUnavailableError]"]
+
 
 class Connection:
     """Asks one Redis. `timeout` is in seconds, for a round trip."""
 
     def __init__(self, redis: Any, config: ScriptConfig, timeout: float) -> None:
         self._redis, self._config, self._timeout = redis, config, timeout
-        self._waiting: list[tuple[Step, asyncio.Future[Reply | RedisUnavailableError]]] = []
-        self._trip: asyncio.Task[None] | None = None
+        self._waiting: list[Question] = []
+        self._asked: list[Question] = []
+        self._trips: asyncio.Task[None] | None = None
 
-    async def ask(self, step: Step) -> Reply | RedisUnavailableError:
-        waiter: asyncio.Future[Reply | RedisUnavailableError] = asyncio.get_running_loop().create_future()
-        self._waiting.append((step, waiter))
-        if self._trip is None:
-            self._trip = asyncio.create_task(self._travel())
-        return await waiter
+    async def ask(self, step: Step) -> Reply:
+        """Raises RedisUnavailableError."""
+        answer: asyncio.Future[Reply | RedisUnavailableError] = asyncio.get_running_loop().create_future()
+        self._waiting.append((step, answer))
+        if self._trips is None:
+            self._start()
+        reply = await answer
+        if isinstance(reply, RedisUnavailableError):
+            raise reply
+        return reply
 
-    async def _travel(self) -> None:
+    async def ask_anew(self, step: Step) -> Reply:
+        """Over a new connection: the old one may lead to a server that is a replica now."""
+        with suppress(Exception):  # closing a broken connection may raise anything; a cluster's client has no such pool
+            async with asyncio.timeout(self._timeout):
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
+        return await self.ask(step)
+
+    def _start(self) -> None:
+        # A plain Task, whatever the loop's task factory makes: an eager one might end before it is known here.
+        self._trips = asyncio.Task(self._make_trips(), loop=asyncio.get_running_loop())
+        self._trips.add_done_callback(self._ended)
+
+    async def _make_trips(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
-            try:
-                async with asyncio.timeout(self._timeout):
-                    answers: Sequence[object] = await self._sent([step for step, _ in batch])
-            except (RedisError, OSError, TimeoutError) as problem:
-                batch, self._waiting = batch + self._waiting, []  # who comes next would only wait as long again
-                answers = [problem] * len(batch)
-            for (_, waiter), reply in zip(batch, answers, strict=True):
-                if not waiter.done():
-                    waiter.set_result(_value(reply))
-        self._trip = None
+            self._asked, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
+            async with asyncio.timeout(self._timeout):
+                values = await self._round_trip([step for step, _ in self._asked])
+            for (_, answer), value in zip(self._asked, values, strict=True):
+                if not answer.done():
+                    answer.set_result(Reply.of(value))
+            self._asked = []
 
-    async def _sent(self, steps: Sequence[Step]) -> Sequence[object]:
-        answers = await self._round_trip(steps)
-        unknown = [place for place, reply in enumerate(answers) if isinstance(reply, NoScriptError)]
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Whatever ended the trips, everybody who waits is told. Who comes next would only wait as long again."""
+        self._trips = None
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None:
+            unanswered, self._asked, self._waiting = self._asked + self._waiting, [], []
+            for _, answer in unanswered:
+                if not answer.done():
+                    answer.set_result(RedisUnavailableError.because(error))
+        elif self._waiting:
+            self._start()
+
+    async def _round_trip(self, steps: Sequence[Step]) -> Sequence[object]:
+        values = await self._send(steps)
+        unknown = [place for place, value in enumerate(values) if isinstance(value, NoScriptError)]
         if unknown:  # this Redis is new, or has been restarted; these steps were not taken
             await self._redis.script_load(SCRIPT)
-            again = await self._round_trip([steps[place] for place in unknown])
-            for place, reply in zip(unknown, again, strict=True):
-                answers[place] = reply
-        return answers
+            again = await self._send([steps[place] for place in unknown])
+            for place, value in zip(unknown, again, strict=True):
+                values[place] = value
+        return values
 
-    async def _round_trip(self, steps: Sequence[Step]) -> list[Any]:
+    async def _send(self, steps: Sequence[Step]) -> list[Any]:
         pipeline: Any = self._redis.pipeline(transaction=False)
         for step in steps:
             pipeline.evalsha(SHA, *step.arguments(self._config))
-        answers: list[Any] = await pipeline.execute(raise_on_error=False)
-        return answers
-
-
-def _value(reply: Any) -> Reply | RedisUnavailableError:
-    if isinstance(reply, Exception):
-        said = clean(f"{type(reply).__name__}: {reply}".removesuffix(": "))[:200]
-        return RedisUnavailableError(f"The shared rate limiter's Redis does not answer ({said})", sent=False)
-    return Reply.of(reply)
+        values: list[Any] = await pipeline.execute(raise_on_error=False)
+        return values

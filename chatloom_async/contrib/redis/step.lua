@@ -1,7 +1,8 @@
 -- One step of one process with one API key: reports what has ended, and asks for permits. Atomic, and on Redis's clock.
 -- The rules and the constants in capitals are those of policy/limit.py; script.py puts the constants before this text.
 --
--- state:   tokens, the moment they were counted, the rate now, the gate, the last cut of the rate, 429s in a row
+-- state:   tokens, the moment they were counted, the rate now, the gate, the last cut of the rate, 429s in a row;
+--          the moment of the last step, and the seconds that Redis's clock was set back since the key is known
 -- flights: lease -> the moment it ends by itself; so a process that was killed holds no slot for ever
 -- line:    process -> the moment it is expected again; those come first who were told to come first
 local state, flights, line = KEYS[1], KEYS[2], KEYS[3]
@@ -10,7 +11,10 @@ local who, name, want, queued = ARGV[5], ARGV[6], tonumber(ARGV[7]), tonumber(AR
 
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-local saved = redis.call('HMGET', state, 'tokens', 'stamp', 'rate', 'gate', 'cut', 'throttles')
+local saved = redis.call('HMGET', state, 'tokens', 'stamp', 'rate', 'gate', 'cut', 'throttles', 'seen', 'set_back')
+local seen, set_back = tonumber(saved[7] or 0), tonumber(saved[8] or 0)
+set_back = math.max(set_back, seen - now) -- for this script time never goes back, or nothing would be granted meanwhile
+now = now + set_back
 local tokens, stamp = tonumber(saved[1] or burst), tonumber(saved[2] or now)
 local rate, gate = math.min(tonumber(saved[3] or per_second), per_second), tonumber(saved[4] or 0)
 local cut, throttles = tonumber(saved[5] or 0), tonumber(saved[6] or 0)
@@ -71,8 +75,12 @@ elseif mine then
 end
 
 redis.call('HSET', state, 'tokens', tokens, 'stamp', stamp, 'rate', rate, 'gate', gate, 'cut', cut, 'throttles', throttles)
+redis.call('HSET', state, 'seen', now, 'set_back', set_back)
 local pause = math.max(gate - now, 0)
-local rest = rate < per_second and REMEMBERED or burst / rate + 1 -- then a key that is not there is a key that rested
+local rest = burst / rate + 1 -- then a key that is not there is a key that rested
+if rate < per_second or redis.call('EXISTS', flights, line) > 0 then -- the moments there are nothing without set_back
+  rest = math.max(REMEMBERED, lease)
+end
 redis.call('PEXPIRE', state, math.ceil(1000 * (pause + rest)))
 redis.call('PEXPIRE', flights, math.ceil(1000 * lease))
 redis.call('PEXPIRE', line, 1000 * REMEMBERED)

@@ -73,3 +73,11 @@ class RedisServer:
         """Makes what is known of a key older, as if so much time had passed."""
         for field in ("stamp", "gate", "cut"):
             self.client.hincrbyfloat(f"chatloom:{{{name}}}:state", field, -seconds)
+
+    def set_clock(self, name: str, seconds: float) -> None:
+        """As if the clock was set forward by so many seconds, or back: what is known of a key moves the other way."""
+        for field in ("stamp", "gate", "cut", "seen"):
+            self.client.hincrbyfloat(f"chatloom:{{{name}}}:state", field, -seconds)
+        for part in ("flights", "line"):
+            for member in self.client.zrange(f"chatloom:{{{name}}}:{part}", 0, -1):  # type: ignore[union-attr]
+                self.client.zincrby(f"chatloom:{{{name}}}:{part}", -seconds, member)

@@ -16,10 +16,10 @@ class Desk:
 
     def __init__(self) -> None:
         self.steps: list[tuple[int, list[tuple[str, str]]]] = []
-        self.reply: asyncio.Future[Reply | RedisUnavailableError]
+        self.reply: asyncio.Future[Reply]
         self.queue = KeyQueue("a", (f"{number}:" for number in count()), 4, self.ask, lambda queue: None)
 
-    async def ask(self, step: Step) -> Reply | RedisUnavailableError:
+    async def ask(self, step: Step) -> Reply:
         self.steps.append((step.want, [(release.lease, release.outcome) for release in step.releases]))
         self.reply = asyncio.get_running_loop().create_future()
         return await self.reply
@@ -85,7 +85,7 @@ async def test_cancelled_when_redis_is_lost(turns: int) -> None:
     """Just before it is known or just after: it stays cancelled, the other call is told, and nothing is given twice."""
     desk = Desk()
     first, second = await desk.waiting(2)
-    desk.reply.set_result(AWAY)
+    desk.reply.set_exception(AWAY)
     for _ in range(turns):
         await asyncio.sleep(0)
     first.cancel()
