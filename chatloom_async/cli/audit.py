@@ -58,7 +58,8 @@ async def audit(
     whose findings are no failure.
 
     A file lists workspaces with a name and a reference to their key, such as this TOML. In place of key_env
-    there may be key_json, key_file or key_command; tags and expect, the domains that should be allowed, are optional.
+    there may be key_json, key_file or key_command; tags and expect are optional. expect lists the domains, or globs
+    such as *.acme.example, that should be allowed.
     key_json = "KEYS#acme" is the member acme of the JSON object in the variable KEYS. A relative key_file counts from
     the folder of this file; key_command runs where chatloom was started, without a shell.
 

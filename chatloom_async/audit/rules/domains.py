@@ -108,7 +108,7 @@ def domain_punycode(checked: CheckedDomain) -> Iterable[str]:
         like = looks_like(domain.host)
         taken = f" It can be taken for {quoted(like)}." if like != domain.host else ""
         yield f"{domain.shown} reads {quoted(domain.host)} and {told}.{taken}{written}"
-    elif written or domain.key not in checked.workspace.expected_keys:
+    elif written or not checked.workspace.expects(domain):
         yield f"{domain.shown} reads {quoted(domain.host)}.{_symbols(domain)}{written}"
 
 
@@ -127,6 +127,6 @@ def _symbols(domain: Domain) -> str:
     fix="Remove the domain from the agent, or add it to `expect` if it is wanted.",
 )
 def domain_unexpected(checked: CheckedDomain) -> Iterable[str]:
-    """Not in `expect`, where there is one; case, trailing dot and Punycode do not count."""
-    if checked.workspace.expected is not None and checked.domain.key not in checked.workspace.expected_keys:
+    """Not in `expect`, where there is one; case, trailing dot and Punycode do not count. Globs are understood."""
+    if checked.workspace.expected is not None and not checked.workspace.expects(checked.domain):
         yield f"{checked.domain.shown} is allowed, but not expected."

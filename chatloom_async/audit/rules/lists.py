@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from .hostname import Domain, quoted
 from .rule import Found, rule
-from .subjects import CheckedAgent, CheckedOverlap, CheckedWorkspace
+from .subjects import CheckedAgent, CheckedOverlap, CheckedWorkspace, glob_pattern
 
 NAMED = 3  # more names in one message are only counted
 
@@ -78,13 +78,16 @@ def _names(domains: list[Domain]) -> str:
     fix="Add the domain to the agent that belongs on that site, or take it out of `expect`.",
 )
 def domain_missing(checked: CheckedWorkspace) -> Iterable[Found]:
-    """In `expect`, but on no agent's list; only where every list was read."""
+    """In `expect`, but on no agent's list; only where every list was read. A glob wants one domain that fits it."""
     if checked.row.state != "ok":
         return  # it may be among what could not be read
-    allowed = {domain.key for agent in checked.agents for domain in agent.domains or ()}
+    allowed = {domain.key: domain for agent in checked.agents for domain in agent.domains or ()}
+    names = [key for key, domain in allowed.items() if not domain.problems]
     for domain in checked.expected or ():
-        if domain.key not in allowed:
-            yield Found(f"No agent allows {domain.shown}, which is expected.", domain.text)
+        glob = "*" in domain.key
+        if domain.key not in allowed and not (glob and any(map(glob_pattern([domain.key]).fullmatch, names))):
+            fitting = "a domain that fits " if glob else ""
+            yield Found(f"No agent allows {fitting}{domain.shown}, which is expected.", domain.text)
 
 
 @rule(

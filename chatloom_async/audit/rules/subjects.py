@@ -1,6 +1,7 @@
 """What a rule looks at: a domain of an agent, an agent, a workspace, or what workspaces share. Values only."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address
@@ -38,6 +39,7 @@ class OtherWorkspaces:
         return ", ".join(self.names) + (f" and {more} more" if more else "")
 
 
+NOTHING = "(?!)"  # a pattern that matches no text
 HostState = Literal["resolved", "no-address", "no-name", "alias-loop", "unregistered", "dangling", "unread"]
 
 
@@ -98,6 +100,23 @@ class CheckedWorkspace:
     @cached_property
     def expected_keys(self) -> frozenset[str]:
         return frozenset(each.key for each in self.expected or ())
+
+    @cached_property
+    def _expected_pattern(self) -> re.Pattern[str]:
+        return glob_pattern(key for key in self.expected_keys if "*" in key)
+
+    def expects(self, domain: Domain) -> bool:
+        """Whether `expect` holds the domain, or a glob such as `*.acme.example` that fits it.
+
+        Entries with problems must be expected as they are.
+        """
+        fits = not domain.problems and self._expected_pattern.fullmatch(domain.key)
+        return domain.key in self.expected_keys or bool(fits)
+
+
+def glob_pattern(keys: Iterable[str]) -> re.Pattern[str]:
+    """What matches the keys of the domains that one of these globs stands for. An asterisk is any text, with dots."""
+    return re.compile("|".join(re.escape(key).replace(r"\*", ".*") for key in sorted(keys)) or NOTHING)
 
 
 @frozen

@@ -343,13 +343,22 @@ def test_an_expected_name_in_punycode_is_fine_unless_it_deceives() -> None:
         ("shop.acme.example", ["acme.example"], True),
         ("acme.example", ["*.acme.example"], True),
         ("acme.example", ["shop.acme.example"], True),
+        ("shop.acme.example", ["*.acme.example"], False),
+        ("SHOP.eu.acme.example.", ["*.ACME.example"], False),
+        ("*.eu.acme.example", ["*.acme.example"], False),
+        ("shop.acme.example.org", ["*.acme.example"], True),
+        ("https://shop.acme.example", ["*.acme.example"], True),
+        ("shop-7.acme.example", ["acme.example", "shop-*.acme.example"], False),
+        ("shop-.acme.example/x", ["shop-*"], True),
+        ("m\u00fcnchen.acme.example", ["*.acme.example", "other.example"], False),
+        ("anything.example", ["*"], False),
         ("http://acme.example", ["acme.example"], True),
         ("http://acme.example/Chat", ["http://acme.example/chat"], True),
         ("*", ["acme.example"], True),
     ],
 )
 def test_unexpected(domain: str, expect: list[str] | None, unexpected: bool) -> None:
-    """A domain is expected if `expect` holds the very name; nothing is inferred from parents or wildcards."""
+    """A domain is expected if `expect` holds the very name, or a glob that fits; nothing is inferred from parents."""
     assert said("domain-unexpected", domain, expect=expect) == (
         [f'"{domain}" is allowed, but not expected.'] if unexpected else []
     )

@@ -86,6 +86,17 @@ def test_missing(expect: list[str] | None, missing: list[str]) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("glob", "missing"),
+    [("*.a.example", False), ("shop-*", False), ("*", False), ("*.b.example", True), ("*.c.example", True)],
+)
+def test_a_glob_is_missing_if_nothing_fits_it(glob: str, missing: bool) -> None:
+    """One domain is enough; what is no host name fits none."""
+    workspace = checked(audited("x.a.example", "shop-7.example", "https://x.b.example"), expect=[glob])
+    message = f'No agent allows a domain that fits "{glob}", which is expected.'
+    assert found("domain-missing", workspace) == [(None, glob, message)] * missing
+
+
 @pytest.mark.parametrize("state", ["partial", "failed"])
 def test_nothing_is_missing_where_not_all_was_read(state: str) -> None:
     """It may be on the list that could not be read."""
