@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Final
 
-from . import agents, contract, domains, lists, resolution
+from . import agents, contract, domains, lists, lookalikes, resolution
 from .rule import Rule, RuleError
 
 AGENT_GONE: Final = Rule(
@@ -45,6 +45,7 @@ RULES: Final[tuple[Rule, ...]] = (
     resolution.domain_private_address,
     domains.domain_ip,
     domains.domain_punycode,
+    lookalikes.domain_lookalike,
     lists.domains_empty,
     agents.agent_status,
     agents.agent_name_blank,

@@ -30,7 +30,7 @@ SEVERITIES = {
         ("domain-wildcard", "domain-local", "domain-malformed", "domain-public-suffix", "domain-unexpected"), "error"
     ),
     **dict.fromkeys(("domain-missing", "domain-unregistered", "domain-dangling", "rule-failed"), "error"),
-    **dict.fromkeys(("domain-unresolved", "domain-private-address"), "warning"),
+    **dict.fromkeys(("domain-unresolved", "domain-private-address", "domain-lookalike"), "warning"),
     **dict.fromkeys(("domain-ip", "domain-punycode", "domains-empty", "agent-status", "agent-name-blank"), "warning"),
     **dict.fromkeys(
         ("agent-name-duplicate", "agent-color-invalid", "agent-created-in-future", "key-duplicate"), "warning"
