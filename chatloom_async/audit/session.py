@@ -108,8 +108,9 @@ class FormatContext:
     """What a format may use besides the rows.
 
     `past` are the earlier runs of the database, `source` is the file of workspaces and `lines` the line of each in it.
-    `news` says which findings the baseline did not have, `warn` is called with what a report leaves out. `width`
-    (columns) and `color` describe a terminal; None is as wide as needed.
+    `news` says which findings the baseline did not have, `warn` is called with what a report leaves out. `to_file`
+    is for a file that people open, rather than a pipe. `width` (columns) and `color` describe a terminal; None is as
+    wide as needed.
     """
 
     texts: RuleTexts
@@ -119,6 +120,7 @@ class FormatContext:
     lines: Mapping[str, int] = MappingProxyType({})
     news: NewFindings | None = None
     warn: Callable[[str], None] = lambda _: None
+    to_file: bool = False
     width: int | None = None
     color: bool = False
     when: datetime = field(factory=lambda: datetime.now(UTC))
@@ -135,7 +137,7 @@ FORMATS: dict[FormatName, Callable[[FormatContext], Format | StreamFormat]] = {
     "table": lambda context: TableFormat(context.texts, width=context.width, color=context.color),
     "json": lambda _: JsonFormat(),
     "jsonl": lambda _: JsonLinesFormat(),
-    "csv": lambda _: CsvFormat(),
+    "csv": lambda context: CsvFormat(bom=context.to_file),
     "markdown": lambda context: MarkdownFormat(context.texts),
     "html": _html,
     "github": lambda context: GithubFormat(context.texts),
@@ -268,9 +270,11 @@ class AuditSession:
     _aborted: bool = field(default=False, init=False)
     _ended: bool = field(default=False, init=False)
 
-    def format(self, name: FormatName, *, width: int | None = None, color: bool = False) -> Format | StreamFormat:
-        """A report of this audit in the named format; `width` and `color` are for tables on a terminal."""
-        return make_format(name, evolve(self.context, width=width, color=color))
+    def format(
+        self, name: FormatName, *, to_file: bool = False, width: int | None = None, color: bool = False
+    ) -> Format | StreamFormat:
+        """A report of this audit in the named format. The options are those of `FormatContext`."""
+        return make_format(name, evolve(self.context, to_file=to_file, width=width, color=color))
 
     async def write(
         self,

@@ -26,8 +26,10 @@ def check_outputs(report: ReportOptions) -> None:
 
 def open_outputs(report: ReportOptions, session: AuditSession, stream: TextIO, stack: AsyncExitStack) -> list[Output]:
     """The report on `stream` and, with --html, a page in addition. Raises CommandLineError, MissingExtraError."""
-    style = terminal_style(stream)
-    outputs = [Output(session.format(report.format, width=style.width, color=style.color), stream)]
+    style, path = terminal_style(stream), report.output
+    to_file = path is not None and (path.is_file() or not path.exists())
+    made = session.format(report.format, to_file=to_file, width=style.width, color=style.color)
+    outputs = [Output(made, stream)]
     if report.html is not None:
         page = stack.enter_context(destination(report.html, "--html"))
         outputs.append(Output(session.format("html"), page))

@@ -93,8 +93,9 @@ class ReportOptions:
     format: Annotated[
         FormatName,
         Parameter(
-            help="For people: table, markdown, html. For programs: json, jsonl (a workspace a line), csv, sarif, "
-            "junit, github (annotations of a workflow)."
+            help="For people: table, markdown, html. For programs: json, csv, sarif, junit, github (annotations of a "
+            "workflow), and jsonl (a line for each workspace as soon as it is read, in order of completion; without "
+            "findings that concern several workspaces)."
         ),
     ] = "table"
     output: Annotated[

@@ -1,9 +1,14 @@
 """CSV for spreadsheets: one line a finding, and one line for each workspace that has none, so that none is missing.
 
-The line of a workspace has empty fields where a finding's would be; a filter on `finding_id` tells them apart. As RFC
-4180 has it: a heading, fields in quotes, CRLF; in UTF-8, without a byte order mark. A spreadsheet that opens it does
-not find a formula in it: what could be taken for one begins with an apostrophe, as OWASP advises. Programs that want
-the plain values read JSON.
+The line of a workspace has empty fields where a finding's would be; a filter on `finding_id` tells them apart. The form
+is that of RFC 4180: a heading, fields in quotes, CRLF.
+
+A file begins with a byte order mark: without it, Excel reads UTF-8 as the encoding of the machine and shows an umlaut
+as two letters. Standard output has none, because other programs take it for a part of the first heading. Python reads
+both with the encoding "utf-8-sig".
+
+What a spreadsheet could take for a formula begins with an apostrophe, as OWASP advises. Programs that want the plain
+values read JSON.
 """
 
 import csv
@@ -23,10 +28,13 @@ NOTHING = ("",) * 7
 
 
 class CsvFormat:
-    """Totals are left to the spreadsheet."""
+    """Totals are left to the spreadsheet. `bom`: begin with a byte order mark."""
+
+    def __init__(self, *, bom: bool = False) -> None:
+        self._bom = bom
 
     def pieces(self, rows: Sequence[Row], summary: Summary) -> Iterator[str]:
-        yield _line(COLUMNS)
+        yield "\ufeff" * self._bom + _line(COLUMNS)
         for row in rows:
             yield "".join(map(_line, _lines(row)))
 

@@ -30,6 +30,11 @@ def test_a_line_a_finding_and_one_for_each_workspace_without() -> None:
     assert written(CsvFormat()) == TABLE.replace("\n", "\r\n")
 
 
+def test_a_file_begins_with_a_byte_order_mark() -> None:
+    """Without it Excel takes UTF-8 for the encoding of the machine."""
+    assert written(CsvFormat(bom=True)).encode() == b"\xef\xbb\xbf" + written(CsvFormat()).encode()
+
+
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_no_field_is_a_formula(text: str) -> None:
     """Whatever a tenant writes stays in its field, which begins with an apostrophe where it could be taken for one."""
