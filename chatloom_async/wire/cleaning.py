@@ -1,11 +1,10 @@
 """Turns text from outside into text that can be shown, in an error, on a terminal or in a log."""
 
-import html
-import json
 import re
-from base64 import b64encode
-from collections.abc import Iterator
-from urllib.parse import quote
+from base64 import b32encode, b32hexencode, b64encode
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from html.entities import html5
 
 TEXT_LIMIT = 2048
 KEY_LIKE = re.compile(r"clf_[^\s\"'`,]+")
@@ -26,27 +25,85 @@ def clean(text: str, limit: int = TEXT_LIMIT) -> str:
     )  # where the cut went through a mask
 
 
-URL_SAFE = bytes.maketrans(b"+/", b"-_")
-
-
 def spelling_in(key: str, text: bytes) -> bytes | None:
-    """How `text` spells the key, if it does: plain, percent-encoded, escaped (JSON, HTML), UTF-16, hex or base64."""
-    return next((spelling for spelling in _spellings(key) if spelling in text), None)
+    """How `text` spells the key, if it does: plain, with any of its characters escaped as in URLs, JSON, HTML or
+    e-mails, or in hex, base64 or base32; in upper or lower case, as UTF-16, or broken into lines."""
+    views = tuple(_views(text))
+    for spelled, pattern in _spellings(key):
+        # The search for the exact place costs 100 ms and more, so it is looked for in simpler forms of the text first.
+        if any(spelled in view for view in views) and (match := re.search(pattern(), text, re.IGNORECASE)):
+            return match[0]
+    return None
 
 
-def _spellings(key: str) -> Iterator[bytes]:
-    raw, percent, escaped = key.encode(), quote(key, safe=""), json.dumps(key)[1:-1]
-    in_html = re.sub("[<>&]", lambda found: f"\\u{ord(found[0]):04x}", escaped)  # JSON that is safe inside of HTML
-    lower = re.sub("%..", lambda found: found[0].lower(), percent)
-    for text in (key, percent, lower, escaped, escaped.replace("/", "\\/"), in_html, html.escape(key), raw.hex()):
-        yield text.encode()
-    yield key.encode("utf-16-le")[:-1]  # without its last zero it is a part of UTF-16-BE, too
-    for skipped in range(3):
-        encoded = _base64_inside(raw, skipped)
-        yield from (encoded, encoded.translate(URL_SAFE))
+BREAK = rb"(?:[\x00\s]|\\[nrt]|=\r?\n){0,4}"
+HEX_BREAK = rb"(?:[\x00\s,:;-]|\\{0,8}0?x){0,4}"
+ESCAPE = re.compile(
+    rb"%(?:25){0,4}([0-9a-f]{2})|\\{1,8}(?:u00|x)([0-9a-f]{2})"
+    rb"|&(?:amp;){0,4}(?:#x0{0,6}([0-9a-f]{1,2});?|#0{0,6}([0-9]{1,3});?|([a-z]{2,6});)"
+)
+VARIANTS = {"+": "+-", "/": "/_"}  # in base64 for URLs
 
 
-def _base64_inside(raw: bytes, skipped: int) -> bytes:
-    """The characters of `raw` in base64 after `skipped` bytes (modulo 3), whatever those are and whatever follows."""
-    encoded = b64encode(bytes(skipped) + raw)
-    return encoded[-(-skipped * 8 // 6) : (skipped + len(raw)) * 8 // 6]
+QUOTED_PRINTABLE = re.compile(rb"=([0-9a-f]{2})")
+
+
+def _views(text: bytes) -> Iterator[bytes]:
+    """The text in lower case and without breaks; the same without escapes; and without what may divide hex digits."""
+    text = text.lower().replace(b"=\r\n", b"").replace(b"=\n", b"").translate(None, b"\x00 \t\n\r\v\f")
+    for escape in (rb"\n", rb"\r", rb"\t"):
+        text = text.replace(escape, b"")
+    unescaped = ESCAPE.sub(_unescaped, text)
+    for view in (text, unescaped, QUOTED_PRINTABLE.sub(_unquoted, unescaped)):
+        yield _viewed(view)
+    yield text.replace(b"0x", b"").replace(rb"\x", b"").translate(None, b",:;-")
+
+
+def _viewed(text: bytes) -> bytes:
+    return text.replace(b"\\", b"").translate(URL_SAFE)
+
+
+URL_SAFE = bytes.maketrans(b"-_", b"+/")
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    percent, json, html, decimal, name = match.groups()
+    if name:
+        return html5.get(f"{name.decode()};", "").encode()
+    return _lower(int(decimal) if decimal else int(percent or json or html, 16))
+
+
+def _unquoted(match: re.Match[bytes]) -> bytes:
+    return _lower(int(match[1], 16))
+
+
+def _lower(code: int) -> bytes:
+    """The character in lower case. Keys are ASCII, so no other can be part of one."""
+    return bytes((code,)).lower() if code < 128 else b""
+
+
+def _spellings(key: str) -> Iterator[tuple[bytes, Callable[[], bytes]]]:
+    """Each spelling of the key as it is in one of the views, and a pattern for it in the text."""
+    raw = key.encode()
+    yield _viewed(key.lower().encode()), lambda: BREAK.join(map(_character, key))
+    yield raw.hex().encode(), lambda: HEX_BREAK.join(b"%02x" % byte for byte in raw)
+    for encode, bits, blocks in ((b64encode, 6, 3), (b32encode, 5, 5), (b32hexencode, 5, 5)):
+        for skipped in range(blocks):
+            encoded = encode(bytes(skipped) + raw).decode()
+            inside = encoded[-(-skipped * 8 // bits) : (skipped + len(raw)) * 8 // bits]  # whatever is around it
+            yield _viewed(inside.lower().encode()), partial(_pattern, inside)
+
+
+def _pattern(encoded: str) -> bytes:
+    return BREAK.join(b"(?:%s)" % b"|".join(map(_character, VARIANTS.get(each, each))) for each in encoded)
+
+
+@cache
+def _character(character: str) -> bytes:
+    """A pattern for one character, as it is or escaped, even more than once: percent, JSON, HTML, quoted-printable."""
+    code = ord(character)
+    names = "".join(f"|{name}" for name, text in html5.items() if text == character and name.endswith(";"))
+    return (
+        rf"(?:\\{{0,8}}{re.escape(character)}|%(?:25){{0,4}}{code:02x}|\\{{1,8}}(?:u00{code:02x}|x{code:02x})"
+        rf"|&(?:amp;){{0,4}}(?:#0{{0,6}}{code};?|#x0{{0,6}}{code:x};?{names})|={code:02x})"
+    ).encode()

@@ -239,23 +239,58 @@ async def test_a_request_that_was_cancelled_leaves_no_trace(path: Path) -> None:
     assert (call.cancelled(), content(path)) == (True, before)
 
 
+def entities(key: str, form: str) -> bytes:
+    """Every character as a reference of HTML."""
+    return "".join(form.format(ord(character)) for character in key).encode()
+
+
 def spelled(key: str) -> dict[str, bytes]:
     """The ways in which a text may carry a key."""
-    hidden = {f"base64 {n}": base64.b64encode(b"x" * n + key.encode() + b"yz") for n in range(4)}
+    raw = key.encode()
+    hidden = {f"base64 {n}": base64.b64encode(b"x" * n + raw + b"yz") for n in range(4)}
+    hidden |= {f"base32 {n}": base64.b32encode(b"x" * n + raw + b"yz") for n in range(5)}
+    hidden |= {f"base32hex {n}": base64.b32hexencode(b"x" * n + raw + b"yz") for n in range(5)}
     in_html = key.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     escaped = orjson.dumps(key)[1:-1]
+    percent, every = quote(key, safe="").encode(), "".join(f"%{byte:02X}" for byte in raw).encode()
+    json_in_html = escaped.replace(b"&", rb"\u0026").replace(b"<", rb"\u003c").replace(b">", rb"\u003e")
     return hidden | {
-        "plain": key.encode(),
-        "percent": quote(key, safe="").encode(),
-        "lower percent": re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), quote(key, safe="")).encode(),
+        "plain": raw,
+        "upper": raw.upper(),
+        "lower": raw.lower(),
+        "percent": percent,
+        "lower percent": re.sub(b"%[0-9A-F]{2}", lambda found: found[0].lower(), percent),
+        "percent of everything": every,
+        "percent twice": every.replace(b"%", b"%25"),
         "json": escaped,
+        "json twice": orjson.dumps(escaped.decode())[1:-1],
         "json with slashes": escaped.replace(b"/", b"\\/"),
-        "json in html": escaped.replace(b"&", rb"\u0026").replace(b"<", rb"\u003c").replace(b">", rb"\u003e"),
+        "json in html": json_in_html,
+        "json in html, upper": re.sub(rb"u00..", lambda found: b"u" + found[0][1:].upper(), json_in_html),
+        "json, all escaped": "".join(f"\\u{byte:04X}" for byte in raw).encode(),
         "html": in_html.encode(),
-        "hex": key.encode().hex().encode(),
+        "html, decimal": entities(key, "&#{};"),
+        "html, decimal with zeros": entities(key, "&#{:05};"),
+        "html, hex": entities(key, "&#x{:x};"),
+        "html, upper hex": entities(key, "&#X{:X};"),
+        "html, escaped twice": entities(key, "&amp;#{};"),
+        "html, by name": key.replace("&", "&amp;").replace("_", "&lowbar;").replace("+", "&plus;").encode(),
+        "hex": raw.hex().encode(),
+        "upper hex": raw.hex().upper().encode(),
+        "hex with colons": raw.hex(":").encode(),
+        "hex with blanks": raw.hex(" ").encode(),
+        "hex as numbers": ", ".join(f"0x{byte:02x}" for byte in raw).encode(),
+        "hex escapes": "".join(f"\\x{byte:02x}" for byte in raw).encode(),
+        "among other escapes": b"&#233; &eacute; &bogus; \\u00e9 %E9 =E9 " + raw,
+        "quoted-printable": "".join(f"={byte:02X}" for byte in raw).encode(),
         "utf-16": key.encode("utf-16"),
         "utf-16-be": key.encode("utf-16-be"),
-        "base64url": base64.urlsafe_b64encode(b"??>" + key.encode()),
+        "lower base32": base64.b32encode(raw).lower(),
+        "base64url": base64.urlsafe_b64encode(b"??>" + raw),
+        "base64 in a URL": quote(base64.b64encode(b"??>" + raw), safe="").encode(),
+        "base64 in JSON": base64.b64encode(b"??>" + raw).replace(b"/", b"\\/"),
+        "base64 in lines": base64.encodebytes(b"x" * 50 + raw),
+        "base64 in lines in JSON": base64.encodebytes(b"x" * 50 + raw).replace(b"\n", b"\\n"),
     }
 
 
