@@ -4,6 +4,7 @@ Reads by the client's own calls, so their limits, retries and deadlines are the 
 memory and nothing else. Between two rounds nothing runs here, so there is nothing to clean up.
 """
 
+import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
@@ -18,9 +19,9 @@ from .wire.errors import ChatloomError, DeadlineExceededError
 from .wire.status import NotFoundError
 from .wire.validation import INTERVAL
 
-FEW = 4  # calls at once: more would only queue for the rate limit, and use up their deadlines there
+CONCURRENCY = 4  # more calls at once would only queue for the rate limit, and use up their deadlines there
 JITTER = 0.1  # of the wait, up and down, so that programs that were started together do not ask together
-LONGEST = 900.0
+MAX_WAIT = 900.0  # seconds after a failed round, if the interval is not longer
 
 log: Logger = getLogger("chatloom_async")
 
@@ -108,21 +109,23 @@ async def watch(
     for every agent where `initial` says so. In each round what was removed comes first, then the rest, oldest agent
     first.
 
-    A round in which a call fails yields nothing and is logged. After the first such round the wait is the usual one,
-    then it doubles up to 15 minutes; it is never shorter than Retry-After. Errors that no repeat can cure, such as a
-    401, are raised. A list that is not complete never makes an AgentRemoved, and until one was complete, agents that
-    appear make no AgentAdded. An agent whose domains cannot be found is left as it was, until a list settles it.
+    A round in which a call fails, or is cancelled by somebody else, yields nothing and is logged. After the first such
+    round the wait is the usual one, then it doubles. It is at least Retry-After. Neither makes it longer than 15
+    minutes. Errors that no repeat can cure, such as a 401, are raised.
+
+    A list that is not complete never makes an AgentRemoved, and until one was complete, agents that appear make no
+    AgentAdded. An agent whose domains cannot be found is left as it was, until a list settles it.
     Raises ConfigurationError where `interval` is not above 0.
     """
     INTERVAL.check("interval", interval)
     known: Known = {}
     settled, failures = initial, 0
     while True:
-        asked = 0.0
+        asked, cancelled = 0.0, _cancellations()
         try:
             agents, domains = await _round(client)
-        except ChatloomError as error:
-            if not (error.retryable or isinstance(error, DeadlineExceededError)):
+        except (ChatloomError, asyncio.CancelledError) as error:
+            if not _is_passing(error, cancelled):
                 raise
             failures += 1
             asked = getattr(error, "retry_after", None) or 0.0
@@ -133,8 +136,22 @@ async def watch(
             for event in _events(before, known, announced=settled):
                 yield event
             settled = settled or agents.complete
-        wait = max(interval, min(LONGEST, interval * 2.0 ** min(failures - 1, 60)))
-        await client.clock.sleep(max(asked, wait * (1 - JITTER + 2 * JITTER * random())))
+        jitter = 1 - JITTER + 2 * JITTER * random()
+        backoff = interval * 2.0 ** min(failures - 1, 60) * jitter
+        await client.clock.sleep(max(interval * jitter, min(max(asked, backoff), MAX_WAIT)))
+
+
+def _cancellations() -> int:
+    """How often the consumer's task was cancelled. A CancelledError without one is that of a task within the round."""
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
+
+
+def _is_passing(error: ChatloomError | asyncio.CancelledError, cancellations: int) -> bool:
+    """Whether the next round may succeed."""
+    if isinstance(error, asyncio.CancelledError):
+        return _cancellations() == cancellations
+    return error.retryable or isinstance(error, DeadlineExceededError)
 
 
 async def _round(client: AsyncChatloom) -> tuple[AgentList, dict[str, Domains]]:
@@ -142,7 +159,7 @@ async def _round(client: AsyncChatloom) -> tuple[AgentList, dict[str, Domains]]:
     agents = await client.list_agents()
     domains: dict[str, Domains] = {}
     ids = dict.fromkeys(agent.id for agent in agents)
-    async with aclosing(fan_out(ids, client.get_allowed_domains, concurrency=FEW)) as results:
+    async with aclosing(fan_out(ids, client.get_allowed_domains, concurrency=CONCURRENCY)) as results:
         async for result in results:
             if not isinstance(result, Err):
                 domains[result.item] = result.value.domains

@@ -234,13 +234,27 @@ async def test_failed_rounds_are_repeated_more_and_more_slowly(
     assert (await watched(client_of(sandbox, clock), interval), clock.slept) == ([], waits)
 
 
-async def test_a_longer_retry_after_is_obeyed(sandbox: Sandbox, acme: SandboxWorkspace) -> None:
-    """Where the API says when to come back, nobody comes back before."""
-    acme.fails(429, retry_after=300)
+@pytest.mark.parametrize(("asked", "wait"), [(300, 300.0), (900, 900.0), (901, 900.0), (10**6, 900.0)])
+async def test_a_longer_retry_after_is_obeyed(
+    sandbox: Sandbox, acme: SandboxWorkspace, asked: int, wait: float
+) -> None:
+    """Nobody comes back before, but nobody waits longer than 15 minutes, whatever the API says."""
+    acme.fails(429, retry_after=asked)
     acme.fails(429, retry_after=1)
     clock = Rounds(nothing, nothing)
     await watched(client_of(sandbox, clock))
-    assert clock.slept == [300.0, 120.0, 60.0]
+    assert clock.slept == [wait, 120.0, 60.0]
+
+
+async def test_the_longest_wait_is_not_jittered_upwards(sandbox: Sandbox, acme: SandboxWorkspace) -> None:
+    """Only the interval that was asked for is."""
+    acme.fails(503, times=8)
+    for interval, longest in ((60.0, 900.0), (1000.0, 1100.0)):
+        clock = Rounds(*[nothing] * 4)
+        with suppress(Enough):
+            async for _ in watch(client_of(sandbox, clock), interval, random=lambda: 1.0):
+                pass
+        assert max(clock.slept) <= longest
 
 
 @pytest.mark.parametrize(("drawn", "wait"), [(0.0, 54.0), (0.5, 60.0), (1.0, 66.0)])
@@ -375,6 +389,27 @@ async def test_a_cancelled_watch_ends_at_once(acme: SandboxWorkspace, where: str
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.parametrize("path", ["/agents", "/allowed-domains"])
+@pytest.mark.parametrize("victim", ["the call itself", "all other tasks"])
+async def test_a_cancelled_call_is_a_failed_round(acme: SandboxWorkspace, path: str, victim: str) -> None:
+    """Where somebody else's clean-up cancels tasks, but not the watch: the next round catches up."""
+    watcher, rounds = asyncio.current_task(), 0
+
+    async def handler(request: Request) -> Response:
+        nonlocal rounds
+        rounds += request.url.endswith("/agents")
+        if rounds == 2 and request.url.endswith(path):
+            if victim == "the call itself":
+                raise asyncio.CancelledError
+            for task in asyncio.all_tasks() - {watcher}:
+                task.cancel()
+            await asyncio.sleep(0)
+        return answer({"agents": [AGENT] * (rounds > 2), "count": int(rounds > 2), "domains": []})
+
+    client = AsyncChatloom(KEY, transport=MockTransport(handler), rate_limit=None, clock=Rounds(nothing, nothing))
+    assert [type(event) for event in await watched(client)] == [AgentAdded]
 
 
 async def _as_generator(client: AsyncChatloom) -> AsyncGenerator[object, None]:
