@@ -95,6 +95,7 @@ class Call:
             elapsed=ended - sent_at,
             status=status,
             error=error,
+            method=self.endpoint.method,
             path=self.endpoint.path,
             host=self.host,
             key=self.key,

@@ -31,6 +31,7 @@ STOPPED: dict[str, str] = {
     "retry_after_too_long": "the server asks for a longer wait than this client may make",
     "disabled": "retries are switched off",
 }
+STOPPED_WRITE = "not retried because {method} is not idempotent (set idempotent = True if it is safe)"
 
 
 @frozen(kw_only=True)
@@ -39,9 +40,9 @@ class Attempt:
 
     `started` counts from the start of the call, `waited` is the time in the rate limiter, `elapsed` the time from
     there to the end. `status` is None if no answer came, `error` None if it succeeded.
-    `path` is the endpoint's path template, `host` the host of the base URL, with a port if it names one. `key` is the
-    fingerprint of the key, as in `client.limits` (empty if the attempt ended before it had a key), and `label` what
-    `with_key(key, label=...)` was given.
+    `method` is the HTTP method, `path` the endpoint's path template, `host` the host of the base URL, with a port if it
+    names one. `key` is the fingerprint of the key, as in `client.limits` (empty if the attempt ended before it had a
+    key), and `label` what `with_key(key, label=...)` was given.
 
         exchange = await chatloom.exchange(ListAgents())
         print([(each.operation, each.number, each.status) for each in exchange.attempts])  # [('ListAgents', 1, 200)]
@@ -54,6 +55,7 @@ class Attempt:
     elapsed: float
     status: int | None = None
     error: Exception | None = None
+    method: str = "GET"
     path: str = ""
     host: str = ""
     key: str = ""
@@ -87,8 +89,13 @@ class ChatloomError(Exception):
     def __str__(self) -> str:
         text = self.message if self.message.endswith((".", "!", "?")) else f"{self.message}."
         if self.stop_reason:
-            text += f" Gave up after attempt {max(1, len(self.attempts))}: {STOPPED[self.stop_reason]}."
+            text += f" Gave up after attempt {max(1, len(self.attempts))}: {self._reason(self.stop_reason)}."
         return f"{text} {self.hint}"
+
+    def _reason(self, stop_reason: StopReason) -> str:
+        if stop_reason == "not_retryable" and self.retryable and self.attempts:
+            return STOPPED_WRITE.format(method=self.attempts[-1].method)
+        return STOPPED[stop_reason]
 
     def _values(self) -> dict[str, Any]:
         return {each.name: getattr(self, each.name) for each in attrs.fields(type(self))}

@@ -1,7 +1,7 @@
-"""Turns an answer with an unsuccessful status into the error that the API documents for it."""
+"""Turns a response with an unsuccessful status into the error that the API documents for it."""
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import ceil
@@ -18,7 +18,9 @@ from .message import Headers, Response
 
 __all__ = ["retry_after_seconds"]
 
-DELAY_SECONDS = re.compile(r"0*[0-9]{1,9}")
+NUMBER = re.compile(r"\+?([0-9]{1,999}\.?[0-9]{0,999}|\.[0-9]{1,999})([eE][+-]?[0-9]{1,3})?")
+WEEKDAY = re.compile(r"[A-Za-z]{3,9}")
+MAX_DELAY = 1e9  # seconds, some thirty years: more is not told apart
 HTTP_DATE = re.compile(r"[A-Za-z]{3,9},? [\x20-\x7e]{8,40}")  # IMF-fixdate, RFC 850, and asctime without a comma
 
 
@@ -33,14 +35,36 @@ def _instant(text: str) -> datetime | None:
 
 
 def retry_after_seconds(headers: Headers, *, now: datetime) -> float | None:
-    """Seconds that the server asks to wait, at least 0, or None where the header is absent or unreadable.
+    """Seconds that the server asks to wait, at least 0, or None if the header is absent or unreadable.
 
-    A date counts from the answer's own Date header where there is one, so that a skewed local clock
-    does no harm, else from `now` (aware).
+    Never less than what was asked for: fractions are rounded up, and of several values the largest counts. RFC 9110
+    knows whole seconds and dates only, but servers and proxies send more.
+
+    A date counts from the response's own Date header if there is one, so that a skewed local clock does no harm, else
+    from `now` (aware).
     """
-    text = headers.get("retry-after", "").strip(" \t")
-    if DELAY_SECONDS.fullmatch(text):
-        return float(text)
+    waits = [
+        wait for text in _values(headers.get("retry-after", "")) if (wait := _wait(text, headers, now)) is not None
+    ]
+    return max(waits, default=None)
+
+
+def _values(text: str) -> Iterator[str]:
+    """The values of a header that may have come several times; the comma in a date does not separate two."""
+    weekday = ""
+    for part in text.split(","):
+        value = part.strip(" \t")
+        if not weekday and WEEKDAY.fullmatch(value):
+            weekday = f"{value},"
+        else:
+            yield f"{weekday}{part}".strip(" \t")
+            weekday = ""
+
+
+def _wait(text: str, headers: Headers, now: datetime) -> float | None:
+    if NUMBER.fullmatch(text):
+        seconds = min(float(text), MAX_DELAY)
+        return float(ceil(seconds))
     until = _instant(text)
     if until is None:
         return None
@@ -54,10 +78,10 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 @frozen(slots=False, eq=False, repr=False, str=False)
 class APIStatusError(ChatloomError):
-    """The API answered, with another status than success. `message` is the `error` field of its answer.
+    """The API answered with a status other than success. `message` is the `error` field of its answer.
 
-    `retry_after` is in seconds, and None where the answer names no time. Source: the documentation's
-    table of errors; statuses outside of it come from proxies and content delivery networks.
+    `retry_after` is in seconds, and None if the answer names no time. Source: the documentation's table of errors;
+    other statuses come from proxies and content delivery networks.
 
         error = RateLimitError("Slow down", status=429, retry_after=7.0)
         print(isinstance(error, APIStatusError), error.status, error.retry_after)  # True 429 7.0
@@ -91,7 +115,7 @@ class BadRequestError(APIStatusError):
 class AuthenticationError(APIStatusError):
     """401: "No API key was provided, or the key is invalid, expired, or malformed (wrong prefix)".
 
-    It is tried again only where a key provider gives another key:
+    It is tried again only if a key provider gives another key:
 
         try:
             await chatloom.with_key("clf_of_last_year").list_agents()
@@ -99,18 +123,24 @@ class AuthenticationError(APIStatusError):
             print(error.status, error.stop_reason)  # 401 not_retryable
     """
 
-    hint = "The old key stops working the moment a new one is generated: take the current one from Settings > API Keys."
+    hint = (
+        "The old key stops working the moment a new one is generated: take the current one from Settings > API Keys. "
+        "The API is available on the Pro plan and above."
+    )
 
 
 class PermissionDeniedError(APIStatusError):
-    """403: not documented by the API; usually a firewall in front of it.
+    """403: not documented by the API; a plan without the API, or a firewall in front of it.
 
     A repeat would fail the same way:
 
         print(PermissionDeniedError("Blocked", status=403).retryable)  # False
     """
 
-    hint = "A firewall or content delivery network may block this machine's address."
+    hint = (
+        "The API is available on the Pro plan and above. If the plan is right, a firewall or content delivery network "
+        "may block this machine's address."
+    )
 
 
 class NotFoundError(APIStatusError):
@@ -159,7 +189,7 @@ BY_STATUS: dict[int, type[APIStatusError]] = {
 
 
 def _message(response: Response) -> str:
-    """The text of the documented `{"error": ...}`, else the start of whatever came."""
+    """The text of the documented `{"error": ...}`, else the beginning of the body."""
     try:
         text = orjson.loads(response.body)["error"]
     except (ValueError, TypeError, KeyError):
@@ -170,7 +200,7 @@ def _message(response: Response) -> str:
 
 
 def status_error(response: Response, success: Container[int] = (200,)) -> ChatloomError | None:
-    """The error that an answer stands for, or None where its status is a success. Never raises for a bad body."""
+    """The error for the response's status, or None if it is a success. Never raises for a bad body."""
     status = response.status
     if status in success:
         return None

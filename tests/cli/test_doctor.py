@@ -51,6 +51,7 @@ def test_a_key_that_is_refused_makes_it_1(chatloom: Chatloom, sandbox: Sandbox) 
     ran = chatloom("doctor")
     assert (ran.status, ran.err) == (1, "7 checks: 6 ok, 1 wrong\n")
     hint = "The old key stops working the moment a new one is generated: take the current one from Settings > API Keys."
+    hint += " The API is available on the Pro plan and above."
     call = "✗  call           GET /api/plugin/agents: HTTP 401: The API key is invalid or expired.\n"
     assert ran.out.endswith(f"{call}                  → {hint}\n")
     assert old not in ran.out

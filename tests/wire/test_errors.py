@@ -69,6 +69,7 @@ ATTEMPTS = tuple(
         elapsed=0.1,
         status=503,
         error=s.ServerError("Down", status=503),
+        method="POST",
     )
     for n in (1, 2, 3)
 )
@@ -174,12 +175,16 @@ def test_kinds(error: ChatloomError, kind: str) -> None:
     assert (error.kind, error.retryable) == (kind, kind != "permanent")
 
 
+NOT_IDEMPOTENT = "not retried because POST is not idempotent (set idempotent = True if it is safe)"
+
+
 @pytest.mark.parametrize("error", SAMPLES, ids=name_of)
 @pytest.mark.parametrize("reason", [None, *STOPPED])
 def test_the_text_says_what_when_and_what_to_do(error: ChatloomError, reason: Any) -> None:
     """str() holds the message, the attempt it ended at, why it ended, and a hint."""
     text = str(attrs.evolve(error, attempts=ATTEMPTS, stop_reason=reason))
-    stopped = f" Gave up after attempt 3: {STOPPED[reason]}." if reason else ""
+    why = NOT_IDEMPOTENT if reason == "not_retryable" and error.retryable else STOPPED.get(reason)
+    stopped = f" Gave up after attempt 3: {why}." if reason else ""
     assert text.endswith(f"{error.message}.{stopped} {error.hint}")
     assert error.hint.endswith(".")
 
