@@ -19,7 +19,8 @@ from .policy.retry import RetryPolicy
 from .transports.interface import Transport
 from .transports.mock import MockTransport
 from .wire.auth import ApiKey
-from .wire.endpoint import Endpoint, query
+from .wire.encode import NULL, Null
+from .wire.endpoint import Endpoint, member, query
 from .wire.errors import (
     Attempt,
     AttemptTimeoutError,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from .watching import AgentAdded, AgentChanged, AgentRemoved, DomainsChanged, watch
 
 __all__ = [
+    "NULL",
     "APIStatusError",
     "Agent",
     "AgentAdded",
@@ -102,6 +104,7 @@ __all__ = [
     "MockTransport",
     "NotFoundError",
     "NotJSONError",
+    "Null",
     "Ok",
     "PayloadError",
     "PermissionDeniedError",
@@ -126,6 +129,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "fan_out",
+    "member",
     "query",
     "watch",
 ]

@@ -192,11 +192,11 @@ class AsyncChatloom:
             outcome = await self._retrier.retry(outcome, partial(self._attempt, request, call), call)
         if isinstance(outcome, ChatloomError):
             raise call.finish(outcome)
-        value = decode(outcome, endpoint.returns)
+        value = decode(outcome, endpoint.returns, call.warn)
         if isinstance(value, DecodeError):
             raise call.finish(value)
         if endpoint.returns is AgentList and not value.complete:
-            log.warning("%s: the answer says that it is not complete; do not take it for the whole", call.operation)
+            call.warn("the answer says that it is not complete; do not take it for the whole")
         return Exchange(value, outcome, tuple(call.attempts), self._clock.time() - call.started)
 
     async def _attempt(self, request: Request, call: Call) -> Outcome:

@@ -97,6 +97,7 @@ class ListAgents(Endpoint[AgentList]):
     """
 
     path = "/api/plugin/agents"
+    success = (200,)
 
 
 @frozen
@@ -110,5 +111,6 @@ class GetAllowedDomains(Endpoint[AllowedDomains]):
     """
 
     path = "/api/plugin/agents/{agent_id}/allowed-domains"
+    success = (200,)
 
     agent_id: str

@@ -115,6 +115,10 @@ class Call:
         label = f"label={self.label} " if self.label else ""
         return f"[{label}key={self.key or '-'} path={self.endpoint.path} host={self.host}]"
 
+    def warn(self, text: str) -> None:
+        """Logs something odd about the answer."""
+        log.warning("%s: %s %s", self.operation, text, self.origin)
+
     def finish(self, error: ChatloomError) -> ChatloomError:
         """The error to raise: a copy with the call's history and the reason why it ended. Logs it, by names and
         numbers only: no text of the server's."""

@@ -1,16 +1,18 @@
-"""Decodes the body of an answer into the type that its endpoint promises, or into the error that says why it cannot.
+"""Decodes the body of a response into the type that its endpoint promises, or into the error that says why not.
 
-orjson reads, and is strict: no NaN, no invalid UTF-8, a limited depth. Added here is what a Chatloom server would not
-send but something between might: byte order marks, empty and cut bodies, HTML, members that come twice.
+orjson reads, strictly: no NaN, no invalid UTF-8, a limited depth. Added here is what proxies and other servers send:
+byte order marks, empty and cut bodies, HTML, duplicate members, integers beyond 64 bits, half surrogate pairs.
 """
 
 import json
 import re
 from collections.abc import Callable
 from functools import cache
+from logging import Logger, getLogger
 from typing import Any
 
 import orjson
+from attrs import evolve
 
 from .cleaning import clean
 from .errors import DecodeError, NotJSONError, SchemaMismatchError
@@ -18,7 +20,14 @@ from .message import Response
 
 __all__ = ["decode", "excerpt", "read_document"]
 
+log: Logger = getLogger("chatloom_async")
+PACKAGE = f"{__name__.partition('.')[0]}."
+
 EXCERPT = 200
+BIG_INTEGER = re.compile(rb"[0-9]{19}")  # 2^63 has 19 digits
+ESCAPE = re.compile(  # whole surrogate pairs, lone surrogates, and any other escape
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]')
 
 
@@ -29,24 +38,26 @@ def _reader(returns: Any) -> Callable[[bytes], tuple[Any, int] | None] | None:
     return reader(returns)
 
 
-def decode(response: Response, returns: Any) -> Any | DecodeError:
+def decode(response: Response, returns: Any, warn: Callable[[str], object] = log.warning) -> Any | DecodeError:
     """The body as `returns`, or the error that says why not, as data.
 
-    `returns` is an attrs class, anything built of such classes, lists, `tuple[X, ...]`, sets, dicts and JSON's own
-    types, `Any` (JSON as it is, None for a 204), `bytes` (the body as it is) or None (no body is expected). Raises
-    ConfigurationError for a type that cannot be read from JSON.
+    `returns` is an attrs class, anything built of such classes, lists, `tuple[X, ...]`, sets, dicts, unions and JSON's
+    own types, `Any` (JSON as it is, None for an empty body other than a 200's), `bytes` (the body as it is) or None
+    (the body does not matter). Raises ConfigurationError for a type that cannot be read from JSON. `warn` is called if
+    a text had to be repaired.
     """
     if returns is bytes:
         return response.body
-    if returns is None or returns is type(None) or (returns is Any and response.status == 204):
+    if returns is None or returns is type(None) or (returns is Any and response.status != 200 and not response.body):
         return None
     read = _reader(returns) if isinstance(returns, type) else None
     found = read(response.body) if read else None
     if found and found[1] == response.body.count(b'"'):
-        return found[0]  # no member was doubled or unknown, or there would be more quotes
-    document = read_document(response)
+        return found[0]  # a duplicate or unknown member would mean more quotes
+    ours = getattr(returns, "__module__", "").startswith(PACKAGE)
+    document = read_document(response, warn)
     if isinstance(document, DecodeError):
-        return document
+        return evolve(document, documented=ours) if isinstance(document, SchemaMismatchError) else document
     if found:
         return found[0]
     from .structure import Mismatch, structure  # cattrs is a third of the import time: not before it is needed
@@ -54,38 +65,54 @@ def decode(response: Response, returns: Any) -> Any | DecodeError:
     value = structure(document, returns)
     if not isinstance(value, Mismatch):
         return value
-    text = f"The answer is not as documented: {value.reason} at {value.path}"
-    return SchemaMismatchError(text, path=value.path, excerpt=excerpt(response))
+    what = "is not as documented" if ours else "does not fit the endpoint's type"
+    text = f"The answer {what}: {value.reason} at {value.path}"
+    return SchemaMismatchError(text, path=value.path, excerpt=excerpt(response), documented=ours)
 
 
 def excerpt(response: Response) -> str:
-    """The beginning of the body, to look at; in its own encoding, or a key in UTF-16 would pass for single letters."""
+    """The beginning of the body, decoded by its own encoding: a key in UTF-16 would not be recognized otherwise."""
     return response.body[:EXCERPT].decode(json.detect_encoding(response.body), "replace")
 
 
-def read_document(response: Response) -> Any | DecodeError:
+def read_document(response: Response, warn: Callable[[str], object] = log.warning) -> Any | DecodeError:
     """The body as JSON, or the error, as data."""
+    body = response.body
     try:
-        document = orjson.loads(response.body)
+        document = orjson.loads(body)
     except ValueError as problem:
-        document = _other_encoding(response, str(problem))
-    if isinstance(document, NotJSONError):
+        if (readable := _readable(body, warn)) is None:
+            return _not_json(response, str(problem))
+        body, document = readable, orjson.loads(readable)
+    if BIG_INTEGER.search(body):
+        document = _exact(body, document)
+    if (name := _duplicate_member(body, document)) is None:
         return document
-    if (name := _duplicate_member(response.body, document)) is None:
-        return document
-    reason = f"The answer is not as documented: the member {clean(name, 80)!r} comes twice in one object"
+    reason = f"The member {clean(name, 80)!r} comes twice in one object of the answer"
     return SchemaMismatchError(reason, excerpt=excerpt(response))
 
 
-def _other_encoding(response: Response, problem: str) -> Any:
-    """JSON with a byte order mark or in UTF-16 or -32, which orjson does not read; else the error."""
-    encoding = json.detect_encoding(response.body)
-    if encoding != "utf-8":
-        try:
-            return orjson.loads(response.body.decode(encoding))
-        except ValueError:
-            pass
-    return _not_json(response, problem)
+def _readable(body: bytes, warn: Callable[[str], object]) -> bytes | None:
+    """The body in a form that orjson reads, if there is one: UTF-8 without a byte order mark, and U+FFFD in place of
+    half a surrogate pair. JavaScript writes half a pair for a text that was cut in the middle of an emoji."""
+    encoding = json.detect_encoding(body)
+    try:
+        text = body if encoding == "utf-8" else body.decode(encoding).encode()
+        repaired = ESCAPE.sub(lambda escape: b"\\ufffd" if escape[1] else escape[0], text)
+        orjson.loads(repaired)
+    except ValueError:
+        return None
+    if repaired != text:
+        warn("a text in the answer holds half a character (a lone surrogate); U+FFFD stands in its place")
+    return repaired
+
+
+def _exact(body: bytes, document: Any) -> Any:
+    """The document with its integers beyond 64 bits, which orjson rounds to floats."""
+    try:
+        return json.loads(body)
+    except RecursionError:  # nested deeper than Python reads
+        return document
 
 
 def _not_json(response: Response, problem: str) -> NotJSONError:
@@ -93,6 +120,8 @@ def _not_json(response: Response, problem: str) -> NotJSONError:
     if not body:
         return NotJSONError("The answer is empty where JSON was expected", reason="empty")
     if body[:1] in b"{[" and body[-1:] not in b"}]":
+        if behind := _text_behind(body):
+            return NotJSONError(f"The answer has text behind its JSON: {clean(behind, 80)!r}", excerpt=begin)
         text = f"The answer ends in the middle of its JSON: {problem}"
         return NotJSONError(text, reason="possible_truncation", excerpt=begin)
     if "json" not in kind.lower() and body[:1] not in b"{[":
@@ -101,11 +130,21 @@ def _not_json(response: Response, problem: str) -> NotJSONError:
     return NotJSONError(f"The answer is not valid JSON: {problem}", excerpt=begin)
 
 
-def _duplicate_member(body: bytes, document: Any) -> str | None:
-    """The name of a member that one object holds twice: of the two values, orjson silently takes the last.
+def _text_behind(body: bytes) -> str | None:
+    """What follows a whole JSON value, such as a comment of a proxy's."""
+    text = body.decode(json.detect_encoding(body), "replace")
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return None
+    return text[end:].strip()
 
-    A document that is written out exactly as it came cannot have lost a member: that takes 1 us for ten agents,
-    and suffices where the server writes compact JSON. Otherwise the slow reader looks.
+
+def _duplicate_member(body: bytes, document: Any) -> str | None:
+    """The name of a member that one object holds twice. orjson keeps the last of the two values.
+
+    A document that is written out exactly as it came cannot have lost a member. That takes 1 us for ten agents, and
+    suffices if the server writes compact JSON. Otherwise the slow reader looks.
     """
     try:
         if orjson.dumps(document) == body:
@@ -122,7 +161,7 @@ def _duplicate_member(body: bytes, document: Any) -> str | None:
 
 
 def _duplicate_in_deep_document(text: str) -> str | None:
-    """The same, of a valid document of any depth."""
+    """The same for a valid document of any depth."""
     inside: list[set[str]] = []
     name = ""
     for found in TOKEN.finditer(text):
@@ -141,7 +180,7 @@ def _duplicate_in_deep_document(text: str) -> str | None:
 
 
 class DuplicateMember(Exception):
-    """Ends the slow reading; its text is the member's name."""
+    """Ends the slow reading. Its text is the member's name."""
 
 
 def _once(members: list[tuple[str, Any]]) -> None:

@@ -1,6 +1,6 @@
-"""Turns an endpoint's values into what goes over the wire: path segments, query parameters and JSON bodies.
+"""Turns an endpoint's values into what goes over the wire: names, path segments, query parameters and JSON bodies.
 
-What has no safe or no exact form there is a ConfigurationError: nothing is sent.
+A value without a safe and exact form there is a ConfigurationError: nothing is sent.
 """
 
 import json
@@ -8,27 +8,59 @@ import re
 from datetime import UTC, date, datetime
 from enum import Enum
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import orjson
 
 from .errors import ConfigurationError, InvalidAgentIdError
 
-__all__ = ["camel"]
+__all__ = ["NAME", "NULL", "Null", "camel", "json_body", "members_of", "path_segment", "query_pairs", "wire_name"]
+
+NAME: Final = "chatloom_async.name"  # in the metadata of a field
+SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*_*")
+PATH_PARAMETER = re.compile(r"[A-Za-z0-9_~.-]{1,256}")
+SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+class Null(Enum):
+    """The type of `NULL`, an explicit null in a JSON body. A field that is None is left out:
+
+    from attrs import frozen
+    from chatloom_async import NULL, Null
+
+    @frozen
+    class UpdateAgent(Endpoint[None]):
+        method = "PATCH"
+        path = "/api/plugin/agents/{agent_id}"
+        agent_id: str
+        name: str | Null | None = None
+        template: str | Null | None = None
+
+    print(UpdateAgent("agt_1", template=NULL).request("https://chatloom.app").body)  # b'{"template":null}'
+    """
+
+    NULL = None
+
+    def __repr__(self) -> str:
+        return "NULL"
+
+
+NULL: Final = Null.NULL
 
 
 @lru_cache(maxsize=1024)
 def camel(name: str) -> str:
-    """`created_at` -> `createdAt`. A trailing underscore (`from_`, `class_`) is dropped."""
+    """`created_at` -> `createdAt`, and `from_` -> `from`. A name that is not plain snake_case stays as it is."""
+    if not SNAKE_CASE.fullmatch(name):
+        return name
     head, *rest = name.rstrip("_").split("_")
     return head + "".join(word.capitalize() for word in rest)
 
 
-__all__ = ["json_body", "path_segment", "query_pairs"]
-
-PATH_PARAMETER = re.compile(r"[A-Za-z0-9_~.-]{1,256}")
-SURROGATE = re.compile(r"[\ud800-\udfff]")
+def wire_name(field: "attrs.Attribute[Any]") -> str:
+    """A field's name in JSON and in a query: the one that `member(name=...)` gives it, or the camelCase form."""
+    return field.metadata.get(NAME) or camel(field.name)
 
 
 def path_segment(name: str, value: object) -> str:
@@ -42,10 +74,10 @@ def path_segment(name: str, value: object) -> str:
     raise error(f"{name} cannot be part of a path: it must {must}")
 
 
-def query_pairs(name: str, value: Any) -> list[tuple[str, str]]:
+def query_pairs(field: str, name: str, value: Any) -> list[tuple[str, str]]:
     """A query parameter, as often as it has values."""
     values = value if isinstance(value, (list, tuple, set, frozenset)) else (value,)
-    return [(camel(name), _word(name, each)) for each in values if each is not None]
+    return [(name, _word(field, item)) for item in values if item is not None]
 
 
 def _word(name: str, value: Any) -> str:
@@ -89,6 +121,11 @@ def _inside(value: Any) -> Any:
         return getattr(value, "__dict__", None)
 
 
+def members_of(value: Any) -> dict[str, Any]:
+    """The fields of an attrs value by their names in JSON, without those that are None."""
+    return {wire_name(f): v for f in attrs.fields(type(value)) if (v := getattr(value, f.name)) is not None}
+
+
 def _plain(value: Any) -> Any:
     """The API's spelling of a value: enums as their value, moments as ISO 8601 in UTC with a Z."""
     if isinstance(value, Enum):
@@ -100,7 +137,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     if attrs.has(type(value)):
-        return {camel(f.name): v for f in attrs.fields(type(value)) if (v := getattr(value, f.name)) is not None}
+        return members_of(value)
     if isinstance(value, (set, frozenset)):
         return list(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")

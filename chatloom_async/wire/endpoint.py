@@ -5,24 +5,26 @@
         path = "/api/plugin/agents/{agent_id}/allowed-domains"
         agent_id: str
 
-A field named in `path` fills its place there. Any other field is a query parameter of GET, HEAD, DELETE
-and OPTIONS, and a member of the JSON body of other methods; `query()` puts it into the query there too.
-Names go over the wire in camelCase, and a field that is None is left out.
+A field named in `path` fills its place there. Any other field is a query parameter of GET, HEAD, DELETE and OPTIONS,
+and a member of the JSON body of other methods; `query()` puts it into the query there too. Names in plain snake_case go
+over the wire in camelCase, others as they are, and `member(name=...)` gives a field any name. A field that is None is
+left out; `NULL` is an explicit null.
 """
 
 import re
 from collections.abc import Container
-from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
+from inspect import get_annotations
+from typing import Any, ClassVar, Generic, Self, TypeVar, get_args, get_origin
 from urllib.parse import quote, urlencode
 
 import attrs
 
-from .encode import camel, json_body, path_segment, query_pairs
+from .encode import NAME, json_body, path_segment, query_pairs, wire_name
 from .errors import ConfigurationError
 from .message import DEFAULT_TIMEOUTS, Headers, Request, Timeouts
 from .version import USER_AGENT
 
-__all__ = ["BODYLESS", "layout_of"]
+__all__ = ["BODYLESS", "Endpoint", "layout_of", "member", "query"]
 
 PATH = re.compile(r"/[!-\"$-~]*")
 OWN = frozenset({"idempotent", "method", "path", "returns", "success"})
@@ -33,14 +35,15 @@ BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 @attrs.frozen
 class Layout:
-    """Which fields of an endpoint class go where."""
+    """Which fields of an endpoint class go where: names of fields, and behind them their names on the wire."""
 
     path: tuple[str, ...]
-    query: tuple[str, ...]
-    body: tuple[str, ...]
+    query: tuple[tuple[str, str], ...]
+    body: tuple[tuple[str, str], ...]
 
 
 LAYOUTS: dict[type, Layout] = {}
+UNDECORATED = "is not an attrs class: decorate it with attrs.frozen"
 
 
 def layout_of(cls: Any) -> Layout:
@@ -51,12 +54,17 @@ def layout_of(cls: Any) -> Layout:
 def _made(cls: Any) -> Layout:
     if mistake := _mistake(cls):
         raise ConfigurationError(f"{cls.__name__}{mistake}")
-    names = [each.name for each in cls.__attrs_attrs__]
-    asked = {each.name for each in cls.__attrs_attrs__ if each.metadata.get("in") == "query"}
     in_path = tuple(PLACE.findall(cls.path))
-    rest = [name for name in names if name not in in_path]
-    in_query = tuple(name for name in rest if cls.method in BODYLESS or name in asked)
-    layout = LAYOUTS[cls] = Layout(in_path, in_query, tuple(name for name in rest if name not in in_query))
+    in_query: list[tuple[str, str]] = []
+    in_body: list[tuple[str, str]] = []
+    for field in cls.__attrs_attrs__:
+        if field.name not in in_path:
+            place = in_query if cls.method in BODYLESS or field.metadata.get("in") == "query" else in_body
+            place.append((field.name, wire_name(field)))
+    for _, name in (*in_query, *in_body):
+        if len([other for _, other in (*in_query, *in_body) if other == name]) > 1:
+            raise ConfigurationError(f"{cls.__name__} has two fields that are {name!r} on the wire")
+    layout = LAYOUTS[cls] = Layout(in_path, tuple(in_query), tuple(in_body))
     return layout
 
 
@@ -64,7 +72,7 @@ def _mistake(cls: Any) -> str | None:
     """Why the class cannot be an endpoint."""
     fields = getattr(cls, "__attrs_attrs__", None)
     if fields is None:
-        return " is not an attrs class: decorate it with attrs.frozen"
+        return f" {UNDECORATED}"
     names = {each.name for each in fields}
     if own := sorted(OWN & names):
         return f" has a field named {own[0]}, which describes the endpoint: write it without an annotation"
@@ -83,8 +91,6 @@ def _mistake(cls: Any) -> str | None:
     return None
 
 
-__all__ = ["Endpoint", "query"]
-
 T_co = TypeVar("T_co", covariant=True)
 
 SAFE_TO_REPEAT = BODYLESS | {"PUT"}  # RFC 9110, section 9.2.2
@@ -92,8 +98,22 @@ JSON_ACCEPTED = Headers({"Accept": "application/json", "User-Agent": USER_AGENT}
 JSON_SENT = Headers({**JSON_ACCEPTED, "Content-Type": "application/json"})
 
 
-def query(**options: Any) -> Any:
-    """An attrs field that travels in the query, whatever the endpoint's method. Takes `attrs.field`'s arguments.
+def member(*, name: str, **options: Any) -> Any:
+    """An attrs field with a name of its own in JSON, of an endpoint or of what it answers. Takes `attrs.field`'s
+    arguments.
+
+        from attrs import frozen
+
+        @frozen
+        class Usage:
+            user_id: str = member(name="userID")
+    """
+    return attrs.field(metadata={NAME: name}, **options)
+
+
+def query(*, name: str | None = None, **options: Any) -> Any:
+    """An attrs field that travels in the query, whatever the endpoint's method. Takes `attrs.field`'s arguments, and
+    the `name` that it has there.
 
     The other fields of a POST are its JSON body:
 
@@ -109,11 +129,11 @@ def query(**options: Any) -> Any:
         request = SearchAgents("sales", page=2).request("https://chatloom.app")
         print(request.url, request.body)  # https://chatloom.app/api/plugin/search?page=2 b'{"text":"sales"}'
     """
-    return attrs.field(metadata={"in": "query"}, **options)
+    return attrs.field(metadata={"in": "query", NAME: name}, **options)
 
 
 class Endpoint(Generic[T_co]):
-    """One operation of the API; `T_co` is what it answers: a model, None, or by default JSON as it is. Subclass it
+    """One operation of the API. `T_co` is what it answers: a model, None, or by default JSON as it is. Subclass it
     with `attrs.frozen`.
 
         from attrs import frozen
@@ -129,24 +149,30 @@ class Endpoint(Generic[T_co]):
         print((await chatloom.send(CountAgents())).count)
 
     Its fields are its parameters, in the API's spelling: `primary_color` goes over the wire as primaryColor, and comes
-    back as that in the fields of what it answers. A field that is None is left out.
+    back as that in the fields of what it answers. `member(name=...)` gives a field any other name. A field that is None
+    is left out; `NULL` is sent as null.
 
-    `path` is relative to the base URL. `method` defaults to GET. `success` lists the statuses that carry an
-    answer. `idempotent` says whether a request whose answer was lost may be sent again; by default it follows
-    from the method (RFC 9110: yes, except POST and PATCH).
+    `path` is relative to the base URL. `method` defaults to GET. `success` holds the statuses that carry an answer, by
+    default every 2xx. `idempotent` says whether a request whose answer was lost may be sent again; by default it
+    follows from the method (RFC 9110: yes, except POST and PATCH).
     """
 
     __slots__ = ()
 
     method: ClassVar[str] = "GET"
     path: ClassVar[str]
-    success: ClassVar[Container[int]] = (200,)
+    success: ClassVar[Container[int]] = range(200, 300)
     idempotent: ClassVar[bool] = True
     returns: ClassVar[Any] = Any
 
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        if "__attrs_attrs__" not in cls.__dict__ and (mistake := _undecorated(cls)):
+            raise ConfigurationError(f"{cls.__name__} {mistake}")
+        return object.__new__(cls)
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if isinstance(method := cls.__dict__.get("method"), str):  # else layout.py says what it is
+        if isinstance(method := cls.__dict__.get("method"), str):  # else _mistake() says what it is
             cls.method = method.upper()
             if "idempotent" not in cls.__dict__:
                 cls.idempotent = cls.method in SAFE_TO_REPEAT
@@ -164,12 +190,24 @@ class Endpoint(Generic[T_co]):
             path = path.format_map({name: path_segment(name, getattr(self, name)) for name in layout.path})
         url = base_url + path
         if layout.query:
-            parameters = [pair for name in layout.query for pair in query_pairs(name, getattr(self, name))]
+            parameters = [
+                pair for field, name in layout.query for pair in query_pairs(field, name, getattr(self, field))
+            ]
             url += f"{'&' if '?' in path else '?'}{urlencode(parameters, quote_via=quote)}" if parameters else ""
         if self.method in BODYLESS:
             return Request(self.method, url, JSON_ACCEPTED, timeouts=timeouts)
-        members = {camel(name): value for name in layout.body if (value := getattr(self, name)) is not None}
+        members = {name: value for field, name in layout.body if (value := getattr(self, field)) is not None}
         return Request(self.method, url, JSON_SENT, json_body(members, type(self).__name__), timeouts=timeouts)
+
+
+def _undecorated(cls: Any) -> str | None:
+    """What an endpoint class lacks that attrs has not seen; one that only changes `path` and the like lacks nothing."""
+    if not hasattr(cls, "__attrs_attrs__"):
+        return UNDECORATED
+    fields = [name for name, kind in get_annotations(cls).items() if "ClassVar" not in str(kind)]
+    return (
+        f"has the field {fields[0]}, which attrs has not seen: decorate it with attrs.frozen, too" if fields else None
+    )
 
 
 def _answer(endpoint: Any, arguments: tuple[Any, ...]) -> Any:

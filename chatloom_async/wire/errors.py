@@ -275,8 +275,10 @@ class NotJSONError(DecodeError):
     reason: str = field(default="syntax", kw_only=True)
 
 
+@frozen(slots=False, eq=False, repr=False, str=False)
 class SchemaMismatchError(DecodeError):
-    """The body is JSON of another shape than documented; `path` names the first place that differs.
+    """The body is JSON of another shape than expected. `path` names the first place that differs. `documented` is False
+    for an endpoint of your own, which the API's documentation does not describe.
 
     Nothing is guessed, and nothing converted:
 
@@ -286,6 +288,13 @@ class SchemaMismatchError(DecodeError):
         except SchemaMismatchError as error:
             print(error.path)  # $.count
     """
+
+    documented: bool = field(default=True, kw_only=True)
+
+    @property
+    def hint(self) -> str:  # type: ignore[override]
+        own = "Compare the fields of your endpoint's type with the answer: a field may need another type or a default."
+        return super().hint if self.documented else own
 
 
 PAYLOAD_KINDS: dict[str, Kind] = {"encoding": "once", "unasked": "permanent"}

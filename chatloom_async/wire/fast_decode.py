@@ -1,9 +1,8 @@
-"""Turns bytes into plain models in one pass, by msgspec: what nearly every answer is, at a third of the cost.
+"""Turns bytes into plain models in one pass, by msgspec. Nearly every answer is plain; this costs a third.
 
-A model is plain where each of its fields is required, has no opinion of its own (a converter, a validator), and is of
-one of the types below. Its mirror, a msgspec struct, is generated from it: msgspec knows other names than Python's in
-structs only. What a mirror takes, the strict reader in structure.py takes too; what it does not take says nothing yet:
-then the strict reader decides, and names the place.
+A model is plain if each of its fields is required, has no converter or validator, and is of one of the types below.
+A msgspec struct is generated from it, because msgspec renames members in structs only. What the struct accepts, the
+strict reader in structure.py accepts too. What it does not accept goes to the strict reader, which names the place.
 """
 
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import attrs
 import msgspec
 
-from .encode import camel
+from .encode import wire_name
 
 PLAIN: dict[Any, Any] = {
     str: str,
@@ -28,8 +27,8 @@ QUOTED: set[type] = {str, datetime}
 
 @attrs.frozen
 class FastDecoder:
-    """A model's struct, and what is needed to count the quotes in its JSON: those that every document of the model
-    has, the fields that hold lists of strings, and those that hold lists of models."""
+    """A model's struct, and what it takes to count the quotes in its JSON: the number that every document of the model
+    has, the fields with lists of strings, and the fields with lists of models."""
 
     struct: Any
     quotes: int
@@ -37,8 +36,8 @@ class FastDecoder:
     nested: tuple[tuple[str, "FastDecoder"], ...]
 
     def quotes_in(self, values: Any) -> int:
-        """How many quotes its JSON has at least: exactly so many, unless a member is doubled or unknown, or a quote
-        is escaped in a text."""
+        """How many quotes its JSON has at least. It has more if a member is duplicate or unknown, or if a text holds an
+        escaped quote."""
         count = self.quotes
         for name in self.texts:
             count += 2 * len(getattr(values, name))
@@ -52,7 +51,7 @@ class FastDecoder:
 
 
 def fast_decoder(model: Any, outer: tuple[Any, ...] = ()) -> FastDecoder | None:
-    """The mirror of a plain model; None for anything else, such as a model that holds itself."""
+    """The decoder of a plain model; None for anything else, such as a model that contains itself."""
     if model in outer or not _is_plain(model):
         return None
     types: list[tuple[str, Any]] = []
@@ -72,7 +71,8 @@ def fast_decoder(model: Any, outer: tuple[Any, ...] = ()) -> FastDecoder | None:
             nested.append((name, within))
         else:
             return None
-    struct = msgspec.defstruct(model.__name__, types, rename={name: camel(name) for name, _ in types}, gc=False)
+    names = {field.name: wire_name(field) for field in attrs.fields(model)}
+    struct = msgspec.defstruct(model.__name__, types, rename=names, gc=False)
     return FastDecoder(struct, quotes, tuple(texts), tuple(nested))
 
 
@@ -82,7 +82,7 @@ def _hints(model: Any) -> list[tuple[str, Any]]:
 
 
 def _is_plain(model: Any) -> bool:
-    """Whether constructing one keeps the values and does nothing else: then it makes no difference who does it."""
+    """Whether constructing an instance only stores the values, so that msgspec may do it."""
     if type(model) is not type or "__attrs_attrs__" not in vars(model):
         return False
     code = getattr(vars(model).get("__init__"), "__code__", None)
@@ -93,11 +93,12 @@ def _is_plain(model: Any) -> bool:
     assigns: Any = model.__setattr__
     allocates: Any = model.__new__
     if allocates is not object.__new__ or (assigns is not object.__setattr__ and assigns.__module__ != "attr._make"):
-        return False  # attr._make is where frozen models have theirs from
+        return False  # frozen models have the one of attr._make
     return not any(
         each.default is not attrs.NOTHING
         or each.kw_only
         or not each.init
+        or each.alias != each.name
         or each.converter
         or each.validator
         or each.on_setattr

@@ -1,14 +1,15 @@
 """Turns a JSON document into the type that an endpoint promises, strictly, by cattrs.
 
-cattrs' defaults are generous (null becomes 'None', a string becomes a list of letters); a client that
-invents data is worse than one that fails, so every hook here looks before it takes. Unknown members are
-accepted: the API may grow.
+cattrs' defaults convert (null becomes 'None', a string a list of letters). A client that invents data is worse than one
+that fails, so every hook here checks the JSON type first. Unknown members are accepted: the API may grow.
 """
 
+import re
 from collections.abc import Callable
 from collections.abc import Sequence as AbstractSequence
-from datetime import datetime
-from typing import Any, NoReturn, get_args, get_origin, is_typeddict
+from datetime import date, datetime, timedelta
+from types import NoneType, UnionType
+from typing import Any, NoReturn, Union, get_args, get_origin, is_typeddict
 
 import attrs
 import cattrs
@@ -18,7 +19,7 @@ from cattrs.cols import is_any_set, is_mapping, is_sequence, list_structure_fact
 from cattrs.gen import make_dict_structure_fn, override
 
 from .cleaning import clean
-from .encode import camel
+from .encode import wire_name
 from .errors import ConfigurationError
 
 __all__ = ["Mismatch", "structure"]
@@ -34,19 +35,24 @@ JSON_TYPES: dict[type, str] = {
     bool: "a boolean",
     type(None): "null",
 }
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+BEYOND = re.compile(  # a leap second, or 24:00
+    r"(?P<day>[^T ]*[T ])((?P<minute>[0-9]{2}:?[0-9]{2}:?)60(?P<fraction>\.[0-9]+)?|24(?P<zeros>(:?00){1,2}(\.0*)?))"
+    r"(?P<zone>[Zz]|[+-][0-9:]+)"
+)
 ARRAYS: dict[Any, Callable[[list[Any]], Any]] = {tuple: tuple, AbstractSequence: tuple, set: set, frozenset: frozenset}
 
 
 @frozen
 class Mismatch:
-    """Why a document is not what was asked for, and the JSON path of the first place where it does not."""
+    """Why a document does not fit a type, and the JSON path of the first place where it does not."""
 
     reason: str
     path: str
 
 
 class WrongTypeError(ValueError):
-    """A JSON value of another type than expected; its text is fit to show."""
+    """A JSON value of the wrong type. Its text is safe to show."""
 
 
 def _wrong_type(expected: str, value: object) -> NoReturn:
@@ -54,7 +60,7 @@ def _wrong_type(expected: str, value: object) -> NoReturn:
 
 
 def _only(kind: type, structure: Hook | None = None) -> Hook:
-    """A cattrs hook that takes values of exactly this JSON type (True is no integer) and passes them on."""
+    """A cattrs hook that accepts values of exactly this JSON type (True is not an integer)."""
 
     def hook(value: Any, target: Any) -> Any:
         if type(value) is not kind:
@@ -69,7 +75,15 @@ def _number(value: Any, _: Any) -> Any:
 
 
 def _instant(text: str) -> datetime:
-    """As fast_decode.py reads it, so that both readers agree to the microsecond; msgspec knows RFC 3339 only."""
+    """Like fast_decode.py reads it, so that both readers agree to the microsecond; msgspec knows RFC 3339 only.
+
+    A leap second and 24:00 are the moment after them: datetime has no other form for these.
+    """
+    if beyond := BEYOND.fullmatch(text):
+        day, minute, zone = beyond["day"], beyond["minute"], beyond["zone"]
+        if minute:
+            return _instant(f"{day}{minute}59{beyond['fraction'] or ''}{zone}") + timedelta(seconds=1)
+        return _instant(f"{day}00{beyond['zeros']}{zone}") + timedelta(days=1)
     try:
         return msgspec.convert(text, datetime)
     except msgspec.ValidationError:
@@ -82,7 +96,7 @@ def _moment(value: Any, _: Any) -> datetime:
         _wrong_type("a string (ISO 8601)", value)
     try:
         moment = _instant(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         moment = None
     if moment is None or moment.tzinfo is None:
         raise WrongTypeError(f"expected ISO 8601 with a time zone, got {clean(value, 60)!r}")
@@ -91,7 +105,7 @@ def _moment(value: Any, _: Any) -> datetime:
 
 def _object(cls: Any, converter: cattrs.Converter) -> Hook:
     attrs.resolve_types(get_origin(cls) or cls)  # annotations may be strings
-    names: dict[str, Any] = {each.name: override(rename=camel(each.name)) for each in attrs.fields(cls)}
+    names: dict[str, Any] = {field.name: override(rename=wire_name(field)) for field in attrs.fields(cls)}
     return _only(dict, make_dict_structure_fn(cls, converter, **names))
 
 
@@ -105,15 +119,45 @@ def _is_array(cls: Any) -> bool:
 
 def _array(cls: Any, converter: cattrs.Converter) -> Hook:
     if get_origin(cls) is tuple and get_args(cls)[1:] != (...,):  # cattrs would spell a string into tuple[str, str]
-        raise cattrs.StructureHandlerNotFoundError(f"{cls} is not of the form tuple[X, ...]", type_=cls)
+        raise cattrs.StructureHandlerNotFoundError("", type_=cls)
     structure: Hook = list_structure_factory(cls, converter)
     make = ARRAYS.get(get_origin(cls) or cls)
     return _only(list, structure if make is None else lambda value, target: make(structure(value, target)))
 
 
+def _date(value: Any, _: Any) -> date:
+    if type(value) is not str:
+        _wrong_type("a string (a date)", value)
+    if not DATE.fullmatch(value):
+        raise WrongTypeError(f"expected a date such as 2026-01-15, got {clean(value, 60)!r}")
+    return date.fromisoformat(value)
+
+
+def _is_union(cls: Any) -> bool:
+    """A union other than `X | None`, which cattrs knows."""
+    return get_origin(cls) in (Union, UnionType) and len([kind for kind in get_args(cls) if kind is not NoneType]) > 1
+
+
+def _union(cls: Any, converter: cattrs.Converter) -> Hook:
+    """The first type of the union that the value fits, in the order in which they are written."""
+    kinds = get_args(cls)
+    hooks = [(kind, converter.get_structure_hook(kind)) for kind in kinds]
+
+    def hook(value: Any, _: Any) -> Any:
+        for kind, structure in hooks:
+            try:
+                return structure(value, kind)
+            except Exception:  # noqa: S112 - whatever it is, the value does not fit this type
+                continue
+        names = " or ".join(JSON_TYPES.get(kind) or type_name(kind) for kind in kinds)
+        _wrong_type(names, value)
+
+    return hook
+
+
 def _refused(_: Any, cls: Any) -> NoReturn:
-    """For what cattrs would fill without a look: it makes two gigabytes of bytes of a number."""
-    raise cattrs.StructureHandlerNotFoundError(f"{cls} is no type of JSON's", type_=cls)
+    """For types that cattrs would fill without a check: bytes(n) would allocate n zero bytes."""
+    raise cattrs.StructureHandlerNotFoundError("", type_=cls)
 
 
 def _converter(*, detailed: bool) -> cattrs.Converter:
@@ -122,7 +166,9 @@ def _converter(*, detailed: bool) -> cattrs.Converter:
         made.register_structure_hook(kind, _only(kind))
     made.register_structure_hook(float, _number)
     made.register_structure_hook(datetime, _moment)
-    for fits, factory in ((attrs.has, _object), (is_mapping, _mapping), (_is_array, _array)):
+    made.register_structure_hook(date, _date)
+    made.register_structure_hook(NoneType, _only(NoneType))
+    for fits, factory in ((attrs.has, _object), (is_mapping, _mapping), (_is_array, _array), (_is_union, _union)):
         made.register_structure_hook_factory(fits, factory)
     made.register_structure_hook(bytes, _refused)
     made.register_structure_hook(bytearray, _refused)
@@ -140,10 +186,21 @@ def structure(document: Any, returns: Any) -> Any | Mismatch:
     try:
         return FAST.structure(document, returns)
     except cattrs.StructureHandlerNotFoundError as problem:
-        unknown = str(problem)
-    except Exception:  # whatever a hook stumbled over: the second pass stumbles too, and says where
+        unknown = problem.type_
+    except Exception:  # the second pass fails too, and says where
         return _detailed(document, returns)
-    raise ConfigurationError(f"The endpoint's type cannot be read from JSON: {unknown}")
+    raise ConfigurationError(f"{type_name(unknown)} cannot be read from JSON. An endpoint can answer {READABLE}")
+
+
+READABLE = (
+    "attrs classes, list[X], tuple[X, ...], set[X], dict[str, X], str, int, float, bool, None, datetime, date, Enum "
+    "and Literal types, unions of these, and Any"
+)
+
+
+def type_name(kind: Any) -> str:
+    """A type as it is written in an annotation."""
+    return kind.__qualname__ if isinstance(kind, type) and not get_args(kind) else clean(str(kind), 120)
 
 
 def _detailed(document: Any, returns: Any) -> Any | Mismatch:
@@ -154,13 +211,13 @@ def _detailed(document: Any, returns: Any) -> Any | Mismatch:
 
 
 def _first(problem: BaseException, path: str) -> tuple[str, str]:
-    """Reason and JSON path of the first misfit in cattrs' tree of errors."""
+    """Reason and JSON path of the first error in cattrs' tree of errors."""
     if not isinstance(problem, cattrs.BaseValidationError):
         return ("required member missing" if isinstance(problem, KeyError) else str(problem)), path
     inner = problem.exceptions[0]
     for note in getattr(inner, "__notes__", ()):
         if isinstance(note, cattrs.AttributeValidationNote):
-            path += f".{camel(note.name)}"
+            path += f".{wire_name(attrs.fields_dict(get_origin(problem.cl) or problem.cl)[note.name])}"
         elif isinstance(note, cattrs.IterableValidationNote):
             path += f"[{note.index!r}]"
     return _first(inner, path)

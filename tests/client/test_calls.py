@@ -197,7 +197,7 @@ async def test_an_incomplete_list_is_returned_marked_and_logged_once(caplog: pyt
         agents = await client.list_agents()
     assert (agents.complete, len(agents), agents.count) == (False, 1, 2)
     assert [record.getMessage() for record in caplog.records] == [
-        "ListAgents: the answer says that it is not complete; do not take it for the whole"
+        f"ListAgents: the answer says that it is not complete; do not take it for the whole {ORIGIN}"
     ]
 
 

@@ -280,7 +280,7 @@ STATUSES = [
     Row(74, "429, wait past the deadline", status(429, b"{}", "Retry-After: 9"), RateLimitError, {"retry_after": 9.0, "stop_reason": "deadline"}),
     *(
         Row(75, f"429, Retry-After: {text[:9]!a}", status(429, b"{}", f"Retry-After: {text}"), RateLimitError, {"retry_after": None}, 6)
-        for text in ("soon", "-1", "1.5", "inf", "1_0", "+5", "9" * 400, "\u0661".encode().decode("latin-1"), "Mon, 99 Foo 2026 99:99:99 GMT")
+        for text in ("soon", "-1", "5s", "inf", "1_0", "0x10", "nan", "\u0661".encode().decode("latin-1"), "Mon, 99 Foo 2026 99:99:99 GMT")
     ),
     Row(76, "429, wait until a past day", status(429, b"{}", "Retry-After: Thu, 01 Jan 2015 00:00:00 GMT"), RateLimitError, {"retry_after": 0.0}, 6),
     Row(76, "429, a day by the server's clock",

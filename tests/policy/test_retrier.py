@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import pytest
 import tenacity
+from attrs import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tenacity import AsyncRetrying
@@ -44,6 +45,7 @@ LATE = DeadlineExceededError("Late")
 ORIGIN, KEY = "https://chatloom.app", "0123456789abcdef"
 
 
+@frozen
 class Order(Endpoint[object]):
     """A request that must not be repeated if the server may have acted on it."""
 

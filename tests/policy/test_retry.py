@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 import pytest
+from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +39,7 @@ CUT = ConnectionLostError("x", received=True)
 POLICY = RetryPolicy(random=lambda: 0.5)
 
 
+@frozen
 class Order(Endpoint[object]):
     """A request that must not be repeated if the server may have acted on it."""
 

@@ -1,22 +1,26 @@
 """Descriptions of endpoints become requests: what goes where, and how it is spelled."""
 
+import json
+import pickle
 import re
 import time as time_module
 import types
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import Enum, IntEnum, StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 import attrs
 import orjson
 import pytest
+from attrs import frozen
 
 from chatloom_async.wire.auth import ApiKey
 from chatloom_async.wire.decode import decode
-from chatloom_async.wire.endpoint import Endpoint, query
-from chatloom_async.wire.errors import ConfigurationError
+from chatloom_async.wire.encode import NULL, Null
+from chatloom_async.wire.endpoint import Endpoint, member, query
+from chatloom_async.wire.errors import ConfigurationError, SchemaMismatchError
 from chatloom_async.wire.message import DEFAULT_TIMEOUTS, Request, Response, Timeouts
 
 T = TypeVar("T")
@@ -544,3 +548,107 @@ def test_base_url_and_timeouts_are_the_clients() -> None:
     request = Search("a").request("https://proxy.example/v1", timeouts)
     assert request == Request("GET", "https://proxy.example/v1/search?searchFor=a", request.headers)
     assert (request.timeouts, Search().request(BASE).timeouts) == (timeouts, DEFAULT_TIMEOUTS)
+
+
+@frozen
+class Odd:
+    """A model with names that are not plain snake_case, and one that says what it is called."""
+
+    userID: str  # noqa: N815 - as the API has it
+    _private: int
+    with__two: bool
+    plain_name: str
+    shown_as: str = member(name="Display-Name")
+
+
+@frozen
+class SendOdd(Endpoint[Odd]):
+    method = "POST"
+    path = "/odd"
+    odd: Odd
+    userID: str  # noqa: N815 - as the API has it
+    page_size: int = query(name="page[size]", default=5)
+    trace_id: str | None = member(name="trace-id", default=None)
+
+
+def test_names_travel_both_ways() -> None:
+    """Plain snake_case as camelCase, any other as it is, and a given name as it was given."""
+    odd = Odd("u", 1, True, "p", "s")
+    request = SendOdd(odd, "v", trace_id="t").request("https://chatloom.app")
+    document = {"userID": "u", "_private": 1, "with__two": True, "plainName": "p", "Display-Name": "s"}
+    assert request.url == "https://chatloom.app/odd?page%5Bsize%5D=5"
+    assert json.loads(request.body or b"") == {"odd": document, "userID": "v", "trace-id": "t"}
+    assert decode(Response(200, body=json.dumps(document).encode()), Odd) == odd
+    missing = decode(Response(200, body=json.dumps({**document, "Display-Name": 5}).encode()), Odd)
+    assert isinstance(missing, SchemaMismatchError)
+    assert missing.path == "$.Display-Name"
+
+
+def test_two_fields_cannot_have_one_name() -> None:
+    """One would hide the other."""
+
+    @frozen
+    class Twice(Endpoint[None]):
+        path = "/twice"
+        page_size: int
+        size: int = member(name="pageSize")
+
+    with pytest.raises(ConfigurationError, match="Twice has two fields that are 'pageSize' on the wire"):
+        Twice(1, 2).request("https://chatloom.app")
+
+
+@frozen
+class Change(Endpoint[None]):
+    method = "PATCH"
+    path = "/things"
+    name: str | Null | None = None
+    tags: tuple[str | Null, ...] | None = None
+
+
+def test_null_is_sent_and_none_is_left_out() -> None:
+    """A service that distinguishes "leave it" from "remove it" gets both."""
+    assert Change().request("https://chatloom.app").body == b"{}"
+    assert Change(name=NULL).request("https://chatloom.app").body == b'{"name":null}'
+    assert Change(tags=("a", NULL)).request("https://chatloom.app").body == b'{"tags":["a",null]}'
+    assert (repr(NULL), pickle.loads(pickle.dumps(NULL)) is NULL) == ("NULL", True)
+
+
+def test_null_has_no_form_in_a_query() -> None:
+    """What a server would take it for is anybody's guess."""
+
+    @frozen
+    class Search(Endpoint[None]):
+        path = "/things"
+        text: str | Null
+
+    with pytest.raises(ConfigurationError, match="text cannot be part of a query"):
+        Search(NULL).request("https://chatloom.app")
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 206, 299])
+def test_every_2xx_is_success(status: int) -> None:
+    """The thing was created: calling that a failure would invite to create it again."""
+    assert status in Change.success
+    assert 199 not in Change.success
+    assert 300 not in Change.success
+
+
+def test_a_class_that_attrs_has_not_seen_is_told_when_it_is_made() -> None:
+    """Python would only say that it takes no arguments; and a subclass would lose its new fields."""
+
+    class Bare(Endpoint[None]):
+        path = "/bare"
+        text: str
+
+    class Longer(Change):
+        text: str
+        more: ClassVar[int] = 5
+
+    class Elsewhere(Change):
+        path = "/elsewhere"
+
+    with pytest.raises(ConfigurationError, match=r"Bare is not an attrs class: decorate it with attrs\.frozen"):
+        Bare(text="x")  # type: ignore[call-arg]
+    with pytest.raises(ConfigurationError, match="Longer has the field text, which attrs has not seen: decorate it"):
+        Longer(text="x")  # type: ignore[call-arg]
+    assert Elsewhere(name="x").request("https://chatloom.app").url == "https://chatloom.app/elsewhere"

@@ -286,9 +286,9 @@ def test_a_plain_answer_does_not_even_load_the_strict_reader() -> None:
     assert said == f"{agents} False\n"
 
 
-@pytest.mark.parametrize("count", [True, 1.0, "1", None, 10**30])
+@pytest.mark.parametrize("count", [True, 1.0, "1", None, 1e30])
 def test_an_integer_is_an_integer(count: object) -> None:
-    """Neither a boolean nor a number with a point, nor one that other readers would round."""
+    """Neither a boolean nor a number with a point."""
     answer = decode(Response(200, {}, compact({"agents": [AGENT], "count": count})), AgentList)
     assert (type(answer), answer.path) == (SchemaMismatchError, "$.count")
 

@@ -12,7 +12,7 @@ import attrs
 
 from ...wire.cleaning import clean
 from ...wire.decode import read_document
-from ...wire.encode import camel
+from ...wire.encode import wire_name
 from ...wire.message import Response
 from .rule import Found, rule
 from .subjects import CheckedWorkspace
@@ -89,4 +89,4 @@ def _unknown(document: Any, model: Any, path: str) -> Iterator[str]:
 @cache
 def _members(model: Any) -> dict[str, Any]:
     hints = get_type_hints(model)
-    return {camel(each.name): hints[each.name] for each in attrs.fields(model)}
+    return {wire_name(each): hints[each.name] for each in attrs.fields(model)}
