@@ -39,7 +39,7 @@ from .rules import RULES, Evidence, Judge, Rule
 from .spool import RowSpool
 from .store import NoDatabaseError, NothingToResumeError, Run, RunConfig, RunInfo, Store, open_store
 from .summary import Summary
-from .values import Row, Severity, Workspace, at_or_above
+from .values import DomainMatching, Row, Severity, Workspace, at_or_above
 
 __all__ = [
     "AuditOutcome",
@@ -433,6 +433,7 @@ async def open_session(
     read: Reader,
     *,
     rules: Sequence[Rule] = RULES,
+    matching: DomainMatching = "unknown",
     mutes: Collection[Mute] = (),
     fail_on: FailOn = "error",
     db: Path | str | None = None,
@@ -446,11 +447,11 @@ async def open_session(
 ) -> AsyncIterator[AuditSession]:
     """An audit that is ready to run. With `db`, its run is begun or resumed here, and ended with the context.
 
-    `baseline` is the number of a run: only findings that it did not have count for the exit status. `base_url` is
-    the normalized address that `read` sends its requests to; a run is resumed only at the same address. `listed` are
-    the names of the list that
-    `workspaces` were selected from, where that is longer. `source` is the path of that list, for formats that show it,
-    and `warn` is called with what a report leaves out.
+    `matching` is what is known of what an allowed domain stands for. `baseline` is the number of a run: only findings
+    that it did not have count for the exit status. `base_url` is the normalized address that `read` sends its requests
+    to; a run is resumed only at the same address. `listed` are the names of the list that `workspaces` were selected
+    from, where that is longer. `source` is the path of that list, for formats that show it, and `warn` is called with
+    what a report leaves out.
     `stop` is an event that ends the audit gently when it is set.
 
     Raises NoDatabaseGivenError, StoreError and other ConfigurationErrors, before anything is sent.
@@ -460,6 +461,7 @@ async def open_session(
         workspaces=workspaces,
         base_url=base_url or normalize_base_url(os.environ.get("CHATLOOM_BASE_URL") or BASE_URL),
         rules=tuple(rule.id for rule in rules),
+        matching=matching,
         listed=listed,
     )
     async with AsyncExitStack() as stack:
@@ -488,7 +490,7 @@ async def open_session(
             ),
             stop=stop or asyncio.Event(),
             read=read,
-            judge=Judge(tuple(rules)),
+            judge=Judge(tuple(rules), matching=matching),
             mutes=Mutes(mutes, datetime.now(UTC).date()),
             known=known,
             store=store,

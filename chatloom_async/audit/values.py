@@ -17,6 +17,9 @@ Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 """The worst first."""
 
+DomainMatching = Literal["exact", "subdomains", "unknown"]
+"""What an allowed domain stands for: its own host name, its subdomains too, or nobody knows: the API does not say."""
+
 UNREAD_SHOWN = 3  # so many hosts are named in a sentence
 
 

@@ -107,6 +107,7 @@ async def audit(
                 chosen,
                 read,
                 rules=rules,
+                matching=finding.domain_matching,
                 mutes=mutes,
                 fail_on=finding.fail_on or ("never" if source.kind == "sandbox" else "error"),
                 db=history.db,

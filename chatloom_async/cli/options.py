@@ -8,6 +8,7 @@ from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
 from ..audit.session import FailOn, FormatName
+from ..audit.values import DomainMatching
 from .access import BaseUrl
 
 EngineName = Literal["local", "dask"]
@@ -72,6 +73,13 @@ class FindingOptions:
         int | None,
         Parameter(metavar="RUN", help="Only findings that this run of --db did not have make the exit status 1."),
     ] = None
+    domain_matching: Annotated[
+        DomainMatching,
+        Parameter(
+            help="What an allowed domain stands for, if you know it: exact (its own name), subdomains (they too), or "
+            "unknown (the documentation does not say: findings leave it open)."
+        ),
+    ] = "unknown"
     dns: Annotated[
         bool,
         Parameter(help="Also ask the DNS about allowed domains: is it registered, and does it have an address?"),

@@ -1,7 +1,9 @@
 """`chatloom audit` and what it finds: rules, exit statuses, mutes, and the closing lines."""
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -155,3 +157,16 @@ def test_a_part_of_the_workspaces_says_nothing_about_mutes(chatloom: Chatloom, t
     """One that matched nothing may be there for the others."""
     path = mutes(tmp_path / "mutes.toml", ("domain-ip", TODAY))
     assert "matches no" not in chatloom("audit", "--only", "acorn", "--mutes", path).err
+
+
+def test_what_a_domain_stands_for_can_be_told(chatloom: Callable[..., Ran], tmp_path: Path) -> None:
+    """It is part of what a run is resumed with."""
+    db = str(tmp_path / "audits.db")
+    known = ("--domain-matching", "exact", "--rule", "domain-public-suffix", "--db", db)
+    exact = chatloom("audit", "--sandbox", *known, "--format", "json")
+    assert (exact.status, json.loads(exact.out)["summary"]["findings"]["total"]) == (0, 0)
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute("UPDATE runs SET state = 'interrupted'")
+    refused = chatloom("audit", "--sandbox", *known[2:], "--resume")
+    assert (refused.status, "domain_matching was exact and is unknown" in refused.err) == (2, True)
+    assert chatloom("audit", "--sandbox", *known, "--resume").status == 0

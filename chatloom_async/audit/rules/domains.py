@@ -25,6 +25,9 @@ def domain_wildcard(checked: CheckedDomain) -> Iterable[str]:
     """An asterisk anywhere."""
     if not checked.domain.wildcard:
         return
+    if checked.workspace.matching == "exact":
+        yield f"{checked.domain.shown} is a wildcard, but domains are compared exactly: it fits no page."
+        return
     reach = "every site whose name fits" if checked.domain.host else "every site there is"
     yield f"{checked.domain.shown} is a wildcard; taken as one, it stands for {reach}."
 
@@ -69,10 +72,13 @@ def domain_malformed(checked: CheckedDomain) -> Iterable[str]:
     fix="Replace the entry by the full host name of your own site.",
 )
 def domain_public_suffix(checked: CheckedDomain) -> Iterable[str]:
-    """On the Public Suffix List itself, after a leading `*.`; below it is fine."""
-    domain = checked.domain
-    if domain.host and domain.address is None and is_public_suffix(domain.host):
-        yield f"{quoted(domain.host)} is a public suffix: independent people and companies have their sites under it."
+    """On the Public Suffix List itself, after a leading `*.`; below it is fine, and so is all if compared exactly."""
+    domain, matching = checked.domain, checked.workspace.matching
+    if matching == "exact" or not domain.host or domain.address is not None or not is_public_suffix(domain.host):
+        return
+    certain = ", and all of these sites can show this agent" if matching == "subdomains" else ""
+    people = "independent people and companies have their sites under it"
+    yield f"{quoted(domain.host)} is a public suffix: {people}{certain}."
 
 
 @rule(

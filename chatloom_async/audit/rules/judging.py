@@ -11,7 +11,7 @@ from attrs import define, evolve, field
 
 from ...wire.cleaning import clean
 from ...wire.errors import ChatloomError
-from ..values import SEVERITIES, DnsReading, Finding, Row, Workspace, finding
+from ..values import SEVERITIES, DnsReading, DomainMatching, Finding, Row, Workspace, finding
 from .hostname import parse_domain
 from .overlap import OverlapIndex
 from .registry import RULE_FAILED, RULES
@@ -125,11 +125,13 @@ class Judge:
 
     `judge` adds what follows from a row alone. What a row has in common with others is known only once all rows were
     judged or remembered: then `add_overlaps` adds it, the same for every order in which the rows came.
-    `rules` are those to apply, `clock` gives the present as an aware datetime.
+    `rules` are those to apply, `clock` gives the present as an aware datetime, `matching` is
+    what is known of what an allowed domain stands for.
     """
 
     rules: tuple[Rule, ...] = field(default=RULES, converter=_rules)
     clock: Callable[[], datetime] = _now
+    matching: DomainMatching = "unknown"
     _index: OverlapIndex = field(factory=OverlapIndex, init=False)
 
     def judge(
@@ -144,7 +146,7 @@ class Judge:
         `dns` is what `read_hosts` gave for this row; None: the DNS was not asked.
         """
         self.remember(row, evidence)
-        checked = CheckedWorkspace(workspace, row, self.clock(), evidence, dns or {})
+        checked = CheckedWorkspace(workspace, row, self.clock(), evidence, dns or {}, self.matching)
         reading = None if dns is None else _reading(dns)
         return evolve(row, findings=in_order((*row.findings, *judge(checked, self.rules))), dns=reading)
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
+from ..values import DomainMatching
 from .hostname import Domain, quoted
 from .rule import Found, rule
-from .subjects import CheckedAgent, CheckedOverlap, CheckedWorkspace, glob_pattern
+from .subjects import CheckedAgent, CheckedOverlap, CheckedWorkspace, glob_pattern, parents
 
 NAMED = 3  # more names in one message are only counted
 
@@ -29,7 +30,7 @@ def domains_empty(checked: CheckedAgent) -> Iterable[str]:
     fix="Keep one of the entries: lower case, without a trailing dot.",
 )
 def domain_duplicate(checked: CheckedAgent) -> Iterable[Found]:
-    """The same text, the same name in another spelling, or names under a wildcard of the same list."""
+    """The same text, the same name in another spelling, or names that another entry of the same list stands for."""
     seen: dict[str, Domain] = {}
     for domain in checked.domains or ():
         if domain.key not in seen:
@@ -38,31 +39,35 @@ def domain_duplicate(checked: CheckedAgent) -> Iterable[Found]:
             yield Found(f"{domain.shown} is listed more than once.", domain.text)
         else:
             yield Found(f"{domain.shown} is another spelling of the earlier {first.shown}.", domain.text)
-    for wildcard, covered in _covered(seen).items():
-        shown = seen[wildcard].shown
-        yield Found(f"If {shown} works as a wildcard, it already covers {_names(covered)}.", seen[wildcard].text)
+    for key, covered in _covered(seen, checked.workspace.matching).items():
+        shown = seen[key].shown
+        condition = f"If {shown} works as a wildcard, it" if "*" in key else f"{shown} stands for its subdomains, and"
+        yield Found(f"{condition} already covers {_names(covered)}.", seen[key].text)
 
 
-def _covered(seen: dict[str, Domain]) -> dict[str, list[Domain]]:
-    """By wildcard, the others of the list that it stands for, if it is taken as one.
+def _covered(seen: dict[str, Domain], matching: DomainMatching) -> dict[str, list[Domain]]:
+    """By key, the others of the list that a domain stands for.
 
-    Only `*` and `*.name`; what other patterns mean is anybody's guess. A parent covers nothing: the documentation's
-    own example lists example.com and support.example.com side by side.
+    Of wildcards, only `*` and `*.name`, if they are taken as such; what other patterns mean is anybody's guess. A
+    parent covers its subdomains only if that is known: the documentation's own example lists example.com and
+    support.example.com side by side.
     """
     covered: dict[str, list[Domain]] = {}
-    if any(each.wildcard for each in seen.values()):
+    wildcards = matching != "exact" and any(each.wildcard for each in seen.values())
+    if wildcards or matching == "subdomains":
         for domain in seen.values():
-            for wildcard in _over(domain):
-                if wildcard in seen:
-                    covered.setdefault(wildcard, []).append(domain)
+            for key in _over(domain, matching):
+                if key in seen:
+                    covered.setdefault(key, []).append(domain)
     return covered
 
 
-def _over(domain: Domain) -> list[str]:
+def _over(domain: Domain, matching: DomainMatching) -> list[str]:
     if domain.problems or not domain.host:
         return []
     labels = domain.host.split(".")
-    return ["*", *(f"*.{'.'.join(labels[place:])}" for place in range(1, len(labels)))]
+    above = ["*", *(f"*.{'.'.join(labels[place:])}" for place in range(1, len(labels)))]
+    return above + parents(domain) if matching == "subdomains" else above
 
 
 def _names(domains: list[Domain]) -> str:
@@ -85,7 +90,9 @@ def domain_missing(checked: CheckedWorkspace) -> Iterable[Found]:
     names = [key for key, domain in allowed.items() if not domain.problems]
     for domain in checked.expected or ():
         glob = "*" in domain.key
-        if domain.key not in allowed and not (glob and any(map(glob_pattern([domain.key]).fullmatch, names))):
+        covered = checked.matching == "subdomains" and not allowed.keys().isdisjoint(parents(domain))
+        fitted = glob and any(map(glob_pattern([domain.key]).fullmatch, names))
+        if not (domain.key in allowed or covered or fitted):
             fitting = "a domain that fits " if glob else ""
             yield Found(f"No agent allows {fitting}{domain.shown}, which is expected.", domain.text)
 

@@ -10,7 +10,7 @@ from typing import Literal
 from attrs import Factory, frozen
 
 from ...endpoints.agents import Agent
-from ..values import AuditedAgent, Row, Workspace
+from ..values import AuditedAgent, DomainMatching, Row, Workspace
 from .hostname import Domain, local_reason, parse_domain
 
 
@@ -78,6 +78,7 @@ class CheckedWorkspace:
     """A workspace with what was read of it, at the moment `now` (aware).
 
     `dns` is what the DNS says about its hosts, by `Domain.sent`; it is empty if the DNS was not asked.
+    `matching` is what is known of what an allowed domain stands for.
     """
 
     workspace: Workspace
@@ -85,6 +86,7 @@ class CheckedWorkspace:
     now: datetime
     evidence: Evidence = Evidence()
     dns: Mapping[str, HostRecord] = Factory(dict)
+    matching: DomainMatching = "unknown"
 
     @cached_property
     def agents(self) -> tuple["CheckedAgent", ...]:
@@ -108,10 +110,20 @@ class CheckedWorkspace:
     def expects(self, domain: Domain) -> bool:
         """Whether `expect` holds the domain, or a glob such as `*.acme.example` that fits it.
 
-        Entries with problems must be expected as they are.
+        If a domain stands for its subdomains, it holds them too. Entries with problems must be expected as they are.
         """
-        fits = not domain.problems and self._expected_pattern.fullmatch(domain.key)
-        return domain.key in self.expected_keys or bool(fits)
+        if domain.key in self.expected_keys:
+            return True
+        if domain.problems:
+            return False
+        above = parents(domain) if self.matching == "subdomains" else []
+        return self._expected_pattern.fullmatch(domain.key) is not None or not self.expected_keys.isdisjoint(above)
+
+
+def parents(domain: Domain) -> list[str]:
+    """The keys of the domains that have this one, or all that its wildcard stands for, as a subdomain."""
+    labels = [] if domain.problems or domain.address else domain.host.split(".")
+    return [".".join(labels[place:]) for place in range(not domain.wildcard, len(labels))]
 
 
 def glob_pattern(keys: Iterable[str]) -> re.Pattern[str]:

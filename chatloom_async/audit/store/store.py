@@ -60,8 +60,10 @@ class Plan:
     @property
     def options(self) -> str:
         """What people may read of it, as JSON."""
-        options = {"base_url": self.config.base_url, "rules": self.config.rules, "row_schema": ROW_SCHEMA}
-        return json.dumps(options)
+        config = self.config
+        options = {"base_url": config.base_url, "rules": config.rules, "row_schema": ROW_SCHEMA}
+        matching = {} if config.matching == "unknown" else {"domain_matching": config.matching}
+        return json.dumps(options | matching)
 
     @property
     def digest(self) -> bytes:
@@ -111,9 +113,10 @@ def _put(connection: Connection, statement: str, rows: Iterator[tuple[Any, ...]]
 
 
 def _changed(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
-    for name, value in new.items():
-        if old[name] != value:
-            yield f"{name} was {_told(old[name])} and is {_told(value)}"
+    for name in new | old:
+        before, now = (options.get(name, "unknown") for options in (old, new))
+        if before != now:
+            yield f"{name} was {_told(before)} and is {_told(now)}"
 
 
 def _told(value: object) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from ..values import Row, Workspace
+from ..values import DomainMatching, Row, Workspace
 
 RunState = Literal["running", "finished", "interrupted"]
 
@@ -19,7 +19,8 @@ def _sorted(names: Iterable[str]) -> tuple[str, ...]:
 class RunConfig:
     """What a run is about, and what must be the same for it to be continued.
 
-    `base_url` is a normalized address, `rules` are the ids of those that are applied. Of a workspace count its
+    `base_url` is a normalized address, `rules` are the ids of those that are applied, and
+    `matching` is what they know of what a domain stands for. Of a workspace count its
     name, the reference to its key and its `expect`; its tags do not, since they only select. `listed` are the
     names of the list that they were selected from, so that a comparison can tell a workspace that was left out from
     one that is gone; empty: all were selected. It does not count for continuing.
@@ -28,6 +29,7 @@ class RunConfig:
     workspaces: Collection[Workspace]
     base_url: str
     rules: tuple[str, ...] = field(default=(), converter=_sorted)
+    matching: DomainMatching = "unknown"
     listed: Collection[str] = ()
 
 
