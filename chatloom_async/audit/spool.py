@@ -50,6 +50,14 @@ class DiskList(Sequence[T], Generic[T]):
     def __len__(self) -> int:
         return len(self._starts)
 
+    def __eq__(self, other: object) -> bool:
+        """Equal to any sequence of equal values."""
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(one == two for one, two in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # it can change
+
     @overload
     def __getitem__(self, place: int) -> T: ...
     @overload

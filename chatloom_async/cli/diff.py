@@ -1,7 +1,7 @@
 """`chatloom diff`: what changed between two audits of a database, as a table, JSON or Markdown."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -38,7 +38,8 @@ async def diff(
         before, after = await _chosen(store, old, new)
         infos = await store.run_info(before), await store.run_info(after)
         found = await diff_runs(*infos, store.workspaces(before), store.workspaces(after))
-    sys.stdout.write(WRITERS[form](found))
+    for piece in WRITERS[form](found):
+        sys.stdout.write(piece)
     return 0
 
 
@@ -53,9 +54,13 @@ async def _chosen(store: Store, old: int | None, new: int | None) -> tuple[int, 
     return old, new
 
 
-def _table(found: Diff) -> str:
+def _table(found: Diff) -> Iterator[str]:
     style = terminal_style(sys.stdout)
     return table_diff(found, width=style.width, color=style.color)
 
 
-WRITERS: dict[DiffFormat, Callable[[Diff], str]] = {"table": _table, "json": json_diff, "markdown": markdown_diff}
+WRITERS: dict[DiffFormat, Callable[[Diff], Iterator[str]]] = {
+    "table": _table,
+    "json": json_diff,
+    "markdown": markdown_diff,
+}

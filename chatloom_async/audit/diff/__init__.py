@@ -3,11 +3,11 @@
     old, new = await store.run_info(3), await store.run_info(4)
     diff = await diff_runs(old, new, store.workspaces(3), store.workspaces(4))
 
-`table_diff`, `json_diff` and `markdown_diff` turn it into text.
+`table_diff`, `json_diff` and `markdown_diff` turn it into text, piece by piece.
 """
 
 from .compare import diff_runs, new_findings
-from .render import json_diff, markdown_diff, plain_diff, table_diff
+from .render import json_diff, markdown_diff, table_diff
 from .values import AgentChange, Diff, FieldChange, WorkspaceChange
 
 __all__ = [
@@ -19,6 +19,5 @@ __all__ = [
     "json_diff",
     "markdown_diff",
     "new_findings",
-    "plain_diff",
     "table_diff",
 ]

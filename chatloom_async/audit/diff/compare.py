@@ -3,15 +3,21 @@
 What a run could not read is unknown, not absent: nothing is concluded from it.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Iterable, Iterator
 
 import attrs
-from attrs import Factory, define
 
+from ...endpoints.agents import Agent
 from ..document import agent_document
+from ..formats.ranking import counted
+from ..rules.registry import RULES
+from ..spool import DiskList
 from ..store.values import RunInfo, Stored
-from ..values import AuditedAgent, Finding, IncompleteListError, Row, State, finding
+from ..values import AuditedAgent, Finding, IncompleteListError, Row, State
 from .values import AgentChange, Diff, FieldChange, WorkspaceChange
+
+OVERLAP_RULES = frozenset(rule.id for rule in RULES if rule.scope == "overlap")
+"""Their findings depend on other workspaces, too."""
 
 
 def new_findings(findings: Iterable[Finding], known: Container[str]) -> tuple[Finding, ...]:
@@ -89,15 +95,19 @@ def _changes(before: dict[str, AuditedAgent], after: dict[str, AuditedAgent]) ->
 
 
 def _changed(old: AuditedAgent, new: AuditedAgent) -> AgentChange:
-    values = agent_document(old.agent)
-    fields = (
-        FieldChange(k, str(values.get(k)), str(v)) for k, v in agent_document(new.agent).items() if values.get(k) != v
-    )
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     if old.domains is not None and new.domains is not None:
         added, removed = _without(new.domains, old.domains), _without(old.domains, new.domains)
-    return AgentChange(new.agent.id, new.agent.name, tuple(fields), added, removed)
+    fields = () if old.agent == new.agent else tuple(_fields(old.agent, new.agent))
+    return AgentChange(new.agent.id, new.agent.name, fields, added, removed)
+
+
+def _fields(old: Agent, new: Agent) -> Iterator[FieldChange]:
+    values = agent_document(old)
+    for name, value in agent_document(new).items():
+        if values[name] != value:
+            yield FieldChange(name, str(values[name]), str(value))
 
 
 def _without(domains: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
@@ -121,58 +131,75 @@ Stream = AsyncIterator[Stored]
 async def diff_runs(old: RunInfo, new: RunInfo, old_workspaces: Stream, new_workspaces: Stream) -> Diff:
     """What changed from the old run to the new one; the streams are what `Store.workspaces` gives for them.
 
-    Nothing is concluded from what one of the runs was not to read, nor from a rule that it did not apply.
+    Nothing is concluded from what one of the runs was not to read, or could not read, nor from a rule that it did not
+    apply. The changes lie on disk.
     """
-    changes: list[WorkspaceChange] = []
-    sides = (Side(old), Side(new))
+    changes = DiskList(WorkspaceChange)
     compared = not_compared = 0
-    async for pair in merged(old_workspaces, new_workspaces):
-        selected = [each.selected for each in pair if each]
-        for side, stored in zip(sides, pair, strict=True):
-            side.roaming.update(_roaming(stored))
+    unread = {"old": False, "new": False}
+    async for before, after in merged(old_workspaces, new_workspaces):
+        unread["old"] |= _lacks(before, after)
+        unread["new"] |= _lacks(after, before)
+        selected = [stored.selected for stored in (before, after) if stored]
         if not all(selected):
             not_compared += any(selected)
             continue
         compared += 1
-        changes += [change] if (change := compare(*pair)) else []
-    left = tuple(change for each in changes if (change := _settled(each, *sides)))
-    return Diff(old, new, tuple(_notes(old, new)), left, compared - len(left), not_compared)
-
-
-@define
-class Side:
-    """One of the runs, and the ids of its findings that are not bound to their workspace."""
-
-    run: RunInfo
-    roaming: set[str] = Factory(set)
-
-    def lacks(self, found: Iterable[Finding], other: "Side") -> tuple[Finding, ...]:
-        """Those of the other run's findings that this one could have had, and has on no workspace."""
-        could = (each for each in found if not self.run.rules or each.rule in self.run.rules)
-        if self.run.unselected:  # with more workspaces it might have found it
-            could = (each for each in could if each.id not in other.roaming)
-        return new_findings(could, self.roaming)
-
-
-def _roaming(stored: Stored | None) -> Iterator[str]:
-    """Ids that do not follow from their workspace, as of a domain that several share: which of them is told of it may
-    be another one in the next run."""
-    if stored and stored.row:
-        for each in stored.row.findings:
-            own = finding(
-                stored.workspace, each.rule, each.severity, agent_id=each.agent_id, subject=each.subject, message=""
+        change = compare(before, after)
+        if change and (change := _applied(change, old, new)):
+            changes.append(change)
+    notes = list(_notes(old, new))
+    if any(unread.values()):
+        left = DiskList(WorkspaceChange)
+        doubtful = 0
+        for change in changes:
+            settled = _without_overlaps(change, **unread)
+            doubtful += settled is not change
+            if settled:
+                left.append(settled)
+        changes = left
+        if doubtful:
+            runs = " and the ".join(name for name, lacking in unread.items() if lacking)
+            notes.append(
+                f"Some findings that concern several workspaces are not compared: the {runs} run did not read them all."
             )
-            if own.id != each.id:
-                yield each.id
+    return Diff(old, new, tuple(notes), changes, compared - len(changes), not_compared)
 
 
-def _settled(change: WorkspaceChange, old: Side, new: Side) -> WorkspaceChange:
-    """Without findings that the other run has elsewhere, or could not have."""
-    return attrs.evolve(
+def _lacks(stored: Stored | None, other: Stored | None) -> bool:
+    """Whether a workspace is on the list of a run, which did not read it whole, while the other run read it."""
+    if stored is None or other is None or other.row is None or other.row.state == "failed":
+        return False
+    return not stored.selected or stored.row is None or stored.row.state != "ok"
+
+
+def _applied(change: WorkspaceChange, old: RunInfo, new: RunInfo) -> WorkspaceChange:
+    """Without findings of rules that the other run did not apply."""
+    return _keep_findings(
         change,
-        findings_new=old.lacks(change.findings_new, new),
-        findings_fixed=new.lacks(change.findings_fixed, old),
+        lambda finding: not old.rules or finding.rule in old.rules,
+        lambda finding: not new.rules or finding.rule in new.rules,
     )
+
+
+def _without_overlaps(change: WorkspaceChange, *, old: bool, new: bool) -> WorkspaceChange:
+    """Without findings that the other run may have missed, because it did not read another workspace."""
+    if change.kind == "added":
+        return change
+    return _keep_findings(
+        change,
+        lambda finding: not old or finding.rule not in OVERLAP_RULES,
+        lambda finding: not new or finding.rule not in OVERLAP_RULES,
+    )
+
+
+def _keep_findings(
+    change: WorkspaceChange, new: Callable[[Finding], bool], fixed: Callable[[Finding], bool]
+) -> WorkspaceChange:
+    findings = tuple(filter(new, change.findings_new)), tuple(filter(fixed, change.findings_fixed))
+    if findings == (change.findings_new, change.findings_fixed):
+        return change
+    return attrs.evolve(change, findings_new=findings[0], findings_fixed=findings[1])
 
 
 async def merged(old: Stream, new: Stream) -> AsyncGenerator[tuple[Stored | None, Stored | None], None]:
@@ -194,9 +221,9 @@ def _notes(old: RunInfo, new: RunInfo) -> Iterator[str]:
     for run, name in ((old, "old"), (new, "new")):
         if run.unselected:
             some = f"{run.planned} of {run.planned + run.unselected}"
-            yield f"The {name} run was to read {some} workspaces only. The others are not compared."
+            yield f"The {name} run was to read only {some} workspaces. The others are not compared."
         if run.pending:
-            yield f"The {name} run did not reach {run.pending} of its {run.planned} workspaces."
+            yield f"The {name} run did not reach {run.pending} of its {counted(run.planned, 'workspace')}."
     if old.base_url != new.base_url:
         yield f"The runs read different addresses: {old.base_url} and {new.base_url}."
     if old.rules != new.rules:

@@ -5,21 +5,20 @@ mentions and HTML stay text; there is no table whose cells it could break out of
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 from attrs import frozen
 
 from ...wire.cleaning import clean
 from ..document import agent_document, json_text
+from ..formats.layout import Cell, Columns, cell, folded
 from ..formats.markdown import code_span
-from ..formats.text import LIMIT, cell, columns, rendered
+from ..formats.ranking import counted
+from ..formats.text import LIMIT
 from ..store.values import RunInfo
 from ..values import Finding
 from .values import AgentChange, Diff, WorkspaceChange
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 
 @frozen
@@ -65,7 +64,7 @@ def totals(diff: Diff) -> tuple[str, ...]:
             f"{counts[f'{noun}_{word}']} {word.replace('_', ' ')}" for word in words if counts[f"{noun}_{word}"]
         )
         lines += [f"{noun}: {told}"] if told else []
-    return (*lines, f"{diff.unchanged} workspaces did not change")
+    return (*lines, f"{counted(diff.unchanged, 'workspace')} did not change")
 
 
 def change_lines(change: WorkspaceChange) -> Iterator[ChangeLine]:
@@ -111,29 +110,27 @@ def _run(run: RunInfo) -> str:
 STYLES = {"+": "green", "-": "red", "~": "yellow", "?": "magenta"}
 
 
-def table_diff(diff: Diff, *, width: int | None = None, color: bool = False) -> str:
+def table_diff(diff: Diff, *, width: int | None = None, color: bool = False) -> Iterator[str]:
     """One line a change, at most `width` wide (None: as wide as they need), coloured only if `color`."""
-    try:
-        import rich  # noqa: F401 - of the [cli] extra
-    except ImportError:
-        return plain_diff(diff)
-    table = columns("workspace", "", "change")
+    for text in _frame(diff):
+        yield from (f"{part.rendered(color=False)}\n" for part in folded(cell(text), width or 10_000))
+    if not diff.changes:
+        return
+    table = Columns(("workspace", "", "change"), width, color)
     for change in diff.changes:
-        name = change.workspace
-        for each in change_lines(change):
-            table.add_row(cell(name), cell(each.mark, STYLES[each.mark]), cell("".join(map(_plain, each.parts))))
-            name = ""  # once is enough
-    changes: list[RenderableType] = ["", table] if diff.changes else []
-    return rendered([*map(cell, _frame(diff)), *changes], width=width, color=color)
+        for row in _rows(change):
+            table.measure(*row)
+        yield ""
+    yield "\n" + table.heading()
+    for change in diff.changes:
+        yield "".join(table.render(*row) for row in _rows(change))
 
 
-def plain_diff(diff: Diff) -> str:
-    """The same in lines of text; a name, and under it what changed."""
-    lines = [*_frame(diff)]
-    for change in diff.changes:
-        lines += ["", clean(change.workspace)]
-        lines += [f"  {each.mark} {''.join(map(_plain, each.parts))}" for each in change_lines(change)]
-    return "".join(f"{line}\n" for line in lines)
+def _rows(change: WorkspaceChange) -> Iterator[tuple[Cell, Cell, Cell]]:
+    name = change.workspace
+    for item in change_lines(change):
+        yield cell(name), cell(item.mark, STYLES[item.mark]), cell("".join(map(_plain, item.parts)))
+        name = ""
 
 
 def _frame(diff: Diff) -> Iterator[str]:
@@ -146,14 +143,14 @@ def _plain(part: Fragment) -> str:
     return clean(part.text) or '""' if isinstance(part, Untrusted) else part
 
 
-def markdown_diff(diff: Diff) -> str:
+def markdown_diff(diff: Diff) -> Iterator[str]:
     """Headings and lists of CommonMark."""
-    lines = [f"# {heading(diff)}", "", *(f"- {line}" for line in totals(diff))]
-    lines += ["", *(f"> {code_span(each)}\n>" for each in diff.notes)] if diff.notes else []
+    yield f"# {heading(diff)}\n\n" + "".join(f"- {line}\n" for line in totals(diff))
+    if diff.notes:
+        yield "\n" + "".join(f"> {code_span(note)}\n>\n" for note in diff.notes)
     for change in diff.changes:
-        lines += ["", f"## {code_span(change.workspace)}", ""]
-        lines += [f"- **{each.mark}** {''.join(map(_part, each.parts))}" for each in change_lines(change)]
-    return "".join(f"{line}\n" for line in lines)
+        lines = (f"- **{item.mark}** {''.join(map(_part, item.parts))}\n" for item in change_lines(change))
+        yield f"\n## {code_span(change.workspace)}\n\n" + "".join(lines)
 
 
 def _part(part: Fragment) -> str:
@@ -164,17 +161,23 @@ SCHEMA_VERSION = 1
 """Raised when a reader of the last version could misread a document; new members do not count."""
 
 
-def json_diff(diff: Diff) -> str:
+def json_diff(diff: Diff) -> Iterator[str]:
     """The document, with a newline at its end."""
     document = {
         "schema_version": SCHEMA_VERSION,
         "old": _run_document(diff.old),
         "new": _run_document(diff.new),
         "notes": list(diff.notes),
-        "workspaces": [_change(change) for change in diff.changes],
+        "workspaces": [],
         "summary": diff.summary(),
     }
-    return json_text(document, indent=True) + "\n"
+    begin, workspaces, end = json_text(document, indent=True).partition('"workspaces": [')
+    yield begin + workspaces
+    separator = ""
+    for change in diff.changes:
+        yield f"{separator}\n    " + json_text(_change(change), indent=True).replace("\n", "\n    ")
+        separator = ","
+    yield ("\n  " if separator else "") + end + "\n"
 
 
 def _run_document(run: RunInfo) -> dict[str, Any]:

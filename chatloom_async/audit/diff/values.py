@@ -1,6 +1,6 @@
 """What differs between two runs, as values. What did not change is counted, not kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from attrs import frozen
@@ -68,13 +68,16 @@ class Diff:
     old: RunInfo
     new: RunInfo
     notes: tuple[str, ...]
-    changes: tuple[WorkspaceChange, ...]
+    changes: Sequence[WorkspaceChange]
     unchanged: int
     not_compared: int = 0
 
     def summary(self) -> dict[str, int]:
         """How many of each, under the names of COUNTS; `unchanged` are workspaces, too."""
-        counts = {name: sum(count(change) for change in self.changes) for name, count in COUNTS.items()}
+        counts = dict.fromkeys(COUNTS, 0)
+        for change in self.changes:
+            for name, count in COUNTS.items():
+                counts[name] += count(change)
         return {**counts, "workspaces_not_compared": self.not_compared, "unchanged": self.unchanged}
 
 

@@ -196,31 +196,51 @@ async def test_workspaces_meet_by_name() -> None:
     ]
 
 
-def shared(where: str) -> Finding:
-    """A finding whose id is the same in whichever workspace it is told."""
-    return attrs.evolve(
-        finding("", "domain-shared", "info", agent_id=None, subject="x.example", message="m"),
-        message=f"Also allowed in {where}.",
+def shared(workspace: str, others: str) -> Finding:
+    """A finding that depends on other workspaces."""
+    message = f"Also allowed in {others}."
+    return finding(workspace, "domain-shared", "info", agent_id=None, subject="x.example", message=message)
+
+
+SHARING = (Stored("a", row("a", findings=(shared("a", "b"),))), Stored("b", row("b", findings=(shared("b", "a"),))))
+ALONE = (Stored("a", row("a")), Stored("b", row("b")))
+
+
+async def test_a_finding_about_several_workspaces_is_new_or_fixed_if_both_runs_read_them() -> None:
+    """In each of them. Another message makes no new finding."""
+    new = tuple(changed_in(name, findings_new=(shared(name, other),)) for name, other in ("ab", "ba"))
+    fixed = tuple(changed_in(name, findings_fixed=(shared(name, other),)) for name, other in ("ab", "ba"))
+    assert (await diff_runs(run_info(), run_info(), stream(*ALONE), stream(*SHARING))).changes == new
+    assert (await diff_runs(run_info(), run_info(), stream(*SHARING), stream(*ALONE))).changes == fixed
+    reworded = Stored("a", row("a", findings=(shared("a", "b, c"),)))
+    assert (await diff_runs(run_info(), run_info(), stream(SHARING[0]), stream(reworded))).changes == ()
+
+
+@pytest.mark.parametrize(
+    "unread", [Stored("b", failed("b")), Stored("b"), Stored("b", row("b", state="partial", error=READ_ERROR))]
+)
+async def test_it_is_neither_where_a_run_could_not_read_one_of_them(unread: Stored) -> None:
+    """The other workspace may be why the finding is not there. A note says so."""
+    note = "Some findings that concern several workspaces are not compared: the {} run did not read them all."
+    kinds = {} if unread.row and unread.row.state == "partial" else {"b": "not_comparable"}
+    diff = await diff_runs(run_info(1), run_info(2), stream(*SHARING), stream(ALONE[0], unread))
+    assert {change.workspace: change.kind for change in diff.changes if change.workspace == "a"} == {}
+    assert diff.notes == (note.format("new"),)
+    diff = await diff_runs(run_info(1), run_info(2), stream(ALONE[0], unread), stream(*SHARING))
+    assert {change.workspace: change.kind for change in diff.changes if change.kind != "changed"} == kinds
+    assert diff.notes == (note.format("old"),)
+
+
+async def test_an_added_workspace_brings_all_of_its_findings() -> None:
+    """Also those about others. One that was on no list is not missing from the old run."""
+    diff = await diff_runs(run_info(), run_info(), stream(ALONE[0]), stream(*SHARING))
+    assert diff.changes == (
+        changed_in("a", findings_new=(shared("a", "b"),)),
+        WorkspaceChange("b", "added", new_state="ok", findings_new=(shared("b", "a"),)),
     )
-
-
-async def test_a_finding_that_moves_to_another_workspace_is_neither_new_nor_fixed() -> None:
-    """Which of those that share a domain is told of it depends on which was read last."""
-    old = (Stored("a", row("a")), Stored("b", row("b", findings=(shared("a"),))), Stored("c", row("c")))
-    new = (Stored("a", row("a", findings=(shared("b"),))), Stored("b", row("b")), Stored("c", row("c")))
-    diff = await diff_runs(run_info(1), run_info(2), stream(*old), stream(*new))
-    assert diff == Diff(run_info(1), run_info(2), (), (), 3)
-
-
-async def test_a_finding_is_new_where_no_workspace_had_it() -> None:
-    """And fixed where none has it any more."""
-    bare, told = (Stored("a", row("a")),), (Stored("a", row("a", findings=(shared("b"),))),)
-    assert (await diff_runs(run_info(), run_info(), stream(*bare), stream(*told))).changes == (
-        WorkspaceChange("a", "changed", "ok", "ok", findings_new=(shared("b"),)),
-    )
-    assert (await diff_runs(run_info(), run_info(), stream(*told), stream(*bare))).changes == (
-        WorkspaceChange("a", "changed", "ok", "ok", findings_fixed=(shared("b"),)),
-    )
+    old = (ALONE[0], Stored("c"))
+    diff = await diff_runs(run_info(), run_info(), stream(*old), stream(*SHARING, Stored("c", row("c"))))
+    assert [(change.workspace, change.kind) for change in diff.changes] == [("b", "added"), ("c", "not_comparable")]
 
 
 async def test_what_makes_two_runs_hard_to_compare_is_noted() -> None:
@@ -267,20 +287,22 @@ async def test_what_a_run_was_not_to_read_is_not_compared(
 async def test_a_selection_is_noted_and_concludes_nothing_of_what_several_workspaces_share() -> None:
     """Those that share a domain may be among the ones that were left out. What a workspace has alone is compared."""
     own = found("a", "localhost")
-    both = (Stored("a", row("a", findings=(shared("b"), own))), Stored("b", row("b")))
+    both = (Stored("a", row("a", findings=(shared("a", "b"), own))), Stored("b", row("b")))
     alone = (Stored("a", row("a")), UNSELECTED)
     old, new = run_info(1, planned=2, ok=2), run_info(2, unselected=1)
-    note = "run was to read 1 of 2 workspaces only. The others are not compared."
-    fixed, told = changed_a(findings_fixed=(own,)), changed_a(findings_new=(own,))
+    note = "run was to read only 1 of 2 workspaces. The others are not compared."
+    doubt = "Some findings that concern several workspaces are not compared: the {} run did not read them all."
     forth = await diff_runs(old, new, stream(*both), stream(*alone))
-    assert forth == Diff(old, new, (f"The new {note}",), (fixed,), 0, 1)
+    notes = (f"The new {note}", doubt.format("new"))
+    assert forth == Diff(old, new, notes, (changed_in("a", findings_fixed=(own,)),), 0, 1)
     back = await diff_runs(new, old, stream(*alone), stream(*both))
-    assert back == Diff(new, old, (f"The old {note}",), (told,), 0, 1)
+    notes = (f"The old {note}", doubt.format("old"))
+    assert back == Diff(new, old, notes, (changed_in("a", findings_new=(own,)),), 0, 1)
 
 
-def changed_a(**fields: object) -> WorkspaceChange:
-    """A change of the workspace a."""
-    return attrs.evolve(changed(**fields), workspace="a")
+def changed_in(workspace: str, **fields: object) -> WorkspaceChange:
+    """A change of this workspace, which was read both times."""
+    return attrs.evolve(changed(**fields), workspace=workspace)
 
 
 async def test_what_a_rule_found_is_not_fixed_where_it_was_not_applied() -> None:
@@ -335,10 +357,10 @@ async def test_two_runs_of_a_store_are_compared(tmp_path: Path) -> None:
 
 async def test_a_baseline_leaves_what_is_new(tmp_path: Path) -> None:
     """By id, wherever in the baseline it was found."""
-    findings = (found("a", "localhost"), shared("b"), found("a", "::1"))
+    findings = (found("a", "localhost"), found("b", "localhost"), found("a", "::1"))
     async with open_store(tmp_path / "a.db") as store:
         run = await store.begin(config("a", "b"))
         await run.commit(row("a", findings=findings[:1]))
-        await run.commit(row("b", findings=(shared("a"),)))
+        await run.commit(row("b", findings=findings[1:2]))
         known = await store.known_findings(run.id, (each.id for each in findings))
     assert new_findings(findings, known) == findings[2:]

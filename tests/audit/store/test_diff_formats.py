@@ -15,7 +15,6 @@ from chatloom_async.audit.diff import (
     WorkspaceChange,
     json_diff,
     markdown_diff,
-    plain_diff,
     table_diff,
 )
 from chatloom_async.audit.formats.markdown import code_span
@@ -52,38 +51,6 @@ DIFF = Diff(
     2,
 )
 EMPTY = Diff(run_info(3), run_info(4), (), (), 1)
-
-PLAIN = """\
-From run 3 (2026-03-01 12:30 UTC, finished) to run 4 (2026-03-01 12:30 UTC, interrupted)
-note: The new run did not reach 8 of its 9 workspaces.
-workspaces: 1 removed, 2 changed, 1 not comparable, 2 not compared
-agents: 1 added, 1 removed, 1 changed, 1 renamed
-domains: 1 added, 1 removed
-findings: 2 new, 1 fixed
-keys: 2 rotated
-7 workspaces did not change
-
-acme
-  ~ state ok -> partial
-  ~ key rotated
-  + agent New one (agt_2)
-  - agent "" (agt_3)
-  ~ agent Sales (agt_1): name Old -> Sales
-  + agent Sales (agt_1): domain new.example
-  - agent Sales (agt_1): domain old.example
-  + new error domain-local localhost in agent agt_1: localhost is local.
-  + new error list-odd: is local.
-  - fixed error domain-local ::1 in agent agt_1: ::1 is local.
-
-birch
-  ? workspace not comparable: new run: failed (ServerError)
-
-cedar
-  - workspace removed
-
-dogwood
-  ~ key rotated
-"""
 
 TABLE = """\
 From run 3 (2026-03-01 12:30 UTC, finished) to run 4 (2026-03-01 12:30 UTC, interrupted)
@@ -153,37 +120,37 @@ MARKDOWN = """\
 
 def test_for_people_it_is_a_table() -> None:
     """The name of a workspace stands once."""
-    assert table_diff(DIFF) == TABLE
+    assert "".join(table_diff(DIFF)) == TABLE
 
 
 def test_a_table_has_colours_where_it_may() -> None:
     """And is no wider than it should be."""
-    text = table_diff(DIFF, width=60, color=True)
+    text = "".join(table_diff(DIFF, width=60, color=True))
     assert "\x1b[32m+" in text
-    assert max(len(line) for line in table_diff(DIFF, width=60).splitlines()) <= 60
+    assert max(len(line) for line in "".join(table_diff(DIFF, width=60)).splitlines()) <= 60
 
 
 def test_without_rich_it_is_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """The [cli] extra is not needed to compare."""
     monkeypatch.setitem(sys.modules, "rich", None)
-    assert table_diff(DIFF) == PLAIN
+    assert "".join(table_diff(DIFF)) == TABLE
 
 
 def test_markdown_is_lists() -> None:
     """Headings by workspace."""
-    assert markdown_diff(DIFF) == MARKDOWN
+    assert "".join(markdown_diff(DIFF)) == MARKDOWN
 
 
 def test_where_nothing_changed_it_is_short() -> None:
     """But says what was compared."""
     heading = "From run 3 (2026-03-01 12:30 UTC, finished) to run 4 (2026-03-01 12:30 UTC, finished)"
-    assert table_diff(EMPTY) == plain_diff(EMPTY) == f"{heading}\n1 workspaces did not change\n"
-    assert markdown_diff(EMPTY) == f"# {heading}\n\n- 1 workspaces did not change\n"
+    assert "".join(table_diff(EMPTY)) == f"{heading}\n1 workspace did not change\n"
+    assert "".join(markdown_diff(EMPTY)) == f"# {heading}\n\n- 1 workspace did not change\n"
 
 
 def test_json_is_one_document() -> None:
     """Agents as elsewhere, without their domains."""
-    document = json.loads(json_diff(DIFF))
+    document = json.loads("".join(json_diff(DIFF)))
     assert list(document) == ["schema_version", "old", "new", "notes", "workspaces", "summary"]
     assert (document["schema_version"], document["summary"]) == (1, DIFF.summary())
     run = {"id": 4, "started": "2026-03-01T12:30:00+00:00", "state": "interrupted", "workspaces": 9, "pending": 8}
@@ -232,7 +199,7 @@ def evil_diff(text: str) -> Diff:
 @given(st.just(EVIL) | st.text(st.sampled_from("`|*_<>[]()!\\#@&:/. \n\t\x1b\u202eaw\u00a0-+=~0"), max_size=30))
 def test_text_from_outside_is_nothing_but_text(text: str) -> None:
     """In Markdown it stays in its code span; on a terminal no control character is left."""
-    tokens = MarkdownIt("gfm-like", {"linkify": False, "html": True}).parse(markdown_diff(evil_diff(text)))
+    tokens = MarkdownIt("gfm-like", {"linkify": False, "html": True}).parse("".join(markdown_diff(evil_diff(text))))
     inline = [child for token in tokens for child in token.children or ()]
     allowed = {"text", "code_inline", "strong_open", "strong_close"}
     assert {child.type for child in inline} <= allowed
@@ -242,7 +209,7 @@ def test_text_from_outside_is_nothing_but_text(text: str) -> None:
     }
     blocks = {"heading", "paragraph", "bullet_list", "list_item", "blockquote"}
     assert {token.type.removesuffix("_open").removesuffix("_close") for token in tokens} <= blocks | {"inline"}
-    for shown in (table_diff(evil_diff(text)), plain_diff(evil_diff(text)), json_diff(evil_diff(text))):
+    for shown in ("".join(table_diff(evil_diff(text))), "".join(json_diff(evil_diff(text)))):
         assert all(each.isprintable() or each in "\n\u00a0" for each in shown)
 
 
