@@ -36,7 +36,7 @@ from .policy.lifetime import TimeLimit
 from .policy.limiter import Limiter, LimitState, RateLimit, fingerprint_of, outcome_of
 from .policy.retry import RetryPolicy
 from .transports.interface import Transport
-from .wire.auth import ApiKey, Auth, sign
+from .wire.auth import ApiKey, Auth, forget_signed, sign
 from .wire.base_url import BASE_URL
 from .wire.cleaning import clean
 from .wire.decode import decode
@@ -297,10 +297,23 @@ class AsyncChatloom:
         return self._options.on_attempt
 
     @property
+    def rate_limit(self) -> RateLimit | Limiter | None:
+        """The `rate_limit` of the constructor or of `with_options`."""
+        return self._options.rate_limit
+
+    @property
     def limits(self) -> Mapping[str, LimitState]:
         """A snapshot of the rate limiter for each key in use, by the key's `fingerprint`; empty where the limiter is
         another than that of a RateLimit."""
         return self._limiter.states()
+
+    async def release_key(self) -> None:
+        """Closes the idle connections of this client's key and forgets its signed headers: after the last call for a
+        key, when calls for many others follow. Does nothing to connections if the transport has no `close_idle`."""
+        headers = forget_signed(await self._keys.current(), self._options.auth)
+        close_idle = getattr(self._shared.transport, "close_idle", None)
+        if headers is not None and close_idle is not None:
+            close_idle(headers)
 
     async def aclose(self, drain: float = 5.0) -> None:
         """Closes the client and its clones. Calls under way have `drain` seconds to finish, then fail with

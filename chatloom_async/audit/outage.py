@@ -12,7 +12,6 @@ from contextvars import ContextVar
 
 from attrs import define, evolve, field, frozen
 
-from ..endpoints.agents import ListAgents
 from ..options import OnAttempt
 from ..policy.clock import Clock, Timer
 from ..wire.errors import Attempt, ChatloomError, TransportError
@@ -62,8 +61,8 @@ OnPause = Callable[[Pause], object]
 class OutagePause:
     """The outages of one audit. `max_pause` is how many seconds it may spend on waiting, all outages together.
 
-    Every workspace is read through `run`, by a client whose `on_attempt` is `observe`. `on_pause` is called before
-    each wait. `gave_up` is why the audit gave up, or None.
+    Every workspace is read through `run`, by a client whose `on_attempt` is `observe()`; `note_success` is called for
+    each list of agents. `on_pause` is called before each wait. `gave_up` is why the audit gave up, or None.
     """
 
     clock: Clock
@@ -103,8 +102,8 @@ class OutagePause:
 
         def on_attempt(attempt: Attempt) -> object:
             ATTEMPTS.get().append(attempt)
-            if not self._worked:
-                self._note_attempt(attempt)
+            if not self._worked and attempt.error is not None:
+                self._note_error(attempt.error)
             return None if also is None else also(attempt)
 
         return on_attempt
@@ -153,26 +152,19 @@ class OutagePause:
 
     async def _noted(self, read: Callable[[], Awaitable[Read]]) -> Read:
         result = await read()
-        if result.row.state != "failed":
-            self._succeeded()
-        elif not self._worked and result.error is not None:
+        if not self._worked and result.error is not None:
             self._failed += 1
             self._note_error(result.error)
         return result
 
-    def _succeeded(self) -> None:
+    def note_success(self) -> None:
+        """Notes that the API has answered as it should: from then on, failures are an outage."""
         self._worked = True
         self._stop_timer()
 
-    def _note_attempt(self, attempt: Attempt) -> None:
-        if attempt.error is not None:
-            self._note_error(attempt.error)
-        elif attempt.operation != ListAgents.__name__:  # only a list that could be decoded leads to other calls
-            self._succeeded()
-
     def _note_error(self, error: Exception) -> None:
         if isinstance(error, RateLimitError):  # the API is there, and asks to wait
-            self._succeeded()
+            self.note_success()
             return
         if isinstance(error, TransportError) and error.reason == "local":  # says nothing about the API
             return

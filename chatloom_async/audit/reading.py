@@ -3,24 +3,29 @@
 What was read is kept, whatever happens after it. Nothing is judged here, and nothing is written.
 """
 
-from collections.abc import Iterable
-from contextlib import aclosing
+import asyncio
+from collections.abc import Callable, Iterable
 
 from attrs import Factory, define, frozen
 
 from ..client import AsyncChatloom
-from ..endpoints.agents import AgentList, AllowedDomains, GetAllowedDomains, ListAgents
-from ..fanout import Ok, fan_out
+from ..endpoints.agents import AgentList, GetAllowedDomains, ListAgents
+from ..policy.limiter import RateLimit
 from ..wire.auth import ApiKey
-from ..wire.errors import ChatloomError
+from ..wire.errors import Attempt, ChatloomError
+from ..wire.message import Exchange
 from ..wire.status import AuthenticationError, NotFoundError
 from .keys import resolve_key
+from .lanes import SLOW_ANSWER, Lanes, one_lane_suffices
 from .rules.contract import unknown_fields
 from .rules.subjects import Evidence
 from .values import AuditedAgent, Failure, Finding, IncompleteListError, Row, Workspace, finding
 
-AGENTS_AT_ONCE = 8
-"""Calls in flight for one workspace: the limiter lets no more through per key, so more would only queue."""
+MAX_LANES = 8
+"""Calls in flight for one workspace: the default limiter lets no more through per key, so more would only queue."""
+
+SLOW_LIST = 2 * SLOW_ANSWER
+"""Seconds after which the first answer counts as slow: it takes the connection's set-up, too."""
 
 
 @define
@@ -33,6 +38,16 @@ class Reading:
     gone: set[str] = Factory(set)
     unknown: set[str] = Factory(set)
     stopped: AuthenticationError | None = None
+
+    def fail(self, agent_id: str, error: BaseException) -> None:
+        """Notes that the domains of this agent could not be read."""
+        self.requests += len(getattr(error, "attempts", ()))
+        if isinstance(error, NotFoundError):
+            self.gone.add(agent_id)
+        else:
+            self.errors[agent_id] = error
+        if isinstance(error, AuthenticationError):
+            self.stopped = error
 
 
 @frozen
@@ -51,8 +66,13 @@ class Read:
     budget_exhausted: ChatloomError | None = None
 
 
-async def read_workspace(workspace: Workspace, client: AsyncChatloom) -> Read:
-    """What came of the workspace. A ChatloomError becomes part of its row; anything else is a defect, and is raised."""
+async def read_workspace(
+    workspace: Workspace, client: AsyncChatloom, on_listed: Callable[[], None] = lambda: None
+) -> Read:
+    """What came of the workspace. A ChatloomError becomes part of its row; anything else is a defect, and is raised.
+
+    `on_listed` is called when the list of agents was read.
+    """
     key = await resolve_key(workspace.key)
     if not isinstance(key, ApiKey):
         return Read(Row(workspace.name, "failed", error=Failure.of(key)))
@@ -62,8 +82,12 @@ async def read_workspace(workspace: Workspace, client: AsyncChatloom) -> Read:
     except ChatloomError as error:
         row = Row(workspace.name, "failed", error=Failure.of(error), requests=len(error.attempts))
         return Read(row, key, error=error, budget_exhausted=_budget_exhausted([error]))
-    reading = await _read_domains(dict.fromkeys(agent.id for agent in listed.value), client, len(listed.attempts))
-    unknown = reading.unknown.union(unknown_fields(listed.response, AgentList))
+    else:
+        on_listed()
+        reading = await _read_domains(listed, client)
+    finally:
+        await client.release_key()
+    unknown = reading.unknown.union(unknown_fields(listed.response, listed.value))
     evidence = Evidence(listed.value.count, tuple(sorted(unknown)))
     exhausted = _budget_exhausted(reading.errors.values())
     return Read(_row(workspace, listed.value, reading), key, evidence, budget_exhausted=exhausted)
@@ -77,28 +101,42 @@ def _budget_exhausted(errors: Iterable[BaseException]) -> ChatloomError | None:
     return None
 
 
-async def _read_domains(agent_ids: Iterable[str], client: AsyncChatloom, requests: int) -> Reading:
-    reading = Reading(requests)
+async def _read_domains(listed: Exchange[AgentList], client: AsyncChatloom) -> Reading:
+    """The domains of every agent on the list. A refused key ends it: it would be refused again."""
+    reading = Reading(len(listed.attempts))
 
-    async def read(agent_id: str) -> None:
-        exchange = await client.exchange(GetAllowedDomains(agent_id))
-        reading.domains[agent_id] = exchange.value.domains  # here, not from the result: a stop must not lose it
+    async def read(agent_id: str) -> bool:
+        """Whether the answer was slow, or there was none."""
+        try:
+            exchange = await client.exchange(GetAllowedDomains(agent_id))
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
+            reading.fail(agent_id, error)
+            if reading.stopped:
+                lanes.stop()
+            return True
+        reading.domains[agent_id] = exchange.value.domains
         reading.requests += len(exchange.attempts)
-        reading.unknown.update(unknown_fields(exchange.response, AllowedDomains))
+        reading.unknown.update(unknown_fields(exchange.response, exchange.value))
+        return _is_slow(exchange.attempts, SLOW_ANSWER)
 
-    async with aclosing(fan_out(agent_ids, read, concurrency=AGENTS_AT_ONCE)) as results:
-        async for result in results:
-            if isinstance(result, Ok):
-                continue
-            reading.requests += len(getattr(result.error, "attempts", ()))
-            if isinstance(result.error, NotFoundError):
-                reading.gone.add(result.item)
-            else:
-                reading.errors[result.item] = result.error
-            if isinstance(result.error, AuthenticationError):
-                reading.stopped = result.error  # a refused key will be refused again: leave, and cancel what runs
-                break
+    limit = client.rate_limit
+    wide = not one_lane_suffices(limit) or _is_slow(listed.attempts, SLOW_LIST)
+    most = min(MAX_LANES, limit.concurrency) if isinstance(limit, RateLimit) else MAX_LANES
+    lanes = Lanes(dict.fromkeys(agent.id for agent in listed.value), read, most, client.clock, wide=wide)
+    await lanes.run()
     return reading
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody cancelled the current task. If not, a call has cancelled itself, which is its failure."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _is_slow(attempts: tuple[Attempt, ...], seconds: float) -> bool:
+    return len(attempts) > 1 or attempts[-1].elapsed >= seconds
 
 
 def _row(workspace: Workspace, listed: AgentList, reading: Reading) -> Row:

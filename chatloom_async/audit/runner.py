@@ -61,7 +61,7 @@ async def audit(
     judging = Judge() if judge is None else judge
 
     async def finished(workspace: Workspace) -> Row:
-        read = await outage.run(workspace, lambda: read_workspace(workspace, patient))
+        read = await outage.run(workspace, lambda: read_workspace(workspace, patient, outage.note_success))
         records = None if dns is None else await read_hosts(dns, read.row)
         row = judging.judge(read.row, workspace, _evidence(read, run), records)
         if run is not None:

@@ -53,7 +53,9 @@ async def read_shard(shard: Shard, *, transport: Transport | None = None, clock:
 
     async def read(item: tuple[int, Workspace]) -> ShardRead:
         workspace = item[1]
-        return _portable(await outage.run(workspace, lambda: read_workspace(workspace, observed)), shard.salt)
+        return _portable(
+            await outage.run(workspace, lambda: read_workspace(workspace, observed, outage.note_success)), shard.salt
+        )
 
     try:
         async with client, asyncio.timeout(shard.deadline):

@@ -13,11 +13,12 @@ import attrs
 from ...wire.cleaning import clean
 from ...wire.decode import read_document
 from ...wire.encode import wire_name
+from ...wire.fast_decode import FastDecoder, fast_decoder
 from ...wire.message import Response
 from .rule import Found, rule
 from .subjects import CheckedWorkspace
 
-MOST_FIELDS = 20  # an answer with more is not the documented one at all
+MAX_FIELDS = 20  # an answer with more is not the documented one at all
 
 REPORT = "Run the audit again; if it persists, send request and response to Chatloom's support."
 
@@ -64,12 +65,17 @@ def contract_unknown_field(checked: CheckedWorkspace) -> Iterable[Found]:
         yield Found(f"The answer holds {clean(path)}, which is not documented.", path)
 
 
-def unknown_fields(response: Response, returns: Any) -> tuple[str, ...]:
-    """The JSON paths, such as `agents[].language`, of the answer's members that the model `returns` does not have.
+def unknown_fields(response: Response, value: Any) -> tuple[str, ...]:
+    """The JSON paths, such as `agents[].language`, of the answer's members that the model of `value` does not have.
 
-    Sorted, each once, and no more than 20. `returns` is an attrs class of fields, other such classes, and tuples.
+    Sorted, each once, and no more than 20. `value` is what the answer was decoded to: an attrs instance of fields,
+    other such classes, and tuples. The body is not read again if its number of quotes leaves no room for a member.
     """
-    return tuple(sorted(set(_unknown(read_document(response), returns, "")))[:MOST_FIELDS])
+    model: Any = type(value)
+    decoder = _decoder(model)
+    if decoder is not None and decoder.quotes_in(value) == response.body.count(b'"'):
+        return ()
+    return tuple(sorted(set(_unknown(read_document(response), model, "")))[:MAX_FIELDS])
 
 
 def _unknown(document: Any, model: Any, path: str) -> Iterator[str]:
@@ -84,6 +90,11 @@ def _unknown(document: Any, model: Any, path: str) -> Iterator[str]:
                 yield inner
             elif isinstance(value, (dict, list)):
                 yield from _unknown(value, known[name], inner)
+
+
+@cache
+def _decoder(model: Any) -> FastDecoder | None:
+    return fast_decoder(model)
 
 
 @cache

@@ -4,10 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from attrs import frozen
 
 from chatloom_async import AgentList, AllowedDomains
 from chatloom_async.audit.rules import Evidence
 from chatloom_async.audit.rules.contract import unknown_fields
+from chatloom_async.wire.decode import decode
 from tests.audit.rules.cases import NOW, audited, checked, found
 from tests.samples import AGENT, AGENTS, DOMAINS, answer
 
@@ -44,20 +46,29 @@ def test_unknown_field() -> None:
     ]
 
 
+@frozen
+class Labelled:
+    """A model with a field that has no model."""
+
+    name: str
+    labels: dict[str, Any]
+
+
 @pytest.mark.parametrize(
     ("document", "model", "paths"),
     [
         (AGENTS, AgentList, ()),
         (DOMAINS, AllowedDomains, ()),
         ({**DOMAINS, "wildcards": True}, AllowedDomains, ("wildcards",)),
-        ({"agents": [{**AGENT, "b": {"c": 1}}, AGENT, {**AGENT, "a": 1, "b": 2}], "next": []}, AgentList,
+        ({"agents": [{**AGENT, "b": {"c": 1}}, AGENT, {**AGENT, "a": 1, "b": 2}], "count": 3, "next": []}, AgentList,
          ("agents[].a", "agents[].b", "next")),
         ({"domains": ["a.example"], **{f"f{n}": n for n in range(100)}}, AllowedDomains, None),
-        ([], AllowedDomains, ()),
-        ({"domains": [{"new": 1}]}, AllowedDomains, ()),
+        ({"domains": ['a "quoted" text']}, AllowedDomains, ()),
+        ({"name": "a", "labels": {"b": {"c": 1}}, "d": 1}, Labelled, ("d",)),
     ],
 )  # fmt: skip
 def test_unknown_fields(document: Any, model: Any, paths: tuple[str, ...] | None) -> None:
     """The answer's members are compared with the model's, at every depth, and twenty names are enough."""
-    fields = unknown_fields(answer(document), model)
+    response = answer(document)
+    fields = unknown_fields(response, decode(response, model))
     assert fields == paths if paths is not None else len(fields) == 20

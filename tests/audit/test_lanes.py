@@ -1,0 +1,133 @@
+"""How many calls of one workspace run side by side: one as long as that is as fast as the rate limit allows."""
+
+import asyncio
+import math
+from typing import Any
+
+import pytest
+
+from chatloom_async import (
+    ApiKey,
+    AsyncChatloom,
+    ConnectError,
+    MockTransport,
+    RateLimit,
+    Request,
+)
+from chatloom_async.audit import Failure, Row, Workspace, audit
+from chatloom_async.audit.rules import Judge
+from chatloom_async.testing import VirtualClock
+from tests.samples import AGENT, DOMAINS, KEY, OTHER_KEY, answer, failure
+
+LIMIT = RateLimit()
+
+
+class Api:
+    """Answers after so many seconds, lists so many agents, and knows how many requests it had at once."""
+
+    def __init__(self, agents: int, seconds: float, **special: Any) -> None:
+        self.clock, self.seconds, self.special = VirtualClock(), seconds, special
+        self.ids = [f"agt_{number}" for number in range(agents)]
+        self.inside = self.at_once = 0
+
+    async def __call__(self, request: Request) -> Any:
+        self.inside += 1
+        self.at_once = max(self.at_once, self.inside)
+        try:
+            if not request.url.endswith("/allowed-domains"):
+                await self.clock.sleep(self.seconds)
+                agents = [{**AGENT, "id": agent_id} for agent_id in self.ids]
+                return answer({"agents": agents, "count": len(agents)})
+            seconds, result = self.special.get(request.url.split("/")[-2], (self.seconds, answer(DOMAINS)))
+            await self.clock.sleep(seconds)
+            if isinstance(result, BaseException):
+                raise result
+            return result
+        finally:
+            self.inside -= 1
+
+
+async def read(api: Api, limit: Any = LIMIT, **options: Any) -> Row:
+    """The row of the one workspace."""
+    client = AsyncChatloom(OTHER_KEY, transport=MockTransport(api), clock=api.clock, rate_limit=limit)
+    rows = audit([Workspace("acme", ApiKey(KEY))], client=client, judge=Judge(()), **options)
+    (row,) = [row async for row in rows]
+    return row
+
+
+def fastest(agents: int, seconds: float, limit: RateLimit = LIMIT) -> float:
+    """Seconds in which that can be read at best: the list, a burst, then as the rate allows, and the last answer."""
+    sent = agents + 1
+    burst = 0.0 if agents == 0 else seconds
+    return max(burst, (sent - limit.burst) / limit.per_second) + seconds
+
+
+@pytest.mark.parametrize("agents", [0, 1, 7, 12, 40, 200])
+@pytest.mark.parametrize(("seconds", "lanes"), [(0.001, 1), (0.05, 1), (0.2, 8), (1.0, 8)])
+async def test_lanes_make_no_workspace_slower_than_the_rate_limit_does(seconds: float, lanes: int, agents: int) -> None:
+    """But for the first eight calls, of which each may take 0.15 s more; and with slow answers, one answer's time."""
+    api = Api(agents, seconds)
+    row = await read(api)
+    assert (row.state, len(row.agents), row.requests) == ("ok", agents, agents + 1)
+    assert api.at_once <= lanes
+    slack = 7 * seconds if lanes == 1 else seconds
+    assert api.clock.time() <= fastest(agents, seconds) + slack
+    if agents >= 40:
+        assert api.clock.time() == pytest.approx(fastest(agents, seconds), abs=seconds)
+
+
+@pytest.mark.parametrize("limit", [None, RateLimit(per_second=50.0, burst=8, concurrency=4)])
+async def test_a_higher_limit_is_used(limit: RateLimit | None) -> None:
+    """One lane with answers of 0.1 s would be slower than it."""
+    api = Api(40, 0.1)
+    assert (await read(api, limit)).state == "ok"
+    lanes = limit.concurrency if limit else 8
+    assert (api.at_once, api.clock.time()) == (lanes, pytest.approx(0.1 + 0.1 * math.ceil(40 / lanes), abs=0.15))
+
+
+class OwnLimiter:
+    """Lets everything pass."""
+
+    async def acquire(self, key: str) -> None:
+        return
+
+    def release(self, key: str, outcome: str, retry_after: float | None = None) -> None:
+        return
+
+
+async def test_a_limiter_of_ones_own_is_taken_for_one_like_the_default() -> None:
+    """What it allows is not known."""
+    api = Api(10, 0.05)
+    assert (await read(api, OwnLimiter())).state == "ok"
+    assert api.at_once == 1
+
+
+@pytest.mark.parametrize(
+    "special", [(30.0, ConnectError("No answer", reason="unreachable")), (0.001, failure(503)), (30.0, answer(DOMAINS))]
+)
+async def test_one_agent_that_makes_trouble_does_not_hold_up_the_others(special: Any) -> None:
+    """Whether it fails, is tried again, or only takes long: a second later, the others go on beside it."""
+    api = Api(40, 0.01, agt_0=special)
+    alone = Api(1, 0.01, agt_0=special)
+    row, expected = await read(api, deadline=100.0), await read(alone, deadline=100.0)
+    assert (row.agents[0], len(row.agents)) == (expected.agents[0], 40)
+    assert all(agent.domains for agent in row.agents[1:])
+    assert api.at_once > 1
+    assert api.clock.time() <= max(alone.clock.time(), fastest(40, 0.01)) + 30.0
+
+
+async def test_a_call_that_cancels_itself_is_one_agents_failure() -> None:
+    """The others are read."""
+    api = Api(3, 0.01, agt_1=(0.0, asyncio.CancelledError()))
+    row = await read(api)
+    assert [agent.error for agent in row.agents] == [None, Failure("CancelledError", "no message"), None]
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.5])
+async def test_a_refused_key_ends_the_workspace(seconds: float) -> None:
+    """In one lane or in several: nothing more is sent, and what is under way is cancelled."""
+    api = Api(40, seconds, agt_3=(seconds / 2, failure(401)))
+    row = await read(api)
+    assert (row.state, row.error and row.error.type) == ("partial", "AuthenticationError")
+    assert sum(agent.domains is not None for agent in row.agents) <= 3
+    assert api.inside == 0
