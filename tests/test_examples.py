@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import re
 import subprocess
@@ -137,6 +138,38 @@ async def test_the_fastapi_service_answers_from_the_api(acme: SandboxWorkspace) 
         found = await client.get(f"/agents/{agent.id}/domains")
         missing = await client.get("/agents/agt_unknown/domains")
     assert (found.json(), missing.status_code) == (list(agent.domains), 404)
+
+
+async def test_the_fastapi_service_for_two_tenants_keeps_them_apart(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each gets its own agents, the page describes them, and each line of the log says whose call it was."""
+    caplog.set_level(logging.INFO, logger="chatloom_async")
+    sandbox = Sandbox(seed=7)
+    workspaces = {name: sandbox.add_workspace(name, agents=2) for name in ("acme", "globex")}
+    for name, workspace in workspaces.items():
+        monkeypatch.setenv(f"{name.upper()}_KEY", workspace.key.reveal())
+    monkeypatch.delenv("CHATLOOM_API_KEY", raising=False)
+    workspaces["globex"].fails(503)
+    async with sandbox.serve() as url:
+        monkeypatch.setenv("CHATLOOM_BASE_URL", url)
+        async with serving(load("fastapi_tenants").app) as http:
+            found = {name: await http.get("/agents", headers={"X-Tenant": name}) for name in workspaces}
+            workspaces["acme"].rotate_key()
+            refused = await http.get("/agents", headers={"X-Tenant": "acme"})
+            unknown = await http.get("/agents", headers={"X-Tenant": "initech"})
+            page = (await http.get("/openapi.json")).json()
+    names = {name: [agent["name"] for agent in answer.json()] for name, answer in found.items()}
+    assert names == {name: [agent.name for agent in workspace.agents] for name, workspace in workspaces.items()}
+    assert (refused.status_code, refused.json()) == (502, {"error": "AuthenticationError"})
+    assert unknown.status_code == 422
+    assert page["components"]["schemas"]["Agent"]["properties"]["createdAt"]["format"] == "date-time"
+    answer = page["paths"]["/agents"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert answer["items"] == {"$ref": "#/components/schemas/Agent"}
+    assert [re.sub(r"0\.\d+ s|key=\w+|host=\S+", "", line) for line in caplog.messages] == [
+        "ListAgents attempt 1: 503, again in  [label=globex  path=/api/plugin/agents ",
+        "ListAgents failed after attempt 1: 401, not_retryable [label=acme  path=/api/plugin/agents ",
+    ]
 
 
 async def test_the_bot_answers_its_commands(acme: SandboxWorkspace) -> None:

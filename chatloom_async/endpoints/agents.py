@@ -1,13 +1,14 @@
 """Agents and where their widgets may load: the two reads of the API's v1 surface."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from operator import attrgetter
-from typing import Final
+from typing import Final, overload
 
 from attrs import frozen
 
 from ..wire.endpoint import Endpoint
+from ..wire.model import Model
 
 POSITIONS: Final = ("bottom-right", "bottom-left", "top-right", "top-left")
 STATUS_ACTIVE: Final = "active"
@@ -16,7 +17,7 @@ ID: Final = attrgetter("id")
 
 
 @frozen
-class Agent:
+class Agent(Model):
     """One agent of a workspace, as its widget shows it.
 
     `position` is one of `POSITIONS`, `status` is "usually active" and `template` a widget template's name;
@@ -38,15 +39,16 @@ class Agent:
 
 
 @frozen
-class AgentList:
-    """Every agent of the workspace, newest first. Iterable, with `len()`.
+class AgentList(Model):
+    """Every agent of the workspace, newest first. Iterable, with `len()`, indices and slices.
 
-    `count` is the number that the answer states. The documentation says that it equals the number of
-    agents; `complete` is False where it does not, or where an id comes twice.
+    `count` is the number that the answer states. The documentation says that it equals the number of agents; `complete`
+    is False if it does not, or if an id comes twice.
 
         agents = await chatloom.list_agents()
         print(len(agents), agents.complete)  # 2 True
-        print([agent.name for agent in agents])  # ['Account Recovery', 'Returns Desk']
+        print([agent.name for agent in agents], agents[-1].name)  # ['Account Recovery', 'Returns Desk'] Returns Desk
+        print(agents.by_id[agents[0].id].name)  # Account Recovery
     """
 
     agents: tuple[Agent, ...]
@@ -56,16 +58,30 @@ class AgentList:
     def complete(self) -> bool:
         return self.count == len(self.agents) == len(set(map(ID, self.agents)))
 
+    @property
+    def by_id(self) -> Mapping[str, Agent]:
+        """The agents by their ids, as a new dictionary each time."""
+        return {agent.id: agent for agent in self.agents}
+
     def __iter__(self) -> Iterator[Agent]:
         return iter(self.agents)
 
     def __len__(self) -> int:
         return len(self.agents)
 
+    @overload
+    def __getitem__(self, index: int) -> Agent: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Agent, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Agent | tuple[Agent, ...]:
+        return self.agents[index]
+
 
 @frozen
-class AllowedDomains:
-    """The domains on which one agent's widget may load, oldest first. Iterable, with `len()` and `in`.
+class AllowedDomains(Model):
+    """The domains on which one agent's widget may load, oldest first. Iterable, with `len()`, `in`, indices and slices.
 
     The documentation does not say what an empty list means.
 
@@ -84,6 +100,15 @@ class AllowedDomains:
 
     def __contains__(self, domain: object) -> bool:
         return domain in self.domains
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
+        return self.domains[index]
 
 
 @frozen

@@ -15,7 +15,18 @@ import orjson
 
 from .errors import ConfigurationError, InvalidAgentIdError
 
-__all__ = ["NAME", "NULL", "Null", "camel", "json_body", "members_of", "path_segment", "query_pairs", "wire_name"]
+__all__ = [
+    "NAME",
+    "NULL",
+    "Null",
+    "camel",
+    "json_body",
+    "members_of",
+    "path_segment",
+    "query_pairs",
+    "timestamp",
+    "wire_name",
+]
 
 NAME: Final = "chatloom_async.name"  # in the metadata of a field
 SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*_*")
@@ -126,16 +137,21 @@ def members_of(value: Any) -> dict[str, Any]:
     return {wire_name(f): v for f in attrs.fields(type(value)) if (v := getattr(value, f.name)) is not None}
 
 
+def timestamp(moment: date) -> str:
+    """A date as ISO 8601; a datetime, as the API writes it: in UTC, with milliseconds and a Z."""
+    if not isinstance(moment, datetime):
+        return moment.isoformat()
+    if moment.tzinfo is None:
+        raise ConfigurationError("A datetime without a time zone cannot be sent: add tzinfo, such as datetime.UTC")
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def _plain(value: Any) -> Any:
     """The API's spelling of a value: enums as their value, moments as ISO 8601 in UTC with a Z."""
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise ConfigurationError("A datetime without a time zone cannot be sent: add tzinfo, such as datetime.UTC")
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, date):
-        return value.isoformat()
+        return timestamp(value)
     if attrs.has(type(value)):
         return members_of(value)
     if isinstance(value, (set, frozenset)):
