@@ -131,9 +131,9 @@ def test_open_enums() -> None:
 
 def answered(sandbox: Sandbox, path: str, headers: dict[str, str]) -> tuple[int, Any]:
     """Status and JSON of the sandbox's answer, without a network."""
-    from chatloom_async.sandbox.routes import Asked, handle
+    from chatloom_async.sandbox.routes import SandboxRequest, handle
 
-    asked = Asked("GET", path, headers.get("Authorization", ""), headers.get("X-API-Key", ""))
+    asked = SandboxRequest("GET", path, headers.get("Authorization", ""), headers.get("X-API-Key", ""))
     answer = handle(sandbox._state, asked, 0.0)
     assert isinstance(answer, Response)
     return answer.status, json.loads(answer.body)
