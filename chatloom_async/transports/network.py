@@ -41,7 +41,9 @@ def _has_place(match: re.Match[str]) -> bool:
 @cache
 def default_tls(http2: bool = False) -> ssl.SSLContext:
     """The certificates that the machine trusts. Reading them takes 20 ms; httpx2 changes the context for HTTP/2."""
-    return ssl.create_default_context()
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 MAX_CONNECTIONS = 512

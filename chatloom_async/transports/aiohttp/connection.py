@@ -26,6 +26,7 @@ from yarl import URL
 from ...wire.errors import ConfigurationError
 from ..body import ACCEPTED
 from ..network import ConnectionBound
+from ..tls import ResumingContext
 from .resolver import ThreadResolver
 
 SUPPORTED = "aiohttp>=3.14.4,<3.15"
@@ -80,6 +81,7 @@ class WatchedConnection(ResponseHandler):
 
     connections: "Connections | None" = None
     owner: object = None
+    is_new = True  # it has brought no answer yet
 
     _begun = _interim = False
     _silent_until = inf
@@ -150,11 +152,19 @@ class Connections(aiohttp.TCPConnector):
     """The connections of one session. Their number is bounded, idle ones included: the one that was idle for longest
     is closed when a new one needs its place."""
 
-    def __init__(self, bound: ConnectionBound, *, reused: bool, on_connect: Callable[[], object] | None) -> None:
+    def __init__(
+        self,
+        bound: ConnectionBound,
+        *,
+        tls: ResumingContext | None = None,
+        reused: bool = True,
+        on_connect: Callable[[], object] | None = None,
+    ) -> None:
         self.resolver: ThreadResolver = ThreadResolver()
         super().__init__(limit=0, force_close=not reused, resolver=self.resolver)
         self._factory: Any = partial(WatchedConnection, loop=asyncio.get_running_loop())
         self.bound: ConnectionBound = bound
+        self.tls: ResumingContext | None = tls
         self.on_connect: Callable[[], object] | None = on_connect
         self.idle: OrderedDict[ResponseHandler, ConnectionKey] = OrderedDict()  # the longest idle one first
 
@@ -163,7 +173,12 @@ class Connections(aiohttp.TCPConnector):
             self.close_idle(next(iter(self.idle)))
             await asyncio.sleep(0)  # the event loop closes the socket in its next round
         with self.bound.opening():
-            connection = await self._connect(req, traces, limits)
+            try:
+                connection = await self._connect(req, traces, limits)
+            except aiohttp.ClientConnectorError:
+                if self.tls:
+                    self.tls.forget()
+                raise
             if not isinstance(connection, WatchedConnection):
                 unsupported("its connections are of another class than they were told to be")
         connection.connections, connection.owner = self, getattr(req, "owner", None)
@@ -181,6 +196,10 @@ class Connections(aiohttp.TCPConnector):
         return await super()._create_connection(req, traces, limits)
 
     def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        if self.tls and isinstance(protocol, WatchedConnection) and protocol.is_new and not should_close:
+            protocol.is_new = False
+            if protocol.transport is not None:
+                self.tls.remember(protocol.transport)
         super()._release(key, protocol, should_close=should_close)
         if protocol.is_connected() and not self.closed:
             self.idle[protocol] = key
@@ -217,14 +236,19 @@ def unsupported(what: str) -> NoReturn:
 
 
 async def open_session(
-    bound: ConnectionBound, *, shared: bool, reused: bool = True, on_connect: Callable[[], object] | None = None
+    bound: ConnectionBound,
+    *,
+    shared: bool,
+    tls: ResumingContext | None = None,
+    reused: bool = True,
+    on_connect: Callable[[], object] | None = None,
 ) -> aiohttp.ClientSession:
     """A session for the running loop, to be closed by the caller. Unless `shared`, its connections never mix API keys;
     unless `reused`, each serves one request, which says so by `Connection: close`. Raises ConfigurationError if the
     installed aiohttp cannot keep these promises.
     """
     session = aiohttp.ClientSession(
-        connector=Connections(bound, reused=reused, on_connect=on_connect),
+        connector=Connections(bound, tls=tls, reused=reused, on_connect=on_connect),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"Accept-Encoding": ACCEPTED},
         request_class=aiohttp.ClientRequest if shared else KeyedRequest,
@@ -280,7 +304,7 @@ CHECK_LIMITS = aiohttp.ClientTimeout(total=None)
 
 async def check_isolation(session: aiohttp.ClientSession) -> None:
     """Makes sure that aiohttp still keeps the connections of two API keys apart, and reuses those of one."""
-    connections = MemoryConnections(ConnectionBound(9), reused=True, on_connect=None)
+    connections = MemoryConnections(ConnectionBound(9))
     given: list[object] = []
     try:
         for key in ("1", "2", "1"):

@@ -20,8 +20,9 @@ from ...wire.message import DEFAULT_TIMEOUTS, Headers, Request, Response, Timeou
 from ...wire.validation import COUNT
 from .. import failures
 from ..body import MAX_BODY, received
-from ..network import MAX_CONNECTIONS, ConnectionBound, checked_proxy, descriptor_share, warn_unclosed
+from ..network import MAX_CONNECTIONS, ConnectionBound, checked_proxy, default_tls, descriptor_share, warn_unclosed
 from ..per_loop import PerLoop
+from ..tls import ResumingContext
 from .connection import open_session
 from .errors import transport_error
 from .exchange import DirectExchange, prepare, read_body, works
@@ -61,6 +62,9 @@ class AiohttpTransport:
     closed. If the system refuses a descriptor, the request waits, for `Timeouts.connect` at most, until another
     request leaves one. `on_connect` is called for each connection that is opened.
 
+    New connections to a host resume its TLS session for a minute, of whatever key; `tls_resumption=False` switches it
+    off. See transports/tls.py for what that means.
+
     Bytes that a server sends unasked on an idle connection are taken for the answer to that key's next request. With
     `connection_reuse=False` they reach nobody: each request has a connection of its own, and pays for its handshakes.
 
@@ -78,6 +82,7 @@ class AiohttpTransport:
         max_connections: int = MAX_CONNECTIONS,
         share_connections: bool = False,
         connection_reuse: bool = True,
+        tls_resumption: bool = True,
         on_connect: Callable[[], object] | None = None,
         name: str = "AiohttpTransport",
     ) -> None:
@@ -86,13 +91,16 @@ class AiohttpTransport:
             raise proxy
         COUNT.check("max_body", max_body)
         COUNT.check("max_connections", max_connections)
-        self._ssl, self._proxy, self._max_body, self._name = ssl or True, proxy, max_body, name
+        tls = ResumingContext(lambda: ssl or default_tls()) if tls_resumption else None
+        self._ssl, self._proxy, self._max_body, self._name = tls or ssl or True, proxy, max_body, name
         self._share = share_connections
         self._limits = DEFAULT_TIMEOUTS, _limits(DEFAULT_TIMEOUTS)  # of the last request: they hardly ever change
         opened = partial(
             open_exchange,
             max_connections=max_connections,
-            session=partial(open_session, shared=share_connections, reused=connection_reuse, on_connect=on_connect),
+            session=partial(
+                open_session, tls=tls, shared=share_connections, reused=connection_reuse, on_connect=on_connect
+            ),
             ssl=self._ssl,
             max_body=max_body,
         )
