@@ -15,7 +15,7 @@ from ..audit.session import AuditOutcome, check_database, open_session
 from .access import file_or_stdin
 from .audit_dns import applied_rules, open_resolver
 from .audit_inputs import Kind, open_source
-from .audit_outputs import check_outputs, estimate, open_outputs, plan
+from .audit_outputs import check_expectation, check_outputs, estimate, open_outputs, plan
 from .audit_readers import open_reader
 from .options import (
     DEFAULT_FINDINGS,
@@ -92,6 +92,7 @@ async def audit(
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(open_source(workspaces, selection, run.base_url))
         chosen = select(source.workspaces, only=selection.only, exclude=selection.exclude, tags=selection.tag)
+        check_expectation(report, workspaces, chosen)
         dns = await stack.enter_async_context(open_resolver(rules, finding.resolver, source.kind))
         if run.dry_run:
             stream = stack.enter_context(destination(report.output))

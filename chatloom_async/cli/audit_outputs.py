@@ -3,9 +3,12 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
+from itertools import combinations
+from pathlib import Path
 from typing import TextIO
 
 from ..audit.document import json_text, workspace_document
+from ..audit.formats.expectation import ExpectationFormat
 from ..audit.formats.ranking import counted
 from ..audit.formats.text import cell, columns, rendered
 from ..audit.session import AuditSession, Output
@@ -17,11 +20,23 @@ from .terminal import CommandLineError, check_writable, destination, terminal_st
 
 def check_outputs(report: ReportOptions) -> None:
     """Raises CommandLineError where a report cannot be written, or two would go to one file. Writes none."""
-    for path, option in ((report.output, "--output"), (report.html, "--html")):
-        if path is not None:
-            check_writable(path, option)
-    if report.output and report.html and report.output.absolute() == report.html.absolute():
-        raise CommandLineError(f"--output and --html both name {report.html}: one would overwrite the other")
+    paths = {"--output": report.output, "--html": report.html, "--write-expect": report.write_expect}
+    named = {option: path for option, path in paths.items() if path is not None}
+    for option, path in named.items():
+        check_writable(path, option)
+    for (one, path), (other, second) in combinations(named.items(), 2):
+        if path.absolute() == second.absolute():
+            raise CommandLineError(f"{one} and {other} both name {path}: one would overwrite the other")
+
+
+def check_expectation(report: ReportOptions, listed: Path | None, workspaces: Collection[Workspace]) -> None:
+    """Raises CommandLineError if --write-expect would overwrite the list that it is made of, or KeyInListError."""
+    path = report.write_expect
+    if path is None:
+        return
+    if listed is not None and path.exists() and listed.exists() and path.samefile(listed):
+        raise CommandLineError(f"--write-expect would overwrite {listed}: name another file, and compare the two")
+    ExpectationFormat(workspaces)
 
 
 def open_outputs(report: ReportOptions, session: AuditSession, stream: TextIO, stack: AsyncExitStack) -> list[Output]:
@@ -33,6 +48,9 @@ def open_outputs(report: ReportOptions, session: AuditSession, stream: TextIO, s
     if report.html is not None:
         page = stack.enter_context(destination(report.html, "--html"))
         outputs.append(Output(session.format("html"), page))
+    if report.write_expect is not None:
+        expectation = ExpectationFormat(session.workspaces)
+        outputs.append(Output(expectation, stack.enter_context(destination(report.write_expect, "--write-expect"))))
     return outputs
 
 

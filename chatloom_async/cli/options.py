@@ -112,6 +112,13 @@ class ReportOptions:
     html: Annotated[
         Path | None, Parameter(metavar="PATH", help="Write an HTML report to this file, beside the other one.")
     ] = None
+    write_expect: Annotated[
+        Path | None,
+        Parameter(
+            metavar="FILE",
+            help="Write the list of workspaces to this TOML file, with what is allowed today as `expect`.",
+        ),
+    ] = None
 
 
 DEFAULT_REPORT = ReportOptions()

@@ -1,0 +1,82 @@
+"""The list of workspaces once more, as TOML, in which each expects what it allows today.
+
+An audit of that list finds what changes from then on. It holds references to keys, and refuses keys.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from ...wire.errors import ConfigurationError
+from ..keys import KeyCommand, KeyEnv, KeyFile, KeyJson, KeyReference
+from ..rules.hostname import parse_domain
+from ..summary import Summary
+from ..values import Row, Workspace
+from .text import visible
+
+HEAD = """\
+# What these workspaces allow, as `chatloom audit --write-expect` found it. Take out what nobody has approved:
+# the next audit with this list reports every domain that is not in `expect`, and every one that is missing.
+"""
+
+
+class KeyInListError(ConfigurationError):
+    """A list of workspaces is to be written, and one of them has its key in it. Nothing was sent."""
+
+    hint = "Name the keys by key_env, key_json, key_file or key_command."
+
+
+class ExpectationFormat:
+    """Workspaces that were not read as a whole expect what they did before. Raises KeyInListError."""
+
+    def __init__(self, workspaces: Collection[Workspace]) -> None:
+        self._entries = {workspace.name: _entry(workspace) for workspace in workspaces}
+        self._before = {workspace.name: workspace.expect for workspace in workspaces}
+
+    def pieces(self, rows: Sequence[Row], summary: Summary) -> Iterator[str]:
+        yield HEAD
+        missing = dict.fromkeys(self._entries)
+        for row in rows:
+            missing.pop(row.workspace, None)
+            yield self._entries[row.workspace] + (_allowed(row) if row.state == "ok" else self._unread(row.workspace))
+        for name in missing:
+            yield self._entries[name] + self._unread(name)
+
+    def _unread(self, name: str) -> str:
+        before = self._before[name]
+        kept = "" if before is None else f"expect = [{', '.join(map(_quoted, before))}]\n"
+        return f"# Not read as a whole: `expect` is as before.\n{kept}"
+
+
+def _entry(workspace: Workspace) -> str:
+    tags = f"tags = [{', '.join(map(_quoted, workspace.tags))}]\n" if workspace.tags else ""
+    return f"\n[[workspaces]]\nname = {_quoted(workspace.name)}\n{_key(workspace.key, workspace.name)}\n{tags}"
+
+
+def _key(key: KeyReference, name: str) -> str:
+    if isinstance(key, KeyEnv):
+        return f"key_env = {_quoted(key.name)}"
+    if isinstance(key, KeyJson):
+        return f"key_json = {_quoted(f'{key.variable}#{key.member}')}"
+    if isinstance(key, KeyFile):
+        path = key.path if str(key.path).startswith("~") else Path.cwd() / key.path
+        return f"key_file = {_quoted(str(path))}"
+    if isinstance(key, KeyCommand):
+        return f"key_command = [{', '.join(map(_quoted, key.argv))}]"
+    raise KeyInListError(f"The workspace {visible(name)} has its key in the list, and keys are never written")
+
+
+def _allowed(row: Row) -> str:
+    """What its agents allow, each name once. An entry that is no host name cannot be expected: it is a comment."""
+    texts = dict.fromkeys(text for agent in row.agents for text in agent.domains or ())
+    domains = [parse_domain(text) for text in texts]
+    names = sorted({domain.key for domain in domains if not domain.problems})
+    odd = [visible(domain.text) for domain in domains if domain.problems]
+    comments = "".join(f"# Left out, since it is not a host name: {text}\n" for text in odd)
+    lines = "".join(f"    {_quoted(name)},\n" for name in names)
+    return comments + (f"expect = [\n{lines}]\n" if names else "expect = []\n")
+
+
+def _quoted(text: str) -> str:
+    """As a TOML string: like JSON, but DEL is escaped too."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
