@@ -201,9 +201,9 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def mutants(session: nox.Session) -> None:
-    """The tests of retries, limits, keys and decoding tested, by changing what they test: 90 % must be noticed.
+    """Changes retries, limits, keys, decoding, fan_out, watch and Redis: the tests must notice 90 % of the changes.
 
-    Takes modules, such as `-- wire/auth.py`. A quarter of an hour.
+    Takes modules, such as `-- wire/auth.py`. Half an hour, and more for Redis, which needs a server.
     """
     install(session, "mutants")
     session.run("python", "-m", "tests.mutants", *session.posargs)

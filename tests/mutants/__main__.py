@@ -19,19 +19,34 @@ from .survivors import Change, explained
 COPY = Path(".mutants")
 ENOUGH = 0.9
 NOTICED = ("killed", "timeout")  # a test failed, or did not end
-MODULES = (
-    *("policy/retry.py", "policy/retrier.py", "policy/tenacity_retries.py"),
-    *("policy/limiter.py", "policy/concurrency.py"),
-    *("wire/decode.py", "wire/fast_decode.py", "wire/structure.py"),
-    *("wire/auth.py", "wire/encode.py", "wire/status.py"),
+GROUPS: tuple[
+    tuple[tuple[str, ...], tuple[str, ...]], ...
+] = (  # modules, and the tests that must notice changes in them
+    (
+        (
+            *("policy/retry.py", "policy/retrier.py", "policy/tenacity_retries.py"),
+            *("policy/limiter.py", "policy/concurrency.py"),
+            *("wire/decode.py", "wire/fast_decode.py", "wire/structure.py"),
+            *("wire/auth.py", "wire/encode.py", "wire/status.py"),
+        ),
+        (
+            *("tests/policy/test_budget.py", "tests/policy/test_limit.py", "tests/policy/test_limiter.py"),
+            *("tests/policy/test_retrier.py", "tests/policy/test_retry.py", "tests/client/test_calls.py"),
+            *("tests/wire/test_auth.py", "tests/wire/test_decode.py", "tests/wire/test_endpoint.py"),
+            *("tests/wire/test_fast_decode.py", "tests/wire/test_retry_after.py", "tests/wire/test_structure.py"),
+            *("tests/policy/test_concurrency.py", "tests/endpoints/test_agents.py"),
+        ),
+    ),
+    (
+        ("fanout.py", "watching.py"),
+        ("tests/properties/test_fan_outs.py", "tests/test_fanout.py", "tests/test_watching.py"),
+    ),
+    (
+        ("contrib/redis/limiter.py", "contrib/redis/queue.py", "contrib/redis/script.py"),
+        ("tests/contrib/redis",),
+    ),
 )
-TESTS = (
-    *("tests/policy/test_budget.py", "tests/policy/test_limit.py", "tests/policy/test_limiter.py"),
-    *("tests/policy/test_retrier.py", "tests/policy/test_retry.py", "tests/client/test_calls.py"),
-    *("tests/wire/test_auth.py", "tests/wire/test_decode.py", "tests/wire/test_endpoint.py"),
-    *("tests/wire/test_fast_decode.py", "tests/wire/test_retry_after.py", "tests/wire/test_structure.py"),
-    *("tests/policy/test_concurrency.py", "tests/endpoints/test_agents.py"),
-)
+MODULES = tuple(module for modules, _ in GROUPS for module in modules)
 SETTINGS = """
 [tool.mutmut]
 source_paths = ["chatloom_async"]
@@ -56,7 +71,8 @@ def copied(modules: list[str]) -> None:
     shutil.rmtree(COPY, ignore_errors=True)
     for name in ("chatloom_async", "tests"):
         shutil.copytree(name, COPY / name, ignore=shutil.ignore_patterns("__pycache__"))
-    settings = SETTINGS.format(modules=[f"chatloom_async/{each}" for each in modules], tests=list(TESTS))
+    tests = [test for group, its_tests in GROUPS if {*group} & {*modules} for test in its_tests]
+    settings = SETTINGS.format(modules=[f"chatloom_async/{module}" for module in modules], tests=tests)
     (COPY / "pyproject.toml").write_text(Path("pyproject.toml").read_text("utf-8") + settings, "utf-8")
 
 
