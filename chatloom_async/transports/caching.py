@@ -1,7 +1,6 @@
 """Turns many equal requests into one: answers are kept for a while, and requests under way are shared.
 
-For dashboards: many page loads, one request. What is served when is decided in caching_answers.py. Nothing here
-retries, keeps a key in clear, or asks what nobody waits for.
+For dashboards: many page loads, one request. It does not retry, store keys, or refresh in the background.
 """
 
 import asyncio
@@ -23,7 +22,7 @@ from ..wire.validation import COUNT, MAX_WAIT
 from .interface import Transport
 
 Answer = Response | TransportError
-Slot = tuple[str, str]  # the credentials' fingerprint, and the URL
+CacheKey = tuple[str, str]  # the credentials' fingerprint, and the URL
 
 DELTA_SECONDS = re.compile("[0-9]{1,9}")
 ENDLESS_TTL = 999_999_999  # seconds: what is told of a ttl without an end, since headers have no word for that
@@ -46,51 +45,51 @@ class StoredAnswers:
     ttl: float
     stale_if_error: float
     most: int
-    _stored: OrderedDict[Slot, Stored] = field(factory=OrderedDict, init=False)
+    _stored: OrderedDict[CacheKey, Stored] = field(factory=OrderedDict, init=False)
 
-    def fresh(self, slot: Slot, now: float) -> Response | None:
+    def fresh(self, key: CacheKey, now: float) -> Response | None:
         """What is served without asking, if anything."""
-        stored = self._stored.get(slot)
+        stored = self._stored.get(key)
         if stored is None or now >= stored.quiet_until:
             return None
-        self._stored.move_to_end(slot)
+        self._stored.move_to_end(key)
         return marked(stored, now, "hit")
 
-    def settled(self, slot: Slot, asked: float, now: float, answer: Answer) -> Answer:
+    def settled(self, key: CacheKey, asked: float, now: float, answer: Answer) -> Answer:
         """Keeps or drops what is stored, and says what the callers get."""
         status = answer.status if isinstance(answer, Response) else 599  # no answer at all counts like a bad one
         if isinstance(answer, Response) and status == 200:
-            self._keep(slot, Stored(answer, asked, asked + self.ttl, asked + self.ttl))
+            self._keep(key, Stored(answer, asked, asked + self.ttl, asked + self.ttl))
         elif status == 401:  # "the old key stops working the moment you generate a new one", for all it could read
-            self.forget(slot[0])
+            self.forget(key[0])
         elif status in (403, 404):
-            self._stored.pop(slot, None)
+            self._stored.pop(key, None)
         elif status == 429 or status >= 500:
-            return self._instead(slot, now, answer)
+            return self._instead(key, now, answer)
         return answer
 
-    def _keep(self, slot: Slot, stored: Stored) -> None:
-        self._stored[slot] = stored
-        self._stored.move_to_end(slot)
+    def _keep(self, key: CacheKey, stored: Stored) -> None:
+        self._stored[key] = stored
+        self._stored.move_to_end(key)
         if len(self._stored) > self.most:
             self._stored.popitem(last=False)
 
-    def _instead(self, slot: Slot, now: float, failure: Answer) -> Answer:
+    def _instead(self, key: CacheKey, now: float, failure: Answer) -> Answer:
         """The stored answer, if it is not too old. Where the failure names a time, nothing is asked until then."""
-        stored = self._stored.get(slot)
+        stored = self._stored.get(key)
         if stored is None or now >= (last := stored.stale_at + self.stale_if_error):
             return failure
         if isinstance(failure, Response):
             wait, cause = retry_after_seconds(failure.headers, now=datetime.now(UTC)), f"fwd-status={failure.status}"
         else:
             wait, cause = None, f"detail={type(failure).__name__}"
-        self._keep(slot, Stored(stored.response, stored.asked, stored.stale_at, min(now + (wait or 0.0), last)))
+        self._keep(key, Stored(stored.response, stored.asked, stored.stale_at, min(now + (wait or 0.0), last)))
         return marked(stored, now, f"fwd=stale; {cause}")
 
     def forget(self, credentials: str) -> None:
         """Drops every answer that was given to these credentials."""
-        for slot in [each for each in self._stored if each[0] == credentials]:
-            del self._stored[slot]
+        for key in [stored for stored in self._stored if stored[0] == credentials]:
+            del self._stored[key]
 
     def clear(self) -> None:
         self._stored.clear()
@@ -112,7 +111,7 @@ SALT = secrets.token_bytes(16)
 
 
 @define(eq=False)
-class Flight:
+class PendingRequest:
     """A request under way, and how many wait for its answer."""
 
     loop: asyncio.AbstractEventLoop
@@ -158,65 +157,65 @@ class CachingTransport:
         COUNT.check("max_entries", max_entries)
         self._inner, self._clock = inner, clock
         self._answers = StoredAnswers(ttl, stale_if_error, max_entries)
-        self._flights: dict[Slot, Flight] = {}
+        self._pending: dict[CacheKey, PendingRequest] = {}
 
     async def send(self, request: Request) -> Answer:
-        slot = fingerprint(request.headers), request.url
+        key = fingerprint(request.headers), request.url
         if request.method == "GET" and request.body is None:
-            return self._answers.fresh(slot, self._clock()) or await self._shared(slot, request)
+            return self._answers.fresh(key, self._clock()) or await self._shared(key, request)
         try:
             return await self._inner.send(request)
         finally:
             if request.method not in READING:  # even one that failed may have changed something
-                self._forget(slot[0])
+                self._forget(key[0])
 
     def clear(self) -> None:
         """Drops every answer, those to requests under way as well: their callers still get them."""
         self._answers.clear()
-        self._flights.clear()
+        self._pending.clear()
 
     async def aclose(self) -> None:
         self.clear()
         await self._inner.aclose()
 
-    async def _shared(self, slot: Slot, request: Request) -> Answer:
+    async def _shared(self, key: CacheKey, request: Request) -> Answer:
         """The answer of a request under way, else of a new one. The last to stop waiting ends it."""
-        loop, flight = asyncio.get_running_loop(), self._flights.get(slot)
-        if flight is None or flight.loop is not loop:
-            flight = self._flights[slot] = Flight(loop)
-            flight.task = loop.create_task(self._fly(flight, slot, request))
-            flight.task.add_done_callback(_seen)
-        flight.waiting += 1
+        loop, pending = asyncio.get_running_loop(), self._pending.get(key)
+        if pending is None or pending.loop is not loop:
+            pending = self._pending[key] = PendingRequest(loop)
+            pending.task = loop.create_task(self._fetch(pending, key, request))
+            pending.task.add_done_callback(_seen)
+        pending.waiting += 1
         try:
-            await asyncio.wait([flight.task])
+            await asyncio.wait([pending.task])
         finally:
-            flight.waiting -= 1
-            if not flight.waiting and not flight.task.done():
-                self._landed(flight, slot)
-                flight.task.cancel()
-        return flight.task.result()
+            pending.waiting -= 1
+            if not pending.waiting and not pending.task.done():
+                self._finish(pending, key)
+                pending.task.cancel()
+        return pending.task.result()
 
-    async def _fly(self, flight: Flight, slot: Slot, request: Request) -> Answer:
+    async def _fetch(self, pending: PendingRequest, key: CacheKey, request: Request) -> Answer:
         asked = self._clock()
         try:
             answer = await self._inner.send(request)
         except TransportError as failure:
             answer = failure.with_traceback(None)
         finally:
-            wanted = self._landed(flight, slot)
-        return self._answers.settled(slot, asked, self._clock(), answer) if wanted else answer
+            wanted = self._finish(pending, key)
+        return self._answers.settled(key, asked, self._clock(), answer) if wanted else answer
 
-    def _landed(self, flight: Flight, slot: Slot) -> bool:
-        """Ends a flight, and says whether its answer may be stored: not after clear(), or a write in the meantime."""
-        if self._flights.get(slot) is not flight:
+    def _finish(self, pending: PendingRequest, key: CacheKey) -> bool:
+        """Ends a pending request. Returns whether its answer may be stored: not after clear(), or a write meanwhile."""
+        if self._pending.get(key) is not pending:
             return False
-        del self._flights[slot]
+        del self._pending[key]
         return True
 
     def _forget(self, credentials: str) -> None:
         self._answers.forget(credentials)
-        for slot in [each for each in self._flights if each[0] == credentials]:
-            del self._flights[slot]
+        for key in [pending for pending in self._pending if pending[0] == credentials]:
+            del self._pending[key]
 
 
 def _seen(done: "asyncio.Task[Answer]") -> None:

@@ -1,7 +1,6 @@
 """Turns the exchanges of another transport into a file, and such a file into a transport that needs no network.
 
 No key gets into the file: request headers are left out, and where a key is part of anything else, nothing is written.
-How the file looks is cassette.py's business.
 """
 
 import os

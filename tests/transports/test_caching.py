@@ -126,7 +126,7 @@ async def test_nothing_of_the_key_is_kept() -> None:
     """Neither its text nor the headers that hold it are reachable from the cache."""
     cache = CachingTransport(MockTransport(api), clock=VirtualClock().time)
     await cache.send(asking())
-    assert KEY.encode() not in pickle.dumps((cache._answers, cache._flights))
+    assert KEY.encode() not in pickle.dumps((cache._answers, cache._pending))
 
 
 async def test_equal_requests_at_the_same_time_share_one() -> None:
