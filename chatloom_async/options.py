@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from attrs import define, field, frozen
@@ -67,6 +68,14 @@ class ClientOptions(TypedDict, total=False):
     clock: Clock | None
 
 
+@cache
+def import_what_answers_need() -> None:
+    """Imports what decoding and retries need, before the first request: later there may be no descriptor left to open
+    a module with. Importing the package does not, because that would take twice as long."""
+    from .policy import tenacity_retries  # noqa: F401
+    from .wire import fast_decode, structure  # noqa: F401
+
+
 @define(eq=False)
 class SharedState:
     """What a client shares with its clones. It closes the transport only if it has made it."""
@@ -82,8 +91,8 @@ class SharedState:
 
     def open_transport(self) -> Transport:
         """The transport. The default one is made when it is first needed, because importing aiohttp takes time."""
+        import_what_answers_need()
         if self.transport is None:
-            from .policy import tenacity_retries  # noqa: F401 - a retry may find no descriptor left to import it with
             from .transports.aiohttp.transport import AiohttpTransport
 
             self.transport = self.wrap(AiohttpTransport(name=self.name))
