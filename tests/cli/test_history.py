@@ -253,7 +253,7 @@ def test_a_selection_is_compared_with_the_whole(chatloom: Chatloom, sandbox: San
     chatloom("audit", two, "--db", db, "--only", "birch")
     told = chatloom("diff", "--db", db).out.splitlines()
     assert told[1:5] == [
-        "note: The new run was to read 1 of 2 workspaces only. The others are not compared.",
+        "note: The new run was to read only 1 of 2 workspaces. The others are not compared.",
         "workspaces: 1 changed, 1 not compared",
         "agents: 1 added",
         "findings: 1 new",

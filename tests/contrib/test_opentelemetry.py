@@ -308,7 +308,7 @@ async def test_the_transport_is_still_the_clients_to_close(told: Told) -> None:
         transport: Any = client._shared.transport
         assert type(transport.inner).__name__ == "AiohttpTransport"
         await client.aclose()
-        assert transport.inner._pool.closed
+        assert transport.inner._exchanges.closed
 
 
 WITHOUT = """
