@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from ..summary import Summary
 from ..values import SEVERITIES, Row, Severity
-from .ranking import NO_TEXTS, NOT_READ, Note, RuleTexts, Worst, counted, notes_of, told, why_and_fix
+from .ranking import NO_TEXTS, NOT_READ, Note, RuleTexts, Worst, counted, described, notes_of, why_and_fix
 from .text import visible
 
 SHOWN = 10
@@ -40,6 +40,6 @@ class GithubFormat:
         _, fix = why_and_fix(self._texts, note.rule)
         advice = f"\nHow to fix it: {visible(fix)}" if fix else ""
         title = "not fully audited" if note.rule == NOT_READ else note.rule
-        text = told(note.subject, note.place, note.message) + advice
+        text = described(note.subject, note.place, note.message) + advice
         heading = f"{visible(note.workspace)}: {visible(title)}".translate(PROPERTY)
         return f"::{COMMANDS[note.level]} title={heading}::{text.translate(DATA)}"

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ..summary import Summary
 from ..values import Finding, Row, Severity, at_or_above
-from .ranking import NO_TEXTS, RuleTexts, told, why_and_fix
+from .ranking import NO_TEXTS, RuleTexts, described, why_and_fix
 from .text import visible
 
 
@@ -69,5 +69,5 @@ def _read(name: str, row: Row) -> Element:
 
 
 def _line(found: Finding) -> str:
-    text = told(found.subject, found.agent_id, found.message)
+    text = described(found.subject, found.agent_id, found.message)
     return f"{found.severity}: {text} [{visible(found.id)}]"

@@ -107,7 +107,7 @@ def notes_of(row: Row) -> Iterator[Note]:
         yield Note(each.severity, row.workspace, each.rule, each.subject, each.agent_id or "", each.message)
 
 
-def told(subject: str, place: str | None, message: str) -> str:
+def described(subject: str, place: str | None, message: str) -> str:
     """The message on one line, after what it is about, unless it names that itself."""
     about = visible(subject) if subject not in message else ""
     agent = f"agent {visible(place)}" if place else ""

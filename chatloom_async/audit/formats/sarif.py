@@ -45,7 +45,7 @@ def artifact_uri(source: Path, directory: Path) -> str | None:
 
 @define
 class Results:
-    """What one pass over the rows leaves for the end of the log. `room` is how many results may still be written."""
+    """What the rows leave for the end of the log. `room` is how many results of each severity may still be written."""
 
     room: dict[Severity, int]
     rules: dict[str, tuple[int, Severity]] = Factory(dict)
@@ -54,7 +54,7 @@ class Results:
 
 
 class SarifFormat:
-    """One run with at most 25,000 results, the most severe. `warn` is told what GitHub will not show, and why.
+    """One run with at most 25,000 results, the most severe. `warn` is called with what GitHub will not show, and why.
 
     `source` is the path of the file of workspaces, "-" for standard input and None if there is none. `lines` has the
     line of each workspace in it, as far as they are known. GitHub takes only results with a file below the directory

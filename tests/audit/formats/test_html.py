@@ -1,12 +1,14 @@
 """The HTML report: what is in the file, without a browser."""
 
 import html
+import json
 import re
 import sys
 from base64 import b64encode
 from datetime import timedelta
 from hashlib import sha256
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -168,11 +170,40 @@ def fleet(number: int) -> tuple[Row, ...]:
 
 def test_of_a_large_fleet_the_page_shows_the_worst_and_says_so() -> None:
     """The table has every workspace all the same, and cards are left out before sections are."""
-    page = written(HtmlFormat(room=Room(sections=4000, cards=4000)), fleet(40))
+    page = written(HtmlFormat(room=Room(sections=4000, cards=4000)), fleet(40)).partition('<script type="app')[0]
     assert re.findall(r'<article class="workspace" id="(w\d+)"', page) == ["w1", "w3", "w5", "w7"]
     assert page.count('<details class="fold agents">') == 2
     assert page.count("<tr data-w=") == 40
     assert "the 4 workspaces that need attention most, with 4 findings." in page
+
+
+def data_of(page: str) -> Any:
+    """What the page has for its script."""
+    (text,) = re.findall('(?s)<script type="application/json" id="data">(.*?)</script>', page)
+    return json.loads(text)
+
+
+def test_what_is_not_an_element_is_data() -> None:
+    """Every section that has room, the worst first, and every line in the order of the list."""
+    rows = fleet(40)
+    page = written(HtmlFormat(room=Room(findings=3, lines=5)), rows)
+    data = data_of(page)
+    assert [number for number, _ in data["sections"]] == [*range(1, 40, 2), *range(0, 40, 2)]
+    assert data["lines"][:2] == [["w0", "ok", 1, 30, 0, 0, 0, 2, ""], ["w1", "ok", 1, 30, 1, 0, 0, 2, "r0"]]
+    assert (len(data["lines"]), data["findings"]) == (40, 20)
+    static = page.partition('<script type="application/json"')[0]
+    assert re.findall(r'<article class="workspace" id="w(\d+)"', static) == ["1", "3", "5"]
+    assert static.count("<tr data-w=") == 5
+    assert all(section in page for _, section in data["sections"][:3])
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_every_text_in_the_data_is_only_text(text: str) -> None:
+    """It cannot end the element that it stands in, and makes no element when it is shown."""
+    hostile, harmless = (data_of(written(HtmlFormat(), hostile_rows(each))) for each in (text, "harmless"))
+    ((_, shown),), ((_, expected),) = hostile["sections"], harmless["sections"]
+    assert Skeleton(shown).elements == Skeleton(expected).elements
+    assert hostile["lines"][0][0] == visible(text)
 
 
 def test_a_card_has_some_domains_and_counts_the_others() -> None:

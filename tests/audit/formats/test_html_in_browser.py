@@ -139,6 +139,60 @@ def test_a_long_table_comes_in_pieces(opened: Open) -> None:
     assert page.locator("#more").is_hidden()
 
 
+def many(number: int) -> tuple[Row, ...]:
+    """Workspaces with three findings each, of ids of their own."""
+    return tuple(
+        evolve(
+            ROWS[1],
+            workspace=f"w{place}",
+            findings=tuple(evolve(found, id=f"{found.rule}{place}") for found in ROWS[1].findings),
+        )
+        for place in range(number)
+    )
+
+
+def test_sections_come_in_pieces(opened: Open) -> None:
+    """And cards of agents when their fold is opened: a page of half a million elements would stand still."""
+    page = opened(report(many(50)))
+    assert page.locator("article").count() == 20
+    page.get_by_role("button", name="Show 20 more workspaces of 30").click()
+    page.get_by_role("button", name="Show 10 more workspaces of 10").click()
+    assert page.locator("article").count() == 50
+    assert page.locator("#more-sections").is_hidden()
+    assert page.locator(".card").count() == 0
+    page.locator("article", has_text="w49").locator(".agents summary").click()
+    playwright.expect(page.locator(".card h4")).to_have_text(["Sales Assistant", "Product Advisor"])
+
+
+def test_the_address_of_a_finding_that_is_not_on_the_screen_shows_its_workspace(opened: Open) -> None:
+    """Alone, until the filter is cleared. An address that names nothing changes nothing."""
+    page = opened(report(many(50)), at="#finding-domain-wildcard45")
+    playwright.expect(page.locator("#finding-domain-wildcard45")).to_be_focused()
+    assert shown(page) == ["w45"]
+    page.locator("#filter [data-reset]").click()
+    assert page.locator("article").count() == 20
+    page.evaluate("location.hash = 'finding-of-another-report'")
+    assert page.locator("article").count() == 20
+
+
+def test_without_scripts_the_first_hundred_findings_are_there(opened: Open) -> None:
+    """And the page says what is not."""
+    page = opened(report(many(150)), java_script_enabled=False)
+    assert page.locator(".findings tbody tr").count() == 102
+    assert page.locator("#table tbody tr").count() == 100
+    assert page.locator("noscript .notice").all_inner_texts() == [
+        "Without scripts, this part shows 34 workspaces of 150.",
+        "Without scripts, the table shows 100 workspaces of 150.",
+    ]
+
+
+def test_on_paper_there_is_more_than_on_the_screen(opened: Open) -> None:
+    """Two hundred sections and a thousand lines."""
+    page = opened(report(many(300)))
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert (page.locator("article").count(), page.locator("#table tbody tr").count()) == (200, 300)
+
+
 @pytest.mark.parametrize("found", [WILDCARD, SHARED])
 def test_a_findings_address_leads_to_it(opened: Open, found: Any) -> None:
     """When the page is opened with it, and later, too, also where a filter hides it."""
@@ -190,8 +244,10 @@ def test_nothing_that_a_tenant_writes_acts(opened: Open) -> None:
     rows = tuple(evolve(row, workspace=f"{number} {row.workspace}") for number, row in enumerate(made))
     page = opened(report(rows))
     page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+    page.locator("#more-sections button").click()
     page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
     assert page.locator("article h3").count() == len(HOSTILE)
+    playwright.expect(page.locator(".card")).to_have_count(len(HOSTILE))
     page.locator("[name=text]").fill(visible(HOSTILE["style"]))
     playwright.expect(page.locator("#count")).to_contain_text("in 1 of")
 
@@ -209,6 +265,7 @@ def unfolded(opened: Open, name: str, **options: Any) -> Any:
     failed = evolve(ROWS[2], workspace="dôme", error=Failure("ConnectError", "No answer."))
     page = opened(report((*ROWS, failed)), **SCREENS[name], **options)
     page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+    playwright.expect(page.locator(".card").first).to_be_attached()
     page.evaluate("document.querySelectorAll('article').forEach(each => { each.style.contentVisibility = 'visible' })")
     return page
 

@@ -22,7 +22,8 @@ STYLES = ("tokens.css", "page.css", "charts.css", "findings.css", "agents.css", 
 SCRIPTS = ("filter.js", "sort.js", "address.js")
 POLICY = (
     "default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
+    "img-src data:; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; "
+    "trusted-types chatloom-report"
 )
 
 

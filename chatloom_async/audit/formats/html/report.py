@@ -1,18 +1,24 @@
-"""One self-contained HTML page."""
+"""One self-contained HTML page: the worst workspaces as elements, the others as data that a script shows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from attrs import Factory, define, evolve, frozen
 
+from ...document import json_text
 from ...summary import Summary
 from ...values import SEVERITIES, Row, Severity
 from ..ranking import NO_TEXTS, NewFindings, RuleTexts, named, why_and_fix
+from ..text import visible
 from .charts import PastRun, card_of, day, shares, trends
 from .pages import assets, environment, rendered
 
 STATES = ("failed", "partial", "ok")  # the worst first
+
+STATIC_SECTIONS = 50
+"""Sections that are elements of the page, at most."""
 
 
 @define
@@ -92,6 +98,21 @@ def line(number: int, row: Row, index: PageIndex) -> str:
     return rendered("line.html", **_values(number, row), counts=row.counts, tokens=tokens)
 
 
+def data_line(row: Row, index: PageIndex) -> list[object]:
+    """The same as data: the cells of the table, and the tokens of the rules."""
+    tokens = " ".join(sorted({index.rules[finding.rule].token for finding in row.findings}))
+    counts = (len(row.agents), row.domain_count, *row.counts.values(), row.requests)
+    return [visible(row.workspace), row.state, *counts, tokens]
+
+
+def _data(values: Iterable[object]) -> Iterator[str]:
+    """The members of a JSON array, in which nothing can end the script element that they stand in."""
+    separator = ""
+    for value in values:
+        yield separator + json_text(value).replace("<", "\\u003c")
+        separator = ",\n"
+
+
 def _values(number: int, row: Row) -> dict[str, Any]:
     return {"number": number, "row": row, "domains": row.domain_count}
 
@@ -107,11 +128,18 @@ __all__ = ["HtmlFormat", "PastRun", "Room"]
 
 @frozen(kw_only=True)
 class Room:
-    """Bytes that the sections, and the agents' cards in them, may take. The table comes on top, with a line for every
-    workspace, of 20,000 of them about 5 MB."""
+    """Characters that the sections, and the agents' cards in them, may take. The table comes on top, with about 80 for
+    every workspace.
+
+    `findings` and `lines` are in the page as elements, so that they are there without scripts and can be printed: the
+    sections with the first of so many findings, and so many lines of the table. The rest is data, of which the script
+    makes elements as they are needed.
+    """
 
     sections: int = 6_000_000
     cards: int = 4_000_000
+    findings: int = 100
+    lines: int = 100
 
 
 class HtmlFormat:
@@ -136,8 +164,8 @@ class HtmlFormat:
         for row in rows:
             index.add(row)
             yield ""
-        sections: list[str] = []
-        findings, room = 0, self._room
+        sections: list[tuple[int, str]] = []
+        findings, static, room = 0, 0, self._room
         for number in index.worst_first():
             row = rows[number]
             text, folded = section(number, row, index, self._news), ""
@@ -146,14 +174,21 @@ class HtmlFormat:
             if room.cards > 0:
                 folded = cards(row)
                 room = evolve(room, cards=room.cards - len(folded))
-            sections.append(text + folded + "</article>\n")
+            static += findings < room.findings and len(sections) < STATIC_SECTIONS
+            sections.append((number, text + folded + "</article>\n"))
             findings += len(row.findings)
             yield ""
         yield self._head(summary, index, len(sections), findings)
-        yield from sections
-        yield rendered("table.html", workspaces=len(rows))
-        for number, row in enumerate(rows):
-            yield line(number, row, index)
+        yield from (text for _, text in sections[:static])
+        yield rendered("table.html", workspaces=len(rows), sections=len(sections), static=static)
+        lines = [line(number, row, index) for number, row in enumerate(islice(rows, room.lines))]
+        yield from lines
+        yield rendered("table-end.html", workspaces=len(rows), lines=len(lines))
+        yield f'<script type="application/json" id="data">{{"findings": {findings}, "sections": ['
+        yield from _data(sections)
+        yield '], "lines": ['
+        yield from _data(data_line(row, index) for row in rows)
+        yield "]}</script>\n"
         yield rendered("foot.html", **assets())
 
     def _head(self, summary: Summary, index: PageIndex, shown: int, findings: int) -> str:

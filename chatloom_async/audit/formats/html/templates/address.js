@@ -1,17 +1,18 @@
 
-/* Leads to what the address names, also where a filter or a fold hides it, and from the table to the workspaces. */
-for (const line of lines) {
-  if (!line.section) continue;
-  const link = document.createElement("a");
-  link.href = `#w${line.element.dataset.w}`;
-  link.append(...line.element.cells[0].childNodes);
-  line.element.cells[0].append(link);
-}
-
+/* Leads to what the address names, also if it is not on the screen. */
 function arrive() {
-  const target = document.getElementById(location.hash.slice(1));
-  if (!target) return;
-  if (target.closest("[hidden]")) clearFilter();
+  const name = location.hash.slice(1);
+  if (!name) return;
+  if (!document.getElementById(name)) {
+    const section = sections.find((each) => each.html.includes(` id="${name}"`) || each.html.includes(`<tr id="${name}"`));
+    if (!section) return;
+    clearFilter();
+    if (!document.getElementById(name)) {
+      only = section;
+      apply();
+    }
+  }
+  const target = document.getElementById(name);
   for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
   target.scrollIntoView();
   (target.matches("article") ? target.querySelector("h3") : target).focus({ preventScroll: true });

@@ -1,81 +1,145 @@
-
 "use strict";
-/* Shows what matches the filter. It reads text and attributes, and writes nothing but `hidden` and its count. */
+/* Shows what matches the filter. All workspaces lie in the page as data; elements are made only for those on the screen. */
 const form = document.getElementById("filter");
 const list = document.getElementById("workspaces");
 const table = document.getElementById("table");
+const body = table.tBodies[0];
+const data = JSON.parse(document.getElementById("data").textContent);
+/* The sections were escaped when the report was written. Nothing else is ever read as HTML. */
+const policy = self.trustedTypes ? trustedTypes.createPolicy("chatloom-report", { createHTML: (html) => html }) : { createHTML: (html) => html };
 const plural = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
-const lower = (element) => element.textContent.toLowerCase();
 
-const sections = [...list.children].map((element) => ({
-  element,
-  state: element.dataset.state,
-  rows: [...element.querySelectorAll(".findings tbody tr")].map((row) => ({ element: row, data: row.dataset })),
-}));
-const sectionOf = new Map(sections.map((section) => [section.element.id.slice(1), section]));
-let lines = [...table.tBodies[0].rows].map((element) => ({
-  element,
-  section: sectionOf.get(element.dataset.w),
-  state: element.dataset.state,
-  rules: (element.dataset.rules || "").split(" "),
-}));
-const STEP = 250; // lines of the table at once: browsers take long to lay out thousands
+const CELLS = ["name", "state", "agents", "domains", "error", "warning", "info", "requests"];
+let lines = data.lines.map((values, number) => ({ number, values, name: values[0], state: values[1], rules: values[8] }));
+const byNumber = [...lines];
+const sections = data.sections.map(([number, html]) => ({ number, html, line: lines[number] }));
+const sectionOf = new Map(sections.map((section) => [section.number, section]));
+let ordered = sections;
+let matching = sections;
+let only = null; // the one section that an address asked for
+
+const STEP = 250; // lines of the table at once
+const SECTIONS = 20; // sections at once
 const more = document.getElementById("more");
+const moreSections = document.getElementById("more-sections");
 let limit = STEP;
-const found = sections.reduce((sum, section) => sum + section.rows.length, 0);
-const COLUMN = { error: 4, warning: 5, info: 6 };
+let sectionLimit = SECTIONS;
 
-function filterSection(section, want) {
-  const text = (item) => (item.text ??= lower(item.element));
-  const fits = (row) => (!want.severity || row.data.severity === want.severity) && (!want.rule || row.data.rule === want.rule);
+const ENTITIES = { "&amp;": "&", "&lt;": "<", "&gt;": ">", "&#34;": '"', "&#39;": "'" };
+const plain = (html) => html.replace(/<[^>]*>/g, "").replace(/&(?:amp|lt|gt|#34|#39);/g, (entity) => ENTITIES[entity]).toLowerCase();
+
+/* A section in its parts: what stands before its findings, each finding, and what stands behind them. */
+function parts(section) {
+  if (section.rows) return section;
+  const [head, ...pieces] = section.html.split("<tr id=");
+  section.head = pieces.length ? head : "";
+  section.tail = pieces.length ? "" : head;
+  section.rows = pieces.map((piece) => {
+    const end = piece.indexOf("</tr>") + 5;
+    section.tail = piece.slice(end);
+    const html = "<tr id=" + piece.slice(0, end);
+    const [, severity, rule] = /data-severity="(\w+)" data-rule="(\w+)"/.exec(html);
+    return { html, severity, rule, text: plain(html) };
+  });
+  section.text = plain(section.html);
+  return section;
+}
+
+/* The cards of agents are most of a section. They are made when somebody opens their fold. */
+const CARDS = /(<details class="fold agents">.*?<\/summary>)(.*)(<\/details>)/s;
+const folded = (tail) => tail.replace(CARDS, "$1$3");
+list.addEventListener("toggle", (event) => {
+  const fold = event.target;
+  if (!fold.open || !fold.matches(".agents") || fold.children.length > 1) return;
+  const section = sectionOf.get(Number(fold.closest("article").id.slice(1)));
+  const cards = document.createElement("template");
+  cards.innerHTML = policy.createHTML(CARDS.exec(section.tail)[2]);
+  fold.append(cards.content);
+}, true);
+
+function matches(section, want) {
+  const { rows, text, line } = parts(section);
   const narrowed = want.severity || want.rule;
-  const possible = section.rows.filter(fits);
-  let shown = possible.filter((row) => !want.text || text(row).includes(want.text));
-  const named = !want.text || text(section).includes(want.text);
-  if (named && !shown.length) shown = possible;
-  const visible = (!want.state || section.state === want.state) && named && (shown.length > 0 || !narrowed);
-  const kept = new Set(shown);
-  for (const row of section.rows) row.element.hidden = !kept.has(row);
-  section.element.hidden = !visible;
-  return visible ? shown.length : 0;
+  const possible = narrowed ? rows.filter((row) => (!want.severity || row.severity === want.severity) && (!want.rule || row.rule === want.rule)) : rows;
+  section.shown = want.text ? possible.filter((row) => row.text.includes(want.text)) : possible;
+  const named = !want.text || text.includes(want.text);
+  if (named && !section.shown.length) section.shown = possible;
+  return (!want.state || line.state === want.state) && named && (section.shown.length > 0 || !narrowed) && (!only || only === section);
 }
 
-function filterLine(line, want) {
-  if (line.section) return !line.section.element.hidden;
-  const cells = line.element.cells;
-  line.text ??= lower(cells[0]);
-  return (!want.state || line.state === want.state) && line.text.includes(want.text)
-    && (!want.rule || line.rules.includes(want.rule))
-    && (!want.severity || cells[COLUMN[want.severity]].textContent !== "0");
+function lineMatches(line, want) {
+  return (!want.state || line.state === want.state) && (line.lower ??= line.name.toLowerCase()).includes(want.text)
+    && (!want.rule || ` ${line.rules} `.includes(` ${want.rule} `))
+    && (!want.severity || line.values[CELLS.indexOf(want.severity)] > 0) && !only;
 }
 
-function apply() {
+function lineElement(line) {
+  const row = document.createElement("tr");
+  const heading = document.createElement("th");
+  heading.scope = "row";
+  heading.dir = "auto";
+  if (sectionOf.has(line.number)) {
+    const link = document.createElement("a");
+    link.href = `#w${line.number}`;
+    link.textContent = line.name;
+    heading.append(link);
+  } else heading.textContent = line.name;
+  row.append(heading);
+  line.values.slice(1, CELLS.length).forEach((value, place) => {
+    const cell = row.insertCell();
+    cell.textContent = value;
+    if (!place) cell.className = `s-${value}`;
+  });
+  return row;
+}
+
+function wanted() {
   const value = (name) => form.elements[name].value;
-  const want = { text: value("text").trim().toLowerCase(), severity: value("severity"), state: value("state"), rule: value("rule") };
-  const findings = sections.reduce((sum, section) => sum + filterSection(section, want), 0);
-  let workspaces = 0;
-  for (const line of lines) {
-    const visible = filterLine(line, want);
-    workspaces += visible;
-    line.element.hidden = !visible || workspaces > limit;
-  }
-  more.hidden = workspaces <= limit;
-  more.firstElementChild.textContent = `Show ${plural(Math.min(STEP, workspaces - limit), "more line")} of ${(workspaces - limit).toLocaleString("en")}`;
-  const all = workspaces === lines.length && findings === found;
-  const of = (number, total, noun) => (all ? plural(total, noun) : `${number.toLocaleString("en")} of ${plural(total, noun)}`);
-  document.getElementById("count").textContent = `${of(findings, found, "finding")} in ${of(workspaces, lines.length, "workspace")}`;
-  document.getElementById("nothing").hidden = workspaces > 0 || lines.length === 0;
+  return { text: value("text").trim().toLowerCase(), severity: value("severity"), state: value("state"), rule: value("rule") };
 }
 
-let waiting = 0;
-function applySoon() {
+/* Finds what matches, and shows the first of it. */
+function apply() {
+  const want = wanted();
+  const all = !only && !Object.values(want).some(Boolean);
+  matching = all ? ordered : ordered.filter((section) => matches(section, want));
+  const found = all ? data.findings : matching.reduce((sum, section) => sum + section.shown.length, 0);
+  const inSections = new Set(all ? [] : matching.map((section) => section.number));
+  const fits = (line) => (sectionOf.has(line.number) ? inSections.has(line.number) : lineMatches(line, want));
+  const shown = all ? lines : lines.filter(fits);
+  const html = matching.slice(0, sectionLimit).map((section) => {
+    const { head, rows, tail } = parts(section);
+    return head + (all ? rows : section.shown).map((row) => row.html).join("") + folded(tail);
+  });
+  list.innerHTML = policy.createHTML(html.join(""));
+  body.replaceChildren(...shown.slice(0, limit).map(lineElement));
+  tell(more, shown.length - limit, STEP, "line");
+  tell(moreSections, matching.length - sectionLimit, SECTIONS, "workspace");
+  const of = (number, total, noun) => (all ? plural(total, noun) : `${number.toLocaleString("en")} of ${plural(total, noun)}`);
+  document.getElementById("count").textContent = `${of(found, data.findings, "finding")} in ${of(shown.length, lines.length, "workspace")}`;
+  document.getElementById("nothing").hidden = shown.length > 0 || lines.length === 0;
+}
+
+function tell(place, left, step, noun) {
+  place.hidden = left <= 0;
+  place.firstElementChild.textContent = `Show ${plural(Math.min(step, left), `more ${noun}`)} of ${left.toLocaleString("en")}`;
+}
+
+function restart() {
   limit = STEP;
+  sectionLimit = SECTIONS;
+  only = null;
+}
+let waiting = 0;
+function applySoon(event) {
+  if (event.target.name === "sort") return;
+  restart();
   clearTimeout(waiting);
-  waiting = setTimeout(apply, 120);
+  waiting = setTimeout(apply, 30);
 }
 function clearFilter() {
   const sort = form.elements.sort.value;
-  limit = STEP;
+  restart();
   form.reset();
   form.elements.sort.value = sort;
   apply();
@@ -95,5 +159,13 @@ for (const button of document.querySelectorAll("[data-show]")) {
   });
 }
 more.addEventListener("click", () => { limit += STEP; apply(); });
+moreSections.addEventListener("click", () => { sectionLimit += SECTIONS; apply(); });
+addEventListener("beforeprint", () => { limit = Math.max(limit, 1000); sectionLimit = Math.max(sectionLimit, 200); apply(); });
 form.hidden = false;
 apply();
+/* Makes the first search as fast as the others. */
+const prepare = (from) => setTimeout(() => {
+  for (const section of sections.slice(from, from + 200)) parts(section);
+  if (from + 200 < sections.length) prepare(from + 200);
+}, 20);
+prepare(0);

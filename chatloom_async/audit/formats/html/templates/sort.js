@@ -1,14 +1,28 @@
 
-/* Puts workspaces and lines into another order; the first one is that of the file, the worst first. */
+/* Puts workspaces and lines into another order; the first one is that of the file: sections the worst first. */
 const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
-const nameOf = (section) => (section.name ??= section.element.querySelector("h3").textContent);
-const byName = (one, other) => collator.compare(nameOf(one), nameOf(other));
-const most = (name) => (one, other) => other.element.dataset[name] - one.element.dataset[name] || byName(one, other);
-const ORDERS = { name: byName, findings: most("findings"), agents: most("agents") };
+let ranks = null; // of each line by its name: comparing texts is slow, and comparing numbers is not
+function rank(line) {
+  if (!ranks) {
+    ranks = new Uint32Array(byNumber.length);
+    [...byNumber].sort((one, other) => collator.compare(one.name, other.name)).forEach((each, place) => { ranks[each.number] = place; });
+  }
+  return ranks[line.number];
+}
+setTimeout(() => { if (lines.length) rank(lines[0]); }, 600);
+const byName = (one, other) => rank(one.line) - rank(other.line);
+const findings = (line) => line.values[4] + line.values[5] + line.values[6];
+const ORDERS = {
+  name: byName,
+  findings: (one, other) => findings(other.line) - findings(one.line) || byName(one, other),
+  agents: (one, other) => other.line.values[2] - one.line.values[2] || byName(one, other),
+};
 
 form.elements.sort.addEventListener("change", () => {
   const order = ORDERS[form.elements.sort.value];
-  for (const section of order ? sections.toSorted(order) : sections) list.append(section.element);
+  ordered = order ? sections.toSorted(order) : sections;
+  restart();
+  apply();
 });
 
 const headings = [...table.tHead.rows[0].cells];
@@ -17,9 +31,10 @@ headings.forEach((heading, column) => heading.firstElementChild.addEventListener
   const up = heading.ariaSort ? heading.ariaSort === "descending" : !numeric;
   for (const each of headings) each.removeAttribute("aria-sort");
   heading.setAttribute("aria-sort", up ? "ascending" : "descending");
-  const text = (line) => line.element.cells[column].textContent;
-  const compare = numeric ? (one, other) => text(one) - text(other) : (one, other) => collator.compare(text(one), text(other));
+  const value = (line) => line.values[column];
+  const compare = numeric ? (one, other) => value(one) - value(other)
+    : column ? (one, other) => collator.compare(value(one), value(other)) : (one, other) => rank(one) - rank(other);
   lines = lines.toSorted((one, other) => (up ? compare(one, other) : compare(other, one)));
-  for (const line of lines) table.tBodies[0].append(line.element);
+  limit = STEP;
   apply();
 }));
