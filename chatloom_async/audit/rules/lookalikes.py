@@ -29,13 +29,16 @@ def domain_lookalike(checked: CheckedWorkspace) -> Iterable[Found]:
     """One edit, one added hyphen, or only look-alike characters away from an expected domain, but another domain."""
     expected = {name for domain in checked.expected or () if (name := registrable_domain(domain.host))}
     index = _index(name for name in expected if _long_enough(name))
+    likenesses = dict.fromkeys(expected, "")
     for agent in checked.agents if index else ():
         for domain in dict.fromkeys(agent.domains or ()):
             name = "" if domain.address or domain.local else registrable_domain(domain.host)
-            if not _long_enough(name) or name in expected or checked.expects(domain):
+            if not _long_enough(name) or checked.expects(domain):
                 continue
-            if likeness := next(filter(None, (_likeness(name, other) for other in _near(name, index))), ""):
-                yield Found(f"{domain.shown} {likeness}.", domain.text, agent.agent.id)
+            if name not in likenesses:
+                likenesses[name] = next(filter(None, (_likeness(name, other) for other in _near(name, index))), "")
+            if likenesses[name]:
+                yield Found(f"{domain.shown} {likenesses[name]}.", domain.text, agent.agent.id)
 
 
 def _long_enough(name: str) -> bool:
@@ -51,12 +54,12 @@ def _index(names: Iterable[str]) -> Mapping[str, list[str]]:
     return index
 
 
-def _near(name: str, index: Mapping[str, list[str]]) -> Iterator[str]:
-    yield from dict.fromkeys(other for spelling in _spellings(name) for other in index.get(spelling, ()))
+def _near(name: str, index: Mapping[str, list[str]]) -> Iterable[str]:
+    return dict.fromkeys(other for spelling in _spellings(name) for other in index.get(spelling, ()))
 
 
 def _spellings(name: str) -> set[str]:
-    return {part for text in (name, skeleton(name)) for part in (text, *_shortened(text))}
+    return {part for text in {name, skeleton(name)} for part in (text, *_shortened(text))}
 
 
 def _shortened(text: str) -> Iterator[str]:
@@ -90,18 +93,22 @@ def _one_edit(one: str, other: str) -> bool:
 @lru_cache(maxsize=1 << 14)
 def skeleton(name: str) -> str:
     """The name with every character replaced by what it looks like (UTS #39): two that look alike have the same one."""
-    prototypes = _prototypes()
-    return "".join(prototypes.get(letter, letter) for letter in name).lower()
+    return name.translate(_prototypes()).lower()
 
 
 @cache
-def _prototypes() -> dict[str, str]:
+def _prototypes() -> dict[int, str]:
     """By character, the one that stands for all that look like it. In the table, only those have several others."""
     with needed_by("The rule domain-lookalike", "confusable_homoglyphs", extra="audit"):
         from confusable_homoglyphs.confusables import confusables_data  # type: ignore[import-untyped]
-    alike = {character: [each["c"] for each in found] for character, found in confusables_data.items()}
+    alike = {_bare(key): [_bare(other["c"]) for other in others] for key, others in confusables_data.items()}
     return {
-        character: others[0]
-        for character, others in alike.items()
-        if len(others) == 1 and (alike.get(others[0]) != [character] or others[0] < character)
+        ord(key): others[0]
+        for key, others in alike.items()
+        if len(key) == len(others) == 1 and (alike.get(others[0]) != [key] or others[0] < key)
     }
+
+
+def _bare(text: str) -> str:
+    """Without the direction marks that the table has around letters written from right to left."""
+    return text.strip("\u200e")

@@ -209,6 +209,7 @@ PUNYCODE = {
     "browsers accept, but few registries do (it is not in IDNA 2008). Browsers report it as xn--53h.example.",
     "xn--53h.example": '"xn--53h.example" reads "\u2615.example". It holds "\u2615" Hot Beverage, U+2615, which '
     "browsers accept, but few registries do (it is not in IDNA 2008).",
+    "x\u0301.example": '"x\u0301.example" reads "x\u0301.example". Browsers report it as xn--x-xbb.example.',
     "mu\u0308nchen.example": '"mu\u0308nchen.example" reads "m\u00fcnchen.example". '
     "Browsers report it as xn--mnchen-3ya.example.",
     "xn--fiqs8s\u3002xn--\uff46iqs8s": '"xn--fiqs8s\u3002xn--\uff46iqs8s" reads "\u4e2d\u56fd.\u4e2d\u56fd". '
