@@ -11,6 +11,7 @@ from ..policy.retry import RetryPolicy
 from .dns import Resolver, read_hosts
 from .outage import MAX_PAUSE, OnPause, OutagePause
 from .reading import Read, read_workspace
+from .rules.containment import ContainedJudge
 from .rules.judging import Judge
 from .rules.subjects import Evidence
 from .store.errors import StoreError
@@ -58,12 +59,12 @@ async def audit(
     """
     outage = OutagePause(client.clock, max_pause, on_pause)
     patient = client.with_options(retry=retry, deadline=deadline, on_attempt=outage.observe(client.on_attempt))
-    judging = Judge() if judge is None else judge
+    judging = ContainedJudge(Judge() if judge is None else judge)
 
     async def finished(workspace: Workspace) -> Row:
         read = await outage.run(workspace, lambda: read_workspace(workspace, patient, outage.note_success))
         records = None if dns is None else await read_hosts(dns, read.row)
-        row = judging.judge(read.row, workspace, _evidence(read, run), records)
+        row = await judging.judged(read.row, workspace, _evidence(read, run), records)
         if run is not None:
             await run.commit(row, read.key)
         return row

@@ -9,6 +9,7 @@ from itertools import islice, takewhile
 from attrs import define
 
 from ..audit.dns import Resolver, read_hosts
+from ..audit.rules.containment import ContainedJudge
 from ..audit.rules.judging import Judge
 from ..audit.rules.subjects import HostRecord
 from ..audit.store.store import Run
@@ -54,7 +55,7 @@ async def audit_on(
         )
 
     shards = list(partition([each async for each in _each(workspaces)], make, size=shard_size))
-    judging = Judge() if judge is None else judge
+    judging = ContainedJudge(Judge() if judge is None else judge)
     chosen = takewhile(lambda _: wanted(), _popped(shards))
     async with aclosing(windowed(GivingUpEngine(engine), chosen, window=window)) as results:
         async for shard, result in results:
@@ -62,7 +63,7 @@ async def audit_on(
             while batch := list(islice(reads, BATCH)):
                 records = await _records(dns, [read.row for _, read in batch])
                 rows = [
-                    judging.judge(read.row, workspace, read.evidence, hosts)
+                    await judging.judged(read.row, workspace, read.evidence, hosts)
                     for (workspace, read), hosts in zip(batch, records, strict=True)
                 ]
                 await _commit(run, rows, [read.evidence.fingerprint for _, read in batch])

@@ -5,9 +5,11 @@ A rule that raises loses nothing but its own findings on that subject, and is na
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import chain
+from time import monotonic
 
-from attrs import define, evolve, field
+from attrs import Factory, define, evolve, field, frozen
 
 from ...wire.cleaning import clean
 from ...wire.errors import ChatloomError
@@ -18,25 +20,82 @@ from .registry import RULE_FAILED, RULES
 from .rule import Found, Rule, Scope
 from .subjects import CheckedAgent, CheckedDomain, CheckedOverlap, CheckedWorkspace, Evidence, HostRecord, Subject
 
+MAX_FINDINGS = 1000
+"""Findings of one rule for one workspace. One finding counts the rest, so that no workspace fills memory or report."""
+
+MAX_RESULTS = 100_000
+"""Results of one rule for one subject, after which it counts as one that never ends."""
+
+RULE_TIME = 60.0
+"""Seconds that one rule may take for one workspace."""
+
+
+@frozen
+class Progress:
+    """How many rules are done, and how many subjects the current one has seen."""
+
+    done: int = 0
+    seen: int = 0
+
+
+@define
+class Judging:
+    """One workspace that is being judged, rule by rule. Another thread may look at `progress`."""
+
+    checked: CheckedWorkspace
+    rules: tuple[Rule, ...]
+    findings: list[Finding] = Factory(list)
+    progress: Progress = Progress()
+
+    @property
+    def is_done(self) -> bool:
+        return self.progress.done == len(self.rules)
+
+    def run(self, until: Callable[[str], bool] = lambda _: False) -> None:
+        """Applies the rules that are not done yet. No rule's exception gets out. `until` is called with the id of each
+        rule, and stops before it."""
+        if self.checked.row.state == "failed":
+            self.progress = Progress(len(self.rules))
+        for rule in self.rules[self.progress.done :]:
+            if until(rule.id):
+                return
+            self.findings += _apply(rule, self._subjects[rule.scope], self.checked.row.workspace, self._see)
+            self.progress = Progress(self.progress.done + 1)
+
+    def without_current(self, reason: str) -> "Judging":
+        """What is left to do without the rule that is running, which a finding names. This one must not be used any
+        more."""
+        done = self.progress.done
+        problem = _failed(self.rules[done], reason, self.checked.row.workspace)
+        return Judging(self.checked, self.rules, [*self.findings, problem], Progress(done + 1))
+
+    @cached_property
+    def _subjects(self) -> dict[Scope, list[Subject]]:
+        domains: list[Subject] = [
+            CheckedDomain(domain, agent)
+            for agent in self.checked.agents
+            for domain in dict.fromkeys(agent.domains or ())
+        ]
+        return {
+            "domain": domains,
+            "agent": list(self.checked.agents),
+            "workspace": [self.checked],
+            "overlap": [],
+            "audit": [],
+        }
+
+    def _see(self, number: int) -> None:
+        self.progress = Progress(self.progress.done, number)
+
 
 def judge(checked: CheckedWorkspace, rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:
     """What the rules find, the gravest first, then by rule, agent and subject. Nothing was read: nothing is found.
 
     The same input gives the same findings. No rule's exception gets out; it is a finding with the rule's severity.
     """
-    if checked.row.state == "failed":
-        return ()
-    subjects: dict[Scope, list[Subject]] = {
-        "domain": [
-            CheckedDomain(each, agent) for agent in checked.agents for each in dict.fromkeys(agent.domains or ())
-        ],
-        "agent": list(checked.agents),
-        "workspace": [checked],
-        "overlap": [],
-        "audit": [],
-    }
-    name = checked.row.workspace
-    return in_order(chain.from_iterable(_apply(each, subjects[each.scope], name) for each in rules))
+    judging = Judging(checked, tuple(rules))
+    judging.run()
+    return in_order(judging.findings)
 
 
 def judge_overlap(checked: CheckedOverlap, rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:
@@ -61,19 +120,45 @@ def _place(found: Finding) -> tuple[int, str, str, str]:
     return SEVERITIES.index(found.severity), found.rule, found.agent_id or "", found.subject
 
 
-def _apply(rule: Rule, subjects: list[Subject], workspace: str) -> Iterator[Finding]:
-    check, problems = rule.check, list[Exception]()
-    for subject in subjects:
+def _apply(
+    rule: Rule, subjects: list[Subject], workspace: str, see: Callable[[int], None] = lambda _: None
+) -> Iterator[Finding]:
+    """What one rule finds. `see` is called with the number of each subject."""
+    problems = list[Exception]()
+    count, until = 0, monotonic() + RULE_TIME
+    for number, subject in enumerate(subjects, 1):
         try:
-            results = check(subject)
-            if isinstance(results, str):
-                raise TypeError("it returned a text, not several: yield it, or return a list")
-            for result in results:
-                yield _finding(rule, subject, result, workspace)
+            for place, result in enumerate(_results(rule, subject)):
+                if place == MAX_RESULTS:
+                    raise OverflowError(f"it finds more than {MAX_RESULTS:,} things in one {rule.scope}")
+                count += 1
+                if count <= MAX_FINDINGS:
+                    yield _finding(rule, subject, result, workspace)
         except Exception as problem:  # a user's rule may raise anything
             problems.append(problem)
+        see(number)
+        if monotonic() > until and number < len(subjects):
+            problems.append(TimeoutError(f"it was stopped after {RULE_TIME:g} s and {number} of them"))
+            break
+    if count > MAX_FINDINGS:
+        yield _left_out(rule, count - MAX_FINDINGS, workspace)
     if problems:
-        yield _failed(rule, problems, len(subjects), workspace)
+        first = problems[0]
+        where = "" if isinstance(first, ChatloomError) else f" (defined at {clean(rule.place, 300)})"
+        text = f"{type(first).__name__}: {clean(str(first), 500) or 'no message'}{where}"
+        yield _failed(rule, f"failed on {len(problems)} of {len(subjects)} {rule.scope}s: {text}", workspace)
+
+
+def _results(rule: Rule, subject: Subject) -> Iterable[str | Found]:
+    results = rule.check(subject)
+    if isinstance(results, str):
+        raise TypeError("it returned a text, not several: yield it, or return a list")
+    return results
+
+
+def _left_out(rule: Rule, count: int, workspace: str) -> Finding:
+    text = f"{count:,} more findings of this rule are left out."
+    return finding(workspace, rule.id, rule.severity, agent_id=None, subject="", message=text)
 
 
 def _finding(rule: Rule, subject: Subject, result: str | Found, workspace: str) -> Finding:
@@ -99,12 +184,9 @@ def _identity(subject: Subject) -> tuple[str | None, str]:
     return (subject.agent.id, subject.agent.name) if isinstance(subject, CheckedAgent) else (None, "")
 
 
-def _failed(rule: Rule, problems: list[Exception], tried: int, workspace: str) -> Finding:
-    first, many = problems[0], f"{len(problems)} of {tried}"
-    text = clean(str(first), 500)
-    message = f"The rule {rule.id} failed on {many} {rule.scope}s: {type(first).__name__}: {text or 'no message'}"
-    where = "" if isinstance(first, ChatloomError) else f" (defined at {clean(rule.place, 300)})"
-    return finding(workspace, RULE_FAILED.id, rule.severity, agent_id=None, subject=rule.id, message=message + where)
+def _failed(rule: Rule, what: str, workspace: str) -> Finding:
+    text = f"The rule {rule.id} {what}"
+    return finding(workspace, RULE_FAILED.id, rule.severity, agent_id=None, subject=rule.id, message=text)
 
 
 def _reading(dns: Mapping[str, HostRecord]) -> DnsReading:
@@ -145,10 +227,24 @@ class Judge:
 
         `dns` is what `read_hosts` gave for this row; None: the DNS was not asked.
         """
-        self.remember(row, evidence)
+        judging = self.begin(row, workspace, evidence, dns)
+        judging.run()
+        return self.finish(judging, dns)
+
+    def begin(
+        self, row: Row, workspace: Workspace, evidence: Evidence, dns: Mapping[str, HostRecord] | None
+    ) -> Judging:
+        """The first part of `judge`: the rules are not applied yet. Like the others, it may run in a thread."""
         checked = CheckedWorkspace(workspace, row, self.clock(), evidence, dns or {}, self.matching)
+        domains = chain.from_iterable(agent.domains or () for agent in checked.agents)
+        self._index.add(row.workspace, {domain.key for domain in domains if domain.site}, evidence.fingerprint)
+        return Judging(checked, self.rules)
+
+    def finish(self, judging: Judging, dns: Mapping[str, HostRecord] | None) -> Row:
+        """The last part of `judge`."""
+        row = judging.checked.row
         reading = None if dns is None else _reading(dns)
-        return evolve(row, findings=in_order((*row.findings, *judge(checked, self.rules))), dns=reading)
+        return evolve(row, findings=in_order((*row.findings, *judging.findings)), dns=reading)
 
     def remember(self, row: Row, evidence: Evidence = Evidence()) -> None:  # noqa: B008 - it is frozen
         """Notes the sites and the key of a row without judging it, e.g. of a row that a resumed run keeps."""
