@@ -17,18 +17,30 @@ about time; neither does I/O.
 import inspect
 import os
 import re
-import sys
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
+from inspect import iscoroutine
 from logging import DEBUG, Logger, getLogger
 from math import inf
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec, Protocol, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Never, NoReturn, ParamSpec, Protocol, Self, TypeVar, Unpack
 
 import attrs
 
 from .endpoints.agents import AgentList, GetAllowedDomains, ListAgents
-from .options import CLOCK, LABEL, MAX_LABEL, TRANSPORT, ClientOptions, OnAttempt, Options, SharedState
+from .options import (
+    CLOCK,
+    LABEL,
+    MAX_LABEL,
+    MOST_IN_FLIGHT,
+    TRANSPORT,
+    ClientOptions,
+    OnAttempt,
+    Options,
+    SharedState,
+    creation_place,
+    refuse_unknown,
+)
 from .policy.call import Call, Outcome
 from .policy.clock import Clock, SystemClock
 from .policy.keys import KeyProvider, key_source, no_key
@@ -82,6 +94,7 @@ def method_of(endpoint: Callable[P, Endpoint[T]]) -> Callable[Concatenate[Sender
 
 
 log: Logger = getLogger("chatloom_async")
+ANSWERS: Final = (Response, TransportError)
 UNCHANGED: Any = type("Unchanged", (), {"__repr__": lambda self: "<as before>"})()
 
 
@@ -104,8 +117,9 @@ class AsyncChatloom:
     timeouts: limits for one attempt, in seconds.
     deadline: the limit for one call, in seconds, everything included: queueing, attempts, waits. None: no limit.
     retry: a RetryPolicy, a tenacity.AsyncRetrying of your own (copied for each call), or None for a single attempt.
-    rate_limit: how fast each key may be used, or a Limiter of your own, or None. Over all keys, 256 requests are in
-        flight at most, whatever it says.
+    rate_limit: how fast each key may be used, or a Limiter of your own, or None.
+    max_in_flight: how many requests may be in flight at once over all keys, for the client and its clones. None: 256,
+        or fewer if the process may not open so many files.
     transport: what carries the requests. It is borrowed: the client does not close it. None: aiohttp.
     on_attempt: called with each finished Attempt, also of calls that succeed. What it raises is logged, not raised.
     clock: where waits and the deadline get their time from; for tests.
@@ -122,15 +136,18 @@ class AsyncChatloom:
         retry: "RetryPolicy | AsyncRetrying | None" = RetryPolicy(),
         rate_limit: RateLimit | Limiter | None = RateLimit(),
         transport: Transport | None = None,
+        max_in_flight: int | None = None,
         on_attempt: OnAttempt | None = None,
         clock: Clock | None = None,
+        **unknown: Never,
     ) -> None:
         keys = key_source(api_key)
         del api_key  # a traceback that shows local variables must not show it
+        refuse_unknown(unknown)
         if isinstance(keys, InvalidApiKeyError):
             raise keys
         options = Options(
-            base_url=base_url or os.environ.get("CHATLOOM_BASE_URL") or BASE_URL,
+            base_url=os.environ.get("CHATLOOM_BASE_URL", BASE_URL) if base_url is None else base_url,
             auth=auth,
             timeouts=timeouts,
             deadline=deadline,
@@ -140,14 +157,18 @@ class AsyncChatloom:
         )
         TRANSPORT.check("transport", transport)
         CLOCK.check("clock", clock)
-        caller = sys._getframe(1)
-        name = f"{type(self).__name__} (created at {caller.f_code.co_filename}:{caller.f_lineno})"
+        MOST_IN_FLIGHT.check("max_in_flight", max_in_flight)
         self._owner = True
         self._label: str | None = None
         self._keys = keys
         self._clock: Clock = clock or SystemClock()
-        given = None if transport is None else self.wrap_transport(transport)
-        self._shared = SharedState(name, self.wrap_transport, given, borrowed=transport is not None)
+        self._shared = SharedState(
+            name=f"{type(self).__name__} (created at {creation_place(self)})",
+            wrap=self.wrap_transport,
+            transport=None if transport is None else self.wrap_transport(transport),
+            borrowed=transport is not None,
+            concurrency=SharedState.concurrency_limit(max_in_flight),
+        )
         self._limiter = options.limiter(self._clock, self._shared)
         self._configure(options)
 
@@ -228,6 +249,8 @@ class AsyncChatloom:
         with await self._limiter.acquire(call.key, limit.loop) as permit:
             limit.restart(call.begin_sending(self._clock.time()))
             answer = await self._shared.open_transport().send(sign(request, key, self._options.auth))
+            if not isinstance(answer, ANSWERS):
+                raise UsageError(f"The transport returned {type(answer).__name__}, not a Response or a TransportError")
             error = status_error(answer, call.endpoint.success) if isinstance(answer, Response) else answer
             permit.outcome = outcome_of(answer, error)
         self._record(call, answer, error)
@@ -242,9 +265,13 @@ class AsyncChatloom:
             log.debug("%s attempt %d: %s %s", attempt.operation, attempt.number, name, call.origin)
         if self._options.on_attempt:
             try:
-                self._options.on_attempt(attempt)
+                result = self._options.on_attempt(attempt)
             except Exception:
                 log.exception("on_attempt raised; the call goes on")
+            else:
+                if iscoroutine(result):
+                    result.close()  # or Python warns that nothing awaited it, without a word of on_attempt
+                    log.error("on_attempt returned a coroutine, which is not awaited: start a task in it instead")
 
     def with_key(self, api_key: str | ApiKey | KeyProvider, *, label: str | None = None) -> Self:
         """A client for another key, in microseconds. It shares everything else with this one, and closes nothing.
@@ -271,10 +298,13 @@ class AsyncChatloom:
         retry: "RetryPolicy | AsyncRetrying | None" = UNCHANGED,
         rate_limit: RateLimit | Limiter | None = UNCHANGED,
         on_attempt: OnAttempt | None = UNCHANGED,
+        **unknown: Never,
     ) -> Self:
         """A client with other options, that shares the rest with this one and closes nothing. A new `rate_limit`
         comes with counters of its own."""
-        given = {name: value for name, value in locals().items() if name != "self" and value is not UNCHANGED}
+        options = {name: value for name, value in locals().items() if name not in ("self", "unknown")}
+        refuse_unknown(unknown)
+        given = {name: value for name, value in options.items() if value is not UNCHANGED}
         clone = self._clone()
         clone._configure(attrs.evolve(self._options, **given))
         if "rate_limit" in given:
@@ -320,6 +350,12 @@ class AsyncChatloom:
         ClientClosedError. On a clone, and on a client that is closed already, it does nothing."""
         if self._owner:
             await self._shared.aclose(drain)
+
+    def __enter__(self) -> NoReturn:
+        raise UsageError("Use `async with` for a client, not `with`: closing it is asynchronous")
+
+    def __exit__(self, *_: object) -> None:
+        """Only there so that `with` gets as far as the error above."""
 
     async def __aenter__(self) -> Self:
         self._shared.lifetime.check()

@@ -2,8 +2,10 @@
 
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypedDict
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Never, TypedDict
 
 from attrs import define, field, frozen
 
@@ -19,7 +21,7 @@ from .wire.auth import Auth
 from .wire.base_url import normalize_base_url, origin
 from .wire.errors import Attempt
 from .wire.message import Timeouts
-from .wire.validation import FUNCTION, LIMIT, Requirement, has_methods, none_if_infinite
+from .wire.validation import COUNT, FUNCTION, LIMIT, Requirement, has_methods, is_async, none_if_infinite
 
 if TYPE_CHECKING:
     from tenacity import AsyncRetrying
@@ -44,6 +46,10 @@ RATE_LIMIT = Requirement(
     "a RateLimit, a Limiter with acquire() and release(), or None",
     lambda value: value is None or isinstance(value, RateLimit) or has_methods(value, "acquire", "release"),
 )
+PLAIN_METHODS = Requirement(
+    "a Limiter whose release() and fingerprint() are not async: only acquire() is",
+    lambda value: not any(is_async(getattr(value, name, None)) for name in ("release", "fingerprint")),
+)
 ON_ATTEMPT = Requirement(f"{FUNCTION.what}, or None", lambda value: value is None or FUNCTION.fits(value))
 TRANSPORT = Requirement("a Transport with send(), or None", lambda value: value is None or has_methods(value, "send"))
 LABEL = Requirement("a str, or None", lambda value: value is None or isinstance(value, str))
@@ -52,6 +58,49 @@ CLOCK = Requirement(
     "a Clock with time(), sleep() and call_later(), or None",
     lambda value: value is None or has_methods(value, "time", "sleep", "call_later"),
 )
+
+
+MOST_IN_FLIGHT = Requirement(f"{COUNT.what}, or None", lambda value: value is None or COUNT.fits(value))
+MEANT = {
+    "timeout": "timeouts=Timeouts(...) limits an attempt, deadline= the whole call",
+    "max_retries": "retry=RetryPolicy(attempts=...) says how often",
+    "retries": "retry=RetryPolicy(attempts=...) says how often",
+    "key": "the key is the first argument, or api_key=",
+    "token": "the key is the first argument, or api_key=",
+    "url": "base_url= is the API's address",
+    "proxy": "transport=AiohttpTransport(proxy=...) goes through a proxy",
+    "ssl": "transport=AiohttpTransport(ssl=...) takes an SSL context",
+    "session": "transport= carries the requests",
+    "http_client": "transport= carries the requests",
+    "max_connections": "max_in_flight= limits all requests, rate_limit=RateLimit(concurrency=...) those of a key",
+    "concurrency": "max_in_flight= limits all requests, rate_limit=RateLimit(concurrency=...) those of a key",
+}
+"""Options of other clients, by what is meant here."""
+
+
+def refuse_unknown(options: dict[str, Never]) -> None:
+    """Raises TypeError, as Python does for an unknown argument, and says which option may be meant."""
+    names = [*options]
+    options.clear()  # a traceback that shows local variables must not show a key among them
+    for name in names:
+        close = get_close_matches(name, [*ClientOptions.__annotations__, "api_key"], 1)
+        hint = MEANT.get(name) or (
+            f"did you mean {close[0]}=?" if close else "help(AsyncChatloom) explains the options"
+        )
+        raise TypeError(f"AsyncChatloom has no option {name!r}: {hint}")
+
+
+def creation_place(client: object) -> str:
+    """`file:line` of the code that constructs the client, outside of the constructors of its classes."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_back is not None:
+        first = frame.f_code.co_varnames[:1]
+        if frame.f_code.co_name not in ("__init__", "for_many") or (
+            frame.f_code.co_name == "__init__" and frame.f_locals.get(first[0] if first else "") is not client
+        ):
+            break
+        frame = frame.f_back
+    return "an unknown place" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 class ClientOptions(TypedDict, total=False):
@@ -63,6 +112,7 @@ class ClientOptions(TypedDict, total=False):
     deadline: float | None
     retry: "RetryPolicy | AsyncRetrying | None"
     rate_limit: RateLimit | Limiter | None
+    max_in_flight: int | None
     transport: Transport | None
     on_attempt: OnAttempt | None
     clock: Clock | None
@@ -84,10 +134,15 @@ class SharedState:
     wrap: Callable[[Transport], Transport]
     transport: Transport | None
     borrowed: bool
+    concurrency: ConcurrencyLimit
     lifetime: Lifetime = field(factory=Lifetime)
-    concurrency: ConcurrencyLimit = field(factory=lambda: ConcurrencyLimit(min(MAX_IN_FLIGHT, descriptor_share())))
     transient: RetryBudget = field(factory=RetryBudget)
     throttle: RetryBudget = field(factory=RetryBudget)
+
+    @staticmethod
+    def concurrency_limit(max_in_flight: int | None) -> ConcurrencyLimit:
+        """The limit that was given, or 256, or fewer if the process may not open so many files."""
+        return ConcurrencyLimit(min(MAX_IN_FLIGHT, descriptor_share()) if max_in_flight is None else max_in_flight)
 
     def open_transport(self) -> Transport:
         """The transport. The default one is made when it is first needed, because importing aiohttp takes time."""
@@ -115,7 +170,7 @@ class Options:
     timeouts: Timeouts = field(validator=TIMEOUTS)
     deadline: float | None = field(converter=none_if_infinite, validator=LIMIT)
     retry: "RetryPolicy | AsyncRetrying | None" = field(validator=RETRY)
-    rate_limit: RateLimit | Limiter | None = field(validator=RATE_LIMIT)
+    rate_limit: RateLimit | Limiter | None = field(validator=[RATE_LIMIT, PLAIN_METHODS])
     on_attempt: OnAttempt | None = field(default=None, validator=ON_ATTEMPT)
     host: str = field(init=False)
 

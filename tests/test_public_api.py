@@ -54,9 +54,11 @@ def test_the_signatures_are_these() -> None:
         "deadline": 60.0,
         "retry": RetryPolicy(),
         "rate_limit": RateLimit(per_second=4.0, burst=8, concurrency=8),
+        "max_in_flight": None,
         "transport": None,
         "on_attempt": None,
         "clock": None,
+        "unknown": inspect.Parameter.empty,
     }
     assert [n for n, p in constructor.items() if p.kind is p.POSITIONAL_OR_KEYWORD] == ["api_key"]
     assert str(inspect.signature(AsyncChatloom.get_allowed_domains)).startswith("(self, agent_id: str)")

@@ -8,8 +8,11 @@ sooner than all at once.
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+from inspect import isawaitable, iscoroutine
 from weakref import WeakKeyDictionary
 
+from ..wire.errors import UsageError
+from . import forks
 from .limiter import KeyedLimiter, Limiter, LimitState, Outcome
 
 MAX_IN_FLIGHT = 256
@@ -62,6 +65,11 @@ class ConcurrencyLimit:
         self._max_in_flight = max_in_flight
         self._slots: WeakKeyDictionary[asyncio.AbstractEventLoop, Slots] = WeakKeyDictionary()
         self._last: tuple[asyncio.AbstractEventLoop, Slots] | None = None
+        forks.register(self)
+
+    def after_fork(self) -> None:
+        self._slots.clear()
+        self._last = None
 
     def slots(self, loop: asyncio.AbstractEventLoop) -> Slots:
         """The slots of this event loop."""
@@ -76,12 +84,12 @@ class Permit:
     """A request's turn, for a `with` block. At its end the turn is given back, with the outcome that was set: what
     became of the request, and the Retry-After of a 429."""
 
-    __slots__ = ("_key", "_limiter", "_slots", "outcome")
+    __slots__ = ("_forks", "_key", "_limiter", "_slots", "outcome")
     outcome: tuple[Outcome, float | None]
 
     def __init__(self, limiter: Limiter, key: str, slots: Slots) -> None:
         self._limiter, self._key, self._slots = limiter, key, slots
-        self.outcome = FAILED
+        self._forks, self.outcome = forks.count, FAILED
 
     def __enter__(self) -> "Permit":
         return self
@@ -90,10 +98,15 @@ class Permit:
         self.release(*self.outcome)
 
     def release(self, outcome: Outcome, retry_after: float | None = None) -> None:
+        if self._forks != forks.count:
+            return  # it is the parent process's permit
         try:
-            self._limiter.release(self._key, outcome, retry_after)
+            result: object = self._limiter.release(self._key, outcome, retry_after)  # type: ignore[func-returns-value]
         finally:  # a user's limiter may raise
             self._slots.leave()
+        if result is not None and iscoroutine(result):
+            result.close()
+            raise UsageError("release() of the Limiter in rate_limit returned a coroutine: it must not be async")
 
 
 class ClientLimiter:
@@ -111,7 +124,10 @@ class ClientLimiter:
         while True:
             slots = self._concurrency.slots(loop)
             if self._acquire_now is None or not self._acquire_now(key):  # saves nearly every call two coroutines
-                await self._limiter.acquire(key)
+                turn = self._limiter.acquire(key)
+                if not isawaitable(turn):
+                    raise UsageError("acquire() of the Limiter in rate_limit must be async")
+                await turn
             permit = Permit(self._limiter, key, slots)
             if slots.take():
                 return permit

@@ -6,6 +6,8 @@ import os
 from collections.abc import Awaitable
 from typing import NoReturn, Protocol
 
+from attrs import define
+
 from ..wire.auth import ApiKey, api_key_or_error
 from ..wire.errors import InvalidApiKeyError, UsageError
 
@@ -14,8 +16,8 @@ MAX_SUCCESSORS = 256  # refused keys of one provider, which may serve many works
 
 
 class KeyProvider(Protocol):
-    """Gives the key for the next attempt; sync or async. It is asked before every attempt, so it should remember
-    its answer, and fetch it anew when `force_refresh` is true: the API has just refused the last one."""
+    """Gives the key for the next attempt; sync or async. It is asked before every attempt, so it should cache its
+    answer, and fetch a new one if `force_refresh` is true: the API has just refused the last one."""
 
     def __call__(self, *, force_refresh: bool = False) -> str | ApiKey | Awaitable[str | ApiKey]: ...
 
@@ -23,7 +25,7 @@ class KeyProvider(Protocol):
 class KeySource(Protocol):
     """What the client asks: the key to use now, and, after a 401, whether there is another one.
 
-    Raises InvalidApiKeyError where a provider gave something that cannot be a key.
+    Raises InvalidApiKeyError if a provider gave something that cannot be a key.
     """
 
     async def current(self) -> ApiKey: ...
@@ -49,16 +51,25 @@ class FixedKey:
         return None
 
 
-class ProvidedKey:
-    """Keys from a provider. However many calls are refused at once, the provider is asked to refresh only once.
+@define(eq=False)
+class Refresh:
+    """A refresh under way, and how many calls wait for it."""
 
-    A provider need not remember what it refreshed: where its plain answer is a key that was refused, the key that
-    took its place is used. That one can be refused too, and so on.
+    task: "asyncio.Task[ApiKey | InvalidApiKeyError]"
+    waiting: int = 0
+
+
+class ProvidedKey:
+    """Keys from a provider. However many calls are refused at once, the provider is asked to refresh only once. A
+    refresh is cancelled when nobody waits for it any more: at their deadlines, or when the client closes.
+
+    A provider need not remember what it refreshed: if its plain answer is a refused key, the key that replaced it is
+    used. That one can be refused too, and so on.
     """
 
     def __init__(self, provider: KeyProvider) -> None:
         self._provider = provider
-        self._refreshing: dict[ApiKey, asyncio.Task[ApiKey | InvalidApiKeyError]] = {}
+        self._refreshing: dict[ApiKey, Refresh] = {}
         self._successors: dict[ApiKey, ApiKey] = {}
 
     def __str__(self) -> str:
@@ -68,15 +79,23 @@ class ProvidedKey:
         return self._latest(_checked(await self._ask(force_refresh=False)))
 
     async def renewed(self, refused: ApiKey) -> ApiKey | None:
-        """The key that takes the place of a refused one, or None where the provider has no other."""
+        """The key that replaces a refused one, or None if the provider has no other."""
         latest = self._latest(refused)
         if latest != refused:
             return latest
-        task = self._refreshing.get(refused)
-        if task is None or task.get_loop() is not asyncio.get_running_loop():
-            task = self._refreshing[refused] = asyncio.create_task(self._ask(force_refresh=True))
-            task.add_done_callback(lambda done: self._settle(refused, done))
-        key = _checked(await asyncio.shield(task))  # one caller's cancellation must not fail the others
+        refresh = self._refreshing.get(refused)
+        if refresh is None or refresh.task.get_loop() is not asyncio.get_running_loop():
+            refresh = self._refreshing[refused] = Refresh(asyncio.create_task(self._ask(force_refresh=True)))
+            refresh.task.add_done_callback(lambda done: self._settle(refused, done))
+        refresh.waiting += 1
+        try:
+            key = _checked(await asyncio.shield(refresh.task))  # one caller's cancellation must not fail the others
+        finally:
+            refresh.waiting -= 1
+            if not refresh.waiting and self._refreshing.get(refused) is refresh:
+                del self._refreshing[refused]  # all have given up: the next call asks again
+                if not refresh.task.get_loop().is_closed():
+                    refresh.task.cancel()
         return None if key == refused else key
 
     def _latest(self, key: ApiKey) -> ApiKey:
@@ -85,21 +104,22 @@ class ProvidedKey:
         return key
 
     def _settle(self, refused: ApiKey, done: asyncio.Task[ApiKey | InvalidApiKeyError]) -> None:
-        """Remembers what a refresh gave, also if every caller has gone away meanwhile."""
-        failed = done.cancelled() or done.exception()  # which counts as seen then
-        if self._refreshing.get(refused) is not done:  # another event loop has begun anew
+        """Remembers what a refresh gave."""
+        failed = done.cancelled() or done.exception()  # asking for it marks it as retrieved
+        refresh = self._refreshing.get(refused)
+        if refresh is None or refresh.task is not done:  # given up, or begun anew in another event loop
             return
         del self._refreshing[refused]
         if failed or isinstance(key := done.result(), InvalidApiKeyError):
             return
-        self._successors.pop(key, None)  # it is good again, whatever was said of it; so there is never a circle
+        self._successors.pop(key, None)  # the key works again; removing it prevents cycles
         if key != refused:
             self._successors[refused] = key
         if len(self._successors) > MAX_SUCCESSORS:
             del self._successors[next(iter(self._successors))]  # the oldest; it would cost one more refresh
 
     async def _ask(self, *, force_refresh: bool) -> ApiKey | InvalidApiKeyError:
-        """As data: this frame knows the text, so it must not be on a traceback."""
+        """Errors come back as data: this frame holds the key's text, so it must not be on a traceback."""
         answer = self._provider(force_refresh=force_refresh)
         return api_key_or_error(await answer if inspect.isawaitable(answer) else answer)
 
@@ -116,8 +136,8 @@ def _checked(key: ApiKey | InvalidApiKeyError) -> ApiKey:
 
 
 def key_source(api_key: str | ApiKey | KeyProvider | None) -> KeySource | InvalidApiKeyError:
-    """Where the client's keys come from; None reads CHATLOOM_API_KEY. A key that cannot be valid comes back as an
-    error, as data, so that the frame that holds its text is on no traceback."""
+    """Where the client's keys come from; None reads CHATLOOM_API_KEY. For an invalid key the error comes back as data,
+    so that the frame that holds its text is not on a traceback."""
     if callable(api_key):
         return ProvidedKey(api_key)
     if api_key is None:

@@ -10,6 +10,7 @@ from operator import attrgetter
 from types import TracebackType
 
 from ..wire.errors import ClientClosedError
+from . import forks
 
 MIN_INTERVAL = 0.01  # seconds between two rounds at least, so that many limits that run out in a row cost little
 
@@ -23,6 +24,12 @@ class Lifetime:
         self._empty: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._rings = inf
+        forks.register(self)
+
+    def after_fork(self) -> None:
+        self._limits.clear()
+        self._empty = self._loop = self._timer = None
         self._rings = inf
 
     def check(self) -> None:

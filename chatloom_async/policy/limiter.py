@@ -26,6 +26,7 @@ from ..wire.errors import ChatloomError
 from ..wire.message import Response
 from ..wire.status import RateLimitError
 from ..wire.validation import COUNT, RATE
+from . import forks
 from .clock import Clock, Timer
 
 RATE_CUT, RATE_STEP, MIN_RATE = 0.7, 0.02, 0.2
@@ -128,6 +129,11 @@ class KeyLimiter:
         self._paused_until = max(self._paused_until, now + min(pause, MAX_RETRY_AFTER))
         self._tokens, self._stamp = min(self._tokens, 1.0), max(self._stamp, self._paused_until)
         self._leave()
+
+    def after_fork(self) -> None:
+        """Forgets the parent's calls; its rate and its pause hold for the child as well."""
+        self._in_flight, self._timer = 0, None
+        self._queue.clear()
 
     @property
     def is_paused(self) -> bool:
@@ -240,6 +246,11 @@ class KeyedLimiter:
         self._limit, self._clock = limit, clock
         self._limiters: dict[str, KeyLimiter] = {}
         self._tidy_up_at = TIDY_UP_AT
+        forks.register(self)
+
+    def after_fork(self) -> None:
+        for limiter in self._limiters.values():
+            limiter.after_fork()
 
     async def acquire(self, key: str) -> None:
         await (self._limiters.get(key) or self._add(key)).acquire()

@@ -47,6 +47,8 @@ def _is_loopback(name: str) -> bool:
 
 def _complaint(text: str, parts: SplitResult) -> str | None:
     """Why this cannot be a base URL, or None. Never quotes the text: it may carry a password."""
+    if not text.strip():
+        return "is empty: leave it out, also as CHATLOOM_BASE_URL, for the API's own address"
     if re.search(r"[^\x21-\x7e]", text):
         return "holds blanks, control characters or characters outside ASCII"
     if parts.scheme not in ("https", "http"):

@@ -43,6 +43,7 @@ class Layout:
 
 
 LAYOUTS: dict[type, Layout] = {}
+new_object = object.__new__
 UNDECORATED = "is not an attrs class: decorate it with attrs.frozen"
 
 
@@ -166,9 +167,9 @@ class Endpoint(Generic[T_co]):
     returns: ClassVar[Any] = Any
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
-        if "__attrs_attrs__" not in cls.__dict__ and (mistake := _undecorated(cls)):
+        if cls not in LAYOUTS and "__attrs_attrs__" not in cls.__dict__ and (mistake := _undecorated(cls)):
             raise ConfigurationError(f"{cls.__name__} {mistake}")
-        return object.__new__(cls)
+        return new_object(cls)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

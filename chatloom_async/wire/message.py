@@ -168,7 +168,7 @@ class Response:
         yield from (self.status, self.headers, f"<{len(self.body)} bytes>")
 
 
-@frozen
+@frozen(slots=False)  # every call makes one: without slots that takes 0.8 of the time
 class Exchange(Generic[T_co]):
     """A finished call, as `exchange` returns it.
 

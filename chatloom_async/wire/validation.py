@@ -1,4 +1,4 @@
-"""Turns a value that a caller gave, and that cannot work, into a ConfigurationError that says what would.
+"""Checks options, and turns a bad value into a ConfigurationError that says what is accepted.
 
 The error shows a number as it is, and of anything else only its type: it could be a key.
 """
@@ -20,7 +20,7 @@ MAX_SECONDS = 1e9
 
 @frozen
 class Requirement:
-    """What an option has to be, in words and as a test. A validator for attrs; `check` is for other places."""
+    """What an option must be, in words and as a test. It is an attrs validator; `check` is for other places."""
 
     what: str
     fits: Callable[[Any], bool]
@@ -53,6 +53,11 @@ def has_methods(value: object, *methods: str) -> bool:
     return not isinstance(value, type) and all(callable(getattr(value, each, None)) for each in methods)
 
 
+def is_async(function: object) -> bool:
+    """Whether calling it gives a coroutine: an async function or method, or an object with an async __call__."""
+    return iscoroutinefunction(function) or iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+
+
 def none_if_infinite(seconds: Any) -> Any:
     """An endless limit is none."""
     return None if isinstance(seconds, float) and seconds == inf else seconds
@@ -74,6 +79,4 @@ COUNT: Final = Requirement(
     "a whole number, 1 or more",
     lambda value: not isinstance(value, bool) and isinstance(value, Integral) and 1 <= int(value) <= sys.maxsize,
 )
-FUNCTION: Final = Requirement(
-    "a function that is not async", lambda value: callable(value) and not iscoroutinefunction(value)
-)
+FUNCTION: Final = Requirement("a function that is not async", lambda value: callable(value) and not is_async(value))

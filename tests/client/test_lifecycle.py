@@ -10,6 +10,7 @@ import time
 import traceback
 from collections import Counter
 from math import inf
+from typing import Any
 
 import pytest
 import tenacity
@@ -481,3 +482,100 @@ def test_calls_of_a_loop_that_was_closed_under_them_give_back_what_they_hold(cal
 
     assert [type(asyncio.run(after())) for _ in range(3)] == [AgentList] * 3
     assert [state.in_flight for state in client.limits.values()] == [0]
+
+
+class Derived(AsyncChatloom):
+    """A client of the user's own, with a constructor of its own."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(KEY, **options)
+
+
+async def test_the_warning_names_the_users_line_for_a_subclass_too() -> None:
+    """Not the line in the subclass's constructor, and not one of ours."""
+    sandbox = Sandbox(seed=7)
+    acme = sandbox.add_workspace("acme", agents=1)
+    async with sandbox.serve() as url:
+        made: list[tuple[AsyncChatloom, int]] = []
+        made.append((Derived(base_url=url), line_number()))
+        made.append((AsyncChatloom.for_many(base_url=url), line_number()))
+        for client, line in made:
+            await client.with_key(acme.key).list_agents()
+            name = f"{type(client).__name__} (created at {__file__}:{line})"
+            assert client._shared.name == name
+            await client.aclose()
+
+
+def line_number() -> int:
+    """The line of the caller."""
+    return sys._getframe(1).f_lineno
+
+
+async def test_max_in_flight_bounds_the_client_and_its_clones() -> None:
+    """Over all keys together."""
+    now = most = 0
+
+    async def handler(request: Request) -> Response:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0)
+        now -= 1
+        return api(request)
+
+    client = AsyncChatloom(KEY, transport=MockTransport(handler), rate_limit=None, max_in_flight=3)
+    await asyncio.gather(*(client.with_key(f"clf_{number}").list_agents() for number in range(20)))
+    assert most == 3
+
+
+FORK = """if True:
+    import asyncio, os, sys
+    from chatloom_async import AsyncChatloom, MockTransport, RateLimit, Response
+
+    stuck = True
+
+    async def handler(request):
+        if stuck:
+            await asyncio.Event().wait()
+        return Response(200, {}, b'{"agents": [], "count": 0}')
+
+    client = AsyncChatloom(
+        "clf_0123456789", transport=MockTransport(handler), max_in_flight=8, deadline=5.0,
+        rate_limit=RateLimit(per_second=100.0, burst=100, concurrency=4),
+    )
+
+    async def call():
+        return await client.list_agents()
+
+    async def many():
+        global stuck
+        stuck = False
+        results = await asyncio.gather(*(call() for _ in range(20)))
+        await client.aclose(drain=1.0)
+        return len(results), [state.in_flight for state in client.limits.values()]
+
+    async def main():
+        tasks = [asyncio.create_task(call()) for _ in range(12)]
+        await asyncio.sleep(0.05)
+        child = os.fork()
+        if child == 0:
+            print(asyncio.run(many()), flush=True)
+            for task in tasks:
+                task.get_coro().close()
+            print([state.in_flight for state in client.limits.values()], flush=True)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        print([state.in_flight for state in client.limits.values()])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no fork")
+def test_a_child_process_does_not_wait_for_the_parents_calls() -> None:
+    """Forked in the middle of calls: the parent's permits and time limits are not the child's, nor are its releases."""
+    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("(20, [0])\n[0]\n[4]\n", "")

@@ -1,6 +1,7 @@
 """What a caller gives by mistake is refused at the earliest moment, by an error that says what would do."""
 
 from collections.abc import Callable
+from functools import partial
 from math import inf, nan
 from typing import Any
 
@@ -11,6 +12,7 @@ from chatloom_async import (
     AsyncChatloom,
     ChatloomError,
     ConfigurationError,
+    InvalidBaseUrlError,
     ListAgents,
     MockTransport,
     RateLimit,
@@ -35,6 +37,16 @@ def client(**options: Any) -> Callable[[], object]:
 def fanned(**options: Any) -> Callable[[], object]:
     """Asking for a fan-out, without looking at a result."""
     return lambda: fan_out(**{"items": [1], "operation": nothing, **options})
+
+
+class AsyncCall:
+    async def __call__(self, attempt: object) -> None: ...
+
+
+class AsyncRelease:
+    async def acquire(self, key: str) -> None: ...
+
+    async def release(self, key: str, outcome: str, retry_after: float | None = None) -> None: ...
 
 
 LIMIT = "must be a number of seconds above 0 and below 1e9, or None for no limit, not"
@@ -68,6 +80,12 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (client(on_attempt=5), f"on_attempt {FUNCTION}, or None, not 5"),
     (client(on_attempt=nothing), f"on_attempt {FUNCTION}, or None, not a value of the type function"),
     (client(base_url=5), "The base URL cannot be read as a URL"),
+    (client(base_url=""), "The base URL is empty"),
+    (client(base_url=" "), "The base URL is empty"),
+    *((client(max_in_flight=each), f"max_in_flight {COUNT[:-5]}, or None, not {each}") for each in (0, -1, 2.5, True)),
+    (client(on_attempt=AsyncCall()), f"on_attempt {FUNCTION}, or None, not a value of the type AsyncCall"),
+    (client(on_attempt=partial(nothing, 1)), f"on_attempt {FUNCTION}, or None, not a value of the type partial"),
+    (client(rate_limit=AsyncRelease()), "rate_limit must be a Limiter whose release() and fingerprint() are not async"),
     (lambda: AsyncChatloom(KEY).with_options(deadline=nan), f"deadline {LIMIT} nan"),
     (lambda: AsyncChatloom(KEY).with_options(retry="no"), f"{RETRY} {A_STR}"),  # type: ignore[arg-type]
     *(
@@ -141,3 +159,92 @@ async def test_what_is_called_with_a_class_is_told_so() -> None:
     """An endpoint is an object, not the class of it."""
     with pytest.raises(ChatloomError, match=r"send\(\) takes an endpoint, such as ListAgents\(\)"):
         await AsyncChatloom(KEY, transport=MockTransport(api)).send(ListAgents)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        ("timeout", "timeouts=Timeouts(...) limits an attempt, deadline= the whole call"),
+        ("max_retries", "retry=RetryPolicy(attempts=...) says how often"),
+        ("time_outs", "did you mean timeouts=?"),
+        ("apikey", "did you mean api_key=?"),
+        ("zzz", "help(AsyncChatloom) explains the options"),
+    ],
+)
+def test_an_option_that_does_not_exist_says_which_is_meant(option: str, hint: str) -> None:
+    """Wherever options go."""
+    options: Any = {option: 5}
+    for made in (AsyncChatloom, AsyncChatloom.for_many, AsyncChatloom(KEY).with_options):
+        with pytest.raises(TypeError) as caught:
+            made(**options)
+        assert str(caught.value) == f"AsyncChatloom has no option {option!r}: {hint}"
+
+
+def test_with_without_async_says_so() -> None:
+    """Python would only say that it cannot."""
+    with pytest.raises(UsageError, match="Use `async with` for a client"), AsyncChatloom(KEY):
+        pass
+
+
+def test_an_empty_base_url_in_the_environment_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that was meant to be set must not mean production."""
+    monkeypatch.setenv("CHATLOOM_BASE_URL", "")
+    with pytest.raises(InvalidBaseUrlError, match="The base URL is empty: leave it out, also as CHATLOOM_BASE_URL"):
+        AsyncChatloom(KEY)
+
+
+@pytest.mark.parametrize(("answer", "name"), [(None, "NoneType"), (b"{}", "bytes"), (404, "int")])
+async def test_a_transport_that_returns_something_else_is_told_so(answer: object, name: str) -> None:
+    """And the permit is given back."""
+
+    class Odd:
+        async def send(self, request: object) -> object:
+            return answer
+
+        async def aclose(self) -> None: ...
+
+    client = AsyncChatloom(KEY, transport=Odd())  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=f"The transport returned {name}, not a Response or a TransportError"):
+        await client.list_agents()
+    assert [state.in_flight for state in client.limits.values()] == [0]
+
+
+def hidden(attempt: object) -> object:
+    """A function that is not async, but returns what one would."""
+    return nothing(attempt)
+
+
+async def test_an_on_attempt_that_returns_a_coroutine_is_told_so(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing awaits it: it would be dropped, and only Python would say so, later."""
+    client = AsyncChatloom(KEY, transport=MockTransport(api), on_attempt=hidden)
+    await client.list_agents()
+    assert caplog.messages == ["on_attempt returned a coroutine, which is not awaited: start a task in it instead"]
+
+
+class NoAcquire:
+    """A limiter that is asynchronous in the wrong place."""
+
+    def acquire(self, key: str) -> None: ...
+
+    def release(self, key: str, outcome: str, retry_after: float | None = None) -> Any:
+        return nothing(key)
+
+
+class HiddenAsync(NoAcquire):
+    """One whose release() cannot be seen to be asynchronous."""
+
+    async def acquire(self, key: str) -> None: ...  # type: ignore[override]
+
+
+@pytest.mark.parametrize(
+    ("limiter", "problem"),
+    [
+        (NoAcquire(), r"acquire\(\) of the Limiter in rate_limit must be async"),
+        (HiddenAsync(), r"release\(\) of the Limiter in rate_limit returned a coroutine: it must not be async"),
+    ],
+)
+async def test_a_limiter_that_is_async_in_the_wrong_place_is_told_so(limiter: Any, problem: str) -> None:
+    """Where it cannot be seen before."""
+    client = AsyncChatloom(KEY, transport=MockTransport(api), rate_limit=limiter)
+    with pytest.raises(UsageError, match=problem):
+        await client.list_agents()

@@ -19,6 +19,7 @@ from chatloom_async.policy.keys import (
     FixedKey,
     KeySource,
     ProvidedKey,
+    Refresh,
     key_source,
 )
 from chatloom_async.wire.auth import ApiKey
@@ -251,6 +252,31 @@ async def test_a_cancelled_caller_does_not_fail_the_others() -> None:
     assert tasks[0].cancelled()
 
 
+async def test_a_refresh_that_hangs_is_given_up_with_the_last_who_waits() -> None:
+    """At their deadlines, or when the client closes; the next call asks again, and gets its answer."""
+    asked: list[asyncio.Event] = []
+    ended: list[bool] = []
+
+    async def provider(*, force_refresh: bool = False) -> ApiKey:
+        asked.append(asyncio.Event())
+        if len(asked) == 1:
+            try:
+                await asked[0].wait()
+            finally:
+                ended.append(True)
+        return NEW
+
+    keys = source(provider)
+    tasks = [asyncio.create_task(keys.renewed(OLD)) for _ in range(2)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    await asyncio.wait(tasks[:1])
+    assert ended == []
+    tasks[1].cancel()
+    await asyncio.wait(tasks)
+    assert (await keys.renewed(OLD), len(asked), ended) == (NEW, 2, [True])
+
+
 async def test_a_failure_that_nobody_waits_for_is_not_complained_about() -> None:
     """All callers are gone when the refresh fails: asyncio has no "exception was never retrieved" to report."""
     complaints: list[Any] = []
@@ -334,10 +360,10 @@ async def test_a_refresh_of_another_loop_is_not_waited_for() -> None:
     keys = ProvidedKey(provider)
     other = asyncio.new_event_loop()
     stale: Any = other.create_task(never_asked())
-    keys._refreshing[OLD] = stale
+    keys._refreshing[OLD] = Refresh(stale)
     waiting = asyncio.create_task(keys.renewed(OLD))
     await asyncio.sleep(0)
-    assert keys._refreshing[OLD] is not stale
+    assert keys._refreshing[OLD].task is not stale
     await asyncio.to_thread(other.run_until_complete, stale)
     keys._settle(OLD, stale)
     other.close()
