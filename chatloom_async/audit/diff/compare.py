@@ -10,6 +10,7 @@ import attrs
 from ...endpoints.agents import Agent
 from ..document import agent_document
 from ..formats.ranking import counted
+from ..rules.hostname import parse_domain
 from ..rules.registry import RULES
 from ..spool import DiskList
 from ..store.values import RunInfo, Stored
@@ -18,6 +19,9 @@ from .values import AgentChange, Diff, FieldChange, WorkspaceChange
 
 OVERLAP_RULES = frozenset(rule.id for rule in RULES if rule.scope == "overlap")
 """Their findings depend on other workspaces, too."""
+
+DNS_RULES = frozenset(rule.id for rule in RULES if rule.needs == "dns")
+"""Their findings depend on what the DNS answered."""
 
 
 def new_findings(findings: Iterable[Finding], known: Container[str]) -> tuple[Finding, ...]:
@@ -118,8 +122,11 @@ def _only_in(row: Row, other: Row) -> tuple[Finding, ...]:
     """The findings of `row` that the other row could have had, and has not."""
     known = {each.id for each in other.findings}
     unread = {each.agent.id for each in other.agents if each.domains is None}
+    unread_hosts = {host for host, _ in other.dns.unread} if other.dns else set()
 
     def could(found: Finding) -> bool:
+        if found.rule in DNS_RULES and (other.dns is None or parse_domain(found.subject).sent in unread_hosts):
+            return False
         return other.state == "ok" if found.agent_id is None else found.agent_id not in unread
 
     return tuple(each for each in row.findings if each.id not in known and could(each))

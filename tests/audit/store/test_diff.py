@@ -11,12 +11,14 @@ from chatloom_async.audit import Failure, Finding, Row
 from chatloom_async.audit.diff import AgentChange, Diff, FieldChange, WorkspaceChange, diff_runs, new_findings
 from chatloom_async.audit.diff.compare import compare, merged
 from chatloom_async.audit.store import Stored, open_store
-from chatloom_async.audit.values import finding
+from chatloom_async.audit.values import DnsReading, finding
 from tests.audit.store.samples import agent, config, failed, found, row, run_info, stream
 from tests.samples import KEY, OTHER_KEY
 
 LOCAL = found("acme", "localhost")
 OTHER = found("acme", "::1", agent_id="agt_2")
+FREE = found("acme", "Free.example.", agent_id="agt_1", rule="domain-unregistered")
+LOST = found("acme", "lost.example", agent_id="agt_1", rule="domain-unresolved")
 WIDE = found("acme", "missing.example", agent_id=None, rule="domain-missing")
 INCOMPLETE = Failure("IncompleteListError", "The list states 3 agents and holds 2.")
 READ_ERROR = Failure("ServerError", "1 of 2 agents could not be read.")
@@ -110,6 +112,16 @@ ROWS: dict[str, tuple[Row, Row, WorkspaceChange | None]] = {
         acme(agent(), state="partial", error=INCOMPLETE),
         acme(agent(), agent("agt_2")),
         WorkspaceChange("acme", "changed", "partial", "ok"),
+    ),
+    "findings about a host for which the DNS gave no answer later are not fixed": (
+        attrs.evolve(acme(agent(), findings=(FREE, LOST)), dns=DnsReading(2)),
+        attrs.evolve(acme(agent()), dns=DnsReading(2, (("free.example", "SERVFAIL"),))),
+        changed(findings_fixed=(LOST,)),
+    ),
+    "findings about the DNS are not new where it was not asked before": (
+        acme(agent()),
+        attrs.evolve(acme(agent(), findings=(FREE, LOCAL)), dns=DnsReading(2)),
+        changed(findings_new=(LOCAL,)),
     ),
     "failed later": (
         acme(agent(), findings=(LOCAL,)),
