@@ -176,3 +176,26 @@ class Columns:
                 widths[place] -= step
                 excess -= step
         return [max(1, width) for width in widths]
+
+
+@define
+class TextTable:
+    """A short table, whose rows are kept until it is rendered."""
+
+    headings: tuple[str, ...]
+    headed: bool = True
+    rows: list[tuple[Cell, ...]] = field(factory=list)
+
+    def add_row(self, *cells: Cell | str) -> None:
+        """Adds a row. A text is one that needs no cleaning, e.g. an empty one."""
+        self.rows.append(tuple(Cell(((item, ""),)) if isinstance(item, str) else item for item in cells))
+
+
+def columns(*headings: str, headed: bool = True) -> TextTable:
+    """An empty table; a heading that starts with ">" is of a column of numbers."""
+    return TextTable(headings, headed)
+
+
+def rendered(tables: Iterable[TextTable], *, width: int | None, color: bool) -> str:
+    """The tables as text, without blanks at the ends of lines."""
+    return "".join(Columns(table.headings, width, color, table.headed).table(table.rows) for table in tables)
