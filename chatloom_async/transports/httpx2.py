@@ -21,7 +21,7 @@ from ..wire.message import Request, Response
 from ..wire.validation import COUNT
 from . import failures
 from .body import ACCEPTED, MAX_BODY, Body, received
-from .network import checked_proxy, default_tls, warn_unclosed
+from .network import MAX_CONNECTIONS, checked_proxy, default_tls, descriptor_share, warn_unclosed
 from .per_loop import PerHeaders, PerLoop, key_of
 
 with needed_by("Httpx2Transport", "h2", "httpcore2", "httpx2", extra="httpx2"):
@@ -29,7 +29,6 @@ with needed_by("Httpx2Transport", "h2", "httpcore2", "httpx2", extra="httpx2"):
     import httpcore2  # noqa: F401  # httpx2 would import it when the first request is made, and the others would wait
     import httpx2
 
-KEYS = 128  # whose idle connections are kept
 KEEP_ALIVE = 15.0  # seconds, as aiohttp has it
 
 Open = Callable[[], httpx2.AsyncBaseTransport]
@@ -60,22 +59,25 @@ def _quieten() -> None:
 
 
 class Pool:
-    """One key's transport, and how many requests are using it."""
+    """One key's transport, how many requests are using it, and how many connections it may have."""
 
-    __slots__ = ("carrier", "in_flight")
+    __slots__ = ("carrier", "connections", "in_flight")
     carrier: httpx2.AsyncBaseTransport
+    connections: int
     in_flight: int
 
     def __init__(self, carrier: httpx2.AsyncBaseTransport) -> None:
-        self.carrier, self.in_flight = carrier, 0
+        self.carrier, self.in_flight, self.connections = carrier, 0, 0
 
 
 class Pools:
-    """The transports of one event loop, by key, and what is under way on them."""
+    """The pools of one event loop, by key, and what is under way on them. They have `most` connections, or as many as
+    there are requests."""
 
-    def __init__(self, open_: Open) -> None:
-        self._open = open_
+    def __init__(self, open_: Open, most: int) -> None:
+        self._open, self._most = open_, most
         self._pools: dict[object, Pool] = {}  # the one that was idle for longest comes first
+        self._connections = 0
         self._under_way = set[asyncio.Timeout]()
 
     @asynccontextmanager
@@ -87,13 +89,16 @@ class Pools:
         self._under_way.add(limit)
         try:
             async with limit:
+                if pool.in_flight > pool.connections:  # never so many at once before
+                    pool.connections += 1
+                    self._connections += 1
+                    await self._trim()
                 yield pool.carrier
         except TimeoutError:
             raise ClientClosedError("The transport was closed while this request was under way") from None
         finally:
             self._under_way.discard(limit)
             pool.in_flight -= 1
-            await self._trim()
 
     async def aclose(self) -> None:
         """Ends the requests that are under way, and closes every connection."""
@@ -103,16 +108,19 @@ class Pools:
             await pool.carrier.aclose()
 
     async def _trim(self) -> None:
-        """Closes those that were idle for longest, where there are more than `KEYS`."""
-        if (surplus := len(self._pools) - KEYS) > 0:
-            idle = [key for key, pool in self._pools.items() if not pool.in_flight]
-            for pool in [self._pools.pop(key) for key in idle[:surplus]]:  # out of reach before anything is awaited
-                await pool.carrier.aclose()
+        """Makes room for a connection: closes the pools that were idle for longest."""
+        while self._connections > self._most:
+            idle = next((key for key, pool in self._pools.items() if not pool.in_flight), None)
+            if idle is None:
+                return
+            pool = self._pools.pop(idle)  # out of reach before anything is awaited
+            self._connections -= pool.connections
+            await pool.carrier.aclose()
 
 
 async def open_pools(open_: Open) -> AsyncGenerator[Pools]:
     """Yields the pools of one event loop, and closes them."""
-    pools = Pools(open_)
+    pools = Pools(open_, min(MAX_CONNECTIONS, descriptor_share()))
     try:
         yield pools
     finally:

@@ -68,7 +68,7 @@ WAITING: dict[str, Script] = {
 
 
 @pytest.mark.parametrize("script", WAITING.values(), ids=WAITING)
-@pytest.mark.parametrize("others", [0, 130])
+@pytest.mark.parametrize("others", [0, 20])
 async def test_closing_ends_the_requests_under_way(script: Script, others: int, make: Make) -> None:
     """Also beside many idle connections. They hear that the transport was closed, not that the server failed."""
     async with RawServer(script, (GOOD,)) as server:

@@ -99,18 +99,24 @@ def test_an_application_has_no_connections(options: dict[str, Any]) -> None:
         Httpx2Transport(app=Sandbox().asgi(), **options)
 
 
-async def test_few_keys_keep_idle_connections() -> None:
-    """Those of the keys that were idle for longest are closed; what is in flight is left alone."""
-    room = httpx2_transport.KEYS
-    async with RawServer((SILENCE,), (http(TEXT),)) as server, aclosing(Httpx2Transport()) as transport:
-        slow = asyncio.create_task(transport.send(signed(server.url)))
-        assert await arrived(server)
-        for key in keys(room + 9):
+async def test_the_connections_that_were_idle_for_longest_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Idle ones count; what is in flight is left alone, even if it is more than the bound."""
+    monkeypatch.setattr(httpx2_transport, "MAX_CONNECTIONS", 8)
+    async with RawServer(*[(SILENCE,)] * 2, (http(TEXT),)) as server, aclosing(Httpx2Transport()) as transport:
+        slow = [asyncio.create_task(transport.send(signed(server.url))) for _ in range(2)]
+        assert await arrived(server, requests=2)
+        for key in keys(17):
             await transport.send(signed(server.url, key))
         await asyncio.sleep(0.05)
-        assert (len(server.open), slow.done()) == (room, False)
-        slow.cancel()
-        await asyncio.wait([slow])
+        assert (len(server.open), [task.done() for task in slow]) == (8, [False, False])
+        server.scripts = ((SILENCE,),)
+        more = [asyncio.create_task(transport.send(signed(server.url))) for _ in range(8)]
+        assert await arrived(server, requests=2 + 17 + 8)
+        await asyncio.sleep(0.05)
+        assert len(server.open) == 10
+        for task in (*slow, *more):
+            task.cancel()
+        await asyncio.wait([*slow, *more])
 
 
 async def test_a_handshake_that_is_cancelled_leaves_no_connection() -> None:
