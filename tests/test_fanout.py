@@ -363,6 +363,46 @@ async def test_the_first_worker_is_cancelled_before_it_begins() -> None:
     assert consumer.cancelling() == 0
 
 
+async def test_another_worker_is_cancelled_before_it_begins() -> None:
+    """It has no item yet: as long as one worker goes on, so does the fan-out."""
+
+    async def operation(number: int) -> int:
+        if number == 0:
+            for task in asyncio.all_tasks() - {asyncio.current_task(), consumer}:
+                task.cancel()
+        await asyncio.sleep(0)
+        return number
+
+    consumer = asyncio.current_task()
+    results = await collected(fan_out(range(4), operation, concurrency=2))
+    assert sorted(result.item for result in results if isinstance(result, Ok)) == [0, 1, 2, 3]
+
+
+async def test_nothing_is_read_after_a_crash() -> None:
+    """Even if the consumer takes its time until it hears of it."""
+    read: list[int] = []
+
+    def source() -> Iterator[int]:
+        for number in count():
+            read.append(number)
+            yield number
+
+    async def operation(number: int) -> int:
+        if number == 1:
+            raise GeneratorExit
+        await asyncio.sleep(0)
+        return number
+
+    async def slow() -> None:
+        async for _ in fan_out(source(), operation, concurrency=2):
+            for _ in range(20):
+                await asyncio.sleep(0)
+
+    with pytest.raises(GeneratorExit):
+        await slow()
+    assert len(read) <= 3
+
+
 async def test_an_operation_closes_its_own_fan_out() -> None:
     """It goes on itself; the others are cancelled, and no more items are read."""
     cancelled: list[int] = []

@@ -1,5 +1,5 @@
 -- One step of one process with one API key: reports what has ended, and asks for permits. Atomic, and on Redis's clock.
--- The rules and the constants in capitals are those of policy/limit.py; script.py puts the constants before this text.
+-- The rules and the constants in capitals are those of policy/limiter.py; script.py puts the constants before this text.
 --
 -- state:   tokens, the moment they were counted, the rate now, the gate, the last cut of the rate, 429s in a row;
 --          the moment of the last step, and the seconds that Redis's clock was set back since the key is known
