@@ -16,7 +16,7 @@ from sqlite3 import Connection, IntegrityError
 from typing import Any
 
 import cattrs
-from cattrs.gen import make_dict_unstructure_fn, override
+import msgspec
 
 from ..values import Row
 from .errors import (
@@ -173,18 +173,31 @@ ROW_SCHEMA = 1
 CONVERTER = cattrs.Converter(detailed_validation=False)
 CONVERTER.register_unstructure_hook(datetime, datetime.isoformat)
 CONVERTER.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
-CONVERTER.register_unstructure_hook(Row, make_dict_unstructure_fn(Row, CONVERTER, dns=override(omit_if_default=True)))
+"""For rows with lone surrogates, which msgspec neither writes nor reads. It takes ten times as long."""
+
+ENCODE = msgspec.json.Encoder().encode
+DECODE = msgspec.json.Decoder(Row).decode
+COMPRESSION = 1
+"""A row of twelve agents takes 10 % more bytes than with zlib's default level, and half the time."""
 
 
 def encode_row(row: Row) -> bytes:
     """The whole row. Its checksum is inside."""
-    return zlib.compress(json.dumps(CONVERTER.unstructure(row), separators=(",", ":")).encode())
+    try:
+        raw = ENCODE(row)
+    except UnicodeEncodeError:
+        raw = json.dumps(CONVERTER.unstructure(row), separators=(",", ":")).encode()
+    return zlib.compress(raw, COMPRESSION)
 
 
-def decode_row(raw: bytes) -> Row:
+def decode_row(compressed: bytes) -> Row:
     """The row, or ValueError where the bytes are none."""
     try:
-        return CONVERTER.structure(json.loads(zlib.decompress(raw)), Row)
+        raw = zlib.decompress(compressed)
+        try:
+            return DECODE(raw)
+        except msgspec.DecodeError:
+            return CONVERTER.structure(json.loads(raw), Row)
     except Exception as problem:  # zlib, json and cattrs each have their own
         reason = f"{type(problem).__name__}: {problem}"
     raise ValueError(reason)
@@ -213,11 +226,9 @@ COMPARABLE = (
 )
 DONE = "SELECT 1 FROM rows WHERE run = ? AND name = ? AND state <> 'failed'"
 KNOWN = "SELECT 1 FROM findings WHERE run = ? AND id = ?"
-UPSERT = """INSERT INTO rows (run, name, state, fingerprint, document) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT (run, name) DO UPDATE SET
-    state = excluded.state, fingerprint = excluded.fingerprint, document = excluded.document"""
-
-
+INSERT = """INSERT INTO rows (run, name, state, fingerprint, document) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (run, name) DO NOTHING"""
+REPLACE = "UPDATE rows SET state = ?, fingerprint = ?, document = ? WHERE run = ? AND name = ?"
 AMEND = "UPDATE rows SET document = ? WHERE run = ? AND name = ?"
 
 
@@ -254,12 +265,16 @@ def _run(connection: Connection, values: tuple[Any, ...]) -> RunInfo:
 
 def put_row(connection: Connection, run: int, row: Row, fingerprint: str | None) -> None:
     """Puts the row in the place of its workspace's, if there is one. Raises StoreUsageError for a stranger's."""
+    document = encode_row(row)
     try:
-        connection.execute(UPSERT, (run, row.workspace, row.state, fingerprint, encode_row(row)))
+        added = connection.execute(INSERT, (run, row.workspace, row.state, fingerprint, document)).rowcount
     except IntegrityError:
         reason = f"Workspace {row.workspace!r} is not one of run {run}"
     else:
-        _put_findings(connection, run, row)
+        if not added:
+            connection.execute(REPLACE, (row.state, fingerprint, document, run, row.workspace))
+            _remove_findings(connection, run, row)
+        _add_findings(connection, run, row)
         return
     raise StoreUsageError(reason)
 
@@ -268,11 +283,15 @@ def amend_rows(connection: Connection, run: int, rows: Iterable[Row]) -> None:
     """Puts the rows in the place of those that their workspaces have. The fingerprints of the keys stay."""
     for row in rows:
         connection.execute(AMEND, (encode_row(row), run, row.workspace))
-        _put_findings(connection, run, row)
+        _remove_findings(connection, run, row)
+        _add_findings(connection, run, row)
 
 
-def _put_findings(connection: Connection, run: int, row: Row) -> None:
+def _remove_findings(connection: Connection, run: int, row: Row) -> None:
     connection.execute("DELETE FROM findings WHERE run = ? AND workspace = ?", (run, row.workspace))
+
+
+def _add_findings(connection: Connection, run: int, row: Row) -> None:
     texts = (
         (run, row.workspace, place, *map(_storable, (f.id, f.rule, f.severity, f.agent_id, f.subject, f.message)))
         for place, f in enumerate(row.findings)

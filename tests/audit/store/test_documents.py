@@ -33,7 +33,7 @@ def test_the_stored_form_is_this() -> None:
                     "position": "bottom-right",
                     "template": "modern",
                     "status": "active",
-                    "created_at": "2026-03-01T12:30:00+00:00",
+                    "created_at": "2026-03-01T12:30:00Z",
                 },
                 "domains": ["example.com"],
                 "error": {"type": "AuthenticationError", "message": "The key is refused."},
@@ -51,6 +51,7 @@ def test_the_stored_form_is_this() -> None:
         ],
         "error": None,
         "requests": 2,
+        "dns": None,
     }
 
 
