@@ -94,9 +94,9 @@ def tests_all(session: nox.Session) -> None:
 
 @nox.session
 def examples(session: nox.Session) -> None:
-    """Every example, and every block of the README, run for real: a part of the session tests."""
+    """Every example, and every block of the documentation, run for real: a part of the session tests."""
     install(session, "test")
-    session.run("pytest", "tests/test_examples.py", "tests/dashboard/test_dashboard.py", "tests/test_readme.py")
+    session.run("pytest", "tests/test_examples.py", "tests/dashboard/test_dashboard.py", "tests/test_documentation.py")
 
 
 @nox.session

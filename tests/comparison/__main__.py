@@ -1,4 +1,4 @@
-"""The rows of the README's comparison that a machine's speed decides: `python -m tests.comparison`. Some ten seconds.
+"""Measures the rows of the comparison that depend on a machine's speed: `python -m tests.comparison`. Ten seconds.
 
 Prints what this machine measures; it judges nothing.
 """

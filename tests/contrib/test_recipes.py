@@ -14,7 +14,7 @@ from chatloom_async import Sandbox
 from tests.contrib.serving import serving
 
 RECIPES = Path(__file__).parent / "recipes"
-README = Path(__file__).parent.parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent.parent / "examples" / "README.md"
 ASGI = ["starlette", "fastapi", "litestar", "quart"]
 
 
@@ -26,8 +26,9 @@ def _environment(monkeypatch: pytest.MonkeyPatch, chatloom_sandbox: Sandbox, cha
 
 
 def test_the_page_shows_recipes_as_they_are() -> None:
-    """A block of the README that is marked python3 is one of the files that run here, to the letter."""
-    blocks = re.findall(r"^```python3\n(.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    """A block of the examples' page that is marked python3 is one of the files that run here, to the letter."""
+    blocks = re.findall(r"^```python3\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
     assert set(blocks) <= {recipe.read_text("utf-8") for recipe in RECIPES.glob("*.py")}
 
 

@@ -1,4 +1,4 @@
-"""What README and examples show of clusters is what Dask takes. The README's commands run in `killed`."""
+"""What the documentation shows of clusters is what Dask takes. Its commands run in `killed`."""
 
 import ast
 import re
@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from chatloom_async import engines
 from chatloom_async.audit.store import RunConfig, open_store
 from chatloom_async.engines import DaskEngine, audit_on
 from tests.engines.planted import planted
@@ -18,7 +19,6 @@ from tests.engines.planted import planted
 distributed = pytest.importorskip("distributed")
 yaml = pytest.importorskip("yaml")
 HOME = Path(__file__).parents[2]
-README = (HOME / "README.md").read_text("utf-8")
 RECIPE = yaml.safe_load((HOME / "examples" / "dask_cluster.yaml").read_text("utf-8"))
 CRD = "dask_kubernetes/operator/deployment/helm/dask-kubernetes-operator/crds/daskcluster.yaml"
 
@@ -27,10 +27,8 @@ async def test_the_library_audits_on_workers_as_the_page_shows(
     cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A line for each workspace, and a run that is finished."""
-    (block,) = (
-        text for text in re.findall(r"^```py\n(.*?)^```$", README, re.MULTILINE | re.DOTALL) if "DaskEngine" in text
-    )
-    code = compile(block.replace("tcp://127.0.0.1:8786", cluster), "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    (block,) = (text for text in re.findall(r"^```py\n(.*?)^```$", engines.__doc__ or "", re.MULTILINE | re.DOTALL))
+    code = compile(block.replace("tcp://127.0.0.1:8786", cluster), "engines", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     sandbox, workspaces = planted(tmp_path, 3)
     monkeypatch.chdir(tmp_path)
     async with sandbox.serve() as url:

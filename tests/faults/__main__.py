@@ -1,8 +1,8 @@
 """Prints the fault table, measured now: `python -m tests.faults`.
 
 Both columns come from the same scripts. The number before an outcome counts the requests that reached the server.
---summary prints the README's table instead. --check compares with measured.json, --record writes it. --transport
-prints what comes of the faults with another transport.
+--summary prints the table of tests/README.md instead. --check compares with measured.json, --record writes it.
+--transport prints what comes of the faults with another transport.
 """
 
 import argparse

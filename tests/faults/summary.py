@@ -1,4 +1,4 @@
-"""Turns what was measured into the table of the README: by kind of fault, what plain aiohttp does and what we do."""
+"""Renders what was measured as the table of tests/README.md: by kind of fault, what plain aiohttp does and we do."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The record of what was measured, and the README's table that is made of it."""
+"""The record of what was measured, and the table of tests/README.md."""
 
 import builtins
 from pathlib import Path
@@ -8,7 +8,7 @@ from tests.faults.measuring import ANSWER, Measured, Seen
 from tests.faults.rows import ROWS, Row
 from tests.faults.summary import KINDS, summary
 
-README = Path(__file__).parent.parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent / "README.md"
 
 
 def fits(row: Row, seen: Seen | None) -> bool:
@@ -22,7 +22,7 @@ def fits(row: Row, seen: Seen | None) -> bool:
 
 def test_the_readme_shows_the_summary_of_the_record() -> None:
     """`python -m tests.faults --record --summary` measures anew, writes the record and prints the table."""
-    assert summary(Measured.recorded()) in README.read_text("utf-8")
+    assert summary(Measured.recorded()) in PAGE.read_text("utf-8")
 
 
 def test_the_record_is_of_these_rows_and_no_others() -> None:

@@ -1,10 +1,16 @@
 """Clients in two processes, stood for by two clients in one, on a shared limiter."""
 
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from chatloom_async import AsyncChatloom, DeadlineExceededError, RateLimit, RateLimitError, Sandbox
 from chatloom_async.contrib.redis import RedisLimiter, RedisUnavailableError
 from tests.contrib.redis.server import RedisServer, free_port
+from tests.samples import KEY
 
 
 async def test_a_429_holds_back_the_other_client(server: RedisServer) -> None:
@@ -46,3 +52,16 @@ async def test_without_redis_and_without_a_share() -> None:
         with pytest.raises(RedisUnavailableError) as caught:
             await client.list_agents()
     assert (acme.requests, len(caught.value.attempts), caught.value.stop_reason) == (0, 1, "disabled")
+
+
+async def test_the_documentation_shows_how_several_processes_share_a_limit(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The block runs as it stands, but for the server's address."""
+    page = (Path(__file__).parents[3] / "examples" / "README.md").read_text("utf-8")
+    (block,) = (text for text in re.findall(r"^```py\n(.*?)^```$", page, re.MULTILINE | re.DOTALL) if "Redis" in text)
+    monkeypatch.setenv("CHATLOOM_API_KEY", KEY)
+    names: dict[str, Any] = {}
+    code = compile(block.replace("redis://localhost", server.url), "page", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    await eval(code, names)
+    assert isinstance(names["limiter"], RedisLimiter)

@@ -1,4 +1,4 @@
-"""The commands that the README gives for a cluster by hand, run as they stand there, but for the port."""
+"""The commands that the documentation gives for a cluster by hand, run as they stand there, but for the port."""
 
 import json
 import os
@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from chatloom_async import engines
 from chatloom_async.testing.server import serve_in_thread
 from tests.engines.cluster import free_port
 from tests.engines.planted import planted
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.cluster
-README = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
 FENCE = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-(BLOCK,) = (text for text in FENCE.findall(README) if "dask scheduler" in text)
+(BLOCK,) = (text for text in FENCE.findall(engines.__doc__ or "") if "dask scheduler" in text)
 
 
 def test_the_commands_of_the_page_audit_on_workers(tmp_path: Path) -> None:
