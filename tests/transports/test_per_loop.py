@@ -1,0 +1,48 @@
+"""What belongs to one event loop: opened once, even if two ask at the same time, and closed with the transport."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from chatloom_async import ClientClosedError
+from chatloom_async.transports.per_loop import PerLoop
+
+
+class Slow:
+    """Opens numbers, each after a while, and notes which of them are open."""
+
+    def __init__(self) -> None:
+        self.opened: list[int] = []
+        self.closed: list[int] = []
+
+    async def open(self) -> AsyncGenerator[int]:
+        number = len(self.opened) + 1
+        self.opened.append(number)
+        await asyncio.sleep(0)
+        try:
+            yield number
+        finally:
+            self.closed.append(number)
+
+
+async def test_two_that_open_at_the_same_time_get_the_same() -> None:
+    """The other one is closed."""
+    slow = Slow()
+    values = PerLoop(slow.open)
+    assert await asyncio.gather(values.open(), values.open()) == [1, 1]
+    assert (values.current(), slow.closed) == (1, [2])
+    await values.aclose()
+    assert slow.closed == [2, 1]
+
+
+async def test_closing_while_it_is_opened_closes_it() -> None:
+    """Whoever opens it hears that the transport is closed."""
+    slow = Slow()
+    values = PerLoop(slow.open)
+    task = asyncio.create_task(values.open())
+    await asyncio.sleep(0)
+    await values.aclose()
+    with pytest.raises(ClientClosedError):
+        await task
+    assert (slow.opened, slow.closed) == ([1], [1])
