@@ -5,64 +5,64 @@
     async with AsyncChatloom() as chatloom:
         agents = await chatloom.list_agents()
 
-What takes long to import, and what most programs do not need, is imported when it is first used.
+Every name is imported when it is first used, so that `import chatloom_async` costs next to nothing.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .client import AsyncChatloom
-from .endpoints.agents import Agent, AgentList, AllowedDomains, GetAllowedDomains, ListAgents
-from .fanout import Err, Ok, fan_out
-from .policy.limiter import Limiter, LimitState, RateLimit, SharedLimiter
-from .policy.retry import RetryPolicy
-from .transports.interface import Transport
-from .transports.mock import MockTransport
-from .wire.auth import ApiKey
-from .wire.encode import NULL, Null
-from .wire.endpoint import Endpoint, member, query
-from .wire.errors import (
-    Attempt,
-    AttemptTimeoutError,
-    ChatloomError,
-    ClientClosedError,
-    ConfigurationError,
-    ConnectError,
-    ConnectionLostError,
-    DeadlineExceededError,
-    DecodeError,
-    InvalidAgentIdError,
-    InvalidApiKeyError,
-    InvalidBaseUrlError,
-    MissingExtraError,
-    NotJSONError,
-    PayloadError,
-    ProtocolError,
-    RedirectRefusedError,
-    ResponseTooLargeError,
-    SchemaMismatchError,
-    TLSError,
-    TransportError,
-    UsageError,
-)
-from .wire.message import Exchange, Headers, Request, Response, Timeouts
-from .wire.status import (
-    APIStatusError,
-    AuthenticationError,
-    BadRequestError,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitError,
-    ServerError,
-)
 from .wire.version import VERSION as __version__
 
 if TYPE_CHECKING:
+    from .client import AsyncChatloom
+    from .endpoints.agents import Agent, AgentList, AllowedDomains, GetAllowedDomains, ListAgents
+    from .fanout import Err, Ok, fan_out
+    from .policy.limiter import Limiter, LimitState, RateLimit, SharedLimiter
+    from .policy.retry import RetryPolicy
     from .sandbox import Sandbox
     from .transports.aiohttp.transport import AiohttpTransport
     from .transports.caching import CachingTransport
+    from .transports.interface import Transport
+    from .transports.mock import MockTransport
     from .transports.recording import RecordingTransport, ReplayTransport
     from .watching import AgentAdded, AgentChanged, AgentRemoved, DomainsChanged, watch
+    from .wire.auth import ApiKey
+    from .wire.encode import NULL, Null
+    from .wire.endpoint import Endpoint, member, query
+    from .wire.errors import (
+        Attempt,
+        AttemptTimeoutError,
+        ChatloomError,
+        ClientClosedError,
+        ConfigurationError,
+        ConnectError,
+        ConnectionLostError,
+        DeadlineExceededError,
+        DecodeError,
+        InvalidAgentIdError,
+        InvalidApiKeyError,
+        InvalidBaseUrlError,
+        MissingExtraError,
+        NotJSONError,
+        PayloadError,
+        ProtocolError,
+        RedirectRefusedError,
+        ResponseTooLargeError,
+        SchemaMismatchError,
+        TLSError,
+        TransportError,
+        UsageError,
+    )
+    from .wire.message import Exchange, Headers, Request, Response, Timeouts
+    from .wire.status import (
+        APIStatusError,
+        AuthenticationError,
+        BadRequestError,
+        NotFoundError,
+        PermissionDeniedError,
+        RateLimitError,
+        ServerError,
+    )
 
 __all__ = [
     "NULL",
@@ -134,21 +134,43 @@ __all__ = [
     "watch",
 ]
 
-_LAZY = {
-    "AgentAdded": ".watching",
-    "AgentChanged": ".watching",
-    "AgentRemoved": ".watching",
-    "AiohttpTransport": ".transports.aiohttp",
-    "CachingTransport": ".transports.caching",
-    "DomainsChanged": ".watching",
-    "RecordingTransport": ".transports.recording",
-    "ReplayTransport": ".transports.recording",
-    "Sandbox": ".sandbox",
-    "watch": ".watching",
+_NAMES = {
+    ".client": "AsyncChatloom",
+    ".endpoints.agents": "Agent AgentList AllowedDomains GetAllowedDomains ListAgents",
+    ".fanout": "Err Ok fan_out",
+    ".policy.limiter": "LimitState Limiter RateLimit SharedLimiter",
+    ".policy.retry": "RetryPolicy",
+    ".transports.interface": "Transport",
+    ".transports.mock": "MockTransport",
+    ".wire.auth": "ApiKey",
+    ".wire.encode": "NULL Null",
+    ".wire.endpoint": "Endpoint member query",
+    ".wire.errors": (
+        "Attempt AttemptTimeoutError ChatloomError ClientClosedError ConfigurationError ConnectError "
+        "ConnectionLostError DeadlineExceededError DecodeError InvalidAgentIdError InvalidApiKeyError "
+        "InvalidBaseUrlError MissingExtraError NotJSONError PayloadError ProtocolError RedirectRefusedError "
+        "ResponseTooLargeError SchemaMismatchError TLSError TransportError UsageError"
+    ),
+    ".wire.message": "Exchange Headers Request Response Timeouts",
+    ".wire.status": (
+        "APIStatusError AuthenticationError BadRequestError NotFoundError PermissionDeniedError "
+        "RateLimitError ServerError"
+    ),
+    ".sandbox": "Sandbox",
+    ".transports.aiohttp.transport": "AiohttpTransport",
+    ".transports.caching": "CachingTransport",
+    ".transports.recording": "RecordingTransport ReplayTransport",
+    ".watching": "AgentAdded AgentChanged AgentRemoved DomainsChanged watch",
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LAZY:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name], __name__), name)
+    value = globals()[name] = getattr(import_module(_MODULES[name], __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

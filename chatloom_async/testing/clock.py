@@ -1,10 +1,16 @@
-"""Turns waits into jumps of a virtual clock, so that an hour of back-off takes a test no time."""
+"""Turns waits into jumps of a virtual clock, so that an hour of back-off takes a test no time.
 
-import asyncio
+asyncio is imported when a clock is used: every pytest run imports this file, and most do not need it.
+"""
+
 import heapq
 from collections.abc import Callable
 from itertools import count
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    import asyncio
 
 PATIENCE = 10  # turns of the event loop: an answer from a sandbox in memory takes three or four
 
@@ -46,7 +52,9 @@ class VirtualClock:
         self.now += seconds
 
     async def sleep(self, seconds: float) -> None:
-        passed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        from asyncio import get_running_loop
+
+        passed: asyncio.Future[None] = get_running_loop().create_future()
         timer = self.call_later(seconds, lambda: None if passed.done() else passed.set_result(None))
         try:
             await passed
@@ -54,14 +62,16 @@ class VirtualClock:
             timer.cancel()
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
-        loop, timer = asyncio.get_running_loop(), Timer(seconds, callback)
+        from asyncio import get_running_loop
+
+        loop, timer = get_running_loop(), Timer(seconds, callback)
         timers = self._timers.setdefault(loop, [])
         heapq.heappush(timers, (self.now + seconds, next(self._numbers), timer))
         if len(timers) == 1:
             loop.call_soon(self._turn, loop, PATIENCE)
         return timer
 
-    def _turn(self, loop: asyncio.AbstractEventLoop, patience: int) -> None:
+    def _turn(self, loop: "asyncio.AbstractEventLoop", patience: int) -> None:
         """Lets the next timer fire when tasks have had enough turns, and comes back while there are timers."""
         timers = self._timers[loop]
         due = None if patience else self._next(timers)

@@ -115,3 +115,13 @@ def test_starting_pytest_does_not_import_what_is_not_used() -> None:
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_plugin_costs_next_to_nothing_where_it_is_not_used() -> None:
+    """Every pytest run of every project that has the package imports it: of the package, only what it needs itself."""
+    code = (
+        "import pytest, sys, time; before = time.process_time(); import chatloom_async.testing.plugin; "
+        "print(time.process_time() - before < 0.03, 'asyncio' in sys.modules, 'chatloom_async.client' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True False False\n"
