@@ -56,9 +56,12 @@ def stored(workspace: str, trouble: Trouble | type[object]) -> list[AuditedAgent
 def findings_of(trouble: Trouble | type[object]) -> Iterator[Finding]:
     """What is found in two workspaces with the trouble, whose brands differ."""
     run = Judge(clock=lambda: NOW)
-    for name in ("acme", "globex"):
-        row = Row(name, "ok", tuple(stored(name, trouble)))
-        yield from run.judge(row, Workspace(name, checked().workspace.key)).findings
+    rows = [
+        run.judge(Row(name, "ok", tuple(stored(name, trouble))), Workspace(name, checked().workspace.key))
+        for name in ("acme", "globex")
+    ]
+    for row in rows:
+        yield from run.add_overlaps(row).findings
 
 
 def test_the_table_is_complete() -> None:
@@ -77,10 +80,12 @@ def test_tidy_agents_have_no_findings() -> None:
     """Not in 100 workspaces of 24 agents."""
     sandbox, run = Sandbox(seed=3, trouble=0), Judge(clock=lambda: NOW)
     assert list(findings_of(object)) == []
+    rows = []
     for number in range(100):
         agents = sandbox.add_workspace(f"w{number}", agents=24).agents
-        row = Row(f"w{number}", "ok", tuple(map(read, agents)))
-        assert run.judge(row, checked().workspace) == row
+        rows.append(Row(f"w{number}", "ok", tuple(map(read, agents))))
+        assert run.judge(rows[-1], checked().workspace) == rows[-1]
+    assert [run.add_overlaps(row) for row in rows] == rows
 
 
 def test_a_workspace_of_troubles() -> None:
