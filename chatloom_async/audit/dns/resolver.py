@@ -179,7 +179,7 @@ def read_response(response: "Message") -> Answer:
     question = response.question[0]
     ttl, name = MAX_TTL, question.name
     while alias := response.get_rrset(response.answer, name, question.rdclass, dns.rdatatype.CNAME):
-        ttl, name = min(ttl, alias.ttl), alias[0].target
+        ttl, name = min(ttl, alias.ttl), next(record.target for record in alias)
         if name in (question.name, *aliases):
             return Answer("loop", aliases=_texts([*aliases, name]), ttl=ttl)
         aliases.append(name)

@@ -12,7 +12,17 @@ from urllib.parse import unquote
 from attrs import frozen
 
 from ...wire.cleaning import CONTROL, clean
-from .whatwg import INVISIBLE_PROBLEM, JOINERS, MAX_LABEL, ends_in_number, listed, read_ipv4, read_ipv6, read_name
+from .whatwg import (
+    INVISIBLE_PROBLEM,
+    JOINERS,
+    MAX_LABEL,
+    ends_in_number,
+    listed,
+    read_ipv4,
+    read_ipv6,
+    read_name,
+    write_ipv6,
+)
 
 MAX_TEXT: Final = 1000  # longer texts are not taken apart
 MAX_NAME: Final = 253  # RFC 1035
@@ -129,7 +139,7 @@ def parse_domain(text: str) -> Domain:
     address: IPv4Address | IPv6Address | None
     rest = _without_pieces(_without_blanks(text, problems), problems)
     if ipv6 := read_ipv6(rest):
-        wild, sent, address = False, f"[{ipv6}]", ipv6.ipv4_mapped or ipv6
+        wild, sent, address = False, write_ipv6(ipv6), ipv6.ipv4_mapped or ipv6
         host = str(address)
     else:
         wild, host, sent, address = _name(rest, problems)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from .hostname import parse_domain, quoted
 from .rule import rule
-from .subjects import CheckedDomain
+from .subjects import CheckedDomain, plain_address
 
 ADDRESSES_SHOWN = 3
 
@@ -86,8 +86,9 @@ def domain_private_address(checked: CheckedDomain) -> Iterable[str]:
     """All addresses of the name are loopback, private or link-local ones."""
     record = checked.record
     if record and record.private:
-        more = len(record.addresses) - ADDRESSES_SHOWN
-        shown = ", ".join(map(str, record.addresses[:ADDRESSES_SHOWN])) + (f" and {more} more" if more > 0 else "")
+        addresses = [str(plain_address(address)) for address in record.addresses]
+        more = len(addresses) - ADDRESSES_SHOWN
+        shown = ", ".join(addresses[:ADDRESSES_SHOWN]) + (f" and {more} more" if more > 0 else "")
         yield f"{quoted(checked.domain.host)} has private addresses only: {shown}."
 
 

@@ -69,8 +69,13 @@ class HostRecord:
 
 def is_private(address: IPv4Address | IPv6Address) -> bool:
     """Whether it is found only inside one machine or network."""
+    return bool(local_reason("", plain_address(address)))
+
+
+def plain_address(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """The IPv4 address that an IPv6 address stands for (RFC 4291, section 2.5.5.2), or the address itself."""
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return bool(local_reason("", mapped or address))
+    return mapped or address
 
 
 @frozen

@@ -172,6 +172,13 @@ def read_ipv6(text: str) -> IPv6Address | None:
         return None
 
 
+def write_ipv6(address: IPv6Address) -> str:
+    """As browsers write it. Python 3.13 has another form for IPv4-mapped addresses: ::ffff:1.2.3.4."""
+    if (mapped := address.ipv4_mapped) is None:
+        return f"[{address}]"
+    return f"[::ffff:{int(mapped) >> 16:x}:{int(mapped) & 0xFFFF:x}]"
+
+
 def ends_in_number(host: str) -> bool:
     """Whether browsers read the host (ASCII) as an IPv4 address, and refuse it if it is not one."""
     return NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]) is not None

@@ -172,7 +172,7 @@ CASES = {
     ),
     "mapped.acme.com": (
         HostRecord("mapped.acme.com", "resolved", (ip_address("::ffff:10.0.0.1"),)),
-        ("domain-private-address", '"mapped.acme.com" has private addresses only: ::ffff:a00:1.'),
+        ("domain-private-address", '"mapped.acme.com" has private addresses only: 10.0.0.1.'),
     ),
     "silent.com": (HostRecord("silent.com", "unread", reason=TIMED_OUT), None),
     "www.silent.com": (HostRecord("www.silent.com", "unread", reason=TIMED_OUT), None),
