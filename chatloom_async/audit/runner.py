@@ -46,7 +46,8 @@ async def audit(
 
     `workspaces` may be of any length, sync or async; beyond what `judge` remembers, memory does not grow with it.
     `client` lends transport, limiter and budget, and is not closed; its own key is not used. `judge` has the rules,
-    by default those of this package; `Judge(rules=())` applies none. A row is committed to `run` before it is
+    by default those of this package; `Judge(rules=())` applies none. What workspaces have in common is known only once
+    all rows are there: `judge.add_overlaps(row)` adds findings about it. A row is committed to `run` before it is
     yielded. `retry` and `deadline` (seconds, for one call) replace the client's. `dns` is asked about the allowed
     domains, for the rules that need it; without it, nothing is looked up.
 

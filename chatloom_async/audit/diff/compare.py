@@ -3,6 +3,8 @@
 What a run could not read is unknown, not absent: nothing is concluded from it.
 """
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Iterable, Iterator
 
 import attrs
@@ -15,7 +17,10 @@ from ..rules.registry import RULES
 from ..spool import DiskList
 from ..store.values import RunInfo, Stored
 from ..values import AuditedAgent, Finding, IncompleteListError, Row, State
-from .values import AgentChange, Diff, FieldChange, WorkspaceChange
+from .values import AgentChange, Diff, FieldChange, WorkspaceChange, counted_changes
+
+BATCH = 64
+"""Changes that are counted between two pauses for other tasks."""
 
 OVERLAP_RULES = frozenset(rule.id for rule in RULES if rule.scope == "overlap")
 """Their findings depend on other workspaces, too."""
@@ -170,7 +175,11 @@ async def diff_runs(old: RunInfo, new: RunInfo, old_workspaces: Stream, new_work
             notes.append(
                 f"Some findings that concern several workspaces are not compared: the {runs} run did not read them all."
             )
-    return Diff(old, new, tuple(notes), changes, compared - len(changes), not_compared)
+    counts = Counter(counted_changes(()))
+    for start in range(0, len(changes), BATCH):
+        counts.update(counted_changes(changes[start : start + BATCH]))
+        await asyncio.sleep(0)
+    return Diff(old, new, tuple(notes), changes, compared - len(changes), not_compared, counts)
 
 
 def _lacks(stored: Stored | None, other: Stored | None) -> bool:

@@ -1,9 +1,9 @@
 """What differs between two runs, as values. What did not change is counted, not kept."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ..store.values import RunInfo
 from ..values import AuditedAgent, Finding, State
@@ -71,13 +71,11 @@ class Diff:
     changes: Sequence[WorkspaceChange]
     unchanged: int
     not_compared: int = 0
+    counts: Mapping[str, int] | None = field(default=None, eq=False, repr=False)
 
     def summary(self) -> dict[str, int]:
         """How many of each, under the names of COUNTS; `unchanged` are workspaces, too."""
-        counts = dict.fromkeys(COUNTS, 0)
-        for change in self.changes:
-            for name, count in COUNTS.items():
-                counts[name] += count(change)
+        counts = counted_changes(self.changes) if self.counts is None else self.counts
         return {**counts, "workspaces_not_compared": self.not_compared, "unchanged": self.unchanged}
 
 
@@ -106,3 +104,12 @@ COUNTS: dict[str, Callable[[WorkspaceChange], int]] = {
     "findings_fixed": lambda change: len(change.findings_fixed),
 }
 """What one workspace adds to each total. The domains of agents that come or go are not counted."""
+
+
+def counted_changes(changes: Iterable[WorkspaceChange]) -> dict[str, int]:
+    """The totals of COUNTS over the changes."""
+    totals = dict.fromkeys(COUNTS, 0)
+    for change in changes:
+        for name, count in COUNTS.items():
+            totals[name] += count(change)
+    return totals

@@ -8,7 +8,15 @@ import pytest
 
 from chatloom_async import ApiKey
 from chatloom_async.audit import Failure, Finding, Row
-from chatloom_async.audit.diff import AgentChange, Diff, FieldChange, WorkspaceChange, diff_runs, new_findings
+from chatloom_async.audit.diff import (
+    AgentChange,
+    Diff,
+    FieldChange,
+    WorkspaceChange,
+    diff_runs,
+    new_findings,
+    table_diff,
+)
 from chatloom_async.audit.diff.compare import compare, merged
 from chatloom_async.audit.store import Stored, open_store
 from chatloom_async.audit.values import DnsReading, finding
@@ -225,7 +233,9 @@ async def test_a_finding_about_several_workspaces_is_new_or_fixed_if_both_runs_r
     assert (await diff_runs(run_info(), run_info(), stream(*ALONE), stream(*SHARING))).changes == new
     assert (await diff_runs(run_info(), run_info(), stream(*SHARING), stream(*ALONE))).changes == fixed
     reworded = Stored("a", row("a", findings=(shared("a", "b, c"),)))
-    assert (await diff_runs(run_info(), run_info(), stream(SHARING[0]), stream(reworded))).changes == ()
+    same = await diff_runs(run_info(), run_info(), stream(SHARING[0]), stream(reworded))
+    assert (same.changes, set(same.summary().values())) == ((), {0, 1})
+    assert (same.unchanged, "".join(table_diff(same)).splitlines()[1:]) == (1, ["1 workspace did not change"])
 
 
 @pytest.mark.parametrize(
