@@ -24,20 +24,30 @@ from .values import AuditedAgent, Failure, Finding, IncompleteListError, Row, Wo
 MAX_LANES = 8
 """Calls in flight for one workspace: the default limiter lets no more through per key, so more would only queue."""
 
+MAX_BYTES = 32 * 1024**2
+"""Bytes of answers about one workspace, after which the rest of it is not read: no workspace may fill memory."""
+
 SLOW_LIST = 2 * SLOW_ANSWER
 """Seconds after which the first answer counts as slow: it takes the connection's set-up, too."""
 
 
+class WorkspaceTooLargeError(ChatloomError):
+    """The answers about one workspace are larger than an audit takes. A row carries it; it is never raised."""
+
+    hint = "Read it agent by agent, with AsyncChatloom.get_allowed_domains()."
+
+
 @define
 class Reading:
-    """What is known of the agents so far, by id."""
+    """What is known of the agents so far, by id. `size` counts the bytes of their answers."""
 
     requests: int
+    size: int = 0
     domains: dict[str, tuple[str, ...]] = Factory(dict)
     errors: dict[str, BaseException] = Factory(dict)
     gone: set[str] = Factory(set)
     unknown: set[str] = Factory(set)
-    stopped: AuthenticationError | None = None
+    stopped: ChatloomError | None = None
 
     def fail(self, agent_id: str, error: BaseException) -> None:
         """Notes that the domains of this agent could not be read."""
@@ -103,7 +113,7 @@ def _budget_exhausted(errors: Iterable[BaseException]) -> ChatloomError | None:
 
 async def _read_domains(listed: Exchange[AgentList], client: AsyncChatloom) -> Reading:
     """The domains of every agent on the list. A refused key ends it: it would be refused again."""
-    reading = Reading(len(listed.attempts))
+    reading = Reading(len(listed.attempts), len(listed.response.body))
 
     async def read(agent_id: str) -> bool:
         """Whether the answer was slow, or there was none."""
@@ -118,6 +128,10 @@ async def _read_domains(listed: Exchange[AgentList], client: AsyncChatloom) -> R
             return True
         reading.domains[agent_id] = exchange.value.domains
         reading.requests += len(exchange.attempts)
+        reading.size += len(exchange.response.body)
+        if reading.size > MAX_BYTES:
+            reading.stopped = WorkspaceTooLargeError(f"Its answers hold more than {MAX_BYTES:,} bytes")
+            lanes.stop()
         reading.unknown.update(unknown_fields(exchange.response, exchange.value))
         return _is_slow(exchange.attempts, SLOW_ANSWER)
 
@@ -154,7 +168,7 @@ def _failure(error: BaseException | None) -> Failure | None:
 
 
 def _problem(listed: AgentList, reading: Reading) -> Failure | None:
-    """The one error that says best why a row is not whole: a refused key, else the first agent's, else the list's."""
+    """The one error that says best why a row is not whole: what ended the reading, else an agent's, else the list's."""
     if reading.stopped:
         return Failure.of(reading.stopped)
     for agent in listed:

@@ -28,7 +28,9 @@ from chatloom_async.audit import (
     Summary,
     Workspace,
     audit,
+    reading,
 )
+from chatloom_async.audit.reading import WorkspaceTooLargeError
 from chatloom_async.audit.rules import Judge
 from chatloom_async.sandbox import Sandbox
 from chatloom_async.testing import VirtualClock
@@ -162,6 +164,16 @@ async def test_a_key_that_is_refused_stops_the_workspace_and_keeps_what_was_read
     assert row.error == Failure.of(AuthenticationError("Invalid API key", status=401, stop_reason="not_retryable"))
     assert sorted(each.agent.id for each in row.agents if each.domains) == sorted(answered[:3])
     assert len(answered) < 30
+
+
+async def test_a_workspace_may_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read until then is kept."""
+    monkeypatch.setattr(reading, "MAX_BYTES", 3000)
+    (row,) = await rows_of(domains_by(**{f"agt_{number}": answer(DOMAINS) for number in range(20)}))
+    read = [each for each in row.agents if each.domains is not None]
+    assert (row.state, len(row.agents)) == ("partial", 20)
+    assert row.error == Failure.of(WorkspaceTooLargeError("Its answers hold more than 3,000 bytes"))
+    assert 0 < len(read) < 20
 
 
 async def test_a_list_that_contradicts_itself_makes_the_row_partial() -> None:
