@@ -1,5 +1,5 @@
 """`python -m chatloom_async` is the program `chatloom`."""
 
-from .cli import main
+from .cli import program
 
-raise SystemExit(main())
+program()

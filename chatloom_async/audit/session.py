@@ -18,7 +18,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, Protocol, TextIO, cast
+from typing import Literal, Protocol, cast
 
 from attrs import Factory, define, evolve, field, frozen
 
@@ -153,12 +153,21 @@ def make_format(name: FormatName, context: FormatContext) -> Format | StreamForm
     return FORMATS[name](context)
 
 
+class TextTarget(Protocol):
+    """A text stream, as far as a report needs one."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+
 @frozen
 class Output:
-    """A report and the text stream it is written to."""
+    """A report and where its text goes. `complete` is called after the last piece, e.g. to put a file in its place."""
 
     report: Format | StreamFormat
-    stream: TextIO
+    stream: TextTarget
+    complete: Callable[[], None] = lambda: None
 
     @property
     def streams(self) -> bool:
@@ -173,15 +182,14 @@ class Output:
 
     async def write(self, rows: Sequence[Row], summary: Summary) -> None:
         """Writes the whole report, unless its rows are written already. Other tasks run in between."""
-        if isinstance(self.report, JsonLinesFormat):
-            return
         paused = time.monotonic()
-        for piece in cast(Format, self.report).pieces(rows, summary):
+        for piece in () if self.streams else cast(Format, self.report).pieces(rows, summary):
             self.stream.write(piece)
             if time.monotonic() - paused > SLICE:
                 await asyncio.sleep(0)
                 paused = time.monotonic()
         self.stream.flush()
+        self.complete()
 
 
 @define
@@ -312,10 +320,19 @@ class AuditSession:
             self.context.warn(
                 f"jsonl has no findings that concern several workspaces: {left_out:,} left out, --format json has all."
             )
-        for output in outputs:
-            await output.write(rows, self.outcome.summary)
+        problems = [await self._written(output, rows) for output in outputs]
         await self.end()
+        for problem in filter(None, problems):
+            raise problem
         return self.outcome
+
+    async def _written(self, output: Output, rows: RowSpool) -> Exception | None:
+        """Writes one report. What goes wrong is returned, so that the other reports are completed as well."""
+        try:
+            await output.write(rows, self.outcome.summary)
+        except Exception as problem:
+            return problem
+        return None
 
     async def rows(self) -> AsyncGenerator[Row, None]:
         """The rows as reports show them, in the order of `workspaces`, once all of them are read.

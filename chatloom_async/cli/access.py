@@ -1,6 +1,5 @@
 """How the commands for one workspace get to it: the options for key and address, and the client they make."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ from cyclopts import Parameter
 from ..audit.keys import KeyFile, resolve_key
 from ..client import AsyncChatloom
 from ..wire.auth import ApiKey, api_key_or_error
+from .terminal import read_stdin
 
 BaseUrl = Annotated[
     str | None,
@@ -38,6 +38,10 @@ class Access:
     ] = None
     base_url: BaseUrl = None
 
+    def files(self) -> list[tuple[str, Path]]:
+        """The inputs that no output may overwrite."""
+        return [] if self.key_file is None else [("the file of --key-file", self.key_file)]
+
     async def client(self) -> AsyncChatloom:
         """A client for the workspace that the key belongs to. Raises a ConfigurationError where there is no key."""
         key = None if self.key_file is None else await _key(self.key_file)
@@ -51,5 +55,5 @@ FROM_ENVIRONMENT = Access()
 
 async def _key(path: Path) -> ApiKey | Exception:
     if path == Path("-"):
-        return api_key_or_error(sys.stdin.readline().removeprefix("\ufeff").removesuffix("\n"))
+        return api_key_or_error(read_stdin(one_line=True).removesuffix("\n").removesuffix("\r"))
     return await resolve_key(KeyFile(path))

@@ -1,8 +1,7 @@
 """`chatloom agents`: the list of agents as a table, a JSON document or JSON Lines."""
 
-import sys
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TextIO
 
 from cyclopts import Parameter
 
@@ -11,6 +10,7 @@ from ..audit.formats.text import cell, columns, rendered
 from ..endpoints.agents import Agent, AgentList
 from ..wire.cleaning import clean
 from .access import FROM_ENVIRONMENT, Access
+from .files import OutputPath, check_outputs, open_output
 from .terminal import notice, terminal_style
 
 NOT_WHOLE = 3
@@ -32,6 +32,7 @@ async def agents(
         Literal["table", "json", "jsonl"],
         Parameter(name="--format", help="table, json (one document) or jsonl (one agent a line)."),
     ] = "table",
+    output: OutputPath = None,
     access: Access = FROM_ENVIRONMENT,
 ) -> int:
     """List the agents of one workspace, newest first.
@@ -40,17 +41,19 @@ async def agents(
 
     Example: chatloom agents --format jsonl | jq -r .id
     """
+    check_outputs([("--output", output)], access.files())
     async with await access.client() as client:
         listed = await client.list_agents()
-    sys.stdout.write(WRITERS[form](listed))
+    with open_output(output, content="locale" if form == "table" else "json") as file:
+        file.write(WRITERS[form](listed, file.stream))
     if listed.complete:
         return 0
     notice(f"warning: the API states {listed.count} agents, but its list has {len(listed)}, or an id twice.", "yellow")
     return NOT_WHOLE
 
 
-def _table(listed: AgentList) -> str:
-    style = terminal_style(sys.stdout)
+def _table(listed: AgentList, stream: TextIO) -> str:
+    style = terminal_style(stream)
     chosen = [(name, text) for name, text, least in COLUMNS if style.width is None or style.width >= least]
     table = columns(*(name for name, _ in chosen))
     for agent in listed:
@@ -58,16 +61,16 @@ def _table(listed: AgentList) -> str:
     return rendered([table], width=style.width, color=style.color)
 
 
-def _json(listed: AgentList) -> str:
+def _json(listed: AgentList, _: TextIO) -> str:
     document = {"agents": [agent_document(agent) for agent in listed], "count": listed.count}
     return json_text(document, indent=True) + "\n"
 
 
-def _jsonl(listed: AgentList) -> str:
+def _jsonl(listed: AgentList, _: TextIO) -> str:
     return "".join(json_text(agent_document(agent)) + "\n" for agent in listed)
 
 
-WRITERS: dict[str, Callable[[AgentList], str]] = {"table": _table, "json": _json, "jsonl": _jsonl}
+WRITERS: dict[str, Callable[[AgentList, TextIO], str]] = {"table": _table, "json": _json, "jsonl": _jsonl}
 
 
 async def domains(
@@ -77,18 +80,21 @@ async def domains(
     form: Annotated[
         Literal["text", "json"], Parameter(name="--format", help="text (one domain a line) or json.")
     ] = "text",
+    output: OutputPath = None,
     access: Access = FROM_ENVIRONMENT,
 ) -> int:
     """List the domains on which an agent's widget may load, oldest first.
 
     Example: chatloom domains agt_abc123
     """
+    check_outputs([("--output", output)], access.files())
     async with await access.client() as client:
         allowed = await client.get_allowed_domains(agent_id)
-    if form == "json":
-        sys.stdout.write(json_text({"agent_id": agent_id, "domains": list(allowed)}, indent=True) + "\n")
-    else:
-        sys.stdout.writelines(f"{clean(domain)}\n" for domain in allowed)
+    with open_output(output, content="json" if form == "json" else "utf-8") as file:
+        if form == "json":
+            file.write(json_text({"agent_id": agent_id, "domains": list(allowed)}, indent=True) + "\n")
+        else:
+            file.write("".join(f"{clean(domain)}\n" for domain in allowed))
     if not allowed.domains:
         notice("The list is empty. The API's documentation does not say whether that means every site or none.")
     return 0

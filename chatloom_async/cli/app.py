@@ -7,7 +7,9 @@
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from inspect import iscoroutine
 from logging import NullHandler, getLogger
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,9 +19,13 @@ from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 from ..wire.cleaning import clean
 from ..wire.errors import ChatloomError, ConfigurationError, UsageError
 from ..wire.version import VERSION
-from .terminal import error_line, readable_streams
+from .files import OutputError
+from .signals import SignalHandling, handle_signals
+from .terminal import error_line, forget_stream, notice, prepare_streams
 
 USAGE, NOTHING_READ, INTERRUPTED, PIPE_CLOSED = 2, 4, 130, 141  # 141: what a shell reports for SIGPIPE
+
+TRACEBACK = "CHATLOOM_TRACEBACK"
 
 SILENT = NullHandler()
 
@@ -96,22 +102,40 @@ def _shown(default: object) -> str | None:
 
 def run(arguments: Sequence[str]) -> int:
     """The exit status of one command. No error gets out of here as a traceback, and no key in its text."""
-    readable_streams()
+    prepare_streams()
     getLogger("chatloom_async").addHandler(SILENT)  # what is logged is in the rows and errors, too
-    try:
-        status: int | None = command_line(_asked(arguments))(arguments)
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        error_line("interrupted")
-        return INTERRUPTED
-    except BrokenPipeError:
-        _forget_stdout()
-        return PIPE_CLOSED
-    except Exception as error:
-        status, text = _ending(error, arguments)
-        error_line(text)
-        return status
-    return status or 0
+    with handle_signals() as signals:
+        try:
+            status = _run(arguments, signals)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except KeyboardInterrupt:
+            error_line("interrupted")
+            status = INTERRUPTED
+        except BrokenPipeError:
+            forget_stream(sys.stdout)
+            status = PIPE_CLOSED
+        except OSError as problem:  # the machine's trouble, not a defect
+            forget_stream(sys.stdout)
+            error_line(_os_error(problem))
+            status = NOTHING_READ
+        except Exception as error:
+            if isinstance(error, OutputError):
+                forget_stream(sys.stdout)
+            status, text = _ending(error, arguments)
+            error_line(text)
+    return 128 + signals.received if status == INTERRUPTED and signals.received else status
+
+
+def _run(arguments: Sequence[str], signals: SignalHandling) -> int:
+    command, bound, _ = command_line(_asked(arguments)).parse_args(arguments, print_error=False, exit_on_error=False)
+    result = command(*bound.args, **bound.kwargs)
+    return (signals.run(result) if iscoroutine(result) else result) or 0
+
+
+def _os_error(problem: OSError) -> str:
+    reason = problem.strerror or str(problem)
+    return clean(f"{problem.filename}: {reason}" if problem.filename else f"{reason} (while reading or writing a file)")
 
 
 def _ending(error: Exception, arguments: Sequence[str]) -> tuple[int, str]:
@@ -122,8 +146,12 @@ def _ending(error: Exception, arguments: Sequence[str]) -> tuple[int, str]:
     while frame and frame.tb_next:
         frame = frame.tb_next
     place = f"{Path(frame.tb_frame.f_code.co_filename).name}, line {frame.tb_lineno}" if frame else "no place known"
-    what = f"unexpected {type(error).__name__}: {clean(str(error))} ({place})"
-    return NOTHING_READ, f"{what}. This is a defect: please report it."
+    message = f"unexpected {type(error).__name__}: {clean(str(error))} ({place})"
+    if os.environ.get(TRACEBACK):
+        lines = "".join(traceback.format_exception(error)).splitlines()
+        notice("\n".join(map(clean, lines)))
+        return NOTHING_READ, f"{message}. This is a defect: please report it with the traceback above."
+    return NOTHING_READ, f"{message}. This is a defect: please report it. {TRACEBACK}=1 shows the traceback."
 
 
 def _asked(arguments: Sequence[str]) -> str | None:
@@ -145,8 +173,3 @@ ENDINGS: tuple[tuple[tuple[type[Exception], ...], int, Callable[[Exception, Sequ
     ((ConfigurationError, UsageError), USAGE, lambda error, _: str(error)),
     ((ChatloomError,), NOTHING_READ, lambda error, _: str(error)),
 )
-
-
-def _forget_stdout() -> None:
-    """Whoever read our output has left. Python would complain about it once more at exit, if it still could."""
-    sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends

@@ -2,21 +2,25 @@
 
 import asyncio
 import sys
+from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from ..audit.keys import KeyFile
 from ..audit.loading import select
 from ..audit.mutes import load_mutes
 from ..audit.rules import choose_rules
 from ..audit.session import AuditOutcome, check_database, open_session
+from ..audit.values import Workspace
 from .access import file_or_stdin
 from .audit_dns import applied_rules, open_resolver
 from .audit_inputs import Kind, open_source
-from .audit_outputs import check_expectation, check_outputs, estimate, open_outputs, plan
+from .audit_outputs import check_expectation, content_of, estimate, open_outputs, plan
 from .audit_readers import open_reader
+from .files import check_outputs, database_files, open_output
 from .options import (
     DEFAULT_FINDINGS,
     DEFAULT_HISTORY,
@@ -30,9 +34,9 @@ from .options import (
     Selection,
 )
 from .progress import AuditProgress
-from .signals import stopping
+from .signals import end_gently
 from .summary import NextStep, dns_gaps, findings, totals
-from .terminal import blank_line, destination, notice
+from .terminal import blank_line, notice
 
 
 async def audit(
@@ -87,16 +91,18 @@ async def audit(
     chosen_rules, every_rule = choose_rules(finding.rule, finding.rules)
     rules = applied_rules(chosen_rules, finding)
     mutes = () if finding.mutes is None else load_mutes(finding.mutes, rules=[rule.id for rule in every_rule])
-    check_outputs(report)
+    inputs = list(_inputs(workspaces, finding, history.db))
+    check_outputs(_outputs(report), inputs)
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(open_source(workspaces, selection, run.base_url))
         chosen = select(source.workspaces, only=selection.only, exclude=selection.exclude, tags=selection.tag)
-        check_expectation(report, workspaces, chosen)
+        check_outputs(_outputs(report), (*inputs, *_key_files(source.workspaces)))
+        check_expectation(report, chosen)
         dns = await stack.enter_async_context(open_resolver(rules, finding.resolver, source.kind))
         if run.dry_run:
-            stream = stack.enter_context(destination(report.output))
-            stream.write(plan(report.format, chosen, stream))
+            output = stack.enter_context(open_output(report.output, content=content_of(report.format)))
+            output.write(plan(report.format, chosen, output.stream))
             notice(estimate(chosen, run.at_once))
             if dns:
                 notice(f"DNS: would ask {dns.shown} about the allowed domains, each once")
@@ -121,17 +127,39 @@ async def audit(
                 stop=stop,
             )
         )
-        stream = stack.enter_context(destination(report.output))
-        outputs = open_outputs(report, session, stream, stack)
-        with stopping(session, progress.say), progress:
+        outputs = open_outputs(report, session, stack)
+        with end_gently(stop.set, session.abort, progress.say), progress:
             outcome = await session.write(*outputs, on_row=progress.show, on_read=progress.stop)
     _close(outcome, source.kind, history.db)
     return outcome.exit_status
 
 
+def _outputs(report: ReportOptions) -> list[tuple[str, Path | None]]:
+    others = (("--html", report.html), ("--write-expect", report.write_expect))
+    return [("--output", report.output), *((option, path) for option, path in others if path)]
+
+
+def _inputs(workspaces: Path | None, finding: FindingOptions, db: Path | None) -> Iterator[tuple[str, Path]]:
+    """The files that the options name and that no report may overwrite."""
+    if workspaces is not None:
+        yield "the list of workspaces", workspaces
+    if finding.mutes is not None:
+        yield "the file of --mutes", finding.mutes
+    for path in finding.rules:
+        yield "a file of --rules", path
+    if db is not None:
+        yield from database_files(db)
+
+
+def _key_files(workspaces: Iterable[Workspace]) -> Iterator[tuple[str, Path]]:
+    for workspace in workspaces:
+        if isinstance(workspace.key, KeyFile):
+            yield f"the key file of workspace {workspace.name}", workspace.key.path.expanduser()
+
+
 def _bar_fits(report: ReportOptions) -> bool:
     """Whether no rows appear on the terminal before the end: a bar would mix with them."""
-    return report.format == "table" or report.output is not None or not sys.stdout.isatty()
+    return report.format == "table" or report.output is not None or not (sys.stdout and sys.stdout.isatty())
 
 
 def _close(outcome: AuditOutcome, kind: Kind, db: Path | None) -> None:

@@ -1,7 +1,6 @@
 """Where the workspaces of an audit come from: a file, standard input, the key of the environment, or the sandbox."""
 
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from ..audit.values import Workspace
 from ..policy.keys import ENVIRONMENT_VARIABLE
 from ..wire.base_url import BASE_URL, normalize_base_url
 from .options import Selection
-from .terminal import CommandLineError, notice
+from .terminal import CommandLineError, notice, read_stdin
 
 if TYPE_CHECKING:
     from ..sandbox import Sandbox
@@ -67,7 +66,7 @@ async def open_source(path: Path | None, selection: Selection, base_url: str | N
 
 def _load(path: Path, *, inline_keys: bool) -> tuple[Workspace, ...]:
     if path == STDIN:
-        return load_ndjson(sys.stdin.read(), inline_keys=inline_keys)
+        return load_ndjson(read_stdin(), inline_keys=inline_keys)
     return load_workspaces(path, inline_keys=inline_keys)
 
 

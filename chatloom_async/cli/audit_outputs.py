@@ -3,54 +3,44 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
-from itertools import combinations
-from pathlib import Path
 from typing import TextIO
 
 from ..audit.document import json_text, workspace_document
 from ..audit.formats.expectation import ExpectationFormat
 from ..audit.formats.ranking import counted
 from ..audit.formats.text import cell, columns, rendered
-from ..audit.session import AuditSession, Output
+from ..audit.session import AuditSession, FormatName, Output
 from ..audit.values import Workspace
 from ..policy.limiter import RateLimit
+from .files import open_output
 from .options import ReportOptions
-from .terminal import CommandLineError, check_writable, destination, terminal_style
+from .terminal import Content, terminal_style
 
 
-def check_outputs(report: ReportOptions) -> None:
-    """Raises CommandLineError where a report cannot be written, or two would go to one file. Writes none."""
-    paths = {"--output": report.output, "--html": report.html, "--write-expect": report.write_expect}
-    named = {option: path for option, path in paths.items() if path is not None}
-    for option, path in named.items():
-        check_writable(path, option)
-    for (one, path), (other, second) in combinations(named.items(), 2):
-        if path.absolute() == second.absolute():
-            raise CommandLineError(f"{one} and {other} both name {path}: one would overwrite the other")
+def check_expectation(report: ReportOptions, workspaces: Collection[Workspace]) -> None:
+    """Raises KeyInListError where --write-expect would have to write a key into its list."""
+    if report.write_expect is not None:
+        ExpectationFormat(workspaces)
 
 
-def check_expectation(report: ReportOptions, listed: Path | None, workspaces: Collection[Workspace]) -> None:
-    """Raises CommandLineError if --write-expect would overwrite the list that it is made of, or KeyInListError."""
-    path = report.write_expect
-    if path is None:
-        return
-    if listed is not None and path.exists() and listed.exists() and path.samefile(listed):
-        raise CommandLineError(f"--write-expect would overwrite {listed}: name another file, and compare the two")
-    ExpectationFormat(workspaces)
+def content_of(name: FormatName) -> Content:
+    """How a report of this format is encoded on standard output."""
+    return "locale" if name == "table" else "json" if name in ("json", "jsonl", "sarif") else "utf-8"
 
 
-def open_outputs(report: ReportOptions, session: AuditSession, stream: TextIO, stack: AsyncExitStack) -> list[Output]:
-    """The report on `stream` and, with --html, a page in addition. Raises CommandLineError, MissingExtraError."""
-    style, path = terminal_style(stream), report.output
+def open_outputs(report: ReportOptions, session: AuditSession, stack: AsyncExitStack) -> list[Output]:
+    """The report and the other files that are asked for. Raises CommandLineError, MissingExtraError."""
+    file = stack.enter_context(open_output(report.output, content=content_of(report.format)))
+    style, path = terminal_style(file.stream), report.output
     to_file = path is not None and (path.is_file() or not path.exists())
     made = session.format(report.format, to_file=to_file, width=style.width, color=style.color)
-    outputs = [Output(made, stream)]
+    outputs = [Output(made, file, file.commit)]
     if report.html is not None:
-        page = stack.enter_context(destination(report.html, "--html"))
-        outputs.append(Output(session.format("html"), page))
+        page = stack.enter_context(open_output(report.html, "--html", content="utf-8"))
+        outputs.append(Output(session.format("html"), page, page.commit))
     if report.write_expect is not None:
-        expectation = ExpectationFormat(session.workspaces)
-        outputs.append(Output(expectation, stack.enter_context(destination(report.write_expect, "--write-expect"))))
+        listed = stack.enter_context(open_output(report.write_expect, "--write-expect", content="utf-8"))
+        outputs.append(Output(ExpectationFormat(session.workspaces), listed, listed.commit))
     return outputs
 
 

@@ -1,7 +1,6 @@
 """`chatloom call PATH`: a GET to any path of the API, for what this package does not know yet. Prints its JSON."""
 
 import re
-import sys
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -11,6 +10,7 @@ from cyclopts import Parameter
 from ..audit.document import escaped, json_text
 from ..wire.endpoint import Endpoint
 from .access import FROM_ENVIRONMENT, Access
+from .files import OutputPath, check_outputs, open_output
 from .terminal import CommandLineError
 
 PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*(\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?")
@@ -23,6 +23,7 @@ async def call(
     path: Annotated[str, Parameter(help="Path from the API's documentation, such as /api/plugin/agents.")],
     /,
     *,
+    output: OutputPath = None,
     access: Access = FROM_ENVIRONMENT,
 ) -> int:
     """Send a GET to any path of the API and print its JSON.
@@ -33,10 +34,12 @@ async def call(
     Example: chatloom call /api/plugin/agents | jq .count
     """
     endpoint = get(path)
+    check_outputs([("--output", output)], access.files())
     async with await access.client() as client:
         exchange = await client.exchange(endpoint)
     sent = exchange.response.body.decode(errors="backslashreplace")
-    sys.stdout.write(readable(exchange.value, sent) if sys.stdout.isatty() else sent.removesuffix("\n") + "\n")
+    with open_output(output, content="json") as file:
+        file.write(readable(exchange.value, sent) if file.stream.isatty() else sent.removesuffix("\n") + "\n")
     return 0
 
 

@@ -1,15 +1,15 @@
 """`chatloom diff`: what changed between two audits of a database, as a table, JSON or Markdown."""
 
-import sys
 from collections.abc import Callable, Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TextIO
 
 from cyclopts import Parameter
 
 from ..audit.diff import Diff, diff_runs, json_diff, markdown_diff, table_diff
 from ..audit.store import Store, open_store
+from .files import OutputPath, check_outputs, database_files, open_output
 from .runs import Db
-from .terminal import CommandLineError, terminal_style
+from .terminal import CommandLineError, Content, terminal_style
 
 DiffFormat = Literal["table", "json", "markdown"]
 
@@ -26,6 +26,7 @@ async def diff(
     form: Annotated[
         DiffFormat, Parameter(name="--format", help="table, json (one document) or markdown (for a pull request).")
     ] = "table",
+    output: OutputPath = None,
 ) -> int:
     """Show what changed from one audit to another.
 
@@ -34,12 +35,14 @@ async def diff(
 
     Example: chatloom diff --db audits.db --format markdown
     """
+    check_outputs([("--output", output)], database_files(db))
     async with open_store(db, write=False) as store:
         before, after = await _chosen(store, old, new)
         infos = await store.run_info(before), await store.run_info(after)
         found = await diff_runs(*infos, store.workspaces(before), store.workspaces(after))
-    for piece in WRITERS[form](found):
-        sys.stdout.write(piece)
+    with open_output(output, content=CONTENT[form]) as file:
+        for piece in WRITERS[form](found, file.stream):
+            file.write(piece)
     return 0
 
 
@@ -54,13 +57,16 @@ async def _chosen(store: Store, old: int | None, new: int | None) -> tuple[int, 
     return old, new
 
 
-def _table(found: Diff) -> Iterator[str]:
-    style = terminal_style(sys.stdout)
+def _table(found: Diff, stream: TextIO) -> Iterator[str]:
+    style = terminal_style(stream)
     return table_diff(found, width=style.width, color=style.color)
 
 
-WRITERS: dict[DiffFormat, Callable[[Diff], Iterator[str]]] = {
+CONTENT: dict[DiffFormat, Content] = {"table": "locale", "json": "json", "markdown": "utf-8"}
+
+
+WRITERS: dict[DiffFormat, Callable[[Diff, TextIO], Iterator[str]]] = {
     "table": _table,
-    "json": json_diff,
-    "markdown": markdown_diff,
+    "json": lambda found, _: json_diff(found),
+    "markdown": lambda found, _: markdown_diff(found),
 }

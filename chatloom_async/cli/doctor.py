@@ -21,7 +21,8 @@ from ..policy.keys import ENVIRONMENT_VARIABLE
 from ..wire.auth import api_key_or_error
 from .access import FROM_ENVIRONMENT, Access
 from .checklist import line, summary
-from .terminal import CommandLineError, blank_line, destination, notice
+from .files import check_outputs, open_output
+from .terminal import CommandLineError, blank_line, notice, read_stdin
 
 STDIN = Path("-")
 
@@ -57,9 +58,11 @@ async def doctor(*, options: DoctorOptions = DoctorOptions(), access: Access = F
 
     Example: chatloom doctor --contract --report report.md
     """
+    if options.report:
+        check_outputs([("--report", options.report)], access.files())
     observations: list[Observation] = []
     journal = Journal()
-    with destination(options.report, "--report") if options.report else nullcontext() as file:
+    with open_output(options.report, "--report", content="utf-8") if options.report else nullcontext() as file:
         async with _setup(options, access) as setup:
             async for each in examine(setup, journal):
                 observations.append(each)
@@ -112,7 +115,9 @@ def _reference(path: Path | None) -> KeyReference:
     if path is None:
         return KeyEnv(ENVIRONMENT_VARIABLE)
     if path == STDIN:
-        return GivenKey("standard input", api_key_or_error(sys.stdin.readline().removesuffix("\n")))
+        return GivenKey(
+            "standard input", api_key_or_error(read_stdin(one_line=True).removesuffix("\n").removesuffix("\r"))
+        )
     return KeyFile(path)
 
 

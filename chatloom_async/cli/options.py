@@ -10,6 +10,7 @@ from cyclopts.validators import Number
 from ..audit.session import FailOn, FormatName
 from ..audit.values import DomainMatching
 from .access import BaseUrl
+from .files import OutputPath
 
 EngineName = Literal["local", "dask"]
 
@@ -106,9 +107,7 @@ class ReportOptions:
             "findings that concern several workspaces)."
         ),
     ] = "table"
-    output: Annotated[
-        Path | None, Parameter(show_default=False, help="Write the report to this file. Default: stdout.")
-    ] = None
+    output: OutputPath = None
     html: Annotated[
         Path | None, Parameter(metavar="PATH", help="Write an HTML report to this file, beside the other one.")
     ] = None

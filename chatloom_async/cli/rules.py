@@ -1,14 +1,14 @@
 """`chatloom rules`: what an audit looks for, why, and what to do about it, as a table or a JSON document."""
 
-import sys
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TextIO
 
 from cyclopts import Parameter
 
 from ..audit.document import json_text
 from ..audit.formats.text import STYLES, cell, columns, rendered
 from ..audit.rules import Rule, choose_rules
+from .files import OutputPath, check_outputs, open_output
 from .options import RuleFiles, RuleGlobs
 from .terminal import terminal_style
 
@@ -20,6 +20,7 @@ async def rules(
     form: Annotated[
         Literal["table", "json"], Parameter(name="--format", help="table, or json (one document).")
     ] = "table",
+    output: OutputPath = None,
 ) -> int:
     """List the rules that an audit applies, and why.
 
@@ -28,12 +29,14 @@ async def rules(
     Example: chatloom rules --rule 'domain-*'
     """
     chosen, _ = choose_rules(rule, files)
-    sys.stdout.write(WRITERS[form](chosen))
+    check_outputs([("--output", output)], [("a file of --rules", path) for path in files])
+    with open_output(output, content="locale" if form == "table" else "json") as file:
+        file.write(WRITERS[form](chosen, file.stream))
     return 0
 
 
-def _table(chosen: Sequence[Rule]) -> str:
-    style = terminal_style(sys.stdout)
+def _table(chosen: Sequence[Rule], stream: TextIO) -> str:
+    style = terminal_style(stream)
     table = columns("rule", "severity", "why it matters, and what to do")
     for each in chosen:
         table.add_row(cell(each.id), cell(each.severity, STYLES[each.severity]), cell(f"Why: {each.why}"))
@@ -43,9 +46,9 @@ def _table(chosen: Sequence[Rule]) -> str:
     return rendered([table], width=style.width, color=style.color)
 
 
-def _json(chosen: Sequence[Rule]) -> str:
+def _json(chosen: Sequence[Rule], _: TextIO) -> str:
     names = ("id", "severity", "scope", "needs", "why", "fix")
     return json_text({"rules": [{name: getattr(each, name) for name in names} for each in chosen]}, indent=True) + "\n"
 
 
-WRITERS: dict[str, Callable[[Sequence[Rule]], str]] = {"table": _table, "json": _json}
+WRITERS: dict[str, Callable[[Sequence[Rule], TextIO], str]] = {"table": _table, "json": _json}

@@ -1,8 +1,7 @@
 """`chatloom runs`: the audits that a database holds, as a table or a JSON document."""
 
-import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TextIO
 
 import attrs
 from cyclopts import Parameter
@@ -10,6 +9,7 @@ from cyclopts import Parameter
 from ..audit.document import json_text
 from ..audit.formats.text import cell, columns, rendered
 from ..audit.store import RunInfo, RunState, open_store
+from .files import OutputPath, check_outputs, database_files, open_output
 from .terminal import notice, shell_command, terminal_style
 
 STYLES: dict[RunState, str] = {"finished": "green", "running": "cyan", "interrupted": "yellow"}
@@ -27,6 +27,7 @@ async def runs(
     form: Annotated[
         Literal["table", "json"], Parameter(name="--format", help="table, or json (one document).")
     ] = "table",
+    output: OutputPath = None,
 ) -> int:
     """List the audits that a database holds.
 
@@ -35,9 +36,11 @@ async def runs(
 
     Example: chatloom runs --db audits.db
     """
+    check_outputs([("--output", output)], database_files(db))
     async with open_store(db, write=False) as store:
         found = await store.runs()
-    sys.stdout.write(_table(found) if form == "table" else _json(found))
+    with open_output(output, content="locale" if form == "table" else "json") as file:
+        file.write(_table(found, file.stream) if form == "table" else _json(found))
     if form == "table" and (next_step := _next(found, db)):
         notice(f"next: {next_step}", "bold", command=True)
     return 0
@@ -51,8 +54,8 @@ def _next(found: list[RunInfo], db: Path) -> str | None:
     return shell_command("diff", "--db", str(db)) if len(found) > 1 else None
 
 
-def _table(found: list[RunInfo]) -> str:
-    style = terminal_style(sys.stdout)
+def _table(found: list[RunInfo], stream: TextIO) -> str:
+    style = terminal_style(stream)
     wide = style.width is None or style.width >= WIDE
     numbers = [each for each in NUMBERS if wide or each not in ("partial", "pending")]
     table = columns(">run", "started (UTC)", *([">took"] * wide), "state", *(f">{each}" for each in numbers))

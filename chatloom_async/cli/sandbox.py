@@ -6,9 +6,8 @@ machine, and are of no use to anybody who cannot see them here.
 
 import asyncio
 import os
-import signal
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +16,9 @@ from cyclopts.validators import Number
 
 from ..audit.document import json_text
 from .audit_inputs import make_sandbox
-from .terminal import WRITABLE_PATH, CommandLineError, shell_command
+from .files import WRITABLE_PATH
+from .signals import end_gently
+from .terminal import CommandLineError, shell_command
 
 if TYPE_CHECKING:
     from ..sandbox import Sandbox
@@ -65,26 +66,10 @@ async def sandbox(
             raise CommandLineError(reason, hint=PORT_HINT) from None
         if write_workspaces:
             server.enter_context(_listed(served, write_workspaces))
-        ended = server.enter_context(_ended())
+        ended = asyncio.Event()
+        server.enter_context(end_gently(ended.set))
         print("\n".join(_instructions(served, url, agents, write_workspaces)), flush=True)
         await ended.wait()
-
-
-@contextmanager
-def _ended() -> Iterator[asyncio.Event]:
-    """Set by Ctrl-C, and by SIGTERM, as of `kill` in a script, where the event loop can tell: both are how it is meant
-    to end. Elsewhere Ctrl-C is what it is to every program."""
-    ended, loop = asyncio.Event(), asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows; another thread than the main one
-        for each in signals:
-            loop.add_signal_handler(each, ended.set)
-    try:
-        yield ended
-    finally:
-        with suppress(NotImplementedError):
-            for each in signals:
-                loop.remove_signal_handler(each)
 
 
 @contextmanager

@@ -1,38 +1,152 @@
-"""What Ctrl-C does to an audit: the first lets what is under way end, the second ends it at once."""
+"""SIGINT (Ctrl-C), SIGTERM and SIGHUP: a command ends with status 128 + the signal's number, and an audit ends gently.
+
+The first signal lets an audit finish what is under way, the second completes its reports at once, the third ends the
+process. Handlers run in the main thread between two bytecodes, so they work while a rule keeps the event loop busy.
+"""
 
 import asyncio
+import os
 import signal
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
 
-from ..audit.session import AuditSession
+from attrs import define, field, frozen
 
+from .files import unfinished
+
+T = TypeVar("T")
+
+NUMBERS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 STOP_GRACE = 10.0
-"""Seconds that workspaces under way have to end after the first Ctrl-C."""
+"""Seconds that work under way has to end after the first Ctrl-C."""
+
+SHORT_GRACE = 5.0
+"""After SIGTERM and SIGHUP: container runtimes send SIGKILL 10 s later, and the reports take time as well."""
+
+REACTION = 2.0
+"""Seconds for the event loop to react to the second signal; a rule that keeps it busy is interrupted then."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Raised in the main thread by a signal that ends a command."""
+
+
+@frozen
+class GentleEnd:
+    """How an audit under way is ended: `stop` first, `abort` when it takes too long or the signal comes again."""
+
+    loop: asyncio.AbstractEventLoop
+    stop: Callable[[int], None]
+    abort: Callable[[], None]
+
+
+@define(eq=False)
+class SignalHandling:
+    """The signals of one command. `received` is the first one, 0 if there was none."""
+
+    received: int = 0
+    gentle: GentleEnd | None = None
+    _count: int = field(default=0, init=False)
+
+    def receive(self, number: int, _: FrameType | None = None) -> None:
+        """The handler."""
+        self.received = self.received or number
+        self._count += 1
+        gentle = self.gentle
+        if gentle is None:
+            raise Interrupted
+        if self._count == 1:
+            gentle.loop.call_soon_threadsafe(gentle.stop, number)
+        elif self._count == 2:
+            _alarm(REACTION, self._interrupt)
+            gentle.loop.call_soon_threadsafe(self._abort, gentle)
+        elif number == signal.SIGINT:
+            end_now(128 + self.received)
+
+    def _abort(self, gentle: GentleEnd) -> None:
+        _alarm(0)
+        gentle.abort()
+
+    def _interrupt(self, *_: object) -> None:
+        """The event loop did not react: its task is interrupted, and the process ends if that does not help."""
+        _alarm(REACTION, lambda *_: end_now(128 + self.received))
+        raise Interrupted
+
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        """Runs the coroutine in a new event loop, which waits for no thread once a signal was received."""
+        with asyncio.Runner() as runner:
+            runner.get_loop().set_default_executor(_Threads(self))
+            return runner.run(main)
+
+
+class _Threads(ThreadPoolExecutor):
+    def __init__(self, handling: SignalHandling) -> None:
+        super().__init__(thread_name_prefix="chatloom")
+        self._handling = handling
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait and not self._handling.received, cancel_futures=cancel_futures)
+
+
+_active = SignalHandling()
 
 
 @contextmanager
-def stopping(session: AuditSession, say: Callable[[str], None]) -> Iterator[None]:
-    """Handles Ctrl-C inside of it. Where the event loop cannot (Windows, other threads), Ctrl-C cancels at once."""
+def handle_signals() -> Iterator[SignalHandling]:
+    """Handles the signals inside of it. A signal that is ignored, as under nohup, stays ignored."""
+    global _active  # noqa: PLW0603 - signals belong to the process, and so does this
+    _active = handling = SignalHandling()
+    before: dict[int, Any] = {}
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for number in NUMBERS:
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    before[number] = signal.signal(number, handling.receive)
+        yield handling
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _alarm(0)
+
+
+@contextmanager
+def end_gently(
+    stop: Callable[[], None], abort: Callable[[], None] | None = None, say: Callable[[str], None] = lambda _: None
+) -> Iterator[None]:
+    """Inside of it, the first signal calls `stop`, and the second, or the end of the grace, `abort` (None: stop)."""
     loop = asyncio.get_running_loop()
     timers: list[asyncio.TimerHandle] = []
 
-    def stop() -> None:
-        if session.stop.is_set():
-            session.abort()
-            return
-        session.stop.set()
-        timers.append(loop.call_later(STOP_GRACE, session.abort))
-        say(f"stopping: what is under way has {STOP_GRACE:g} s to end; Ctrl-C again ends it at once")
+    def begin(number: int) -> None:
+        grace = STOP_GRACE if number == signal.SIGINT else SHORT_GRACE
+        say(f"stopping: what is under way has {grace:g} s to end; Ctrl-C again ends it at once")
+        timers.append(loop.call_later(grace, abort or stop))
+        stop()
 
-    try:
-        loop.add_signal_handler(signal.SIGINT, stop)
-    except (NotImplementedError, RuntimeError, ValueError):
-        yield
-        return
+    _active.gentle = GentleEnd(loop, begin, abort or stop)
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
+        _active.gentle = None
         for timer in timers:
             timer.cancel()
+
+
+def end_now(status: int) -> NoReturn:
+    """Ends the process without waiting for anything. Rows that were committed and finished reports are safe."""
+    for path in unfinished:
+        path.unlink(missing_ok=True)
+    os._exit(status)
+
+
+def _alarm(seconds: float, handler: Callable[..., object] | None = None) -> None:
+    """Calls the handler in the main thread in so many seconds; 0 takes an alarm back. Windows has no such timer."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        return
+    if handler is not None:
+        signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -1,10 +1,11 @@
 """Standard streams: messages for people on stderr, data on stdout, and what a terminal can show."""
 
+import codecs
+import os
 import shlex
+import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from attrs import field, frozen
@@ -14,8 +15,7 @@ from ..wire.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-WRITABLE_PATH = "Choose a path in a directory that exists and that you may write to."
+    from rich.text import Text
 
 
 @frozen(slots=False, eq=False, repr=False, str=False)
@@ -25,12 +25,88 @@ class CommandLineError(ConfigurationError):
     hint: str = field(default="See `chatloom audit --help`.", kw_only=True)  # type: ignore[misc]  # for each one what to do next
 
 
-def readable_streams() -> None:
-    """A character that a stream's encoding lacks is escaped, where it would otherwise end the program."""
-    handlers = ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace"), (sys.stderr, "backslashreplace"))
-    for stream, errors in handlers:
+def prepare_streams() -> None:
+    """Makes standard streams safe to use: text that an encoding lacks is escaped, and a closed stream stays unused.
+
+    A closed stream leaves its number free; the next file that is opened would get it, and with it what is printed.
+    """
+    with suppress(OSError):
+        while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+            pass
+        os.close(number)
+    _set_width()
+    for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors=errors)
+            reconfigure(errors="backslashreplace")
+
+
+NARROWEST, WIDEST = 20, 1000
+"""Columns for layout. Libraries loop for ever on a few columns, and fill memory on a million."""
+
+
+def _set_width() -> None:
+    """Corrects a width that nothing can be laid out for, of the terminal or in COLUMNS."""
+    given = os.environ.get("COLUMNS", "")
+    width = (
+        int(given) if given.isascii() and given.isdigit() and len(given) < 10 else shutil.get_terminal_size().columns
+    )
+    fitting = min(max(width, NARROWEST), WIDEST)
+    if width != fitting or (given and given != str(fitting)):
+        os.environ["COLUMNS"] = str(fitting)
+
+
+Content = Literal["locale", "utf-8", "json"]
+"""How text is encoded on standard output: as the locale says, for people; or the same everywhere, for programs."""
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """A codec error handler: characters as JSON escapes them, which is right in every encoding."""
+    assert isinstance(error, UnicodeEncodeError)  # noqa: S101 - the handler is for no other
+    pairs = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{pairs[n]:02x}{pairs[n + 1]:02x}" for n in range(0, len(pairs), 2)), error.end
+
+
+codecs.register_error("chatloom-json", _escape)
+
+
+def stdout(content: Content) -> TextIO:
+    """Standard output for this content, with line ends as they are written unless it is for people.
+
+    Raises CommandLineError where it is closed.
+    """
+    if sys.stdout is None:
+        raise CommandLineError("Standard output is closed", hint="Open it, or name a file with --output.")
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is None or content == "locale":
+        return sys.stdout
+    if content == "json" and codecs.lookup(sys.stdout.encoding).name != "utf-8":
+        reconfigure(encoding="ascii", errors="chatloom-json", newline="")
+    else:
+        reconfigure(encoding="utf-8", newline="")
+    return sys.stdout
+
+
+def forget_stream(stream: TextIO | None) -> None:
+    """What is still in the buffer of a stream that cannot be written goes nowhere, instead of failing again at exit."""
+    with suppress(OSError, ValueError, AttributeError):
+        number = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(number, stream.fileno())  # type: ignore[union-attr]
+        os.close(number)
+
+
+def read_stdin(*, one_line: bool = False) -> str:
+    """Standard input, or its first line, as UTF-8 with or without a byte order mark. Raises CommandLineError."""
+    if sys.stdin is None:
+        reason = "Standard input is closed"
+    else:
+        try:
+            raw = sys.stdin.buffer.readline() if one_line else sys.stdin.buffer.read()
+            return raw.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            reason = "Standard input is not UTF-8 text"
+        except OSError as problem:
+            reason = f"Standard input cannot be read: {problem.strerror}"
+    raise CommandLineError(reason, hint="Redirect it from a file or a pipe.")
 
 
 def stderr_console() -> "Console":
@@ -40,24 +116,31 @@ def stderr_console() -> "Console":
     return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
-def notice(text: str, style: str = "", *, command: bool = False) -> None:
-    """Says it. Wraps at words on a terminal, unless it is a command, which must stay in one piece to be copied."""
+def _print(text: "str | Text", style: str = "", *, wrap: bool) -> None:
+    """Prints to people. A standard error that is full or gone is no reason to end what they asked for."""
     console = stderr_console()
-    console.print(clean(text), style=style, soft_wrap=command or not console.is_terminal)
+    try:
+        console.print(text, style=style, soft_wrap=not wrap)
+    except OSError:
+        forget_stream(sys.stderr)
+
+
+def notice(text: str, style: str = "", *, command: bool = False) -> None:
+    """Prints a line to people. It wraps on a terminal, unless it is a command, which must stay in one piece."""
+    _print(clean(text), style, wrap=not command and stderr_console().is_terminal)
 
 
 def blank_line() -> None:
     """A blank line between data and the lines about it, on a terminal."""
     if stderr_console().is_terminal:
-        stderr_console().print()
+        _print("", wrap=False)
 
 
 def error_line(text: str) -> None:
     """The one line in which a command fails; `text` is clean already."""
     from rich.text import Text
 
-    console = stderr_console()
-    console.print(Text.assemble(("error:", "bold red"), f" {text}"), soft_wrap=not console.is_terminal)
+    _print(Text.assemble(("error:", "bold red"), f" {text}"), wrap=stderr_console().is_terminal)
 
 
 @frozen
@@ -76,32 +159,6 @@ def terminal_style(stream: TextIO) -> TerminalStyle:
     if not console.is_terminal:
         return TerminalStyle()
     return TerminalStyle(console.width, console.color_system is not None and not console.no_color)
-
-
-@contextmanager
-def destination(output: Path | None, option: str = "--output") -> Iterator[TextIO]:
-    """Where data goes: stdout, or the file of this option, which is emptied first. Raises CommandLineError."""
-    if output is None:
-        yield sys.stdout
-        return
-    with _opened(output, "w", option) as file:
-        yield file
-
-
-def check_writable(output: Path, option: str) -> None:
-    """Raises CommandLineError where `destination` would. What is in the file stays, and no file is left behind."""
-    new = not output.exists()
-    if new or output.is_file() or output.is_dir():  # a pipe would take this for all that comes
-        _opened(output, "a", option).close()
-    if new:
-        output.unlink()
-
-
-def _opened(output: Path, mode: Literal["w", "a"], option: str) -> TextIO:
-    try:
-        return output.open(mode, encoding="utf-8", newline="\n")
-    except OSError as problem:
-        raise CommandLineError(f"{option} {output} cannot be written: {problem.strerror}", hint=WRITABLE_PATH) from None
 
 
 def shell_command(*words: str) -> str:

@@ -1,6 +1,7 @@
 """The program, in this process and as one of its own, and a sandbox on a real socket for it to ask."""
 
 import asyncio
+import io
 import os
 import signal
 import subprocess
@@ -17,6 +18,11 @@ from chatloom_async.sandbox import Sandbox
 
 VARIABLES = ("CHATLOOM_API_KEY", "CHATLOOM_BASE_URL", "COLUMNS", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE")
 PROGRAM = (sys.executable, "-m", "chatloom_async")
+
+
+def stdin_of(text: str) -> io.TextIOWrapper:
+    """A standard input that holds this text."""
+    return io.TextIOWrapper(io.BytesIO(text.encode()))
 
 
 @frozen

@@ -11,7 +11,7 @@ import pytest
 from chatloom_async.cli.checklist import line, summary
 from chatloom_async.diagnosis.observation import ok, skipped, warning, wrong
 from chatloom_async.sandbox import Sandbox
-from tests.cli.conftest import Ran
+from tests.cli.conftest import Ran, stdin_of
 from tests.cli.test_program import STYLE, on_terminal
 from tests.raw_server import free_port
 from tests.samples import KEY
@@ -90,7 +90,7 @@ def test_a_key_file_and_its_mode(
 
 def test_a_key_from_standard_input(chatloom: Chatloom, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line of it, as for the other commands."""
-    monkeypatch.setattr(sys, "stdin", io.StringIO(sandbox["acme"].key.reveal() + "\n"))
+    monkeypatch.setattr(sys, "stdin", stdin_of(sandbox["acme"].key.reveal() + "\n"))
     ran = chatloom("doctor", "--key-file", "-")
     assert (ran.status, "key            standard input: clf_ and 32 more characters\n" in ran.out) == (0, True)
 

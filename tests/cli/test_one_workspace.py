@@ -1,6 +1,5 @@
 """`chatloom agents`, `domains` and `call`: one workspace, one key, which is never an argument."""
 
-import io
 import json
 import sys
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from chatloom_async.cli.access import Access
 from chatloom_async.cli.agents import agents
 from chatloom_async.cli.call import get, readable
 from chatloom_async.sandbox import Sandbox
-from tests.cli.conftest import Ran
+from tests.cli.conftest import Ran, stdin_of
 from tests.samples import AGENTS, KEY, answer
 
 Chatloom = Callable[..., Ran]
@@ -132,9 +131,9 @@ def test_the_key_may_come_from_standard_input(
     """A line of it, with the byte order mark that some shells put before what they pipe."""
     monkeypatch.delenv("CHATLOOM_API_KEY")
     for mark in ("", "\ufeff"):
-        monkeypatch.setattr(sys, "stdin", io.StringIO(mark + sandbox["acme"].key.reveal() + "\n"))
+        monkeypatch.setattr(sys, "stdin", stdin_of(mark + sandbox["acme"].key.reveal() + "\n"))
         assert chatloom("agents", "--key-file", "-").status == 0
-    monkeypatch.setattr(sys, "stdin", io.StringIO("hunter2\n"))
+    monkeypatch.setattr(sys, "stdin", stdin_of("hunter2\n"))
     ran = chatloom("agents", "--key-file", "-")
     assert (ran.status, ran.out) == (2, "")
     assert ran.err.startswith("error: The API key does not start with the prefix clf_ of all keys.")

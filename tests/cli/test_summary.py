@@ -1,12 +1,7 @@
-"""What an audit says at its end and on the way: totals, findings, the next step, progress, pauses, Ctrl-C."""
+"""What an audit says at its end and on the way: totals, findings, the next step progress, and pauses."""
 
-import asyncio
-import os
 import shlex
-import signal
-import sys
 from collections import Counter
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -14,15 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatloom_async.audit import KeyEnv, Summary, Workspace
-from chatloom_async.audit.rules import Judge
-from chatloom_async.audit.session import AuditOutcome, AuditSession, open_session
-from chatloom_async.audit.store import Run
+from chatloom_async.audit.session import AuditOutcome
 from chatloom_async.audit.values import Finding, Row
-from chatloom_async.cli import signals
 from chatloom_async.cli.app import command_line
 from chatloom_async.cli.audit_outputs import estimate
 from chatloom_async.cli.progress import AuditProgress
-from chatloom_async.cli.signals import stopping
 from chatloom_async.cli.summary import NextStep, findings, totals
 
 DB = Path("a.db")
@@ -160,46 +151,3 @@ def test_the_rate_is_that_of_what_is_read(capsys: pytest.CaptureFixture[str]) ->
         rates.append(progress._bar.tasks[0].fields["rate"])
     assert (rates, progress._bar.tasks[0].completed) == (["", "", "9.0/s", "2.5/s", "50/s"], 1100)
     assert capsys.readouterr() == ("", "")
-
-
-WORKSPACES = tuple(Workspace(str(number), KeyEnv("KEY")) for number in range(99))
-
-
-async def ctrl_c_after_three(
-    workspaces: AsyncGenerator[Workspace, None], /, *, judge: Judge, run: Run | None
-) -> AsyncGenerator[Row, None]:
-    """Reads workspaces until Ctrl-C comes at the third, and then waits for one that never ends."""
-    async for workspace in workspaces:
-        yield Row(workspace.name, "ok")
-        if workspace.name == "2":
-            os.kill(os.getpid(), signal.SIGINT)
-        await asyncio.sleep(0)
-    await asyncio.Event().wait()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="its event loop has no signal handlers")
-async def test_ctrl_c_ends_the_dispatch_and_later_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """First no item is given out any more; what still runs when the time is over is cancelled."""
-    monkeypatch.setattr(signals, "STOP_GRACE", 0.01)
-    lines: list[str] = []
-    async with open_session(WORKSPACES, ctrl_c_after_three) as session:
-        with stopping(session, lines.append):
-            result = await session.write()
-    assert (result.exit_status, result.stopped, result.summary.interrupted) == (130, True, True)
-    assert 3 <= result.summary.workspaces < 6
-    assert lines == ["stopping: what is under way has 0.01 s to end; Ctrl-C again ends it at once"]
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-async def test_where_the_loop_cannot_listen_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C is then what it is to every program."""
-
-    def refuse(*_: object) -> None:
-        raise NotImplementedError
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "add_signal_handler", refuse)
-    before = signal.getsignal(signal.SIGINT)
-    async with open_session(WORKSPACES, ctrl_c_after_three) as session:
-        assert isinstance(session, AuditSession)
-        with stopping(session, print):
-            assert signal.getsignal(signal.SIGINT) is before

@@ -18,14 +18,14 @@ def test_the_next_audit_finds_nothing_unexpected(
     rules = ("--rule", "domain-unexpected", "--rule", "domain-missing")
     assert chatloom("audit", path, *rules).status == 0
     refused = chatloom("audit", path, "--write-expect", path)
-    assert (refused.status, "would overwrite" in refused.err) == (2, True)
+    assert (refused.status, "would be overwritten" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
         (("--sandbox",), "has its key in the list, and keys are never written"),
-        (("--sandbox", "--output", "expected.toml"), "--output and --write-expect both name expected.toml"),
+        (("--sandbox", "--output", "expected.toml"), "--write-expect expected.toml is the same file as --output "),
     ],
 )
 def test_what_cannot_be_written_is_said_before_the_audit(

@@ -1,0 +1,262 @@
+"""Files that commands write: no output overwrites an input, and a report replaces the old one only when it is whole."""
+
+import errno
+import os
+import re
+import stat
+import sys
+import tempfile
+import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Any, Final, TextIO
+
+from attrs import define, field, frozen
+from cyclopts import Parameter
+
+from ..wire.errors import ChatloomError
+from .terminal import CommandLineError, Content, stdout
+
+OutputPath = Annotated[
+    Path | None,
+    Parameter(name=("--output", "-o"), metavar="FILE", show_default=False, help="Write to this file. Default: stdout."),
+]
+
+WRITABLE_PATH = "Choose a path in a directory that exists and that you may write to."
+OTHER_PATH = "Choose another file to write to."
+TEXT: Final[dict[str, Any]] = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+MAX_LINKS = 40
+DESCRIPTOR = re.compile(r"(?:/dev|/proc/(?P<process>\d+)(?:/task/\d+)?)/fd/(?P<number>\d+)")
+
+unfinished: set[Path] = set()
+"""Temporary files of reports that are being written, for a program that has to end at once."""
+
+
+class OutputError(ChatloomError):
+    """An output could not be completed, e.g. because the disk is full. A regular file of its name is as it was."""
+
+    hint = "Make space or choose another file, then run the command again."
+
+
+@define(eq=False)
+class OutputFile:
+    """Where a command writes its text: a file, a pipe or standard output. Errors name it.
+
+    `stream` is the text stream itself, to look at; write by `write`. `commit` puts a regular file in its place.
+    """
+
+    stream: TextIO
+    name: str
+    _owned: bool = True
+    _target: Path | None = None
+    _temporary: Path | None = None
+    _committed: bool = field(default=False, init=False)
+
+    def write(self, text: str) -> None:
+        with self._named_errors():
+            self.stream.write(text)
+
+    def flush(self) -> None:
+        with self._named_errors():
+            self.stream.flush()
+
+    def commit(self) -> None:
+        """Call it once the text is complete. Until then, a regular file of this name is what it was."""
+        if not self._committed:
+            with self._named_errors():
+                self.stream.flush()
+                if self._target is not None:
+                    self._replace(self._target)
+        self._committed = True
+
+    def close(self) -> None:
+        """Without `commit`, what was written to a regular file is gone."""
+        if self._owned:
+            with suppress(OSError):  # it was flushed, or is given up
+                self.stream.close()
+        if self._temporary is not None:
+            self._temporary.unlink(missing_ok=True)
+            unfinished.discard(self._temporary)
+
+    def _replace(self, target: Path) -> None:
+        os.fsync(self.stream.fileno())
+        if self._temporary is not None:
+            try:
+                self._temporary.replace(target)
+            except OSError:  # e.g. a single file that is mounted into a container
+                if not target.exists():
+                    raise
+            else:
+                return
+        self._copy(target)
+
+    def _copy(self, target: Path) -> None:
+        """Copies the complete text into the file that exists, where no file can be made beside it."""
+        self.stream.seek(0)
+        with target.open("r+", **TEXT) as file:
+            while text := self.stream.read(1 << 16):
+                file.write(text)
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as problem:
+            reason = problem.strerror or str(problem)
+        else:
+            return
+        raise OutputError(f"{self.name} cannot be written: {reason}")
+
+
+@contextmanager
+def open_output(path: Path | None, option: str = "--output", *, content: Content) -> Iterator[OutputFile]:
+    """The file of this option, or standard output for None. A regular file changes only if the block succeeds.
+
+    Files are UTF-8 with line ends as they are written, and so is standard output unless its content is for people.
+    Raises CommandLineError for a path that cannot be written, and OutputError later.
+    """
+    output = _opened(path, option) if path else OutputFile(stdout(content), "Standard output", owned=False)
+    try:
+        yield output
+        output.commit()
+    finally:
+        output.close()
+
+
+def _opened(path: Path, option: str) -> OutputFile:
+    try:
+        return _open(path, f"{option} {path}")
+    except (OSError, ValueError) as problem:  # ValueError: a NUL in the path
+        reason = getattr(problem, "strerror", None) or str(problem)
+    raise CommandLineError(f"{option} {path} cannot be written: {reason}", hint=WRITABLE_PATH)
+
+
+def _open(path: Path, name: str) -> OutputFile:
+    """Raises OSError."""
+    number = _descriptor(path)
+    if number is not None:
+        return OutputFile(os.fdopen(os.dup(number), "w", **TEXT), name)
+    old = _stat(path)
+    if old is not None and not stat.S_ISREG(old.st_mode):
+        return OutputFile(path.open("w", **TEXT), name)
+    if old is not None and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    target = Path(os.path.realpath(path))
+    try:
+        number, temporary = tempfile.mkstemp(prefix=".chatloom-", suffix=".tmp", dir=target.parent)
+    except OSError:
+        if old is None:
+            raise
+        return OutputFile(tempfile.TemporaryFile("w+", **TEXT), name, target=target)
+    unfinished.add(Path(temporary))
+    _set_owner_and_mode(temporary, old)
+    return OutputFile(os.fdopen(number, "w+", **TEXT), name, target=target, temporary=Path(temporary))
+
+
+def _set_owner_and_mode(path: str, old: os.stat_result | None) -> None:
+    """Those of the file that will be replaced, or what any new file gets."""
+    if old is None:
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(path).chmod(0o666 & ~umask)
+        return
+    with suppress(OSError):  # only root may give a file away
+        os.chown(path, old.st_uid, old.st_gid)
+    Path(path).chmod(stat.S_IMODE(old.st_mode))
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """None if there is no such file yet."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _descriptor(path: Path) -> int | None:
+    """The number of the open file that a path such as /dev/stdout or /proc/self/fd/3 stands for, or None."""
+    place = path
+    for _ in range(MAX_LINKS):
+        place = Path(os.path.realpath(place.parent), place.name)
+        if match := DESCRIPTOR.fullmatch(str(place)):
+            return int(match["number"]) if match["process"] in (None, str(os.getpid())) else None
+        if not place.is_symlink():
+            break
+        place = place.parent / place.readlink()
+    return None
+
+
+@frozen
+class Place:
+    """What tells one file from another: device and number if it exists, else its directory and name."""
+
+    identity: tuple[object, ...]
+    regular: bool
+
+    @classmethod
+    def of(cls, path: Path) -> "Place":
+        """Follows links. A name that does not exist yet counts without its case, which some file systems ignore."""
+        with suppress(OSError, ValueError):
+            return cls.of_stat(path.stat())
+        real = path if "\0" in str(path) else Path(os.path.realpath(path))
+        return cls((str(real.parent), unicodedata.normalize("NFC", real.name).casefold()), regular=True)
+
+    @classmethod
+    def of_stat(cls, info: os.stat_result) -> "Place":
+        return cls((info.st_dev, info.st_ino), stat.S_ISREG(info.st_mode))
+
+
+def check_outputs(outputs: Iterable[tuple[str, Path | None]], inputs: Iterable[tuple[str, Path]]) -> None:
+    """Raises CommandLineError if an output (option, path) is an input (what it is, path) or another output, by
+    whatever spelling or link, or if it cannot be written. Opens none of them for writing.
+
+    A path of None is standard output; an input of "-" is standard input.
+    """
+    places: dict[Place, str] = {}
+    paths = list(outputs)
+    for option, path in paths:
+        place = Place.of(path) if path else _standard(sys.stdout)
+        if place is None or not (place.regular or path is None or path.is_fifo()):
+            continue
+        name = f"{option} {path}" if path else "standard output"
+        if place in places:
+            raise CommandLineError(
+                f"{name} is the same file as {places[place]}: one would overwrite the other", hint=OTHER_PATH
+            )
+        places[place] = name
+    for what, path in inputs:
+        place = _standard(sys.stdin) if str(path) == "-" else Place.of(path)
+        if place is not None and place.regular and place in places:
+            raise CommandLineError(f"{places[place]} is {what}, which would be overwritten", hint=OTHER_PATH)
+    for option, path in paths:
+        if path is not None:
+            check_writable(path, option)
+
+
+def _standard(stream: TextIO | None) -> Place | None:
+    """That of a standard stream; None if it is closed or not a file."""
+    with suppress(OSError, ValueError, AttributeError):
+        return Place.of_stat(os.fstat(stream.fileno()))  # type: ignore[union-attr]
+    return None
+
+
+def database_files(db: Path) -> Iterator[tuple[str, Path]]:
+    """A SQLite database and the files that belong to it, as inputs that no output may overwrite."""
+    yield "the database of --db", db
+    for name in {db, Path(os.path.realpath(db))}:
+        for suffix in ("-wal", "-shm", "-journal"):
+            yield "a file of the database of --db", name.with_name(name.name + suffix)
+
+
+def check_writable(path: Path, option: str) -> None:
+    """Raises CommandLineError where `open_output` would. What is in the file stays, and no file is left behind."""
+    with suppress(OSError):
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():  # opening a pipe would end its reader
+            return
+    _opened(path, option).close()

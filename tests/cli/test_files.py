@@ -1,0 +1,279 @@
+"""Output files: none destroys what the user still needs, and each takes the place of the old one only when whole."""
+
+import contextlib
+import errno
+import os
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatloom_async.cli import files
+from chatloom_async.cli.files import OutputError, check_outputs, database_files, open_output
+from chatloom_async.cli.terminal import CommandLineError
+from chatloom_async.sandbox import Sandbox
+from tests.cli.conftest import PROGRAM, Ran
+
+Chatloom = Callable[..., Ran]
+LIST = 'workspaces = [{name = "acme", key_file = "acme.key"}]\n'
+MUTES = '[[mutes]]\nrule = "domain-local"\nreason = "r"\nuntil = 2099-01-01\n'
+PRECIOUS = ("w.toml", "m.toml", "rules.py", "acme.key", "a.db")
+
+
+@pytest.fixture
+def folder(sandbox: Sandbox, chatloom: Chatloom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with inputs of every kind, and a database with one run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "w.toml").write_text(LIST)
+    (tmp_path / "m.toml").write_text(MUTES)
+    (tmp_path / "rules.py").write_text(
+        "from chatloom_async.audit.rules import CheckedAgent, rule\n\n"
+        '@rule("mine", severity="info", why="w", fix="f")\ndef mine(checked: CheckedAgent):\n    return ()\n'
+    )
+    key = tmp_path / "acme.key"
+    key.touch(0o600)
+    key.write_text(sandbox["acme"].key.reveal())
+    assert chatloom("audit", "w.toml", "--db", "a.db").status == 0
+    return tmp_path
+
+
+def every_spelling(path: Path) -> Iterator[str]:
+    """Other names of the same file: relative, absolute, through links, and through an open descriptor."""
+    yield path.name
+    yield str(path)
+    yield f"./sub/../{path.name}"
+    symbolic, hard = path.with_name(f"symbolic-{path.name}"), path.with_name(f"hard-{path.name}")
+    symbolic.symlink_to(path)
+    hard.hardlink_to(path)
+    yield from (symbolic.name, hard.name)
+
+
+@pytest.mark.parametrize("option", ["--output", "--html", "-o"])
+@pytest.mark.parametrize("precious", PRECIOUS)
+def test_no_report_overwrites_an_input(chatloom: Chatloom, folder: Path, precious: str, option: str) -> None:
+    """By whatever name: status 2, before anything is sent, and the file is as it was."""
+    (folder / "sub").mkdir()
+    before = (folder / precious).read_bytes()
+    command = ("audit", "w.toml", "--db", "a.db", "--mutes", "m.toml", "--rules", "rules.py", "--format", "json")
+    for name in every_spelling(folder / precious):
+        ran = chatloom(*command, option, name)
+        assert (ran.status, ran.out, (folder / precious).read_bytes()) == (2, "", before)
+        assert "which would be overwritten. Choose another file to write to.\n" in ran.err
+
+
+@pytest.mark.parametrize("name", ["a.db-wal", "a.db-shm", "a.db-journal", "new.db", "NEW.db", "dangling"])
+def test_no_report_takes_the_place_of_a_file_that_a_database_will_have(
+    chatloom: Chatloom, folder: Path, name: str
+) -> None:
+    """Also of one that does not exist yet; case does not count, since some file systems ignore it."""
+    Path("dangling").symlink_to("new.db")
+    db = "a.db" if name.startswith("a.db") else "new.db"
+    ran = chatloom("audit", "w.toml", "--db", db, "--format", "json", "--output", name)
+    assert (ran.status, Path("new.db").exists(), Path("NEW.db").exists()) == (2, False, False)
+
+
+@pytest.mark.parametrize(
+    ("output", "page"), [("r", "./r"), ("r", "linked"), ("new", "dangling"), ("new", "NEW"), ("r", "hard")]
+)
+def test_two_reports_do_not_share_a_file(chatloom: Chatloom, folder: Path, output: str, page: str) -> None:
+    """Whether it is there yet or not."""
+    Path("r").write_text("the last one")
+    Path("linked").symlink_to("r")
+    Path("hard").hardlink_to("r")
+    Path("dangling").symlink_to("new")
+    ran = chatloom("audit", "w.toml", "--output", output, "--html", page)
+    assert (ran.status, Path("r").read_text(), Path("new").exists()) == (2, "the last one", False)
+    assert ran.err == (
+        f"error: --html {Path(page)} is the same file as --output {output}: one would overwrite the other. "
+        "Choose another file to write to.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (("diff", "--db", "a.db", "-o", "a.db"), "the database of --db"),
+        (("runs", "--db", "a.db", "--output", "a.db-wal"), "a file of the database of --db"),
+        (("agents", "--key-file", "acme.key", "-o", "acme.key"), "the file of --key-file"),
+        (("domains", "agt_1", "--key-file", "acme.key", "-o", "acme.key"), "the file of --key-file"),
+        (("call", "/api/plugin/agents", "--key-file", "acme.key", "-o", "acme.key"), "the file of --key-file"),
+        (("rules", "--rules", "rules.py", "-o", "rules.py"), "a file of --rules"),
+        (("doctor", "--key-file", "acme.key", "--report", "acme.key"), "the file of --key-file"),
+    ],
+)
+def test_other_commands_spare_their_inputs_too(
+    chatloom: Chatloom, folder: Path, command: tuple[str, ...], what: str
+) -> None:
+    """The same check, and the same words."""
+    before = {name: (folder / name).read_bytes() for name in PRECIOUS}
+    ran = chatloom(*command)
+    assert (ran.status, ran.out) == (2, "")
+    assert f" is {what}, which would be overwritten. " in ran.err
+    assert {name: (folder / name).read_bytes() for name in PRECIOUS} == before
+
+
+def test_standard_streams_are_files_as_well(folder: Path) -> None:
+    """An output that is the redirected input, or a list that stdout is appended to."""
+    text = '{"name": "acme", "key_env": "CHATLOOM_API_KEY"}\n'
+    Path("w.ndjson").write_text(text)
+
+    def shell(line: str) -> int:
+        program = subprocess.run(["sh", "-c", f'"$0" -m chatloom_async {line}', sys.executable], check=False)
+        return program.returncode
+
+    assert shell("audit - --format json -o w.ndjson < w.ndjson 2>/dev/null") == 2
+    assert shell("audit w.ndjson --format json >> w.ndjson 2>/dev/null") == 2
+    assert shell("audit w.ndjson --format json -o /proc/self/fd/3 3<> w.ndjson 2>/dev/null") == 2
+    assert Path("w.ndjson").read_text() == text
+    assert shell("audit w.ndjson --format json --html /dev/stdout > r.json 2>/dev/null") == 2
+    assert shell("agents --format json -o /dev/stdout > agents.json") == 0
+    assert Path("agents.json").read_text().startswith("{")
+    assert shell("agents --format json -o /dev/stdout >> agents.json") == 0
+    assert Path("agents.json").read_text().count('"count"') == 2
+
+
+def test_a_report_has_the_mode_and_the_links_of_the_old_one(folder: Path) -> None:
+    """The symbolic link stays, and its target gets the text; a new file gets what the umask says."""
+    Path("reports").mkdir()
+    target, link = Path("reports/today"), Path("latest")
+    target.write_text("old")
+    target.chmod(0o640)
+    link.symlink_to("reports/today")
+    with open_output(link, content="utf-8") as file:
+        file.write("new\r\n\N{SNOWMAN}\ud800")
+        file.flush()
+        assert target.read_text() == "old"
+    assert (link.is_symlink(), target.read_bytes()) == (True, b"new\r\n\xe2\x98\x83\\ud800")
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    umask = os.umask(0o027)
+    try:
+        with open_output(Path("new"), content="utf-8") as file:
+            file.write("x")
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE(Path("new").stat().st_mode) == 0o640
+    assert sorted(path.name for path in Path("reports").iterdir()) == ["today"]
+
+
+def test_a_report_that_fails_leaves_the_last_one(folder: Path) -> None:
+    """And nothing else."""
+    Path("r").write_text("the last one")
+    with contextlib.suppress(RuntimeError), open_output(Path("r"), content="utf-8") as file:
+        file.write("half")
+        raise RuntimeError
+    assert Path("r").read_text() == "the last one"
+    assert (files.unfinished, [path for path in folder.iterdir() if path.name.startswith(".")]) == (set(), [])
+
+
+@pytest.mark.parametrize("refusing", ["mkstemp", "replace"])
+def test_where_no_file_can_be_made_beside_it_the_old_one_is_filled(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, refusing: str
+) -> None:
+    """As with a file that is mounted into a container; only once the report is whole."""
+    Path("r").write_text("the last one, which is longer")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EBUSY, "busy")
+
+    if refusing == "mkstemp":
+        monkeypatch.setattr(files.tempfile, "mkstemp", refuse)
+    else:
+        monkeypatch.setattr(Path, "replace", refuse)
+    with open_output(Path("r"), content="utf-8") as file:
+        file.write("new")
+        file.flush()
+        assert Path("r").read_text() == "the last one, which is longer"
+    assert Path("r").read_text() == "new"
+    with (
+        pytest.raises(CommandLineError if refusing == "mkstemp" else OutputError),
+        open_output(Path("other"), content="utf-8"),
+    ):
+        pass
+    assert not Path("other").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("no/such/folder", "No such file or directory"),
+        (".", "Is a directory"),
+        ("x" * 300, "File name too long"),
+        ("loop", "Too many levels of symbolic links"),
+        ("/proc/self/fd/999", "Bad file descriptor"),
+        ("nul\0", "embedded null byte"),
+    ],
+)
+def test_a_path_that_cannot_be_written_is_refused_before_anything_is_sent(folder: Path, path: str, reason: str) -> None:
+    """With the reason, and no file is left behind."""
+    Path("loop").symlink_to("loop")
+    before = sorted(folder.iterdir())
+    with pytest.raises(CommandLineError) as caught:
+        check_outputs([("--output", Path(path))], ())
+    assert caught.value.message.endswith(f" cannot be written: {reason}")
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_a_file_that_may_not_be_written_is_not_replaced(folder: Path) -> None:
+    """Though its directory would allow it."""
+    Path("r").touch(0o400)
+    with pytest.raises(CommandLineError):
+        check_outputs([("--output", Path("r"))], ())
+
+
+def test_a_file_that_may_not_be_written_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the operating system tells it."""
+    Path("r").touch()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(CommandLineError) as caught:
+        check_outputs([("--output", Path("r"))], ())
+    assert caught.value.message == "--output r cannot be written: Permission denied"
+
+
+def test_a_pipe_gets_the_text_as_it_comes(folder: Path) -> None:
+    """It is not opened to see whether it could be, since that would be all that its reader gets."""
+    os.mkfifo("pipe")
+    pieces: list[str] = []
+    reader = threading.Thread(target=lambda: pieces.append(Path("pipe").read_text()))
+    reader.start()
+    check_outputs([("--output", Path("pipe"))], ())
+    with open_output(Path("pipe"), content="utf-8") as file:
+        file.write("one\n")
+    reader.join(10)
+    assert (pieces, Path("pipe").is_fifo()) == (["one\n"], True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no /dev/full")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("agents",),
+        ("rules",),
+        ("runs", "--db", "a.db"),
+        ("audit", "w.toml", "--format", "json"),
+        ("audit", "w.toml", "--output", "/dev/full"),
+        ("audit", "w.toml", "--html", "/dev/full", "--format", "json", "--output", "r.json"),
+        ("--help",),
+    ],
+)
+def test_a_full_disk_is_told_as_such(folder: Path, command: tuple[str, ...]) -> None:
+    """One line, status 4, no defect; another report of the same run is whole."""
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run([*PROGRAM, *command], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ran.returncode == 4
+    assert ran.stderr.splitlines()[-1].startswith("error: ")
+    assert ("No space left on device" in ran.stderr, "defect" in ran.stderr) == (True, False)
+    assert ("r.json" not in command) or Path("r.json").read_text().endswith("}\n")
+
+
+def test_the_files_of_a_linked_database_are_those_of_its_target(folder: Path) -> None:
+    """SQLite makes them there."""
+    Path("elsewhere").mkdir()
+    Path("link.db").symlink_to("elsewhere/b.db")
+    names = {path for _, path in database_files(Path("link.db"))}
+    assert {Path("link.db"), Path("link.db-wal"), folder / "elsewhere/b.db-wal"} <= names

@@ -1,0 +1,180 @@
+"""Signals: how an audit ends gently, at once, and although something hangs."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatloom_async.audit import KeyEnv, Workspace
+from chatloom_async.audit.rules import Judge
+from chatloom_async.audit.session import open_session
+from chatloom_async.audit.store import Run
+from chatloom_async.audit.values import Row
+from chatloom_async.cli import signals
+from chatloom_async.cli.signals import Interrupted, end_gently, handle_signals
+from chatloom_async.sandbox import Sandbox
+from tests.cli.test_program import wait_for
+
+Start = Callable[..., "subprocess.Popen[str]"]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has other signals")
+WORKSPACES = tuple(Workspace(str(number), KeyEnv("KEY")) for number in range(99))
+
+
+async def until_signalled(
+    workspaces: AsyncGenerator[Workspace, None], /, *, judge: Judge, run: Run | None
+) -> AsyncGenerator[Row, None]:
+    """Reads workspaces, sends SIGTERM at the third, and then waits for one that never ends."""
+    async for workspace in workspaces:
+        yield Row(workspace.name, "ok")
+        if workspace.name == "2":
+            os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0)
+    await asyncio.Event().wait()
+
+
+def test_a_signal_ends_the_dispatch_and_later_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """First no workspace begins any more; what still runs when the time is over is given up."""
+    monkeypatch.setattr(signals, "SHORT_GRACE", 0.01)
+    lines: list[str] = []
+
+    async def audit() -> int:
+        async with open_session(WORKSPACES, until_signalled) as session:
+            with end_gently(session.stop.set, session.abort, lines.append):
+                outcome = await session.write()
+        assert 3 <= outcome.summary.workspaces < 6
+        return outcome.exit_status
+
+    with handle_signals() as handling:
+        assert (handling.run(audit()), handling.received) == (130, signal.SIGTERM)
+    assert lines == ["stopping: what is under way has 0.01 s to end; Ctrl-C again ends it at once"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_in_any_other_command_ends_it(number: int) -> None:
+    """Its handlers are those of before afterwards."""
+    before = [signal.getsignal(each) for each in signals.NUMBERS]
+    with handle_signals() as handling:
+        with pytest.raises(Interrupted):
+            os.kill(os.getpid(), number)
+        assert handling.received == number
+    assert [signal.getsignal(each) for each in signals.NUMBERS] == before
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    """As SIGHUP under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with handle_signals() as handling:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert handling.received == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_in_another_thread_nothing_is_handled() -> None:
+    """Only the main thread may."""
+    before = signal.getsignal(signal.SIGINT)
+    seen: list[Any] = []
+
+    def run() -> None:
+        with handle_signals():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_every_signal_leaves_a_whole_report_and_a_run_to_resume(
+    started: Start, sandbox: Sandbox, tmp_path: Path, name: str, status: int
+) -> None:
+    """With the status that shells give for it. The second one waits for nothing."""
+    slow = sandbox.add_workspace("slow", agents=1)
+    slow.fails("slow", times=None, seconds=60)
+    (tmp_path / "w.csv").write_text("name,key_env\nacme,CHATLOOM_API_KEY\nslow,SLOW_KEY\n")
+    (tmp_path / "r.json").write_text("the last one")
+    command = ("audit", "w.csv", "--db", "a.db", "--format", "json", "--output", "r.json")
+    process = started(*command, cwd=tmp_path, env={**os.environ, "SLOW_KEY": slow.key.reveal()})
+    wait_for(lambda: sandbox["acme"].requests >= 4 and slow.requests >= 1)
+    assert (tmp_path / "r.json").read_text() == "the last one"
+    process.send_signal(getattr(signal, name))
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("stopping: what is under way has ")
+    process.send_signal(signal.SIGTERM)
+    err = process.communicate(timeout=20)[1]
+    assert (process.returncode, err.splitlines()[-1]) == (status, "next: add --resume to continue")
+    assert (tmp_path / "r.json").read_text().endswith('"interrupted":true}}\n')
+    assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+BUSY = """
+from chatloom_async.audit.rules import CheckedWorkspace, rule
+
+@rule("busy", severity="info", why="w", fix="f")
+def busy(checked: CheckedWorkspace):
+    open("judging", "w").close()
+    try:
+        while True:
+            pass
+    except BaseException:
+        {then}
+"""
+
+
+@pytest.mark.parametrize(("then", "report"), [("raise", '"interrupted":true}}'), ("while True: pass", "the last one")])
+def test_a_rule_that_never_ends_cannot_hold_up_the_second_ctrl_c(
+    started: Start, sandbox: Sandbox, tmp_path: Path, then: str, report: str
+) -> None:
+    """It keeps the event loop busy. The report is whole, or the last one if the rule does not let go."""
+    (tmp_path / "busy.py").write_text(BUSY.format(then=then))
+    (tmp_path / "r.json").write_text("the last one")
+    process = started("audit", "--rules", "busy.py", "--format", "json", "--output", "r.json", cwd=tmp_path)
+    wait_for((tmp_path / "judging").exists)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+    process.communicate(timeout=20)
+    assert (process.returncode, report in (tmp_path / "r.json").read_text()) == (130, True)
+    assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_pipe_that_nobody_writes_to_cannot_hold_up_the_second_ctrl_c(
+    started: Start, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """A thread waits for it; the process does not wait for the thread. A third one ends it in any case."""
+    os.mkfifo(tmp_path / "key", 0o600)
+    (tmp_path / "w.csv").write_text("name,key_file\nacme,key\n")
+    process = started("audit", "w.csv", cwd=tmp_path)
+    time.sleep(0.5)
+    assert process.stderr is not None
+    wait_for(lambda: len(list(Path(f"/proc/{process.pid}/task").iterdir())) > 1)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.readline().startswith("stopping: ")
+    begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert (process.returncode, time.monotonic() - begin < 8) == (130, True)
+
+
+def test_a_key_command_does_not_outlive_the_program(started: Start, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Nor do its children."""
+    (tmp_path / "w.json").write_text('[{"name": "a", "key_command": ["sh", "-c", "echo $$ > pid; sleep 60; true"]}]')
+    process = started("audit", "w.json", cwd=tmp_path)
+    wait_for((tmp_path / "pid").exists)
+    for _ in range(2):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+    process.communicate(timeout=20)
+    assert process.returncode == 143
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)

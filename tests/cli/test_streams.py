@@ -1,0 +1,153 @@
+"""Standard streams of every kind: other encodings, closed ones, full disks, odd terminals."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chatloom_async.cli import main
+from chatloom_async.sandbox import Sandbox
+from tests.cli.conftest import PROGRAM, Ran, stdin_of
+from tests.samples import KEY
+
+Chatloom = Callable[..., Ran]
+NAME = "Müller \N{GRINNING FACE}"
+ENCODINGS = ("cp1252", "ascii", "utf-8")
+
+
+@pytest.fixture
+def named(sandbox: Sandbox) -> Sandbox:
+    """An agent whose name few encodings have."""
+    sandbox["acme"].add_agent(name=NAME, domains=("localhost",))
+    return sandbox
+
+
+def program(*words: str, stdin: bytes = b"", **environment: str) -> "subprocess.CompletedProcess[bytes]":
+    """The program as a process, with bytes on its streams."""
+    return subprocess.run(
+        [*PROGRAM, *words], input=stdin, capture_output=True, env={**os.environ, **environment}, check=False
+    )
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_reports_for_programs_are_the_same_in_every_encoding(named: Sandbox, encoding: str) -> None:
+    """JSON is escaped where stdout is not UTF-8, so that it is right in both."""
+    report = program("audit", "--format", "sarif", PYTHONIOENCODING=encoding).stdout
+    assert (json.loads(report)["version"], b"\\U0001" in report) == ("2.1.0", False)
+    table = program("audit", "--format", "csv", PYTHONIOENCODING=encoding).stdout
+    assert (NAME in table.decode(), table.count(b"\r\n")) == (True, table.count(b"\n"))
+    raw = program("call", "/api/plugin/agents", PYTHONIOENCODING=encoding).stdout
+    assert NAME in [agent["name"] for agent in json.loads(raw)["agents"]]
+
+
+@pytest.mark.parametrize(("encoding", "mark"), [("cp1252", b""), ("cp1252", b"\xef\xbb\xbf"), ("utf-8", b"")])
+def test_standard_input_is_utf_8(encoding: str, mark: bytes) -> None:
+    """With or without a byte order mark, whatever the locale is."""
+    line = mark + json.dumps({"name": NAME, "key_env": "KEY"}, ensure_ascii=False).encode() + b"\n"
+    ran = program("audit", "-", "--dry-run", "--format", "json", stdin=line, PYTHONIOENCODING=encoding)
+    assert json.loads(ran.stdout)["workspaces"][0]["name"] == NAME
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [("\xff".encode("latin-1"), "Standard input is not UTF-8 text"), (b"", "standard input: holds no workspace")],
+)
+def test_standard_input_that_cannot_be_used_is_told(raw: bytes, reason: str) -> None:
+    """One line, status 2."""
+    ran = program("audit", "-", stdin=raw)
+    assert (ran.returncode, ran.stdout) == (2, b"")
+    assert ran.stderr.decode().startswith(f"error: {reason}")
+
+
+def shell(words: str, redirections: str = "") -> "subprocess.CompletedProcess[str]":
+    """The program in a shell that redirects its streams."""
+    line = f"{shlex.quote(sys.executable)} -m chatloom_async {words} {redirections}"
+    return subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "redirections", "status", "message"),
+    [
+        ("agents", ">&-", 2, "Standard output is closed. Open it, or name a file with --output.\n"),
+        ("audit --format json", ">&-", 2, "Standard output is closed. Open it, or name a file with --output.\n"),
+        ("audit -", "<&-", 2, "Standard input is closed. Redirect it from a file or a pipe.\n"),
+        ("agents --key-file -", "<&-", 2, "Standard input is closed. Redirect it from a file or a pipe.\n"),
+        ("audit -", "< /", 2, "Standard input cannot be read: Is a directory. Redirect it from a file or a pipe.\n"),
+    ],
+)
+def test_a_stream_that_is_needed_and_closed_is_one_line(
+    sandbox: Sandbox, words: str, redirections: str, status: int, message: str
+) -> None:
+    """Not a defect."""
+    ran = shell(words, redirections)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (status, "", f"error: {message}")
+
+
+@pytest.mark.parametrize("redirections", ["<&- >&- 2>&-", ">&-", "2>/dev/full", "2>&-"])
+def test_a_stream_that_is_not_needed_may_be_closed(sandbox: Sandbox, tmp_path: Path, redirections: str) -> None:
+    """As under cron: the report goes to a file, and the database is not written to by mistake."""
+    report, db = tmp_path / "r.json", tmp_path / "a.db"
+    ran = shell(f"audit --format json --output {report} --db {db}", redirections)
+    assert (ran.returncode, json.loads(report.read_text())["summary"]["workspaces"]["ok"]) == (0, 1)
+    assert shell(f"runs --db {db} --format json").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [("0", "agents"), ("1", "audit"), ("1", "audit --help"), ("abc", "--help"), ("-5", "rules"), ("999999", "rules")],
+)
+def test_any_width_will_do(sandbox: Sandbox, columns: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """COLUMNS is whatever somebody put there."""
+    monkeypatch.setenv("COLUMNS", columns)
+    ran = shell(words)
+    assert (ran.returncode, "defect" in ran.stderr, bool(ran.stdout)) == (0, False, True)
+
+
+def test_a_defect_shows_its_traceback_where_that_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without keys, and the line says how to get it."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise LookupError(f"surprise {KEY}")
+
+    monkeypatch.setattr("chatloom_async.cli.audit_inputs.make_sandbox", broken)
+    assert main(["audit", "--sandbox"]) == 4
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    assert err.endswith(" This is a defect: please report it. CHATLOOM_TRACEBACK=1 shows the traceback.\n")
+    monkeypatch.setenv("CHATLOOM_TRACEBACK", "1")
+    assert main(["audit", "--sandbox"]) == 4
+    err = capsys.readouterr().err
+    assert "Traceback (most recent call last):\n" in err
+    assert "LookupError: surprise clf_***\n" in err
+    assert KEY not in err
+    assert err.endswith(" This is a defect: please report it with the traceback above.\n")
+
+
+@pytest.mark.parametrize("problem", [OSError(24, "Too many open files"), OSError(13, "Permission denied", "a.db")])
+def test_trouble_of_the_machine_is_not_a_defect(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, problem: OSError
+) -> None:
+    """It names the file, if the operating system did."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise problem
+
+    monkeypatch.setattr("chatloom_async.cli.audit_inputs.make_sandbox", refuse)
+    assert main(["audit", "--sandbox"]) == 4
+    where = "a.db: " if problem.filename else ""
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: {where}{problem.strerror}")
+
+
+def test_a_key_may_come_with_the_line_ends_of_windows(
+    chatloom: Chatloom, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the first line is read."""
+    monkeypatch.setattr(sys, "stdin", stdin_of(f"\ufeff{sandbox['acme'].key.reveal()}\r\nmore\r\n"))
+    assert chatloom("agents", "--key-file", "-").status == 0
