@@ -7,7 +7,7 @@ from functools import cache
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Never, TypedDict
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 from .policy.clock import Clock
 from .policy.concurrency import MAX_IN_FLIGHT, ClientLimiter, ConcurrencyLimit
@@ -172,11 +172,9 @@ class Options:
     retry: "RetryPolicy | AsyncRetrying | None" = field(validator=RETRY)
     rate_limit: RateLimit | Limiter | None = field(validator=[RATE_LIMIT, PLAIN_METHODS])
     on_attempt: OnAttempt | None = field(default=None, validator=ON_ATTEMPT)
-    host: str = field(init=False)
-
-    @host.default
-    def _host(self) -> str:
-        return origin(self.base_url).partition("://")[2]
+    host: str = field(
+        init=False, default=Factory(lambda self: origin(self.base_url).partition("://")[2], takes_self=True)
+    )
 
     def limiter(self, clock: Clock, shared: SharedState) -> ClientLimiter:
         given = Unlimited() if self.rate_limit is None else self.rate_limit

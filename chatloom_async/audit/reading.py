@@ -150,7 +150,8 @@ def _is_cancelled() -> bool:
 
 
 def _is_slow(attempts: tuple[Attempt, ...], seconds: float) -> bool:
-    return len(attempts) > 1 or attempts[-1].elapsed >= seconds
+    *earlier, last = attempts
+    return bool(earlier) or last.elapsed >= seconds
 
 
 def _row(workspace: Workspace, listed: AgentList, reading: Reading) -> Row:

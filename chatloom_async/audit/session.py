@@ -266,14 +266,14 @@ class AuditSession:
     outcome: AuditOutcome
     context: FormatContext
     stop: asyncio.Event
-    _read: Reader
-    _judge: Judge
-    _mutes: Mutes
-    _known: KnownFindings = _none_known
-    _store: Store | None = None
-    _run: Run | None = None
-    _resume: bool = False
-    _whole_list: bool = True
+    _read: Reader = field(alias="read")
+    _judge: Judge = field(alias="judge")
+    _mutes: Mutes = field(alias="mutes")
+    _known: KnownFindings = field(default=_none_known, alias="known")
+    _store: Store | None = field(default=None, alias="store")
+    _run: Run | None = field(default=None, alias="run")
+    _resume: bool = field(default=False, alias="resume")
+    _whole_list: bool = field(default=True, alias="whole_list")
     _task: "asyncio.Task[object] | None" = field(default=None, init=False)
     _aborted: bool = field(default=False, init=False)
     _ended: bool = field(default=False, init=False)

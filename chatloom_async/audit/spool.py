@@ -8,7 +8,7 @@ import weakref
 from array import array
 from collections.abc import Iterable, Sequence
 from tempfile import SpooledTemporaryFile
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, ClassVar, Generic, TypeVar, overload
 
 import msgspec
 
@@ -56,7 +56,7 @@ class DiskList(Sequence[T], Generic[T]):
             return NotImplemented
         return len(self) == len(other) and all(one == two for one, two in zip(self, other, strict=True))
 
-    __hash__ = None  # type: ignore[assignment]  # it can change
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # it can change
 
     @overload
     def __getitem__(self, place: int) -> T: ...

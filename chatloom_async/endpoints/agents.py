@@ -1,9 +1,9 @@
 """Agents and where their widgets may load: the two reads of the API's v1 surface."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from datetime import datetime
 from operator import attrgetter
-from typing import Final, overload
+from typing import ClassVar, Final, overload
 
 from attrs import frozen
 
@@ -122,7 +122,7 @@ class ListAgents(Endpoint[AgentList]):
     """
 
     path = "/api/plugin/agents"
-    success = (200,)
+    success: ClassVar[Container[int]] = (200,)
 
 
 @frozen
@@ -136,6 +136,6 @@ class GetAllowedDomains(Endpoint[AllowedDomains]):
     """
 
     path = "/api/plugin/agents/{agent_id}/allowed-domains"
-    success = (200,)
+    success: ClassVar[Container[int]] = (200,)
 
     agent_id: str

@@ -39,7 +39,7 @@ class VirtualClock:
     """
 
     def __init__(self) -> None:
-        self.now = 0.0
+        self.now: float = 0.0
         self.slept: list[float] = []
         self._numbers = count()
         self._timers: WeakKeyDictionary[asyncio.AbstractEventLoop, list[tuple[float, int, Timer]]] = WeakKeyDictionary()

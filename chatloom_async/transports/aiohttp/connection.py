@@ -168,13 +168,13 @@ class Connections(aiohttp.TCPConnector):
         self.on_connect: Callable[[], object] | None = on_connect
         self.idle: OrderedDict[ResponseHandler, ConnectionKey] = OrderedDict()  # the longest idle one first
 
-    async def _create_connection(self, req: Any, traces: Any, limits: Any) -> ResponseHandler:
+    async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> ResponseHandler:  # noqa: ASYNC109
         while self.idle and self.bound.is_exceeded(len(self.idle)):
             self.close_idle(next(iter(self.idle)))
             await asyncio.sleep(0)  # the event loop closes the socket in its next round
         with self.bound.opening():
             try:
-                connection = await self._connect(req, traces, limits)
+                connection = await self._connect(req, traces, timeout)
             except aiohttp.ClientConnectorError:
                 if self.tls:
                     self.tls.forget()

@@ -8,6 +8,7 @@ import asyncio
 import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -42,9 +43,7 @@ def look_up(host: str, port: int, family: int) -> list[ResolveResult]:
     return [_result(host, *each) for each in found]
 
 
-def _result(
-    host: str, family: int, _: int, protocol: int, __: str, address: tuple[str, int, int, int]
-) -> ResolveResult:
+def _result(host: str, family: int, _: int, protocol: int, __: str, address: tuple[Any, ...]) -> ResolveResult:
     scope = address[3] if family == socket.AF_INET6 else 0  # of a link-local address
     numeric = f"{address[0]}%{scope}" if scope else address[0]
     return ResolveResult(hostname=host, host=numeric, port=address[1], family=family, proto=protocol, flags=NUMERIC)
