@@ -16,7 +16,7 @@ from pathlib import Path
 
 import nox
 
-DEFAULT = ["lint", "imports", "typing", "tests"]  # tests runs the examples too
+DEFAULT = ["lint", "imports", "typing", "tests", "examples"]
 PYTHONS = ["3.11", "3.12", "3.13"]
 # aiohttp and what is below it in pure Python, as where no wheel fits.
 PURE = {f"{name}_NO_EXTENSIONS": "1" for name in ("AIOHTTP", "FROZENLIST", "MULTIDICT", "PROPCACHE", "YARL")}
@@ -94,7 +94,7 @@ def tests_all(session: nox.Session) -> None:
 
 @nox.session
 def examples(session: nox.Session) -> None:
-    """Every example, and every block of the documentation, run for real: a part of the session tests."""
+    """Every example, and every block of the documentation, run for real."""
     install(session, "test")
     session.run("pytest", "tests/test_examples.py", "tests/dashboard/test_dashboard.py", "tests/test_documentation.py")
 
