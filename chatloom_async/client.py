@@ -182,7 +182,8 @@ class AsyncChatloom:
 
         A call without `with_key()` raises UsageError, and nothing is sent.
         """
-        return cls(no_key, **options)
+        given: dict[str, Any] = {**options}
+        return cls(no_key, **given)
 
     def _configure(self, options: Options) -> None:
         self._options = options

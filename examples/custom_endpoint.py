@@ -17,7 +17,6 @@ class Message:
 class SendMessage(Endpoint[Message]):
     method = "POST"
     path = "/api/plugin/agents/{agent_id}/messages"
-    success = (201,)
     agent_id: str  # named in the path, so it goes there
     text: str  # the rest is the JSON body of a POST, or the query of a GET
 

@@ -1,7 +1,7 @@
 """The public types, pinned: this file is read by mypy --strict and pyright, and never run."""
 
-from collections.abc import AsyncIterator
-from typing import assert_type
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, assert_type
 
 import tenacity
 from attrs import frozen
@@ -31,6 +31,7 @@ from chatloom_async import (
     fan_out,
     query,
 )
+from chatloom_async.policy.clock import Clock
 
 
 @frozen
@@ -98,10 +99,20 @@ async def construction() -> None:
         provided, retry=RetryPolicy(attempts=5), rate_limit=RateLimit(per_second=2), timeouts=Timeouts(read=1)
     )
     AsyncChatloom(provided_slowly, transport=Sandbox(seed=7).transport())
+    assert_type(AsyncChatloom.for_many(deadline=5.0, max_in_flight=8), AsyncChatloom)
+    AsyncChatloom.for_many(deadline="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    AsyncChatloom(timeout=5.0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     AsyncChatloom("clf_1", "https://chatloom.app")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     async with AsyncChatloom("clf_1", on_attempt=print) as client:
         assert_type(client, AsyncChatloom)
         assert_type(client.with_key("clf_2"), AsyncChatloom)
+        assert_type(client.with_key("clf_2", label="acme"), AsyncChatloom)
+        assert_type(client.clock, Clock)
+        agents = await client.list_agents()
+        assert_type(agents[0], Agent)
+        assert_type(agents[:2], tuple[Agent, ...])
+        assert_type(agents.by_id, Mapping[str, Agent])
+        assert_type(agents.to_dict(python_names=True), dict[str, Any])
         assert_type(client.with_options(retry=None), AsyncChatloom)
 
 
