@@ -10,7 +10,7 @@ from chatloom_async import AsyncChatloom, Endpoint, MockTransport, Response
 @frozen
 class Page:
     tags: tuple[str, ...]
-    next_cursor: str | None = None
+    next: str | None = None
 
 
 @frozen
@@ -19,13 +19,12 @@ class ListTags(Endpoint[Page]):
     cursor: str | None = None  # None is left out: the first page
 
 
-async def main(chatloom: AsyncChatloom) -> None:
-    page = Page((), "")
-    while page.next_cursor is not None:
-        page = await chatloom.send(ListTags(page.next_cursor or None))
+async def main(chatloom: AsyncChatloom, page: Page = Page((), "")) -> None:
+    while page.next is not None:
+        page = await chatloom.send(ListTags(page.next or None))
         print(*page.tags)
 
 
-pages = {"tags": b'{"tags": ["a", "b"], "nextCursor": "2"}', "tags?cursor=2": b'{"tags": ["c"]}'}
-api = MockTransport(lambda request: Response(200, {}, pages[request.url.rpartition("/")[2]]))
+PAGES = {"tags": b'{"tags": ["a"], "next": "2"}', "tags?cursor=2": b'{"tags": ["b"]}'}
+api = MockTransport(lambda request: Response(200, {}, PAGES[request.url.rpartition("/")[2]]))
 asyncio.run(main(AsyncChatloom("clf_example", transport=api)))
