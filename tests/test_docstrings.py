@@ -101,15 +101,25 @@ async def test_it_runs(name: str, example: str, names: dict[str, Any]) -> None:
 
 def test_every_public_name_has_an_example_that_runs() -> None:
     """All but a string, which has no docstring of its own; most say what they print."""
-    assert PUBLIC.keys() - {name for name, _ in COMPLETE} == {"__version__"}
-    assert [name for name, text in EXAMPLES if missing(text)] == []
+    without = sorted(PUBLIC.keys() - {name for name, _ in COMPLETE} - {"__version__"})
+    assert without == [], "".join(
+        f"\n{name}: end its docstring with an indented example that runs as it stands, such as\n"
+        f"    value = {name}(...)\n    print(value)  # what this prints"
+        for name in without
+    )
+    incomplete = {name: missing(text) for name, text in EXAMPLES if missing(text)}
+    assert incomplete == {}, "".join(
+        f"\n{name}: its example uses {', '.join(sorted(names))}: import or define them in the example"
+        for name, names in incomplete.items()
+    )
     assert len([name for name, text in COMPLETE if said(text)]) >= 45
 
 
 def test_every_public_name_has_a_docstring_of_its_own() -> None:
     """None is inherited."""
     own = {name: vars(each).get("__doc__") if isinstance(each, type) else each.__doc__ for name, each in PUBLIC.items()}
-    assert [name for name, docstring in own.items() if not docstring] == []
+    without = [name for name, docstring in own.items() if not docstring]
+    assert without == [], f"write a docstring for {', '.join(without)}: one sentence, then an example"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""One sample for each endpoint of the package: the request it makes, and JSON of the documentation with its value.
+"""One sample for each endpoint of the package: its request, and the documentation's JSON answer with its value.
 
-A new endpoint needs one more entry here, with its answer pasted from the documentation.
+A new endpoint needs an entry here, with the answer pasted from the documentation.
 """
 
 from datetime import UTC, datetime
@@ -14,12 +14,14 @@ from chatloom_async.wire.endpoint import Endpoint
 
 @frozen
 class Sample:
-    """`request` is method and path; `answer` is pasted, `value` is what it means."""
+    """`request` is the method and the path; `answer` is pasted, and `value` is what it decodes to. `body` is the JSON
+    that the endpoint sends, if any."""
 
     endpoint: Endpoint[Any]
     request: str
     answer: str
     value: Any
+    body: str | None = None
 
 
 SAMPLES = [

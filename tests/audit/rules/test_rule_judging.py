@@ -1,13 +1,15 @@
 """Judging: every rule on every subject, in order, and without the loss of a row."""
 
+import pkgutil
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 
 import pytest
 from attrs import evolve
 
-from chatloom_async.audit import Finding, Row, Workspace
+from chatloom_async.audit import Finding, Row, Workspace, rules
 from chatloom_async.audit.keys import KeyEnv
 from chatloom_async.audit.rules import (
     RULES,
@@ -48,8 +50,21 @@ def made(check: Callable[..., Any], severity: Any = "warning") -> Rule:
 
 def test_ids_and_severities_are_a_contract() -> None:
     """Baselines, mutes and --fail-on rely on them."""
-    assert {each.id: each.severity for each in RULES} == SEVERITIES
-    assert len(RULES) == len(SEVERITIES)
+    severities = {each.id: each.severity for each in RULES}
+    changed = sorted(severities.items() ^ SEVERITIES.items())
+    assert changed == [], (
+        "tests/audit/rules/test_rule_judging.py: SEVERITIES pins the id and the severity of each rule. "
+        f"Add a new rule there; do not change a released one: {changed}"
+    )
+    assert len(RULES) == len(severities), "two rules in chatloom_async/audit/rules/registry.py have the same id"
+
+
+def test_every_rule_is_registered() -> None:
+    """A rule that the table does not name would never be applied."""
+    modules = [import_module(f"{rules.__name__}.{each.name}") for each in pkgutil.iter_modules(rules.__path__)]
+    defined = {value for module in modules for value in vars(module).values() if isinstance(value, Rule)}
+    missing = sorted(each.place for each in defined - set(RULES))
+    assert missing == [], f"chatloom_async/audit/rules/registry.py: add these rules to RULES: {missing}"
 
 
 def test_every_rule_explains_itself() -> None:
