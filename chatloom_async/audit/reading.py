@@ -5,6 +5,8 @@ What was read is kept, whatever happens after it. Nothing is judged here, and no
 
 import asyncio
 from collections.abc import Callable, Iterable
+from time import process_time
+from typing import Any
 
 from attrs import Factory, define, frozen
 
@@ -12,7 +14,7 @@ from ..client import AsyncChatloom
 from ..endpoints.agents import AgentList, GetAllowedDomains, ListAgents
 from ..policy.limiter import RateLimit
 from ..wire.auth import ApiKey
-from ..wire.errors import Attempt, ChatloomError
+from ..wire.errors import ChatloomError
 from ..wire.message import Exchange
 from ..wire.status import AuthenticationError, NotFoundError
 from .keys import resolve_key
@@ -87,6 +89,7 @@ async def read_workspace(
     if not isinstance(key, ApiKey):
         return Read(Row(workspace.name, "failed", error=Failure.of(key)))
     client = client.with_key(key, label=workspace.name)
+    busy = process_time()
     try:
         listed = await client.exchange(ListAgents())
     except ChatloomError as error:
@@ -94,7 +97,7 @@ async def read_workspace(
         return Read(row, key, error=error, budget_exhausted=_budget_exhausted([error]))
     else:
         on_listed()
-        reading = await _read_domains(listed, client)
+        reading = await _read_domains(listed, client, process_time() - busy)
     finally:
         await client.release_key()
     unknown = reading.unknown.union(unknown_fields(listed.response, listed.value))
@@ -111,12 +114,14 @@ def _budget_exhausted(errors: Iterable[BaseException]) -> ChatloomError | None:
     return None
 
 
-async def _read_domains(listed: Exchange[AgentList], client: AsyncChatloom) -> Reading:
-    """The domains of every agent on the list. A refused key ends it: it would be refused again."""
+async def _read_domains(listed: Exchange[AgentList], client: AsyncChatloom, busy: float) -> Reading:
+    """The domains of every agent on the list, which took `busy` seconds of CPU. A refused key ends it: it would be
+    refused again."""
     reading = Reading(len(listed.attempts), len(listed.response.body))
 
     async def read(agent_id: str) -> bool:
         """Whether the answer was slow, or there was none."""
+        busy = process_time()
         try:
             exchange = await client.exchange(GetAllowedDomains(agent_id))
         except (Exception, asyncio.CancelledError) as error:
@@ -133,10 +138,10 @@ async def _read_domains(listed: Exchange[AgentList], client: AsyncChatloom) -> R
             reading.stopped = WorkspaceTooLargeError(f"Its answers hold more than {MAX_BYTES:,} bytes")
             lanes.stop()
         reading.unknown.update(unknown_fields(exchange.response, exchange.value))
-        return _is_slow(exchange.attempts, SLOW_ANSWER)
+        return _is_slow(exchange, SLOW_ANSWER, process_time() - busy)
 
     limit = client.rate_limit
-    wide = not one_lane_suffices(limit) or _is_slow(listed.attempts, SLOW_LIST)
+    wide = not one_lane_suffices(limit) or _is_slow(listed, SLOW_LIST, busy)
     most = min(MAX_LANES, limit.concurrency) if isinstance(limit, RateLimit) else MAX_LANES
     lanes = Lanes(dict.fromkeys(agent.id for agent in listed.value), read, most, client.clock, wide=wide)
     await lanes.run()
@@ -149,9 +154,11 @@ def _is_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-def _is_slow(attempts: tuple[Attempt, ...], seconds: float) -> bool:
-    *earlier, last = attempts
-    return bool(earlier) or last.elapsed >= seconds
+def _is_slow(exchange: Exchange[Any], seconds: float, busy: float) -> bool:
+    """Whether the API took so many seconds, or several attempts. For `busy` seconds of the exchange, this process was
+    at work: that share of the time it waited for itself, and more connections would make it wait longer."""
+    idle = 1.0 - min(1.0, busy / exchange.elapsed) if exchange.elapsed else 0.0
+    return len(exchange.attempts) > 1 or exchange.attempts[-1].elapsed * idle >= seconds
 
 
 def _row(workspace: Workspace, listed: AgentList, reading: Reading) -> Row:
