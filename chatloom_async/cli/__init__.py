@@ -1,37 +1,44 @@
-"""The command line, `chatloom`. Wiring only: what is decided is decided in the layers below.
+"""The command line, `chatloom`. Options, terminal and signals: the decisions are made in the layers below.
 
-This file imports nothing that the extra [cli] brings, so that it can say what is missing.
+This file imports as little as possible: `--version` is answered by it alone, and it says what to install if the extra
+[cli] is missing.
 """
 
 import os
 import sys
-import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NoReturn
 
-from ..wire.errors import MissingExtraError
-from ..wire.extras import needed_by
+from ..wire.version import VERSION
+
+__all__ = ["main", "program"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status; None takes the arguments of this process."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if list(arguments) == ["--version"] and sys.stdout is not None:
+        sys.stdout.write(f"{VERSION}\n")
+        return 0
+    from ..wire.errors import MissingExtraError
+    from ..wire.extras import needed_by
+
     try:
         with needed_by("The command line", "cyclopts", "rich", extra="cli"):
             from .app import run
     except MissingExtraError as missing:
         print(f"error: {missing}", file=sys.stderr)
         return 2
-    return run(sys.argv[1:] if arguments is None else arguments)
+    return run(arguments)
 
 
 def program() -> NoReturn:
     """The program: ends the process with the status of its command, and waits for no thread that still runs then."""
     status = main()
-    threads = [thread for thread in threading.enumerate() if not thread.daemon]
-    if len(threads) > 1:
+    threading = sys.modules.get("threading")
+    if threading is not None and any(not thread.daemon for thread in threading.enumerate()[1:]):
         for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, AttributeError, ValueError):
+            if stream is not None:
                 stream.flush()
         os._exit(status)
     sys.exit(status)
