@@ -57,6 +57,9 @@ __all__ = [
 ]
 
 FormatName = Literal["table", "json", "jsonl", "csv", "markdown", "html", "github", "junit", "sarif"]
+Baseline = int | Literal["last"]
+"""The number of a run, or the newest complete run before this one."""
+
 FailOn = Literal["error", "warning", "info", "never"]
 
 SLICE = 0.02
@@ -75,14 +78,14 @@ class NoDatabaseGivenError(ConfigurationError):
     hint = "Name the database: --db PATH, or db= in a program."
 
 
-def check_database(db: Path | str | None, *, resume: bool, baseline: int | None) -> None:
+def check_database(db: Path | str | None, *, resume: bool, baseline: "Baseline | None") -> None:
     """Raises NoDatabaseGivenError, NothingToResumeError or NoDatabaseError where there is no file to continue from."""
     if db is None:
         if resume or baseline is not None:
             raise NoDatabaseGivenError(f"{'Resuming' if resume else 'A baseline'} needs the database of earlier runs")
     elif resume and not Path(db).exists():
         raise NothingToResumeError(f"{db}: there is no such file")
-    elif baseline is not None and not Path(db).exists():
+    elif isinstance(baseline, int) and not Path(db).exists():
         raise NoDatabaseError(f"{db}: there is no such file")
 
 
@@ -455,7 +458,7 @@ async def open_session(
     fail_on: FailOn = "error",
     db: Path | str | None = None,
     resume: bool = False,
-    baseline: int | None = None,
+    baseline: Baseline | None = None,
     base_url: str | None = None,
     listed: Collection[str] = (),
     source: str | None = None,
@@ -464,11 +467,11 @@ async def open_session(
 ) -> AsyncIterator[AuditSession]:
     """An audit that is ready to run. With `db`, its run is begun or resumed here, and ended with the context.
 
-    `matching` is what is known of what an allowed domain stands for. `baseline` is the number of a run: only findings
-    that it did not have count for the exit status. `base_url` is the normalized address that `read` sends its requests
-    to; a run is resumed only at the same address. `listed` are the names of the list that `workspaces` were selected
-    from, where that is longer. `source` is the path of that list, for formats that show it, and `warn` is called with
-    what a report leaves out.
+    `matching` is what is known of what an allowed domain stands for. `baseline` is the number of a run, or "last":
+    only findings that it did not have count for the exit status. `base_url` is the normalized address that `read`
+    sends its requests to; a run is resumed only at the same address. `listed` are the names of the list that
+    `workspaces` were selected from, where that is longer. `source` is the path of that list, for formats that show
+    it, and `warn` is called with what a report leaves out.
     `stop` is an event that ends the audit gently when it is set.
 
     Raises NoDatabaseGivenError, StoreError and other ConfigurationErrors, before anything is sent.
@@ -482,20 +485,30 @@ async def open_session(
         listed=listed,
     )
     async with AsyncExitStack() as stack:
-        known: KnownFindings = _none_known
-        if db is not None and baseline is not None:  # a connection of its own, so that no commit waits for it
-            earlier = await stack.enter_async_context(open_store(db, write=False))
-            await earlier.run_info(baseline)
-            known = _known_in(earlier, baseline)
         store = run = None
+        number = baseline if isinstance(baseline, int) else None
+        if db is not None and number is not None:  # before a run is begun
+            async with open_store(db, write=False) as earlier:
+                await earlier.run_info(number)
         past: list[RunInfo] = []
         if db is not None:
             store = await stack.enter_async_context(open_store(db))
             run = await (store.resume(config) if resume else store.begin(config))
             past = [info for info in await store.runs() if info.id < run.id]
+            if baseline == "last":
+                newest = await store.newest_complete(before=run.id)
+                number = newest.id if newest else None
+        known: KnownFindings = _none_known
+        if db is not None and number is not None:  # a connection of its own, so that no commit waits for it
+            known = _known_in(await stack.enter_async_context(open_store(db, write=False)), number)
+        if baseline == "last" and number is None:
+            fail_on = "never"
+            warn(
+                f"No earlier run is complete: run {run.id if run else 1} becomes the baseline, and no finding fails it."
+            )
         session = AuditSession(
             workspaces=workspaces,
-            outcome=AuditOutcome(len(workspaces), fail_on, run.id if run else None, baseline),
+            outcome=AuditOutcome(len(workspaces), fail_on, run.id if run else None, number),
             context=FormatContext(
                 texts=rule_texts((*RULES, *rules)),
                 fail_on=fail_on,
@@ -503,7 +516,7 @@ async def open_session(
                 source=source,
                 lines={workspace.name: workspace.line for workspace in workspaces if workspace.line is not None},
                 warn=warn,
-                news=None if baseline is None else NewFindings(baseline, set()),
+                news=None if number is None else NewFindings(number, set()),
             ),
             stop=stop or asyncio.Event(),
             read=read,

@@ -52,6 +52,7 @@ async def open_reader(
                 runner.audit,
                 client=client,
                 concurrency=options.at_once,
+                max_pause=options.max_pause,
                 on_pause=lambda pause: say(str(pause)),
                 dns=dns,
             )
@@ -131,7 +132,7 @@ async def _workers(
         portable,
         window,
         fitting_size(len(workspaces), window, in_each),
-        evolve(DEFAULTS, concurrency=in_each),
+        evolve(DEFAULTS, concurrency=in_each, max_pause=options.max_pause),
         say,
         stop,
     )

@@ -1,12 +1,13 @@
 """`chatloom diff`: what changed between two audits of a database, as a table, JSON or Markdown."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Annotated, Literal, TextIO
 
 from cyclopts import Parameter
 
 from ..audit.diff import Diff, diff_runs, json_diff, markdown_diff, table_diff
-from ..audit.store import Store, open_store
+from ..audit.store import NoSuchRunError, Store, open_store
 from .files import OutputPath, check_outputs, database_files, open_output
 from .runs import Db
 from .terminal import CommandLineError, Content, terminal_style
@@ -18,7 +19,9 @@ RUNS_HINT = "`chatloom runs --db PATH` lists what there is; every `chatloom audi
 
 
 async def diff(
-    old: Annotated[int | None, Parameter(help="Number of the earlier run. Default: the last but one.")] = None,
+    old: Annotated[
+        int | None, Parameter(help="Number of the earlier run; alone: the run to compare with the one before it.")
+    ] = None,
     new: Annotated[int | None, Parameter(help="Number of the later run. Default: the last one.")] = None,
     /,
     *,
@@ -48,8 +51,12 @@ async def diff(
 
 async def _chosen(store: Store, old: int | None, new: int | None) -> tuple[int, int]:
     ids = [each.id for each in await store.runs()]
-    new = ids[-1] if new is None and ids else new
-    old = next((each for each in reversed(ids) if each != new), None) if old is None else old
+    if old is not None and new is None:
+        return (await store.run_before(old)).id, old
+    if old is None and new is None and len(ids) > 1:
+        with suppress(NoSuchRunError):  # if no other run is of the same workspaces, the last two are compared
+            return (await store.run_before(ids[-1])).id, ids[-1]
+        return ids[-2], ids[-1]
     if old is None or new is None:
         raise CommandLineError(
             f"{store.path}: it takes two runs to compare, and there {'is one' if ids else 'are none'}", hint=RUNS_HINT

@@ -71,8 +71,12 @@ class FindingOptions:
         Parameter(metavar="FILE", help="TOML file of findings that are accepted, with reason and last day."),
     ] = None
     baseline: Annotated[
-        int | None,
-        Parameter(metavar="RUN", help="Only findings that this run of --db did not have make the exit status 1."),
+        Literal["last"] | int | None,
+        Parameter(
+            metavar="RUN",
+            help="Only findings that this run of --db did not have make the exit status 1. "
+            "last: the newest complete run.",
+        ),
     ] = None
     domain_matching: Annotated[
         DomainMatching,
@@ -153,6 +157,14 @@ class RunOptions:
     ] = None
     base_url: BaseUrl = None
     dry_run: Annotated[bool, Parameter(help="List what would be audited and what it costs, and send nothing.")] = False
+    max_pause: Annotated[
+        float,
+        Parameter(
+            metavar="SECONDS",
+            help="Longest wait for an API that is down, all outages together.",
+            validator=Number(gte=0),
+        ),
+    ] = 900
     engine: Annotated[
         EngineName,
         Parameter(

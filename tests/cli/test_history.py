@@ -240,7 +240,7 @@ def test_two_runs_are_compared(chatloom: Chatloom, sandbox: Sandbox, db: str, tw
     assert told.status == 0
     assert told.out.splitlines()[1:4] == ["workspaces: 1 changed", "agents: 1 added", "findings: 1 new"]
     assert f"acme       +  agent Wild ({wild.id})" in told.out
-    assert chatloom("diff", "--db", db, "1").out.splitlines()[1:] == told.out.splitlines()[1:]
+    assert chatloom("diff", "--db", db, "2").out.splitlines()[1:] == told.out.splitlines()[1:]
     document = json.loads(chatloom("diff", "1", "2", "--db", db, "--format", "json").out)
     assert (document["old"]["id"], document["new"]["id"], document["summary"]["findings_new"]) == (1, 2, 1)
     assert f"- **+** agent `Wild` (`{wild.id}`)" in chatloom("diff", "--db", db, "1", "3", "--format", "markdown").out
@@ -285,6 +285,19 @@ def test_the_embedded_sandbox_can_be_kept_and_compared(
 
 
 WORKSPACES = tuple(Workspace(name, KeyEnv(f"KEY_{name}")) for name in ("acme", "birch", "cedar"))
+
+
+def test_the_last_complete_run_is_the_baseline(chatloom: Chatloom, sandbox: Sandbox, db: str, two: str) -> None:
+    """Where there is none yet, this run becomes it, and its findings do not fail it."""
+    sandbox["acme"].add_agent(name="Wild", domains=("localhost",))
+    first = chatloom("audit", two, "--db", db, "--baseline", "last")
+    assert (first.status, first.err.splitlines()[0]) == (
+        0, "No earlier run is complete: run 1 becomes the baseline, and no finding fails it."
+    )  # fmt: skip
+    assert chatloom("audit", two, "--db", db, "--baseline", "last").status == 0
+    sandbox["birch"].add_agent(name="Wilder", domains=("*",))
+    third = chatloom("audit", two, "--db", db, "--baseline", "last")
+    assert (third.status, third.err.splitlines()[1]) == (1, "findings: 2 errors | 1 new since run 2")
 
 
 @pytest.mark.parametrize("option", ["--output", "--html"])
