@@ -1,7 +1,7 @@
-"""Decides whether calls may still begin, and ends those that take too long or are under way when the client closes.
+"""Time limits of calls, and the end of a client: no call begins after it, and those under way are ended.
 
-All time limits of a client share one timer of the event loop. Nearly every limit is lifted long before it runs out, so
-a timer for each, set and cancelled, would be the dearest part of this package's share in a call.
+All time limits of a client share one timer of the event loop. Nearly every limit is lifted long before it expires, so a
+timer for each, set and cancelled, would dominate this package's share in the cost of a call.
 """
 
 import asyncio
@@ -12,11 +12,11 @@ from types import TracebackType
 from ..wire.errors import ClientClosedError
 from . import forks
 
-MIN_INTERVAL = 0.01  # seconds between two rounds at least, so that many limits that run out in a row cost little
+MIN_INTERVAL = 0.01  # seconds between two rounds, so that many limits that expire in a row cost little
 
 
 class Lifetime:
-    """Open, then closing for good. Shared by a client and its clones; knows every time limit that is running."""
+    """Open, then closing for good. Shared by a client and its clones. Holds every running time limit."""
 
     def __init__(self) -> None:
         self.closing: bool = False
@@ -38,15 +38,15 @@ class Lifetime:
             raise ClientClosedError("The client is closed; nothing was sent")
 
     def limit(self, seconds: float | None) -> "TimeLimit":
-        """A time limit for something that a call waits for; None means that only closing ends it."""
+        """A time limit for something that a call waits for. None: only closing ends it."""
         return TimeLimit(self, seconds)
 
     async def end(self, drain: float) -> None:
-        """Lets no new call begin, gives the others `drain` seconds, then makes their time limits run out."""
+        """Refuses new calls, gives the others `drain` seconds, then ends their time limits."""
         self.closing = True
         try:
             await self._until_empty(drain)
-        finally:  # also where the wait is cancelled: what is under way ends all the same
+        finally:  # also if the wait is cancelled
             for limit in self._alive():
                 limit.expire()
         await self._until_empty(1.0)
@@ -59,7 +59,7 @@ class Lifetime:
             await asyncio.wait([self._empty], timeout=seconds)
 
     def _alive(self) -> "list[TimeLimit]":
-        """The limits that are running. Those of a loop that was closed under its calls are forgotten."""
+        """The running limits. Those of a loop that was closed during its calls are dropped."""
         for limit in list(self._limits):  # a copy, since another thread's loop may add to them meanwhile
             if limit.loop.is_closed():
                 self._limits.discard(limit)
@@ -100,9 +100,9 @@ class Lifetime:
 
 
 class TimeLimit:
-    """`with limit:` ends what its task waits for: by TimeoutError, or by ClientClosedError when the client closes.
+    """`with limit:` ends what its task waits for: with TimeoutError, or ClientClosedError when the client closes.
 
-    Works as `asyncio.timeout` does: it cancels the task, and takes the cancellation back on the way out.
+    Like `asyncio.timeout`, it cancels the task and takes the cancellation back on the way out.
     """
 
     __slots__ = ("_cancelling", "_lifetime", "_seconds", "_task", "due", "expired", "loop")
@@ -125,7 +125,7 @@ class TimeLimit:
         return self
 
     def restart(self, seconds: float | None) -> None:
-        """Counts anew from now, unless it has run out, as it has when the client is closing."""
+        """Starts again from now, unless it has expired, as it has when the client is closing."""
         if self.expired:
             return
         if seconds is None:
@@ -135,7 +135,7 @@ class TimeLimit:
         self._lifetime.ring_by(self.due, self.loop)
 
     def expire(self) -> None:
-        """Ends it now. Once is enough."""
+        """Ends it now. A second time does nothing."""
         if not self.expired:
             self.expired, self.due = True, inf
             self._task.cancel()

@@ -31,7 +31,7 @@ from .clock import Clock, Timer
 
 RATE_CUT, RATE_STEP, MIN_RATE = 0.7, 0.02, 0.2
 FIRST_PAUSE, MAX_PAUSE, MAX_RETRY_AFTER = 1.0, 20.0, 900.0
-ROUNDING = 1e-9  # of a token: who was woken for a whole one must not miss it by a rounding error
+ROUNDING = 1e-9  # of a token: tolerance for float rounding when a waiter is woken
 
 
 @frozen(kw_only=True)
@@ -64,7 +64,7 @@ class LimitState:
 
 
 class KeyLimiter:
-    """The state machine of one key. Not for use by several event loops at the same time."""
+    """The state machine of one key. It is not for several event loops at the same time."""
 
     def __init__(self, limit: RateLimit, clock: Clock) -> None:
         self._limit, self._clock = limit, clock
@@ -96,7 +96,7 @@ class KeyLimiter:
         self._serve()
         try:
             await turn
-        except BaseException:  # GeneratorExit where the call is collected, with a loop that was closed under it
+        except BaseException:  # GeneratorExit if the call is collected after its loop was closed
             if self._queue.pop(turn, self) is None:
                 self._serve()
             elif turn.done() and not turn.cancelled():
@@ -141,7 +141,7 @@ class KeyLimiter:
 
     @property
     def idle(self) -> bool:
-        """Whether a new limiter would behave exactly like this one, so that it can be forgotten."""
+        """Whether a new limiter would behave exactly like this one, so that this one can be dropped."""
         self._refill()
         full = self._tokens >= self._limit.burst and self._rate >= self._limit.per_second
         return full and not self._in_flight and not self._queue and self._clock.time() >= self._paused_until
@@ -176,10 +176,10 @@ class KeyLimiter:
             self._serve()
 
     def _serve(self) -> None:
-        """Lets in whoever may go now, and sets one timer for the next in line."""
+        """Wakes the waiters that may go now, and sets one timer for the next."""
         while self._queue:
             turn = next(iter(self._queue))
-            waits = not turn.done() and not turn.get_loop().is_closed()  # nobody waits in a loop that is over
+            waits = not turn.done() and not turn.get_loop().is_closed()  # nobody waits in a closed loop
             if waits and not self._take():
                 break
             del self._queue[turn]
@@ -198,10 +198,10 @@ TIDY_UP_AT = 1024
 
 @runtime_checkable
 class Limiter(Protocol):
-    """Paces requests. `key` is a fingerprint, never the key itself; give every key a budget of its own.
+    """Limits how fast requests are sent. `key` is a fingerprint, never the key itself. Every key has its own budget.
 
-    Each `acquire` that returns is followed by exactly one `release`, when the attempt is over. An `acquire`
-    that is cancelled must leave no trace.
+    Each `acquire` that returns is followed by exactly one `release`, when the attempt is over. A cancelled `acquire`
+    must leave no trace. `acquire` is async, `release` is not.
 
         class Unlimited:
             async def acquire(self, key): ...
@@ -217,8 +217,8 @@ class Limiter(Protocol):
 
 @runtime_checkable
 class SharedLimiter(Limiter, Protocol):
-    """A limiter whose state other processes see, too. It names keys itself, since `ApiKey.fingerprint`, which others
-    get, is salted anew in each process. The name must not tell the key: a keyed hash does not.
+    """A limiter whose state is shared with other processes. It names keys itself, because `ApiKey.fingerprint` has a
+    new salt in each process. The name must not reveal the key: use a keyed hash.
 
         import hmac
 
@@ -235,12 +235,12 @@ class SharedLimiter(Limiter, Protocol):
 
 
 def fingerprint_of(limiter: object) -> Callable[[ApiKey], str]:
-    """What names a key for this limiter, or for one that is made by a `RateLimit` or None."""
+    """The function that names a key for this limiter, or for one made from a `RateLimit` or None."""
     return limiter.fingerprint if isinstance(limiter, SharedLimiter) else attrgetter("fingerprint")
 
 
 class KeyedLimiter:
-    """A `KeyLimiter` for each key, made when it is first used and forgotten when it has recovered completely."""
+    """A `KeyLimiter` for each key, made when it is first used and dropped when it has recovered completely."""
 
     def __init__(self, limit: RateLimit, clock: Clock) -> None:
         self._limit, self._clock = limit, clock
@@ -271,7 +271,7 @@ class KeyedLimiter:
             limiter.failed()
 
     def is_paused(self, key: str) -> bool:
-        """Whether a 429 keeps this key's requests back now; only for a key that has a permit."""
+        """Whether a 429 holds back this key's requests now. Only for a key that has a permit."""
         return self._limiters[key].is_paused
 
     def states(self) -> Mapping[str, LimitState]:
@@ -296,7 +296,7 @@ class Unlimited:
 
 
 def outcome_of(answer: object, error: ChatloomError | None) -> tuple[Outcome, float | None]:
-    """What an attempt tells the limiter. Any answer below 500, a 404 as well, shows that the rate is fine."""
+    """The outcome of an attempt for the limiter. Any status below 500 other than 429 shows that the rate is fine."""
     if isinstance(error, RateLimitError):
         return "throttled", error.retry_after
     return ("succeeded" if isinstance(answer, Response) and answer.status < 500 else "failed"), None

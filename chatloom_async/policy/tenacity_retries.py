@@ -1,6 +1,6 @@
-"""Carries out what retry.py decides, by tenacity.
+"""Makes the retries that retry.py decides on, with tenacity.
 
-Every call has a tenacity object of its own; a shared one under concurrent calls mixes up their results.
+Every call has its own tenacity object: a shared one mixes up the results of concurrent calls.
 """
 
 from logging import Logger, getLogger
@@ -19,7 +19,7 @@ log: Logger = getLogger("chatloom_async")
 
 
 def resumed(first: Outcome, attempt: Attempting) -> Attempting:
-    """`attempt`, but the first result is one that is there already. So tenacity's count starts where it should."""
+    """`attempt`, but with `first` as its first result, so that tenacity counts the first attempt too."""
     pending: list[Outcome] = [first]
 
     async def next_outcome() -> Outcome:
@@ -41,7 +41,7 @@ class Retrying:
     paid: tuple[RetryBudget, str, float] | None = None
 
     async def after(self, failed: Outcome, attempt: Attempting) -> Outcome:
-        """What comes of a call whose first attempt has failed."""
+        """The outcome of a call whose first attempt has failed."""
         tenacity = AsyncRetrying(retry=self.again, wait=self.wait, sleep=self._sleep)
         try:
             outcome: Outcome = await tenacity(resumed(failed, attempt))
@@ -98,7 +98,7 @@ class Retrying:
 
 @define
 class TenacityRetrier:
-    """Retries as a tenacity object of the caller's says, which sees our errors as exceptions. It is copied per call."""
+    """Retries as the caller's own tenacity object says. It is copied per call, and sees our errors as exceptions."""
 
     template: AsyncRetrying
     clock: Clock

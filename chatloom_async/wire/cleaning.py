@@ -8,7 +8,7 @@ from html.entities import html5
 
 TEXT_LIMIT = 2048
 KEY_LIKE = re.compile(r"clf_[^\s\"'`,]+")
-CONTROL = re.compile(  # and whatever else is not seen, but acts: on direction, on joining, or on who reads closely
+CONTROL = re.compile(  # control, bidi and zero-width characters
     r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]+"
 )

@@ -71,10 +71,7 @@ def _made(cls: Any) -> Layout:
 
 def _mistake(cls: Any) -> str | None:
     """Why the class cannot be an endpoint."""
-    fields = getattr(cls, "__attrs_attrs__", None)
-    if fields is None:
-        return f" {UNDECORATED}"
-    names = {each.name for each in fields}
+    names = {each.name for each in cls.__attrs_attrs__}
     if own := sorted(OWN & names):
         return f" has a field named {own[0]}, which describes the endpoint: write it without an annotation"
     if not isinstance(getattr(cls, "path", None), str):
