@@ -160,12 +160,17 @@ def _asked(arguments: Sequence[str]) -> str | None:
 
 def _parse_error(error: Exception, arguments: Sequence[str]) -> str:
     command = " ".join(filter(None, ("chatloom", _asked(arguments))))
-    told = clean(str(error)).rstrip(".")
+    text = re.sub(r"Available commands:.*", f"The commands are {', '.join(COMMANDS)}", clean(str(error))).rstrip(". ")
     if isinstance(error, MissingArgumentError) and error.argument and error.argument.required:
-        told = f"{error.argument.name} {error.argument.parameter.metavar or ''}".strip() + " is needed"
+        text = f"{error.argument.name} {error.argument.parameter.metavar or ''}".strip() + " is needed"
     if any(KEY_GIVEN.match(each) for each in arguments):
-        told += f". {NO_KEY_HERE}"
-    return f"{told}. See `{command} --help`."
+        text += f"{_stop(text)} {NO_KEY_HERE}"
+    return f"{text}{_stop(text)} See `{command} --help`."
+
+
+def _stop(text: str) -> str:
+    """What ends a sentence that may have its question mark already."""
+    return "" if text.endswith(("?", "!", ".")) else "."
 
 
 ENDINGS: tuple[tuple[tuple[type[Exception], ...], int, Callable[[Exception, Sequence[str]], str]], ...] = (

@@ -107,7 +107,7 @@ async def audit(
             if dns:
                 notice(f"DNS: would ask {dns.shown} about the allowed domains, each once")
             return 0
-        progress = AuditProgress(len(chosen), shown=_bar_fits(report))
+        progress = AuditProgress(len(chosen), shown=_bar_fits(report) and not (run.quiet or run.verbose))
         read = await stack.enter_async_context(open_reader(run, source, chosen, dns=dns, say=progress.say, stop=stop))
         session = await stack.enter_async_context(
             open_session(
@@ -130,7 +130,8 @@ async def audit(
         outputs = open_outputs(report, session, stack)
         with end_gently(stop.set, session.abort, progress.say), progress:
             outcome = await session.write(*outputs, on_row=progress.show, on_read=progress.stop)
-    _close(outcome, source.kind, history.db)
+    if outcome.exit_status or not run.quiet:
+        _close(outcome, source.kind, history.db)
     return outcome.exit_status
 
 

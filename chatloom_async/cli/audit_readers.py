@@ -22,6 +22,7 @@ from ..engines import DaskEngine, EngineLostError, ShardOptions, audit_on
 from ..engines.dask import workers_at, workers_here
 from ..engines.shard import DEFAULTS, fitting_size, refuse_keys
 from ..wire.auth import ApiKey
+from ..wire.errors import Attempt
 from .audit_inputs import Source
 from .options import RunOptions
 from .terminal import CommandLineError, notice
@@ -47,7 +48,9 @@ async def open_reader(
         if options.engine == "local":
             if options.scheduler is not None:
                 raise CommandLineError("--scheduler is the address of a Dask cluster: add --engine dask")
-            client = await stack.enter_async_context(AsyncChatloom(_no_key, base_url=source.base_url))
+            client = await stack.enter_async_context(
+                AsyncChatloom(_no_key, base_url=source.base_url, on_attempt=attempt_line if options.verbose else None)
+            )
             yield partial(
                 runner.audit,
                 client=client,
@@ -59,6 +62,12 @@ async def open_reader(
         else:
             workers = await _workers(options, source, workspaces, stack, say=say, stop=stop)
             yield evolve(workers, dns=dns)
+
+
+def attempt_line(attempt: Attempt) -> None:
+    """Prints what came of one attempt."""
+    result = attempt.status or type(attempt.error).__name__
+    notice(f"{attempt.operation}, attempt {attempt.number}: {result} in {attempt.elapsed * 1000:.0f} ms", "dim")
 
 
 def _no_key(*, force_refresh: bool = False) -> NoReturn:

@@ -156,6 +156,8 @@ class RunOptions:
         ),
     ] = None
     base_url: BaseUrl = None
+    quiet: Annotated[bool, Parameter(help="Print closing lines only if something failed, and no progress.")] = False
+    verbose: Annotated[bool, Parameter(help="Print a line for each attempt at a request, without keys.")] = False
     dry_run: Annotated[bool, Parameter(help="List what would be audited and what it costs, and send nothing.")] = False
     max_pause: Annotated[
         float,

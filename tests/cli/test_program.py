@@ -313,3 +313,29 @@ def test_an_encoding_that_lacks_a_character_gets_it_escaped(started: Start, tmp_
     file.write_text("name,key_env\nmüller,NO_KEY\n", "utf-8")
     process = started("audit", str(file), "--dry-run", env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert process.communicate(timeout=30)[0].splitlines()[1].startswith("m\\xfcller")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("audit", "w.toml", "--fail-onn", "error"), "Did you mean --fail-on? See `chatloom audit --help`.\n"),
+        (("frobnicate",), f"The commands are {', '.join(COMMANDS)}. See `chatloom --help`.\n"),
+    ],
+)
+def test_usage_errors_are_whole_sentences(chatloom: Chatloom, arguments: tuple[str, ...], message: str) -> None:
+    """Each ends once."""
+    ran = chatloom(*arguments)
+    assert (ran.status, ran.err.endswith(message)) == (2, True), ran.err
+
+
+def test_quiet_says_only_what_failed_and_verbose_each_attempt(chatloom: Chatloom, sandbox: Sandbox) -> None:
+    """Neither shows a key."""
+    assert chatloom("audit", "--quiet", "--format", "json").err == ""
+    sandbox["acme"].fails(403, times=None)
+    assert chatloom("audit", "--quiet").err.startswith("1 workspace: 1 failed | ")
+    sandbox["acme"].recovers()
+    lines = chatloom("audit", "--verbose").err.splitlines()
+    assert [line.partition(" in ")[0] for line in lines[:2]] == [
+        "ListAgents, attempt 1: 200", "GetAllowedDomains, attempt 1: 200",
+    ]  # fmt: skip
+    assert "clf_" not in "".join(lines)
