@@ -3,7 +3,7 @@
     exchange       endpoint.request()    wire/endpoint.py           the endpoint becomes an unsigned request
       _attempt     keys.current()       policy/keys.py             the key, and another one after a 401
         _send_once limiter.acquire()     policy/concurrency.py      the key's turn (limiter.py), then the client's
-                   sign()                wire/auth.py               the key goes into one header
+                   key.sign()            wire/auth.py               the key goes into one header
                    transport.send()      transports/aiohttp/        bytes on the wire, and the response
                    status_error()        wire/status.py             an unsuccessful status becomes an error
     exchange       retrier.retry()       policy/retrier.py          only after a failure: further attempts
@@ -48,7 +48,7 @@ from .policy.lifetime import TimeLimit
 from .policy.limiter import Limiter, LimitState, RateLimit, fingerprint_of, outcome_of
 from .policy.retry import RetryPolicy
 from .transports.interface import Transport
-from .wire.auth import ApiKey, Auth, forget_signed, sign
+from .wire.auth import ApiKey, Auth
 from .wire.base_url import BASE_URL
 from .wire.cleaning import clean
 from .wire.decode import decode
@@ -169,8 +169,10 @@ class AsyncChatloom:
             borrowed=transport is not None,
             concurrency=SharedState.concurrency_limit(max_in_flight),
         )
+        self._options = options
         self._limiter = options.limiter(self._clock, self._shared)
-        self._configure(options)
+        self._fingerprint_of = fingerprint_of(options.rate_limit)
+        self._retrier = options.retrier(self._clock, self._shared)
 
     @classmethod
     def for_many(cls, **options: Unpack[ClientOptions]) -> Self:
@@ -184,11 +186,6 @@ class AsyncChatloom:
         """
         given: dict[str, Any] = {**options}
         return cls(no_key, **given)
-
-    def _configure(self, options: Options) -> None:
-        self._options = options
-        self._fingerprint_of = fingerprint_of(options.rate_limit)
-        self._retrier = options.retrier(self._clock, self._shared)
 
     list_agents: Final = method_of(ListAgents)
     get_allowed_domains: Final = method_of(GetAllowedDomains)
@@ -249,7 +246,7 @@ class AsyncChatloom:
         call.key = self._fingerprint_of(key)
         with await self._limiter.acquire(call.key, limit.loop) as permit:
             limit.restart(call.begin_sending(self._clock.time()))
-            answer = await self._shared.open_transport().send(sign(request, key, self._options.auth))
+            answer = await self._shared.open_transport().send(key.sign(request, self._options.auth))
             if not isinstance(answer, ANSWERS):
                 raise UsageError(f"The transport returned {type(answer).__name__}, not a Response or a TransportError")
             error = status_error(answer, call.endpoint.success) if isinstance(answer, Response) else answer
@@ -284,10 +281,7 @@ class AsyncChatloom:
         del api_key
         if isinstance(keys, InvalidApiKeyError):
             raise keys
-        clone = self._clone()
-        clone._keys = keys
-        clone._label = None if label is None else clean(label, MAX_LABEL)
-        return clone
+        return self._clone(_keys=keys, _label=None if label is None else clean(label, MAX_LABEL))
 
     def with_options(
         self,
@@ -303,14 +297,17 @@ class AsyncChatloom:
     ) -> Self:
         """A client with other options, that shares the rest with this one and closes nothing. A new `rate_limit`
         comes with counters of its own."""
-        options = {name: value for name, value in locals().items() if name not in ("self", "unknown")}
+        arguments = {name: value for name, value in locals().items() if name not in ("self", "unknown")}
         refuse_unknown(unknown)
-        given = {name: value for name, value in options.items() if value is not UNCHANGED}
-        clone = self._clone()
-        clone._configure(attrs.evolve(self._options, **given))
-        if "rate_limit" in given:
-            clone._limiter = clone._options.limiter(self._clock, self._shared)
-        return clone
+        options = attrs.evolve(
+            self._options, **{name: value for name, value in arguments.items() if value is not UNCHANGED}
+        )
+        return self._clone(
+            _options=options,
+            _limiter=self._limiter if rate_limit is UNCHANGED else options.limiter(self._clock, self._shared),
+            _fingerprint_of=fingerprint_of(options.rate_limit),
+            _retrier=options.retrier(self._clock, self._shared),
+        )
 
     @staticmethod
     def wrap_transport(transport: Transport) -> Transport:
@@ -341,7 +338,7 @@ class AsyncChatloom:
     async def release_key(self) -> None:
         """Closes the idle connections of this client's key and forgets its signed headers: after the last call for a
         key, when calls for many others follow. Does nothing to connections if the transport has no `close_idle`."""
-        headers = forget_signed(await self._keys.current(), self._options.auth)
+        headers = (await self._keys.current()).forget_signed(self._options.auth)
         close_idle = getattr(self._shared.transport, "close_idle", None)
         if headers is not None and close_idle is not None:
             close_idle(headers)
@@ -379,8 +376,7 @@ class AsyncChatloom:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("An AsyncChatloom cannot be pickled or copied: use with_key(), or make one where it is needed.")
 
-    def _clone(self) -> Self:
+    def _clone(self, **changes: object) -> Self:
         clone = object.__new__(type(self))
-        clone.__dict__.update(self.__dict__)
-        clone._owner = False
+        clone.__dict__.update(self.__dict__, _owner=False, **changes)
         return clone

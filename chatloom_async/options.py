@@ -92,7 +92,7 @@ def refuse_unknown(options: dict[str, Never]) -> None:
 
 def creation_place(client: object) -> str:
     """`file:line` of the code that constructs the client, outside of the constructors of its classes."""
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - inspect.stack() reads source files
     while frame is not None and frame.f_back is not None:
         first = frame.f_code.co_varnames[:1]
         if frame.f_code.co_name not in ("__init__", "for_many") or (

@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import Any
 
 from chatloom_async import ApiKey, AsyncChatloom, ListAgents, RateLimit
-from chatloom_async.wire.auth import sign
 
 from ..answers import KEY
 from .interface import Opened, Opening
@@ -52,7 +51,7 @@ def aiohttp_alone(url: str) -> Opening:
 
 @asynccontextmanager
 async def _alone(url: str, transport: Any) -> Opened:
-    signed = sign(ListAgents().request(url), ApiKey(KEY), "bearer")
+    signed = ApiKey(KEY).sign(ListAgents().request(url), "bearer")
 
     async def call() -> bytes:
         body: bytes = (await transport.send(signed)).body

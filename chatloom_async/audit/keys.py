@@ -156,7 +156,7 @@ async def _end(process: Process) -> None:
         else:
             os.killpg(process.pid, signal.SIGKILL)  # its children, too, where it has ended itself already
     for number in (1, 2):  # not the transport as a whole, which would take the exit status from asyncio's own watcher
-        pipe = process._transport.get_pipe_transport(number)  # type: ignore[attr-defined]  # there is no public way
+        pipe = process._transport.get_pipe_transport(number)  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
         pipe.close()
     await _over(asyncio.ensure_future(process.wait()))
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from attrs import Factory, define, evolve, frozen
 
-from ..wire.auth import ApiKey, sign
+from ..wire.auth import ApiKey
 from ..wire.base_url import normalize_base_url
 from ..wire.decode import read_document
 from ..wire.errors import ChatloomError, ConnectionLostError, DecodeError, InvalidBaseUrlError
@@ -82,19 +82,19 @@ def first_probes(address: str, key: ApiKey) -> list[Probe]:
     other = Request("GET", address + DOMAINS_PATH.format(agent_id=UNKNOWN_AGENT), HEADERS)
     misshapen = evolve(agents, headers={**HEADERS, "Authorization": f"Bearer {NO_KEY_AT_ALL}"})
     return [
-        Probe("agents", "The agents, with the key in Authorization", sign(agents, key, "bearer")),
-        Probe("x-api-key", "The agents, with the key in X-API-Key", sign(agents, key, "x-api-key")),
+        Probe("agents", "The agents, with the key in Authorization", key.sign(agents, "bearer")),
+        Probe("x-api-key", "The agents, with the key in X-API-Key", key.sign(agents, "x-api-key")),
         Probe("no key", "The agents, without a key", agents),
-        Probe("unknown key", "The agents, with a made-up key", sign(agents, UNKNOWN_KEY, "bearer")),
+        Probe("unknown key", "The agents, with a made-up key", UNKNOWN_KEY.sign(agents, "bearer")),
         Probe("misshapen key", "The agents, with a key of another prefix", misshapen),
-        Probe("unknown agent", "The domains of an agent that does not exist", sign(other, key, "bearer")),
+        Probe("unknown agent", "The domains of an agent that does not exist", key.sign(other, "bearer")),
     ]
 
 
 def domains_probe(address: str, key: ApiKey, agent_id: str) -> Probe:
     """The second endpoint, for an agent of the workspace; `agent_id` is safe in a path."""
     asked = Request("GET", address + DOMAINS_PATH.format(agent_id=agent_id), HEADERS)
-    return Probe("domains", "The domains of the first agent", sign(asked, key, "bearer"))
+    return Probe("domains", "The domains of the first agent", key.sign(asked, "bearer"))
 
 
 def redirect_probe(address: str) -> Probe | str:

@@ -9,7 +9,7 @@ from typing import Literal, NoReturn
 from .errors import InvalidApiKeyError
 from .message import Headers, Request
 
-__all__ = ["PLACEHOLDER", "ApiKey", "Auth", "api_key_or_error", "sign"]
+__all__ = ["PLACEHOLDER", "ApiKey", "Auth", "api_key_or_error"]
 
 Auth = Literal["bearer", "x-api-key"]
 
@@ -56,6 +56,22 @@ class ApiKey:
     def reveal(self) -> str:
         """The key as text. Keep it out of logs, URLs and command lines."""
         return self._text
+
+    def sign(self, request: Request, auth: Auth) -> Request:
+        """The request with this key in exactly one header: `Authorization: Bearer` or `X-API-Key`.
+
+        The documentation: "Both work identically; pick whichever fits your client best."
+        """
+        unsigned, signed = self._signed.get(auth, (None, None))
+        if signed is None or unsigned is not request.headers:  # endpoints share one Headers object: see endpoint.py
+            signed = _with_key(request.headers, self._text, auth)
+            self._signed[auth] = (request.headers, signed)
+        return Request(request.method, request.url, signed, request.body, timeouts=request.timeouts)
+
+    def forget_signed(self, auth: Auth) -> Headers | None:
+        """Frees the signed headers that were kept (1.7 KB), and returns them."""
+        _, signed = self._signed.pop(auth, (None, None))
+        return signed
 
     def __repr__(self) -> str:
         return "ApiKey('clf_***')"
@@ -107,24 +123,6 @@ def api_key_or_error(text: object) -> ApiKey | InvalidApiKeyError:
         return text
     problem = _problem(text)
     return InvalidApiKeyError(problem) if problem else ApiKey(text)  # type: ignore[arg-type]
-
-
-def sign(request: Request, key: ApiKey, auth: Auth) -> Request:
-    """The request with the key in exactly one header: `Authorization: Bearer` or `X-API-Key`.
-
-    The documentation: "Both work identically; pick whichever fits your client best."
-    """
-    unsigned, signed = key._signed.get(auth, (None, None))
-    if signed is None or unsigned is not request.headers:  # endpoints share one Headers object: see endpoint.py
-        signed = _with_key(request.headers, key.reveal(), auth)
-        key._signed[auth] = (request.headers, signed)
-    return Request(request.method, request.url, signed, request.body, timeouts=request.timeouts)
-
-
-def forget_signed(key: ApiKey, auth: Auth) -> Headers | None:
-    """Frees the headers that were signed with this key (1.7 KB), and returns them."""
-    _, signed = key._signed.pop(auth, (None, None))
-    return signed
 
 
 def _with_key(headers: Headers, text: str, auth: Auth) -> Headers:

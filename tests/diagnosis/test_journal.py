@@ -10,7 +10,7 @@ from chatloom_async import ApiKey, ConnectError, MockTransport, Request, Respons
 from chatloom_async.diagnosis.journal import LINES, Entry, Journal, JournalTransport
 from chatloom_async.diagnosis.observation import ok, skipped, warning, wrong
 from chatloom_async.diagnosis.report import markdown
-from chatloom_async.wire.auth import Auth, sign
+from chatloom_async.wire.auth import Auth
 from tests.samples import KEY, OTHER_KEY, answer
 
 NOW = datetime(2026, 1, 15, 9, tzinfo=UTC)
@@ -68,7 +68,7 @@ async def test_no_key_is_written_down(auth: Auth, shown: dict[str, str]) -> None
     """Neither from the request, nor where the answer repeats it, in whatever spelling; other keys neither."""
     document = {"echo": KEY, "hidden": b64encode(KEY.encode()).decode(), "other": OTHER_KEY}
     received = {"content-type": KEY, "location": f"https://chatloom.app/?key={KEY}"}
-    entry, _ = await written(answer(document, 200, **received), sign(ASKED, ApiKey(KEY), auth))
+    entry, _ = await written(answer(document, 200, **received), ApiKey(KEY).sign(ASKED, auth))
     assert dict(entry.sent) == {"Accept": "application/json", "User-Agent": "x", **shown}
     assert dict(entry.received) == {
         "content-type": "clf_***",

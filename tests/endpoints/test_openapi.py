@@ -14,7 +14,6 @@ from jsonschema import Draft202012Validator
 from chatloom_async import ApiKey, ChatloomError, Request, Response, Sandbox
 from chatloom_async.endpoints.agents import POSITIONS, STATUS_ACTIVE
 from chatloom_async.sandbox.routes import NO_METHOD, NO_PATH, SandboxRequest, handle
-from chatloom_async.wire.auth import sign
 from chatloom_async.wire.base_url import BASE_URL
 from chatloom_async.wire.encode import camel
 from chatloom_async.wire.status import status_error
@@ -72,7 +71,7 @@ def test_where_and_with_what() -> None:
         described = DESCRIPTION["components"]["securitySchemes"][scheme]
         name = described.get("name", "Authorization")
         value = key.reveal() if scheme == "apiKey" else f"{described['scheme'].title()} {key.reveal()}"
-        assert dict(sign(request, key, auth).headers) == {name: value}  # type: ignore[arg-type]
+        assert dict(key.sign(request, auth).headers) == {name: value}  # type: ignore[arg-type]
 
 
 def test_every_operation_is_an_endpoint() -> None:

@@ -22,7 +22,7 @@ from chatloom_async import (
     TransportError,
 )
 from chatloom_async.testing import VirtualClock
-from chatloom_async.wire.auth import Auth, sign
+from chatloom_async.wire.auth import Auth
 from tests.samples import AGENTS, DOMAINS, KEY, OTHER_KEY, answer, api, failure, in_turn
 
 AGENTS_URL = "https://chatloom.app/api/plugin/agents"
@@ -33,7 +33,7 @@ def asking(
     key: str = KEY, url: str = AGENTS_URL, method: str = "GET", body: bytes | None = None, auth: Auth = "bearer"
 ) -> Request:
     """A signed request, as the client hands it to a transport."""
-    return sign(Request(method, url, {"Accept": "application/json"}, body), ApiKey(key), auth)
+    return ApiKey(key).sign(Request(method, url, {"Accept": "application/json"}, body), auth)
 
 
 def named(*names: str) -> list[Response]:

@@ -37,7 +37,6 @@ from chatloom_async import (
 )
 from chatloom_async.testing import VirtualClock
 from chatloom_async.transports.recording import NotRecordedError, SecretInRecordingError
-from chatloom_async.wire.auth import sign
 from tests.samples import AGENTS, DOMAINS, KEY, answer, api, in_turn
 
 AGENTS_URL = "https://chatloom.app/api/plugin/agents"
@@ -49,7 +48,7 @@ ODD_KEY = r"clf_a+b/c\d&e<f>g?h=0123456789"  # every character that some spellin
 def asking(url: str = AGENTS_URL, method: str = "GET", body: bytes | None = None, key: str = KEY) -> Request:
     """A signed request, as the client hands it to a transport."""
     headers = {"Accept": "application/json", "User-Agent": "chatloom-async/0.1.0", "X-Session": "s3cr3t"}
-    return sign(Request(method, url, headers, body), ApiKey(key), "bearer")
+    return ApiKey(key).sign(Request(method, url, headers, body), "bearer")
 
 
 async def record(path: Path, *exchanges: tuple[Request, Response | TransportError]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatloom_async.wire.auth import ApiKey, Auth, api_key_or_error, sign
+from chatloom_async.wire.auth import ApiKey, Auth, api_key_or_error
 from chatloom_async.wire.errors import InvalidApiKeyError
 from chatloom_async.wire.message import Headers, Request, Timeouts
 
@@ -234,7 +234,7 @@ def test_exactly_one_header_carries_the_key(auth: Auth, headers: dict[str, str],
     """Whatever credentials a request had, in whatever case, it has one afterwards; the rest stays as it is."""
     timeouts = Timeouts(read=1.0)
     request = Request("POST", "https://x/y", {"Accept": "application/json", **foreign}, b"{}", timeouts=timeouts)
-    signed = sign(request, ApiKey(SECRET), auth)
+    signed = ApiKey(SECRET).sign(request, auth)
     assert signed == Request("POST", "https://x/y", headers, b"{}")
     assert dict(signed.headers) == headers
     assert signed.timeouts is timeouts
@@ -243,7 +243,7 @@ def test_exactly_one_header_carries_the_key(auth: Auth, headers: dict[str, str],
 def test_the_unsigned_request_stays_unsigned() -> None:
     """Signing makes a new request."""
     request = Request("GET", "https://x/y", {"Accept": "*/*"})
-    sign(request, ApiKey(SECRET), "bearer")
+    ApiKey(SECRET).sign(request, "bearer")
     assert request == Request("GET", "https://x/y", {"Accept": "*/*"})
 
 
@@ -252,7 +252,7 @@ def test_signed_headers_are_remembered_for_the_same_headers_only() -> None:
     key, first, second = ApiKey(SECRET), Headers({"Accept": "a"}), Headers({"Accept": "b"})
 
     def signed(headers: Headers, auth: Auth) -> Headers:
-        return sign(Request("GET", "https://x/y", headers), key, auth).headers
+        return key.sign(Request("GET", "https://x/y", headers), auth).headers
 
     assert signed(first, "bearer") is signed(first, "bearer")
     for headers, auth in [(first, "bearer"), (second, "bearer"), (first, "x-api-key"), (first, "bearer")] * 2:
@@ -265,6 +265,6 @@ def test_keys_do_not_share_signed_headers() -> None:
     """Two keys that sign the same request each sign it with their own text."""
     request = Request("GET", "https://x/y", Headers({"Accept": "a"}))
     values = [
-        sign(request, ApiKey(text), "x-api-key").headers["X-API-Key"] for text in ("clf_one", "clf_two", "clf_one")
+        ApiKey(text).sign(request, "x-api-key").headers["X-API-Key"] for text in ("clf_one", "clf_two", "clf_one")
     ]
     assert values == ["clf_one", "clf_two", "clf_one"]

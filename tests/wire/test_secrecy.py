@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.pretty import pretty_repr
 from rich.traceback import Traceback
 
-from chatloom_async.wire.auth import ApiKey, sign
+from chatloom_async.wire.auth import ApiKey
 from chatloom_async.wire.errors import Attempt, DeadlineExceededError, RedirectRefusedError
 from chatloom_async.wire.message import Exchange, Headers, Request, Response
 from chatloom_async.wire.status import AuthenticationError
@@ -29,8 +29,8 @@ def values() -> list[Any]:
         key,
         {"key": key, "keys": [key, (key, {key})]},
         Headers({"Authorization": f"Bearer {CANARY}", "Cookie": CANARY}),
-        sign(Request("GET", "https://x/y"), key, "bearer"),
-        sign(Request("POST", "https://x/y", body=b"{}"), key, "x-api-key"),
+        key.sign(Request("GET", "https://x/y"), "bearer"),
+        key.sign(Request("POST", "https://x/y", body=b"{}"), "x-api-key"),
         response,
         error,
         attempt,

@@ -258,7 +258,7 @@ async def open_session(
     try:
         if getattr(session, "_retry_connection", None) is not True:
             unsupported("its hidden repetition of requests cannot be switched off")
-        session._retry_connection = False
+        session._retry_connection = False  # noqa: SLF001 - there is no option for it
         await check_isolation(session)
         await check_bodies()
     except BaseException:
@@ -317,7 +317,7 @@ async def check_isolation(session: aiohttp.ClientSession) -> None:
         bounded = len(connections.idle) == 2
         for idle in list(connections.idle):
             connections.close_idle(idle)
-        bounded = bounded and not connections._conns
+        bounded = bounded and not connections._conns  # noqa: SLF001 - the pool has no public name
     except (AttributeError, TypeError, aiohttp.ClientError) as problem:
         unsupported(f"its pool of connections has changed ({type(problem).__name__})")
     finally:
@@ -351,7 +351,7 @@ async def check_bodies() -> None:
         unsupported("a connection that ends would not be noticed")
 
 
-_request: Any = aiohttp.ClientSession._request
+_request: Any = aiohttp.ClientSession._request  # noqa: SLF001 - what others patch
 AS_SHIPPED = (  # None if it was patched before; a wrapper may look like the original in all but the place of its code
     _request
     if isinstance(_request, FunctionType) and _request.__code__.co_filename == aiohttp.client.__file__
@@ -361,4 +361,4 @@ AS_SHIPPED = (  # None if it was patched before; a wrapper may look like the ori
 
 def is_unpatched() -> bool:
     """Whether `ClientSession` sends requests as aiohttp ships it; aioresponses and some monitors replace that."""
-    return aiohttp.ClientSession._request is AS_SHIPPED
+    return aiohttp.ClientSession._request is AS_SHIPPED  # noqa: SLF001 - what others patch
