@@ -1,7 +1,7 @@
-"""Turns one operation and many items into results as they complete, in bounded memory.
+"""Runs one operation on many items, and yields results as they complete, in bounded memory.
 
-Every item comes back exactly once, as `Ok` or as `Err`, or the consumer gets an exception. A failing item never cancels
-its siblings. No cancellation, wherever it arrives, makes a fan-out hang or lose an item: `tests/properties` tries them.
+Every item is yielded exactly once, as `Ok` or `Err`, or the consumer gets an exception. A failing item never cancels
+its siblings. A cancellation at any point neither hangs a fan-out nor loses an item: see `tests/properties`.
 """
 
 import asyncio
@@ -25,9 +25,9 @@ END: Any = object()
 
 @frozen
 class Ok(Generic[Item_co, Value_co]):
-    """What the operation returned for an item.
+    """The operation's return value for an item.
 
-    With the item that it is for:
+    `item` is the item:
 
         async for result in fan_out(["acme"], lambda name: chatloom.list_agents()):
             print(result.item, len(result.value))  # acme 2
@@ -39,9 +39,9 @@ class Ok(Generic[Item_co, Value_co]):
 
 @frozen
 class Err(Generic[Item_co]):
-    """What the operation raised for an item.
+    """The exception that the operation raised for an item.
 
-    With the item that it is for; the others go on:
+    The other items continue:
 
         async for result in fan_out(["agt_gone"], chatloom.get_allowed_domains):
             print(result.item, type(result.error).__name__)  # agt_gone NotFoundError
@@ -64,18 +64,18 @@ def fan_out(
                 case Ok(key, agents): ...
                 case Err(key, error): ...
 
-    `items` may be of any length, sync or async. They are read only as fast as results are taken: at most
-    2 x `concurrency` items are in memory.
+    `items` may be of any length, sync or async. They are consumed lazily (back-pressure): at most 2 x `concurrency`
+    items are in memory.
 
-    Every item that was read is yielded once. Err holds whatever exception the operation raised, TypeError (a wrong
-    signature) and CancelledError (somebody cancelled the operation) included. Two things end the fan-out instead:
+    Every item that was read is yielded once. Err holds any exception that the operation raised, including TypeError
+    (a wrong signature) and CancelledError (the operation was cancelled). Two things end the fan-out instead:
 
-    - Reading `items` fails or is cancelled: the results of what was read come first, then that exception is raised.
+    - Reading `items` fails or is cancelled: the results of the items read so far come first, then that exception.
     - An operation raises a BaseException that is not an Exception, such as SystemExit: it is raised after the results
       that are ready, and the other operations are cancelled.
 
     Leaving the loop early cancels what is running; `contextlib.aclosing` makes that immediate.
-    Raises ConfigurationError at once where an argument cannot be one, such as a `concurrency` of 0.
+    Raises ConfigurationError at once for an invalid argument, such as a `concurrency` of 0.
     """
     ITEMS.check("items", items)
     OPERATION.check("operation", operation)
@@ -104,11 +104,11 @@ async def _results(
 
 
 class _Workers(Generic[Item, Value]):
-    """Tasks that read items and run the operation on them. `ready` holds the results that were not yielded yet.
+    """Tasks that read items and run the operation on them. `ready` holds the results not yielded yet.
 
-    A worker awaits nothing but the source and the operation: it puts its result into `ready`, reads the next item, and
-    ends if `ready` is full, if another worker is reading, or if its task was cancelled. So there are only two places
-    where a cancellation can arrive, and none where a worker could wait for ever. `_results` starts new workers.
+    A worker awaits only the source and the operation. It puts its result into `ready` and reads the next item. It ends
+    if `ready` is full, if another worker is reading, or if its task was cancelled. So a cancellation can arrive at only
+    two points, and a worker never waits for ever. `_results` starts new workers.
     """
 
     def __init__(
@@ -139,12 +139,12 @@ class _Workers(Generic[Item, Value]):
             self._starting.add_done_callback(self._ended)
 
     async def news(self) -> None:
-        """Returns when there is a result, or when a worker has ended."""
+        """Waits for a result or the end of a worker."""
         self._news = self._loop.create_future()
         await self._news
 
     async def stop(self) -> None:
-        """Cancels all workers, and returns when they have ended. A cancellation meanwhile is passed on to them."""
+        """Cancels all workers and waits for their end. A cancellation during the wait is passed on to them."""
         self._exhausted, again = True, None
         others = self.tasks - {asyncio.current_task()}  # an operation may close its own fan-out
         _cancel(others)
@@ -173,7 +173,7 @@ class _Workers(Generic[Item, Value]):
             self._tell()
 
     async def _read(self) -> Any:
-        """The next item. Sets `_exhausted` at the end, and if reading fails; then the value means nothing."""
+        """The next item. At the end, or if reading fails, sets `_exhausted` and returns a meaningless value."""
         self._reading = True
         try:
             item: Any = next(self._items, END) if self._async_items is None else await anext(self._async_items, END)
@@ -190,7 +190,7 @@ class _Workers(Generic[Item, Value]):
         self.tasks.discard(task)
         if task is self._starting:  # cancelled before it could read
             self._starting = None
-            if not self.tasks and not self._exhausted:  # else somebody who cancels always would keep this busy for ever
+            if not self.tasks and not self._exhausted:  # otherwise repeated cancellations would keep this busy for ever
                 self._exhausted, self.read_error = True, asyncio.CancelledError()
         elif not task.cancelled() and (error := task.exception()):
             self._exhausted, self.crash = True, self.crash or error
@@ -207,7 +207,7 @@ def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 
 async def _result(item: Item, operation: Callable[[Item], Awaitable[Value]]) -> Ok[Item, Value] | Err[Item]:
-    """In a function of its own: the traceback of an Err refers to this frame, and so to nothing but its item."""
+    """Runs the operation. A separate function: the traceback of an Err refers to its frame, and so only to its item."""
     try:
         return Ok(item, await operation(item))
     except (Exception, asyncio.CancelledError) as error:

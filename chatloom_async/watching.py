@@ -1,7 +1,7 @@
-"""Turns rounds of reading a workspace into events that tell what has changed: what a webhook will do some day.
+"""Polls a workspace and yields its changes as events. The API has no webhooks yet.
 
-Reads by the client's own calls, so their limits, retries and deadlines are the client's; keeps the last state in
-memory and nothing else. Between two rounds nothing runs here, so there is nothing to clean up.
+It uses the client's calls, with the client's limits, retries and deadlines, and keeps only the last state in memory.
+Nothing runs between two rounds, so there is nothing to clean up.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ from .wire.errors import ChatloomError, DeadlineExceededError
 from .wire.status import NotFoundError
 from .wire.validation import INTERVAL
 
-CONCURRENCY = 4  # more calls at once would only queue for the rate limit, and use up their deadlines there
-JITTER = 0.1  # of the wait, up and down, so that programs that were started together do not ask together
+CONCURRENCY = 4  # more concurrent calls would only spend their deadlines waiting for the rate limit
+JITTER = 0.1  # of the wait, up or down: spreads programs that were started together
 MAX_WAIT = 900.0  # seconds after a failed round, if the interval is not longer
 
 log: Logger = getLogger("chatloom_async")
@@ -28,9 +28,9 @@ log: Logger = getLogger("chatloom_async")
 
 @frozen
 class AgentAdded:
-    """An agent that was not there before, with its allowed domains, oldest first.
+    """A new agent with its allowed domains, oldest first.
 
-    Its parts can be matched:
+    It supports pattern matching:
 
         agent = (await chatloom.list_agents()).agents[0]
         match AgentAdded(agent, ("acme.example",)):
@@ -44,9 +44,9 @@ class AgentAdded:
 
 @frozen
 class AgentRemoved:
-    """An agent that is not listed any more, as it was last seen.
+    """An agent that is not listed any more, in its last known state.
 
-    All of it, since it cannot be asked for any more:
+    The whole agent, because the API no longer returns it:
 
         agent = (await chatloom.list_agents()).agents[0]
         print(AgentRemoved(agent).agent == agent)  # True
@@ -57,9 +57,9 @@ class AgentRemoved:
 
 @frozen
 class AgentChanged:
-    """An agent of which some field is another one now.
+    """An agent with changed fields.
 
-    Both, so that a program can tell the difference:
+    Both states, to compare them:
 
         before, after = await chatloom.list_agents()
         print(AgentChanged(before, after).after.name)  # Returns Desk
@@ -71,9 +71,9 @@ class AgentChanged:
 
 @frozen
 class DomainsChanged:
-    """Allowed domains that an agent has got or lost. Another order, or a domain listed twice, is no change.
+    """Domains added to or removed from an agent's allowed domains. Order and duplicates do not count.
 
-    Only the difference:
+    It holds only the difference:
 
         agent = (await chatloom.list_agents()).agents[0]
         print(DomainsChanged(agent, added=("acme.example",), removed=()).added)  # ('acme.example',)
@@ -96,7 +96,7 @@ async def watch(
     initial: bool = False,
     random: Callable[[], float] = random.random,
 ) -> AsyncGenerator[Event, None]:
-    """Reads all agents and their domains in rounds, and yields what has changed since the round before; never ends.
+    """Reads all agents and their domains in rounds, and yields the changes since the last round. Never ends.
 
         async for event in watch(chatloom, initial=True):
             match event:
@@ -104,18 +104,17 @@ async def watch(
                 case DomainsChanged(agent, added, removed): ...
             break  # or it goes on for ever
 
-    A round is one call, and one more for each agent. Between the end of a round and the next there are `interval`
-    seconds, a tenth more or less by `random`, on the client's clock. The first round yields nothing, or an AgentAdded
-    for every agent where `initial` says so. In each round what was removed comes first, then the rest, oldest agent
-    first.
+    A round takes one call, and one more for each agent. The pause between two rounds is `interval` seconds, plus or
+    minus a random tenth, on the client's clock. The first round yields nothing, or an AgentAdded for every agent if
+    `initial` is True. Each round yields removals first, then the other events, oldest agent first.
 
-    A round in which a call fails, or is cancelled by somebody else, yields nothing and is logged. After the first such
-    round the wait is the usual one, then it doubles. It is at least Retry-After. Neither makes it longer than 15
-    minutes. Errors that no repeat can cure, such as a 401, are raised.
+    A round with a failed or cancelled call yields nothing and is logged. The pause after the first failed round is the
+    usual one; then it doubles. It is at least Retry-After, and at most 15 minutes in both cases. Errors that a retry
+    cannot fix, such as a 401, are raised.
 
-    A list that is not complete never makes an AgentRemoved, and until one was complete, agents that appear make no
-    AgentAdded. An agent whose domains cannot be found is left as it was, until a list settles it.
-    Raises ConfigurationError where `interval` is not above 0.
+    An incomplete list never yields an AgentRemoved. Before the first complete list, new agents yield no AgentAdded. An
+    agent whose domains are not found keeps its state until a list shows whether it still exists.
+    Raises ConfigurationError if `interval` is not above 0.
     """
     INTERVAL.check("interval", interval)
     known: Known = {}
@@ -142,7 +141,7 @@ async def watch(
 
 
 def _cancellations() -> int:
-    """How often the consumer's task was cancelled. A CancelledError without one is that of a task within the round."""
+    """How often the consumer's task was cancelled. If it was not, a CancelledError comes from a task of the round."""
     task = asyncio.current_task()
     return task.cancelling() if task else 0
 
@@ -155,7 +154,7 @@ def _is_passing(error: ChatloomError | asyncio.CancelledError, cancellations: in
 
 
 async def _round(client: AsyncChatloom) -> tuple[AgentList, dict[str, Domains]]:
-    """The agents, and the domains of those that still exist. Raises what the first failing call raises."""
+    """The agents, and the domains of those that still exist. Raises the exception of the first failing call."""
     agents = await client.list_agents()
     domains: dict[str, Domains] = {}
     ids = dict.fromkeys(agent.id for agent in agents)
@@ -169,7 +168,7 @@ async def _round(client: AsyncChatloom) -> tuple[AgentList, dict[str, Domains]]:
 
 
 def _state(before: Known, agents: AgentList, domains: Mapping[str, Domains]) -> Known:
-    """What is known after a round, newest agent first."""
+    """The state after a round, newest agent first."""
     listed = {agent.id: (agent, domains[agent.id]) for agent in agents if agent.id in domains}
     kept = {agent.id for agent in agents} if agents.complete else before.keys()
     return listed | {each: what for each, what in before.items() if each in kept and each not in listed}

@@ -1,1 +1,1 @@
-"""Thin helpers for the frameworks that a client lives in. Nothing else in the package imports them."""
+"""Thin helpers for web frameworks, OpenTelemetry and Redis. No other module of the package imports them."""

@@ -1,5 +1,6 @@
-"""Ties a client to the life of a Starlette or FastAPI application, by the state that ASGI hands from its lifespan to
-every request. Imports no framework; FastAPI's dependency is in fastapi.py.
+"""One client for the lifetime of a Starlette or FastAPI application, in the ASGI lifespan state.
+
+It imports no framework. The FastAPI dependency is in fastapi.py.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +12,7 @@ from ..wire.errors import UsageError
 
 
 class Connection(Protocol):
-    """A request or WebSocket, of which only the state is of interest."""
+    """A request or WebSocket; only its state is used."""
 
     @property
     def state(self) -> Any: ...
@@ -24,7 +25,7 @@ def lifespan(
 
         app = Starlette(routes=..., lifespan=lifespan(lambda: AsyncChatloom(deadline=10.0)))
 
-    `connect` makes the client, anew at each start. In a lifespan of your own, enter this one and pass its state on:
+    `connect` makes a new client at each start. In your own lifespan, enter this one and pass its state on:
 
         async with lifespan()(app) as state, open_database() as database:
             yield {**state, "database": database}
@@ -39,7 +40,7 @@ def lifespan(
 
 
 def chatloom(request: Connection) -> AsyncChatloom:
-    """The application's client. Raises UsageError where the application has none."""
+    """The application's client. Raises UsageError if the application has none."""
     client = getattr(request.state, "chatloom", None)
     if not isinstance(client, AsyncChatloom):
         raise UsageError("This application has no client: pass it lifespan=lifespan(), and let its server run that")

@@ -1,4 +1,4 @@
-"""asgi.py's client as a FastAPI dependency. A file of its own, since FastAPI looks for types where they are named."""
+"""The application's client as a FastAPI dependency. In its own file: FastAPI resolves annotations in the module."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ __all__ = ["Chatloom", "dependency", "lifespan"]
 
 
 def dependency(connection: HTTPConnection) -> AsyncChatloom:
-    """The application's client, in requests and WebSockets; in tests, a key for `app.dependency_overrides`."""
+    """The application's client, for requests and WebSockets. Tests replace it through `app.dependency_overrides`."""
     return chatloom(connection)
 
 

@@ -1,7 +1,7 @@
-"""Turns finished calls into OpenTelemetry spans and metrics. Needs the extra [otel]. Nothing else imports this file.
+"""OpenTelemetry spans and metrics for each call. Needs the extra [otel]. No other module imports this file.
 
-Attributes are a fixed list of names and numbers: no URL, no header, no text from the server, and no key. Spans carry
-the key's fingerprint and label, metrics do not: each key would be a series of its own.
+Attributes are a fixed list of names and numbers: no URL, header, server text or key. Spans carry the key's fingerprint
+and label. Metrics do not, because each key would become its own series.
 """
 
 import time
@@ -25,7 +25,7 @@ with needed_by("InstrumentedChatloom", "opentelemetry", extra="otel"):
 
 try:
     from opentelemetry.instrumentation.utils import suppress_http_instrumentation
-except ImportError:  # then there is nothing that could count a request a second time
+except ImportError:  # without it, no request can be counted twice
     suppress_http_instrumentation = nullcontext  # type: ignore[assignment]
 
 __all__ = ["InstrumentedChatloom", "Telemetry"]
@@ -38,7 +38,7 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
 
 
 class Telemetry:
-    """Where spans and metrics go: to the global providers, or to those that are given."""
+    """Where spans and metrics go: the given providers, or the global ones."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Telemetry:
         )
 
     def record(self, span: trace.Span, began: int, operation: Mapping[str, Any], attempts: Sequence[Attempt]) -> None:
-        """An event and a measurement for each attempt. `began` is the call's start, in nanoseconds of the epoch."""
+        """Records an event and a measurement for each attempt. `began` is the call's start, in ns since 1970."""
         for attempt in attempts:
             outcome = _outcome(attempt.status, attempt.error)
             sent = attempt.started + attempt.waited
@@ -71,15 +71,15 @@ class Telemetry:
 
 
 class InstrumentedChatloom(AsyncChatloom):
-    """An AsyncChatloom with OpenTelemetry. Use it in place of the other.
+    """An AsyncChatloom with OpenTelemetry. Use it instead of AsyncChatloom:
 
         from chatloom_async.contrib.opentelemetry import InstrumentedChatloom as AsyncChatloom
 
-    Each call is one CLIENT span with an event for each attempt; `chatloom.key` and `chatloom.label` say whose it is, as
-    an `Attempt` does. Each attempt that was sent is measured in `http.client.request.duration`, each retry is counted
-    in `chatloom.client.retries`. Other names follow the semantic conventions for HTTP. The instrumentation of aiohttp
-    (0.60b0 or later) is suppressed for the same requests, so that nothing is counted twice, and no trace context is
-    sent to the API. Requests of a key provider stay visible.
+    Each call is one CLIENT span with an event for each attempt; `chatloom.key` and `chatloom.label` are those of its
+    `Attempt`s. Each attempt that was sent is measured in `http.client.request.duration`; each retry is counted in
+    `chatloom.client.retries`. Other names follow the semantic conventions for HTTP. aiohttp's instrumentation (0.60b0
+    or later) is suppressed for these requests, so nothing is counted twice, and no trace context is sent to the API.
+    Requests of a key provider stay visible.
     For providers other than the global ones, set `telemetry` in a subclass.
     """
 
@@ -112,7 +112,7 @@ class InstrumentedChatloom(AsyncChatloom):
 
 @frozen
 class QuietTransport:
-    """A transport that instrumentations of HTTP clients do not see."""
+    """A transport that suppresses the instrumentation of HTTP clients."""
 
     inner: Transport
 
@@ -145,7 +145,7 @@ def _error_type(error: BaseException) -> str:
 
 
 def _ended(attempts: Sequence[Attempt], error: BaseException | None) -> Attributes:
-    """How a call ended: like its last attempt, unless something came after that."""
+    """How a call ended: like its last attempt, unless an error came after it."""
     attributes = _outcome(attempts[-1].status if attempts else None, error)
     if attempts and attempts[-1].key:
         attributes["chatloom.key"] = attempts[-1].key

@@ -1,6 +1,6 @@
-"""Why calls work here, or do not: the way from this machine to the API, step by step. Start at `examine`.
+"""Checks every step of the way from this machine to the API, and explains why calls fail. Start at `examine`.
 
-Every step turns what it sees into an `Observation`. None prints, and none raises for what it finds.
+Every step returns an `Observation`. No step prints, and none raises for a problem that it detects.
 """
 
 from .examination import Setup, examine

@@ -1,4 +1,4 @@
-"""Makes two calls with the client and checks them: the answer, keep-alive, and this machine's clock against `Date`."""
+"""Checks the client with real calls: the answer, keep-alive, and this machine's clock against the `Date` header."""
 
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -30,12 +30,12 @@ class CountingTransport(AiohttpTransport):
 
 
 TOLERATED: Final = timedelta(seconds=30)
-ROUNDING: Final = timedelta(seconds=0.5)  # a Date holds whole seconds: on average, so much is cut off
+ROUNDING: Final = timedelta(seconds=0.5)  # the average error of a Date header, which has whole seconds
 ADVICE: Final = "Synchronize it (NTP): certificates, and dates in Retry-After, are judged by it."
 
 
 def check_clock(answered: tuple[Response, datetime] | None) -> Observation:
-    """How far the clock was off when an answer came; None: there was no answer."""
+    """How far this machine's clock is off, measured when the answer came. None: there was no answer."""
     if answered is None:
         return skipped("clock", "not compared: there is no answer")
     response, arrived = answered
@@ -54,7 +54,7 @@ def check_clock(answered: tuple[Response, datetime] | None) -> Observation:
 
 
 def _span(length: timedelta) -> str:
-    """In the unit that makes the number handy."""
+    """A number of seconds in a readable unit."""
     for unit, seconds in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if length.total_seconds() >= 2 * seconds:
             return f"{length.total_seconds() / seconds:.0f} {unit}"
@@ -72,13 +72,13 @@ NO_KEEP_ALIVE: Final = (
 
 
 class Connections(Protocol):
-    """Knows how many connections were opened."""
+    """A transport that counts the connections opened."""
 
     opened: int
 
 
 async def check_without_key(address: str, transport: Transport, limit: TimeLimit) -> Observation:
-    """Asks without a key: the API then answers 401, which shows that it is there."""
+    """Calls without a key. A 401 shows that the API is reachable."""
     return await limit.bound(_without_key(address, transport), limit.passed("answer"))
 
 
@@ -95,7 +95,7 @@ async def _without_key(address: str, transport: Transport) -> Observation:
 async def check_calls(
     address: str, key: ApiKey, transport: Transport, connections: Connections, limit: TimeLimit
 ) -> list[Observation]:
-    """One call, not repeated where it fails; then, where it works, some more for their times."""
+    """Makes one call without retries; if it succeeds, makes some more and measures them."""
     client = AsyncChatloom(key, base_url=address, transport=transport, retry=None, rate_limit=None, deadline=limit.left)
     try:
         first = await client.exchange(ListAgents())

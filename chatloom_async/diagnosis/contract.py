@@ -33,7 +33,7 @@ from .observation import Observation, TimeLimit, ok, skipped, warning, wrong
 
 @frozen
 class Deviation:
-    """`broken`: the API does not keep a promise. Otherwise it sends more than was promised, which breaks nobody."""
+    """`broken`: the API contradicts its documentation. Otherwise it sends more than documented, which is compatible."""
 
     text: str
     broken: bool = True
@@ -43,7 +43,7 @@ NAMES: dict[type, str] = {list: "an array", int: "an integer", str: "a string"}
 
 
 def judge_agents(evidence: Evidence) -> Iterator[Deviation]:
-    """The list of agents: status, form, and every field of every agent."""
+    """Checks the list of agents: status, shape, and every field of every agent."""
     document = _whole(evidence, "agents")
     if isinstance(document, Deviation):
         yield document
@@ -58,7 +58,7 @@ def judge_agents(evidence: Evidence) -> Iterator[Deviation]:
 
 
 def judge_domains(evidence: Evidence) -> Iterator[Deviation]:
-    """The list of domains: status, form, and nothing in it but strings."""
+    """Checks the list of domains: status, shape, and that every item is a string."""
     document = _whole(evidence, "domains")
     if isinstance(document, Deviation):
         yield document
@@ -70,7 +70,7 @@ def judge_domains(evidence: Evidence) -> Iterator[Deviation]:
 
 
 def judge_values(evidence: Evidence) -> Iterator[Deviation]:
-    """Each value that the documentation does not know, once."""
+    """Reports each undocumented value once."""
     agents = _agents(evidence.document("agents"))
     for name, wording in VALUES.items():
         strange = Counter(
@@ -132,7 +132,7 @@ def _share(times: int, of: int) -> str:
 
 
 def judge_content_types(evidence: Evidence) -> Iterator[Deviation | Missing]:
-    """Everything is JSON, errors too; a redirect need not be."""
+    """Every answer is JSON, including errors. Redirects are exempt."""
     answers = {
         name: each for name, each in evidence.answers.items() if isinstance(each, Response) and name != "plain http"
     }
@@ -145,7 +145,7 @@ def judge_content_types(evidence: Evidence) -> Iterator[Deviation | Missing]:
 
 
 def judge_no_key(evidence: Evidence) -> Iterator[Deviation]:
-    """401, with the one text that the documentation gives."""
+    """401 with the documented text."""
     yield from _error(evidence, "no key", 401, NO_KEY_TEXT)
 
 
@@ -200,7 +200,7 @@ def _error(evidence: Evidence, name: str, status: int, text: str | None = None) 
 
 @frozen
 class ContractCheck:
-    """One statement of the documentation: `passed` says what holds. It needs these answers and documents."""
+    """One statement of the documentation: `passed` states it in the report, the rest is the evidence that it needs."""
 
     subject: str
     passed: str
@@ -229,7 +229,7 @@ CHECKS: Final = (
 
 
 async def check_contract(address: str, key: ApiKey, transport: JournalTransport, limit: TimeLimit) -> list[Observation]:
-    """Asks some eight questions, one after the other, and judges the answers."""
+    """Sends about eight requests, one after the other, and checks the answers."""
     evidence = await gather_evidence(address, key, transport, limit)
     told = (each for check in CHECKS for each in judged(check, evidence))
     return [evolve(each, chapter="contract") for each in told]

@@ -1,6 +1,6 @@
-"""Sends the requests that the contract check needs, and keeps each answer by name, or the reason why there is none.
+"""Sends the requests that the contract check needs, and stores each answer by name, or why there is none.
 
-The facts of the API's documentation that both sides need (paths, fields, values) stand on top.
+It begins with the documented paths, fields and values.
 """
 
 import re
@@ -34,7 +34,7 @@ POSITIONS: Final = ("bottom-right", "bottom-left", "top-right", "top-left")
 
 
 def moment(text: Any) -> datetime | None:
-    """`createdAt`: "string (ISO 8601)", as an aware moment; None for anything else."""
+    """`createdAt`, "string (ISO 8601)", as an aware datetime; None for anything else."""
     try:
         found = datetime.fromisoformat(text)
     except (ValueError, TypeError):
@@ -44,7 +44,7 @@ def moment(text: Any) -> datetime | None:
 
 @frozen
 class Wording:
-    """What the values of a field are, in the documentation's words. `firm`: without a "usually"."""
+    """The documented values of a field. `firm`: the documentation does not say "usually"."""
 
     fits: Callable[[Any], Any]
     words: str
@@ -69,7 +69,7 @@ UNKNOWN_AGENT: Final = "agt_that_chatloom_doctor_made_up"
 
 @frozen
 class Probe:
-    """A request, the name that its answer goes by, and what it is for, in words."""
+    """A request, the name of its answer, and its purpose in words."""
 
     name: str
     purpose: str
@@ -77,7 +77,7 @@ class Probe:
 
 
 def first_probes(address: str, key: ApiKey) -> list[Probe]:
-    """Everything that can be asked without knowing any answer."""
+    """The probes that need no earlier answer."""
     agents = Request("GET", address + AGENTS_PATH, HEADERS)
     other = Request("GET", address + DOMAINS_PATH.format(agent_id=UNKNOWN_AGENT), HEADERS)
     misshapen = evolve(agents, headers={**HEADERS, "Authorization": f"Bearer {NO_KEY_AT_ALL}"})
@@ -98,7 +98,7 @@ def domains_probe(address: str, key: ApiKey, agent_id: str) -> Probe:
 
 
 def redirect_probe(address: str) -> Probe | str:
-    """Plain http, without a key; or why that is not asked."""
+    """A plain http request without a key, or why it is not sent."""
     parts = urlsplit(address)
     plain = f"http://{parts.netloc}"
     try:
@@ -115,7 +115,7 @@ SAFE_ID: Final = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]{0,255}")
 
 @frozen
 class Missing:
-    """There is nothing to judge. `harmless` where that is no fault of anybody."""
+    """Why there is no answer to check. `harmless`: it does not indicate a problem."""
 
     reason: str
     harmless: bool = False
@@ -138,7 +138,7 @@ class Evidence:
 
 
 async def gather_evidence(address: str, key: ApiKey, transport: JournalTransport, limit: TimeLimit) -> Evidence:
-    """One probe after the other; what the time limit leaves out is missing."""
+    """Sends one probe after the other. Those that the time limit cuts are recorded as missing."""
     evidence = Evidence()
     for probe in first_probes(address, key):
         evidence.answers[probe.name] = await _asked(probe, transport, limit)

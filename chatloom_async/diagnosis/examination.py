@@ -1,6 +1,6 @@
-"""Walks the way from this machine to the API, and says at every step what it sees. Begins nothing that may hang.
+"""The steps of a diagnosis, from this machine to the API. Every step has a time limit.
 
-The walk ends at the first step without which the next ones make no sense.
+It stops at the first failure that makes the following steps meaningless.
 """
 
 import os
@@ -29,9 +29,9 @@ def _now() -> datetime:
 
 @frozen(kw_only=True)
 class Setup:
-    """What is examined. `time_limit` is in seconds, for everything that goes over the network.
+    """What to examine. `time_limit` is in seconds and covers all network traffic.
 
-    `ssl`, `resolve` and `now` take the place of what the system would be asked for.
+    `ssl`, `resolve` and `now` replace the system's defaults.
     """
 
     key: KeyReference
@@ -47,7 +47,7 @@ class Setup:
 
 
 async def examine(setup: Setup, journal: Journal) -> AsyncGenerator[Observation, None]:
-    """Every observation as soon as it is made; `journal` takes down the exchanges with the API."""
+    """Yields every observation as soon as it is made. `journal` records the exchanges with the API."""
     yield check_versions(setup.versions)
     key, told = await check_key(setup.key)
     for each in told:
@@ -71,7 +71,7 @@ async def examine(setup: Setup, journal: Journal) -> AsyncGenerator[Observation,
 
 
 async def _way(address: str, setup: Setup, limit: TimeLimit) -> AsyncGenerator[Observation, None]:
-    """As far as a connection that requests could be sent on."""
+    """The steps up to a usable connection."""
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     addresses, found = await check_names(host, port, setup.resolve, limit)
@@ -88,13 +88,13 @@ async def _way(address: str, setup: Setup, limit: TimeLimit) -> AsyncGenerator[O
         else:
             yield await check_tls(writer, host, setup.ssl or create_default_context(), limit)
     finally:
-        writer.transport.abort()  # a polite end could wait for the other side
+        writer.transport.abort()  # a clean TLS shutdown could wait for the peer
 
 
 async def _talk(
     address: str, key: ApiKey | None, setup: Setup, limit: TimeLimit, journal: Journal
 ) -> AsyncGenerator[Observation, None]:
-    """As far as answers."""
+    """The steps that send requests."""
     counting = CountingTransport(ssl=setup.ssl)
     transport = JournalTransport(counting, journal, setup.now)
     transport.purpose = "The agents of the workspace"

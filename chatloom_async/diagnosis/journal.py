@@ -1,4 +1,4 @@
-"""Keeps what was sent and what came back, fit to be shown: no key, no cookie, no header that is not on the lists."""
+"""Records requests and responses in a form that is safe to show: no keys, no cookies, only listed headers."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -27,7 +27,7 @@ LINES: Final = 120
 
 @frozen
 class Entry:
-    """One exchange. `status` is None, and `body` says why, where no answer came; `seconds` is how long it took."""
+    """One exchange, which took `seconds`. If no answer came, `status` is None and `body` says why."""
 
     purpose: str
     method: str
@@ -70,11 +70,11 @@ def _received(name: str, value: str) -> list[tuple[str, str]]:
 
 
 def _shown(keys: list[str], body: bytes) -> str:
-    """The body without the keys in any spelling; JSON is indented, since a single line would be cut."""
+    """The body without the keys in any encoding. JSON is indented, because a single line would be truncated."""
     for key in keys:
         while key and (spelling := spelling_in(key, body)):
             body = body.replace(spelling, b"***")
-    with suppress(ValueError, TypeError):  # no JSON; or nested deeper than orjson writes, though it reads it
+    with suppress(ValueError, TypeError):  # not JSON, or nested too deep for orjson.dumps
         body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
     lines = body.decode(errors="replace").splitlines()
     kept = [" " * (len(line) - len(line.lstrip(" "))) + clean(line) for line in lines[:LINES]]
@@ -82,7 +82,7 @@ def _shown(keys: list[str], body: bytes) -> str:
 
 
 class JournalTransport:
-    """A transport that passes everything on to another one, and writes it down. `purpose` is set by who sends."""
+    """A transport that wraps another one and records each exchange. The caller sets `purpose`."""
 
     def __init__(self, inner: Transport, journal: Journal, now: Callable[[], datetime]) -> None:
         self._inner, self._journal, self._now = inner, journal, now

@@ -23,7 +23,7 @@ FIXED_SINCE: Final = (3, 14, 4)
 
 
 def installed() -> dict[str, str]:
-    """The versions of this process, by name."""
+    """The versions of Python and of the installed dependencies, by name."""
     return {
         "chatloom_async": VERSION,
         "Python": platform.python_version(),
@@ -33,12 +33,12 @@ def installed() -> dict[str, str]:
 
 
 def told(versions: Mapping[str, str]) -> str:
-    """As a list for people."""
+    """The versions as one line of text."""
     return ", ".join(f"{name} {each}" for name, each in versions.items())
 
 
 def check_versions(versions: Mapping[str, str]) -> Observation:
-    """A warning for an aiohttp with known holes: fixes of its HTTP client's security go up to 3.14.4."""
+    """Warns about an aiohttp with known vulnerabilities: the last fix in its HTTP client is in 3.14.4."""
     if tuple(int(part) for part in re.findall(r"\d+", versions["aiohttp"])[:3]) < FIXED_SINCE:
         advice = "Security fixes of aiohttp's client are missing: pip install 'aiohttp>=3.14.4,<4'"
         return warning("versions", told(versions), advice, **versions)
@@ -51,7 +51,7 @@ EXPLICIT: Final = "If that is the only way out, name it in code: AsyncChatloom(t
 
 
 def check_base_url(given: str | None, given_by: str, environment: Mapping[str, str]) -> tuple[str | None, Observation]:
-    """The address that a client would use, or None where it would refuse it; what is refused is never quoted."""
+    """The base URL that a client would use, or None if it is invalid. An invalid one is never quoted."""
     sources = ((given, given_by), (environment.get(VARIABLE), VARIABLE), (BASE_URL, "the default"))
     text, source = next((text, source) for text, source in sources if text)
     try:
@@ -63,7 +63,7 @@ def check_base_url(given: str | None, given_by: str, environment: Mapping[str, s
 
 
 def check_proxies(environment: Mapping[str, str]) -> Observation:
-    """A warning that names the variables. Their values stay where they are: there may be a password in them."""
+    """Warns about proxy variables by name. Their values are not shown, because they may contain a password."""
     names = [name for name, value in environment.items() if name.lower() in PROXIES and value]
     if not names:
         return ok("proxies", "none in the environment", ignored=[])
@@ -72,14 +72,14 @@ def check_proxies(environment: Mapping[str, str]) -> Observation:
 
 
 class KeyReference(Protocol):
-    """A place that may hold a key; its str names the place."""
+    """A place that may hold a key. `str()` of it names the place."""
 
     async def read(self) -> str | ApiKey | KeyUnavailableError | InvalidApiKeyError: ...
 
 
 @frozen
 class GivenKey:
-    """A key that was read already, or what was wrong with it, and from where."""
+    """A key that was read already, or why it is invalid, and its source."""
 
     where: str
     key: ApiKey | InvalidApiKeyError
@@ -92,7 +92,7 @@ class GivenKey:
 
 
 async def check_key(reference: KeyReference) -> tuple[ApiKey | None, list[Observation]]:
-    """The key, where there is one, and what there is to say of it."""
+    """The key, or None, and the observation about it."""
     told = list(_permissions(reference))
     if told and told[0].state == "wrong":
         return None, [*told, skipped("key", "not read from a file that others can read")]
@@ -108,7 +108,7 @@ async def check_key(reference: KeyReference) -> tuple[ApiKey | None, list[Observ
 
 
 def _permissions(reference: KeyReference, *, posix: bool = os.name == "posix") -> Iterator[Observation]:
-    """What others may do with a key file; nothing for other references, nor for a file that is not there."""
+    """What other users may do with a key file. Empty for other references and for a missing file."""
     if not isinstance(reference, KeyFile) or not posix:
         return
     try:

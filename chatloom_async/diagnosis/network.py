@@ -1,4 +1,4 @@
-"""Checks names, the TCP connection and TLS on the way to the API. Sends no request and no key."""
+"""Checks DNS, the TCP connection and TLS on the way to the API. Sends no request and no key."""
 
 import asyncio
 import errno
@@ -22,12 +22,12 @@ ADVICE = "Check the base URL's spelling, this machine's DNS, and whether a VPN o
 
 
 def resolve(host: str, port: int) -> Sequence[Any]:
-    """As aiohttp asks: for stream sockets, and only for kinds of addresses that this machine has itself."""
+    """Resolves like aiohttp: for stream sockets, and only for address families that this machine has."""
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
 
 
 async def check_names(host: str, port: int, ask: Resolve, limit: TimeLimit) -> tuple[list[str], Observation]:
-    """The addresses in the system's order, none where there are none, and what to say of them."""
+    """The addresses in the system's order, maybe none, and the observation about them."""
     if _is_address(host):
         return [host], skipped("names", f"{host} is an address, so there is nothing to look up")
     return await limit.bound(_looked_up(host, port, ask), ([], limit.passed("names")))
@@ -55,7 +55,7 @@ def _is_address(host: str) -> bool:
 
 
 async def _in_thread(ask: Resolve, host: str, port: int) -> Sequence[Any] | Exception:
-    """What the look-up returns or raises, as data."""
+    """The result of a look-up in a thread, or its exception, as data."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Sequence[Any] | Exception] = loop.create_future()
 
@@ -68,7 +68,7 @@ async def _in_thread(ask: Resolve, host: str, port: int) -> Sequence[Any] | Exce
             answer: Sequence[Any] | Exception = ask(host, port)
         except (OSError, UnicodeError) as problem:  # UnicodeError: a label that is too long for DNS
             answer = problem
-        with suppress(RuntimeError):  # the event loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the event loop is closed
             loop.call_soon_threadsafe(tell, answer)
 
     threading.Thread(target=look_up, name="chatloom_names", daemon=True).start()
@@ -106,17 +106,17 @@ BROKEN: Final[dict[str, str]] = {
 
 
 def refusal(problem: OSError) -> tuple[str, str]:
-    """Why there is no TLS, in plain words, and what to do."""
+    """Why the TLS handshake failed, and what to do."""
     if isinstance(problem, ssl.SSLCertVerificationError):
         plain = f"the certificate was refused: {problem.verify_message}"
         return REFUSED.get(problem.verify_code, (plain, OTHER))
-    if reason := getattr(problem, "reason", None):  # OpenSSL's; an SSLError need not have one
+    if reason := getattr(problem, "reason", None):  # OpenSSL's reason; an SSLError may lack it
         return BROKEN.get(reason, f"the handshake failed: {reason}"), OTHER
     return "the server broke off the handshake", OTHER
 
 
 def check_certificate(version: str, certificate: dict[str, Any], seconds: float, now: float) -> Observation:
-    """A warning where the certificate ends soon. `now` is in seconds since 1970."""
+    """Warns if the certificate expires soon. `now` is in seconds since 1970."""
     issuer = {name: value for part in certificate["issuer"] for name, value in part}
     by = issuer.get("organizationName") or issuer.get("commonName") or "an authority without a name"
     days = int((ssl.cert_time_to_seconds(certificate["notAfter"]) - now) // 86400)
@@ -137,12 +137,12 @@ def _days(count: int) -> str:
     return "day" if count == 1 else "days"
 
 
-PATIENCE = 5.0  # seconds for each address, as the client's own limit for connecting
+PATIENCE = 5.0  # seconds for each address, like the client's connect timeout
 NO_WAY = "Check the port, the firewall, and whether a VPN or proxy is needed."
 
 
 def _failure(problem: OSError) -> str:
-    """`ECONNREFUSED` rather than the sentence around it, which repeats the address."""
+    """The error's name, such as `ECONNREFUSED`. Its text repeats the address."""
     if isinstance(problem, TimeoutError):
         return "no answer"
     return errno.errorcode.get(problem.errno or 0, type(problem).__name__)
@@ -151,7 +151,7 @@ def _failure(problem: OSError) -> str:
 async def check_connection(
     addresses: Sequence[str], port: int, limit: TimeLimit
 ) -> tuple[StreamWriter | None, Observation]:
-    """An open connection to the first address that takes one, and a warning for those before it that do not."""
+    """A connection to the first address that accepts one, and a warning about those before it that did not."""
     return await limit.bound(_connected(addresses, port), (None, limit.passed("connection")))
 
 
@@ -181,7 +181,7 @@ def _told(shown: str, seconds: float, failed: list[str]) -> Observation:
 
 
 async def check_tls(writer: StreamWriter, host: str, context: ssl.SSLContext, limit: TimeLimit) -> Observation:
-    """What TLS on the connection comes to; the certificate is checked as the client checks it."""
+    """Starts TLS on the connection. The certificate is verified as in the client."""
     return await limit.bound(_encrypted(writer, host, context), limit.passed("TLS"))
 
 

@@ -1,4 +1,4 @@
-"""What a check of the diagnosis says: one line for people, the same as facts for programs. Holds no secret."""
+"""The result of a diagnosis step: one line for people, and the same facts for programs. It contains no secret."""
 
 import asyncio
 from collections.abc import Awaitable, Mapping
@@ -14,7 +14,7 @@ Chapter = Literal["way", "contract"]
 
 
 def _clean(value: Any) -> Any:
-    """Every text in it goes through `clean`, as all that comes from outside must."""
+    """Cleans every text in the value, because it may come from outside."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, Mapping):
@@ -24,9 +24,9 @@ def _clean(value: Any) -> Any:
 
 @frozen
 class Observation:
-    """What was looked at, how it is, what was found, and what to do next, where there is something to do.
+    """What was checked, its state, the result, and what to do next, if anything.
 
-    warning: calls may work all the same. wrong: they do not, or the API breaks a promise. skipped: not looked at.
+    warning: calls may still work. wrong: they do not, or the API contradicts its documentation. skipped: not checked.
     """
 
     subject: str
@@ -38,32 +38,32 @@ class Observation:
 
 
 def ok(subject: str, found: str, **facts: Any) -> Observation:
-    """As it should be."""
+    """An observation without a problem."""
     return Observation(subject, "ok", found, facts=facts)
 
 
 def warning(subject: str, found: str, advice: str = "", **facts: Any) -> Observation:
-    """Unusual, or a reason to look again."""
+    """An observation of a possible problem."""
     return Observation(subject, "warning", found, advice, facts)
 
 
 def wrong(subject: str, found: str, advice: str = "", **facts: Any) -> Observation:
-    """To be put right."""
+    """An observation of a problem to fix."""
     return Observation(subject, "wrong", found, advice, facts)
 
 
 def skipped(subject: str, why: str) -> Observation:
-    """Not looked at; `why` says the reason."""
+    """A step that was not checked; `why` is the reason."""
     return Observation(subject, "skipped", why)
 
 
 T = TypeVar("T")
 
-AT_LEAST = 0.001  # a client takes no deadline of 0
+AT_LEAST = 0.001  # a client does not accept a deadline of 0
 
 
 class TimeLimit:
-    """So many seconds from its construction, on the running event loop."""
+    """A time limit in seconds from its construction, on the running event loop."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -71,11 +71,11 @@ class TimeLimit:
 
     @property
     def left(self) -> float:
-        """Seconds; never 0."""
+        """The remaining seconds; never 0."""
         return max(AT_LEAST, self._end - asyncio.get_running_loop().time())
 
     async def bound(self, step: Awaitable[T], otherwise: T) -> T:
-        """What the step comes to, or `otherwise` where the time is up before."""
+        """The step's result, or `otherwise` if the time is up first."""
         try:
             async with asyncio.timeout_at(self._end):
                 return await step
@@ -83,6 +83,6 @@ class TimeLimit:
             return otherwise
 
     def passed(self, subject: str) -> Observation:
-        """What to say of a step that was not done in time."""
+        """The observation for a step that did not finish in time."""
         found = f"no result: the time limit of {self.seconds:g} s for everything was up"
         return wrong(subject, found, "Something drops packets or is very slow; --time-limit SECONDS waits longer.")

@@ -1,6 +1,6 @@
 """Renders observations and exchanges as a Markdown page for Chatloom's support, who ask for "the request and response".
 
-journal.py has removed what must not be shown. Here, text is only escaped for Markdown.
+journal.py has removed the secrets. This file only escapes text for Markdown.
 """
 
 import re
@@ -31,7 +31,7 @@ support@chatloom.app.
 def markdown(
     observations: Sequence[Observation], entries: Sequence[Entry], versions: Mapping[str, str], when: datetime
 ) -> str:
-    """The page. `when` is in UTC. Exchanges that are the same, but for their time, are shown once."""
+    """The page. `when` is in UTC. Exchanges that differ only in their time are shown once."""
     lines = [HEAD.format(when=when, versions=told(versions)), "## Observations", ""]
     lines += [_observed(each) for each in observations]
     lines += ["", "## Requests and responses", ""]
@@ -50,7 +50,7 @@ def _sentence(text: str) -> str:
 
 
 def _once(entries: Sequence[Entry]) -> list[tuple[Entry, int]]:
-    """Each exchange with the number of times that it happened."""
+    """Each distinct exchange with its number of occurrences."""
     found: dict[str, tuple[Entry, int]] = {}
     for entry in entries:
         same = repr(evolve(entry, purpose="", seconds=0, received={}))
@@ -76,12 +76,12 @@ def _exchange(number: int, entry: Entry, times: int) -> Iterator[str]:
 
 
 def _fenced(lines: Sequence[str]) -> Iterator[str]:
-    """As a block of code, which nothing in it can end."""
+    """The text as a code block, with a fence that the text does not contain."""
     text = "\n".join(lines).rstrip()
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
     yield from (f"{fence}text", text, fence, "")
 
 
 def _plain(text: str) -> str:
-    """Text that shows as it is."""
+    """The text, escaped for Markdown."""
     return SPECIAL.sub(r"\\\1", text)

@@ -1,1 +1,1 @@
-"""One file a resource of the API: its models and its endpoints, together."""
+"""The API's endpoints: one file for each resource, with its models and endpoint classes."""

@@ -1,4 +1,4 @@
-"""Agents and where their widgets may load: the two reads of the API's v1 surface."""
+"""Agents and their allowed domains: the two endpoints of the API's v1."""
 
 from collections.abc import Container, Iterator, Mapping
 from datetime import datetime
@@ -20,8 +20,8 @@ ID: Final = attrgetter("id")
 class Agent(Model):
     """One agent of a workspace, as its widget shows it.
 
-    `position` is one of `POSITIONS`, `status` is "usually active" and `template` a widget template's name;
-    all three are plain strings, so that a value the documentation does not know yet is never an error.
+    `position` is one of `POSITIONS`, `status` is "usually active" and `template` is the name of a widget template.
+    All three are plain strings, so a new value is not an error.
     The colours are hex strings such as "#611F69"; `created_at` is an aware datetime.
 
         agent = (await chatloom.list_agents()).agents[0]
@@ -42,8 +42,8 @@ class Agent(Model):
 class AgentList(Model):
     """Every agent of the workspace, newest first. Iterable, with `len()`, indices and slices.
 
-    `count` is the number that the answer states. The documentation says that it equals the number of agents; `complete`
-    is False if it does not, or if an id comes twice.
+    `count` is the number in the answer. The documentation says that it equals the number of agents; `complete` is False
+    if it does not, or if an id occurs twice.
 
         agents = await chatloom.list_agents()
         print(len(agents), agents.complete)  # 2 True
@@ -60,7 +60,7 @@ class AgentList(Model):
 
     @property
     def by_id(self) -> Mapping[str, Agent]:
-        """The agents by their ids, as a new dictionary each time."""
+        """The agents by id, as a new dictionary each time."""
         return {agent.id: agent for agent in self.agents}
 
     def __iter__(self) -> Iterator[Agent]:
@@ -115,7 +115,7 @@ class AllowedDomains(Model):
 class ListAgents(Endpoint[AgentList]):
     """Every agent in the workspace of the key, newest first: GET /api/plugin/agents.
 
-    There are two ways to ask for it:
+    There are two ways to call it:
 
         agents = await chatloom.list_agents()
         agents = await chatloom.send(ListAgents())          # the same

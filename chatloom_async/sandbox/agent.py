@@ -1,4 +1,4 @@
-"""What the sandbox keeps of an agent, and what may be changed about it. Knows neither JSON nor the client's models."""
+"""The agents that the sandbox stores, and which of their fields can change. Independent of JSON and client models."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -44,9 +44,9 @@ def _domains(domains: Iterable[str]) -> tuple[str, ...]:
 
 @frozen(kw_only=True)
 class StoredAgent:
-    """One agent as the sandbox keeps it. `created_at` is aware, `domains` are its allowed domains, oldest first.
+    """One stored agent. `created_at` is aware; `domains` are its allowed domains, oldest first.
 
-    Texts are taken as they are, so that a test can store a blank name or a colour that is none.
+    Texts are not validated, so a test can store a blank name or an invalid colour.
     """
 
     id: str = field(validator=instance_of(str))

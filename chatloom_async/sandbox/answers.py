@@ -1,6 +1,6 @@
-"""Turns what the sandbox knows into the documentation's answers: exact field names, formats, orders, errors.
+"""The sandbox's responses as documented: field names, formats, order and errors.
 
-Written from the documentation, not from the client's models: the two must not share their mistakes.
+Written from the documentation, not from the client's models, so that the two do not share mistakes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ JSON = Headers({"Content-Type": "application/json"})
 HTML = Headers({"Content-Type": "text/html"})
 BODYLESS = frozenset({204, 205, 304})
 
-MESSAGES = {  # the documentation gives the text for a missing key only; see routes.py
+MESSAGES = {  # the documentation has a text for a missing key only; see routes.py
     400: "The request parameters were malformed.",
     401: "The API key is invalid or expired.",
     403: "Access denied.",
@@ -32,7 +32,7 @@ BAD_GATEWAY = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 B
 
 @frozen
 class Pages:
-    """A workspace's successful answers: the list of agents, and by agent id the allowed domains."""
+    """A workspace's successful responses: the list of agents, and the allowed domains by agent id."""
 
     agents: Response
     domains: dict[str, Response]
@@ -46,12 +46,12 @@ def error(status: int, message: str | None = None, headers: Mapping[str, str] | 
 
 
 def listed(agents: Sequence[StoredAgent]) -> list[StoredAgent]:
-    """Newest first, as documented: "ordered by createdAt"; of two at the same time, the one added last first."""
+    """Newest first, as documented: "ordered by createdAt". With equal times, the agent added last comes first."""
     return sorted(agents, key=lambda agent: agent.created_at)[::-1]
 
 
 def pages(agents: Sequence[StoredAgent]) -> Pages:
-    """The answers for these agents, in this order, as finished bytes: rendered once, sent often."""
+    """The responses for these agents, in this order, rendered to bytes once."""
     entries = [_entry(agent) for agent in agents]
     return Pages(
         agents=_json({"agents": entries, "count": len(entries)}),
@@ -60,7 +60,7 @@ def pages(agents: Sequence[StoredAgent]) -> Pages:
 
 
 def _json(document: object) -> Response:
-    roomy = orjson.dumps(document)  # it keeps the 4 KB it was written into; a copy is as large as its text
+    roomy = orjson.dumps(document)  # orjson keeps its 4 KB buffer; a copy has the size of the text
     return Response(200, JSON, memoryview(roomy).tobytes())
 
 
@@ -78,5 +78,5 @@ def _entry(agent: StoredAgent) -> dict[str, str]:
 
 
 def timestamp(moment: datetime) -> str:
-    """As in the documentation: `2026-01-15T09:00:00.000Z`. `moment` is in UTC."""
+    """The documented format: `2026-01-15T09:00:00.000Z`. `moment` is in UTC."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

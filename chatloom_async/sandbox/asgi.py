@@ -1,6 +1,6 @@
-"""The sandbox as an ASGI 3 application: for uvicorn and the like, and for mounting in a host application.
+"""The sandbox as an ASGI 3 application, to run under uvicorn or to mount in another application.
 
-Decides nothing. ASGI knows no broken connections: see `BrokenOffError`.
+It only adapts: routes.py decides. ASGI cannot break a connection: see `BrokenOffError`.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -19,15 +19,15 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class BrokenOffError(ConnectionError):
-    """Raised out of the application where a scripted fault breaks the connection.
+    """Raised by the application when a scripted fault breaks the connection.
 
-    It is the one way that ASGI leaves. Servers then close a connection whose answer has begun ("cut"), but
-    most of them answer 500 where none has ("lost").
+    ASGI has no other way. Servers then close the connection if the response has begun ("cut"); most of them send a
+    500 if it has not ("lost").
     """
 
 
 class SandboxApp:
-    """An ASGI 3 callable for the http and lifespan scopes; others are refused by NotImplementedError."""
+    """An ASGI 3 callable for the http and lifespan scopes. Raises NotImplementedError for other scopes."""
 
     def __init__(self, answer: Handler, sleep: Sleep) -> None:
         self._answer = answer
@@ -51,14 +51,14 @@ class SandboxApp:
         if scripted.wait:
             await self._sleep(scripted.wait)
         if scripted.ends == "lost":
-            raise BrokenOffError("A scripted fault: closed before the first byte.")
+            raise BrokenOffError("A scripted fault: the connection broke before the first byte.")
         await _send(send, scripted.response, scope["method"], cut=scripted.ends == "cut" and scope["method"] != "HEAD")
 
 
 def _below(path: str, root: str) -> str:
-    """The path without that under which a host application has mounted this one.
+    """The path without the prefix under which another application has mounted this one.
 
-    `root` is decoded text, while the path is percent-encoded, so they are compared segment by segment.
+    `root` is decoded and the path is percent-encoded, so they are compared segment by segment.
     """
     segments, depth = path.split("/"), root.rstrip("/").count("/")
     if depth and unquote("/".join(segments[: depth + 1])) == root.rstrip("/"):
@@ -73,11 +73,11 @@ async def _send(send: Send, response: Response, method: str, *, cut: bool = Fals
     await send({"type": "http.response.start", "status": response.status, "headers": pairs})
     await send({"type": "http.response.body", "body": body[: len(body) // 2] if cut else body, "more_body": cut})
     if cut:
-        raise BrokenOffError("A scripted fault: broken off in the middle of the body.")
+        raise BrokenOffError("A scripted fault: the connection broke in the middle of the body.")
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
-    """Nothing to start or stop, but a server waits for both to be confirmed."""
+    """Confirms startup and shutdown, which servers wait for. There is nothing to start or stop."""
     for phase in ("startup", "shutdown"):
         await receive()
         await send({"type": f"lifespan.{phase}.complete"})

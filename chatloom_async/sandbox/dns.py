@@ -1,8 +1,8 @@
-"""A DNS resolver on loopback for the sandbox's fictional domains, so that `chatloom audit --sandbox --dns` asks nobody
-else.
+"""A DNS server on loopback for the sandbox's fictional domains. With it, `chatloom audit --sandbox --dns` sends no
+query to the network.
 
-All names under the domains that are reserved for examples (RFC 2606) have an address, with two exceptions: the agency
-webstudio.example has closed, and nobody has registered the lookalikes (xn--...). Nothing else exists.
+Every name under the domains reserved for examples (RFC 2606) has an address, with two exceptions: the agency
+webstudio.example, which has closed, and the lookalikes (xn--...), which are not registered. No other name exists.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ TTL: Final = 300
 
 @asynccontextmanager
 async def serving_dns() -> AsyncIterator[str]:
-    """Answers while the context is open; its value is the address and port. Raises MissingExtraError."""
+    """Serves while the context is open; its value is "address:port". Raises MissingExtraError."""
     with needed_by("The sandbox's DNS", "dns", extra="dns"):
-        import dns.message  # noqa: F401 - found out before the first question
+        import dns.message  # noqa: F401 - a missing extra is reported before the first query
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(FictionalDns, local_addr=("127.0.0.1", 0))
     try:
@@ -38,7 +38,7 @@ async def serving_dns() -> AsyncIterator[str]:
 
 
 class FictionalDns(asyncio.DatagramProtocol):
-    """Answers each question at once. What is no question is dropped."""
+    """Answers each query at once and drops other datagrams."""
 
     def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
         self._transport = transport
@@ -56,7 +56,7 @@ class FictionalDns(asyncio.DatagramProtocol):
 
 
 def answer(query: "Message") -> "Message":
-    """The response to a question for an address, or for anything else."""
+    """The response to a query of any type."""
     import dns.flags
     import dns.message
     import dns.rcode

@@ -1,6 +1,6 @@
-"""Turns `acme.fails(429, times=2, retry_after=1)` into faults that wait for the requests to come.
+"""The faults that `acme.fails(429, times=2, retry_after=1)` scripts for future requests.
 
-A fault says what happens; the skins make it happen. Nothing here waits, or touches a socket.
+A fault describes what happens; server.py, asgi.py and transport.py carry it out. This file does no I/O.
 """
 
 import re
@@ -24,7 +24,7 @@ SENDABLE = re.compile(r"[A-Za-z0-9-]+: [\x20-\x7e]*")
 
 
 class FaultOptions(TypedDict, total=False):
-    """What can be said about a fault beside its kind; see `SandboxWorkspace.fails`."""
+    """The options of a fault in addition to its kind; see `SandboxWorkspace.fails`."""
 
     retry_after: int | str
     message: str
@@ -32,7 +32,7 @@ class FaultOptions(TypedDict, total=False):
     seconds: float
 
 
-OPTIONS: dict[str, frozenset[str]] = {  # which options mean something for which fault
+OPTIONS: dict[str, frozenset[str]] = {  # the options that each kind of fault accepts
     "status": frozenset({"retry_after", "message", "headers"}),
     "slow": frozenset({"seconds"}),
     "cut": frozenset(),
@@ -43,7 +43,7 @@ OPTIONS: dict[str, frozenset[str]] = {  # which options mean something for which
 
 @frozen
 class Scripted:
-    """An answer with stage directions for the skin: `wait` seconds first, then send it as far as it `ends`.
+    """A response and how to send it: wait for `wait` seconds, then send as much of it as `ends` says.
 
     `cut`: the connection breaks in the middle of the body. `lost`: it breaks before the first byte.
     """
@@ -61,7 +61,7 @@ def _seconds(value: float) -> float:
 
 @frozen(kw_only=True)
 class Fault:
-    """What happens to the next `left` requests (None: to all) whose path fits `on`, a glob."""
+    """What happens to the next `left` requests (None: all) whose path matches the glob `on`."""
 
     how: int | Mishap
     left: int | None = field(validator=optional([instance_of(int), ge(1)]))
@@ -74,18 +74,18 @@ class Fault:
         return fnmatchcase(path, self.on)
 
     def used(self) -> "Fault | None":
-        """What is left of it after one request."""
+        """The fault after one request, or None if that was the last one."""
         if self.left is None:
             return self
         return evolve(self, left=self.left - 1) if self.left > 1 else None
 
     def applied(self, usual: Response) -> Response | Scripted:
-        """What becomes of a request that would have been answered by `usual`."""
+        """The response to a request that would normally get `usual`."""
         return Scripted(usual, self.wait, self.ends) if self.response is None else self.response
 
 
 def make_fault(how: int | Mishap, times: int | None, on: str, options: FaultOptions) -> Fault:
-    """A checked fault. Raises ConfigurationError for one that could not happen, or an option that says nothing."""
+    """A validated fault. Raises ConfigurationError for an impossible fault or an option that it does not accept."""
     kind: str = "status" if isinstance(how, int) else how
     if kind not in OPTIONS or (how not in STATUSES and kind == "status"):
         raise ConfigurationError(f"{how!r} is no fault: use a status from 200 to 599, or slow, cut, lost or html")
@@ -102,7 +102,7 @@ def make_fault(how: int | Mishap, times: int | None, on: str, options: FaultOpti
 
 
 def _response(how: int | Mishap, options: FaultOptions) -> Response | None:
-    """What is sent in place of the usual answer; None where that is sent after all, in whatever way."""
+    """The response to send instead of the usual one; None if the usual one is sent, e.g. late or in part."""
     if how == "html":
         return Response(502, HTML, BAD_GATEWAY)
     if not isinstance(how, int):

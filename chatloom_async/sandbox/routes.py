@@ -1,8 +1,8 @@
-"""Turns one request into one answer: everything the sandbox decides is decided by `handle`, in this order:
+"""The decisions of the sandbox. `handle` answers one request and checks, in this order:
 
 the key (401), a scripted fault, the rate limit (429), the path (404) and the method (405), the agent (404).
 
-No I/O and no clock. Texts in quotation marks are the documentation's.
+It does no I/O and reads no clock. Quotations are from the API's documentation.
 """
 
 import math
@@ -21,12 +21,12 @@ from .answers import Pages, error, pages
 from .faults import Scripted
 from .workspace import Rate, SandboxWorkspace, TokenBucket
 
-WARM = 4096  # workspaces whose answers are kept rendered, about 5 KB each with a dozen agents
+WARM = 4096  # workspaces with cached responses, about 5 KB each with a dozen agents
 LOGGED = 1000
 
 
 class LogEntry(NamedTuple):
-    """One request as the sandbox saw it. `workspace` is None without a valid key; `outcome` is what was sent."""
+    """One request that the sandbox received. `workspace` is None without a valid key; `outcome` is what it sent."""
 
     workspace: str | None
     method: str
@@ -36,7 +36,7 @@ class LogEntry(NamedTuple):
 
 @define(eq=False, repr=False)
 class State:
-    """Everything that changes. `warm` holds the workspaces with rendered answers, the longest rendered first."""
+    """The mutable state of a sandbox. `warm` holds the workspaces with cached responses, oldest first."""
 
     rate: Rate | None
     workspaces: dict[str, SandboxWorkspace] = field(factory=dict)
@@ -46,7 +46,7 @@ class State:
     requests: int = 0
 
     def pages(self, workspace: SandboxWorkspace) -> Pages:
-        """The workspace's answers as bytes, rendered when they are first asked for after a change."""
+        """The workspace's responses as bytes, rendered on the first request after a change."""
         if workspace.pages is None:
             workspace.pages = pages(workspace.agents)
             self.warm[workspace] = None
@@ -57,7 +57,7 @@ class State:
         return workspace.pages
 
     def record(self, workspace: SandboxWorkspace | None, method: str, path: str, outcome: int | str) -> None:
-        """Counts and logs a request; a key in the path, where none belongs, is masked."""
+        """Counts and logs a request. A key in the path is masked."""
         self.requests += 1
         if workspace is not None:
             workspace.requests += 1
@@ -69,7 +69,7 @@ NO_KEY: Final = error(401, "API key is required. Please provide it in Authorizat
 BAD_KEY: Final = error(401, "The API key is malformed: send `Authorization: Bearer clf_...` or `X-API-Key: clf_...`.")
 TWO_KEYS: Final = error(401, "Authorization and X-API-Key disagree. Please provide the API key in one of them.")
 UNKNOWN_KEY: Final = error(401, "The API key is invalid or expired.")
-NOT_BEARER: Final = "not a bearer token"  # cannot be a key, since it has blanks
+NOT_BEARER: Final = "not a bearer token"  # never a valid key, because it contains blanks
 
 NO_AGENT: Final = error(404, "Agent not found.")
 NO_PATH: Final = error(404, "There is no such endpoint.")
@@ -78,7 +78,7 @@ NO_METHOD: Final = error(405, "This endpoint answers to GET only.", {"Allow": "G
 
 @frozen
 class SandboxRequest:
-    """What the sandbox looks at in a request. `path` is as sent, percent-encoded, with or without a query."""
+    """The parts of a request that the sandbox uses. `path` is percent-encoded, with or without a query."""
 
     method: str
     path: str
@@ -87,11 +87,11 @@ class SandboxRequest:
 
 
 Handler = Callable[[SandboxRequest], Response | Scripted]
-"""What a skin is given: `handle`, bound to a sandbox's state and clock."""
+"""`handle`, bound to a sandbox's state and clock."""
 
 
 def handle(state: State, asked: SandboxRequest, now: float) -> Response | Scripted:
-    """The answer, and what has to happen along with it. `now` is in seconds, of any clock that does not go back."""
+    """The response, with the fault to carry out, if any. `now` is in seconds of any monotonic clock."""
     path = asked.path.partition("?")[0]
     workspace = _authenticated(state.keys, asked)
     if isinstance(workspace, Response):
@@ -115,8 +115,8 @@ def _outcome(answer: Response | Scripted) -> int | str:
 def _authenticated(keys: dict[ApiKey, SandboxWorkspace], asked: SandboxRequest) -> SandboxWorkspace | Response:
     """The workspace of the key: "All requests must include a valid API key".
 
-    The documentation does not say which header wins where both are sent. The sandbox takes them if they
-    agree and refuses them if not: a client that sends two different keys is mistaken about one of them.
+    The documentation does not say which header wins if both are sent. The sandbox accepts two equal keys and refuses
+    two different ones, because a client that sends different keys has a mistake in one of them.
     """
     bearer = _bearer(asked.authorization)
     text = bearer or asked.x_api_key.strip()
@@ -129,13 +129,13 @@ def _authenticated(keys: dict[ApiKey, SandboxWorkspace], asked: SandboxRequest) 
 
 
 def _bearer(authorization: str) -> str:
-    """The token after `Bearer`, "" where the header is empty; with another scheme, something that is no key."""
+    """The token after `Bearer`, "" if the header is empty, or an invalid key if the scheme is another one."""
     scheme, _, token = authorization.strip().partition(" ")
     return token.strip() if scheme.lower() in ("bearer", "") else NOT_BEARER
 
 
 def _limited(rate: Rate | None, workspace: SandboxWorkspace, now: float) -> Response | None:
-    """429 with the whole seconds to wait: "You've hit a rate limit. Back off and retry"."""
+    """A 429 with the seconds to wait, rounded up: "You've hit a rate limit. Back off and retry"."""
     if rate is None:
         return None
     if workspace.bucket is None:

@@ -1,4 +1,4 @@
-"""The sandbox as its users see it: workspaces to set up, and three ways to call them. routes.py decides."""
+"""The sandbox's public face: set up workspaces, then call them in memory, over ASGI or over HTTP."""
 
 import asyncio
 import time
@@ -16,17 +16,17 @@ from .workspace import Origin, Rate, SandboxWorkspace
 
 
 class Sandbox:
-    """A stateful stand-in for the whole documented Chatloom API: no account, and no network unless asked for.
+    """A stateful stand-in for the whole documented Chatloom API. It needs no account, and no network unless you serve.
 
         sandbox = Sandbox(seed=7)
         acme = sandbox.add_workspace("acme", agents=12)
         client = AsyncChatloom(acme.key, transport=sandbox.transport())
 
     The same seed and the same calls give the same keys, ids, agents and domains, in every process.
-    `trouble` is the share of agents (0 to 1) that have something wrong for an audit to find.
-    `rate_limit` is in requests per minute and key, `burst` of them at once, None for no limit; "a few hundred
-    requests per minute per API key is comfortably within fair use". `clock` counts seconds for it, `sleep`
-    waits for slow answers. One sandbox belongs to one event loop at a time.
+    `trouble` is the share of agents (0 to 1) with a problem for an audit to find.
+    `rate_limit` is in requests per minute and key, with bursts of `burst`; None: no limit. The documentation says: "a
+    few hundred requests per minute per API key is comfortably within fair use". `clock` is the rate limit's clock, in
+    seconds; `sleep` delays slow responses. Use a sandbox in one event loop at a time.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class Sandbox:
         return f"Sandbox(seed={self._origin.seed}, {len(self)} workspaces)"
 
     def add_workspace(self, name: str, agents: int = 12) -> SandboxWorkspace:
-        """A new workspace with a key and so many seeded agents; more can be added by hand.
+        """A new workspace with a key and this many seeded agents. Add more with `add_agent()`.
 
-        Raises ConfigurationError for a name that is empty or taken, or a negative number.
+        Raises ConfigurationError if the name is empty or taken, or the number is negative.
         """
         if not name or name in self._state.workspaces:
             raise ConfigurationError(f"A workspace needs a name of its own, not {name!r}")
@@ -63,28 +63,28 @@ class Sandbox:
         return workspace
 
     def __getitem__(self, name: str) -> SandboxWorkspace:
-        """The workspace of this name. Raises KeyError where there is none."""
+        """The workspace with this name. Raises KeyError if there is none."""
         if name not in self._state.workspaces:
             raise KeyError(f"There is no workspace {name!r}: there are {', '.join(self._state.workspaces) or 'none'}")
         return self._state.workspaces[name]
 
     def __iter__(self) -> Iterator[SandboxWorkspace]:
-        """The workspaces, in the order in which they were added."""
+        """The workspaces, in the order of adding."""
         return iter(self._state.workspaces.values())
 
     def __len__(self) -> int:
         return len(self._state.workspaces)
 
     def __bool__(self) -> bool:
-        return True  # an empty sandbox is one all the same
+        return True  # an empty sandbox is not "no sandbox"
 
     def __contains__(self, item: object) -> bool:
-        """Whether a workspace is in this sandbox; a name will do."""
+        """Whether a workspace, or one with this name, is in this sandbox."""
         return item in self._state.workspaces if isinstance(item, str) else item in self._state.workspaces.values()
 
     @property
     def requests(self) -> int:
-        """How many requests came in, those without a valid key included."""
+        """The number of requests received, including those without a valid key."""
         return self._state.requests
 
     @property
@@ -93,34 +93,34 @@ class Sandbox:
         return tuple(self._state.log)
 
     def keys(self) -> Iterator[tuple[str, ApiKey]]:
-        """Every key that was ever issued here, also those before a rotation, each with its workspace's name."""
+        """Every key that was ever issued, including rotated ones, each with its workspace's name."""
         for workspace in self:
             for key in workspace.issued_keys():
                 yield workspace.name, key
 
     def handle(self, request: SandboxRequest) -> Response | Scripted:
-        """The answer to one request; what a scripted fault asks for (a wait, a broken connection) is up to the caller.
+        """The response to one request. The caller carries out a scripted fault (a wait, a broken connection).
 
         `transport()`, `asgi()` and `serve()` are ready-made callers.
         """
         return handle(self._state, request, self._clock())
 
     def transport(self) -> SandboxTransport:
-        """A `Transport` to this sandbox without a network, for `AsyncChatloom(transport=...)` with any base URL."""
+        """An in-memory `Transport` to this sandbox, for `AsyncChatloom(transport=...)` with any base URL."""
         return SandboxTransport(self.handle, self._sleep)
 
     def asgi(self) -> SandboxApp:
-        """An ASGI 3 application that answers for this sandbox. "lost" faults become a 500 on most servers."""
+        """An ASGI 3 application of this sandbox. On most servers a "lost" fault becomes a 500."""
         return SandboxApp(self.handle, self._sleep)
 
     def serve(
         self, *, host: str = "127.0.0.1", port: int = 0, sleep: Sleep | None = None
     ) -> AbstractAsyncContextManager[str]:
-        """Serves over plain HTTP: `async with sandbox.serve() as url`, the base URL for a client. Port 0: any free one.
+        """Serves over plain HTTP: `async with sandbox.serve() as url` gives a base URL. Port 0: any free port.
 
-        `sleep` waits for slow answers in place of the sandbox's own. Several servers may run at once. Needs aiohttp.
-        Raises OSError, on entering, if the port is taken.
+        `sleep` replaces the sandbox's own for slow responses. Several servers may run at once. Needs aiohttp.
+        Entering raises OSError if the port is taken.
         """
-        from .server import SandboxServer, serving  # here, since in memory no aiohttp is needed
+        from .server import SandboxServer, serving  # imported here: in-memory use does not need aiohttp
 
         return serving(SandboxServer(self.handle, sleep or self._sleep), host, port)

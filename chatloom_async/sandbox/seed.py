@@ -1,8 +1,8 @@
-"""Generates a workspace's agents from a seed and the workspace's name, the same in every process and Python version.
+"""The agents of a workspace, generated from a seed and the workspace's name: the same in every process and Python.
 
-Only `random()` of a seeded generator is used: it is the one sequence that Python promises to keep. Nothing depends on
-the clock, on hash randomization or on what was generated before. Some agents carry the mistakes that an audit finds;
-all stay within the documented field types. All host names are under names that RFC 2606 reserves.
+Only `random()` of a seeded generator is used, because Python guarantees only that sequence. The result does not depend
+on the clock, on hash randomization or on earlier calls. Some agents have problems that an audit finds; all have the
+documented field types. All host names are under names reserved by RFC 2606.
 """
 
 import random
@@ -78,7 +78,7 @@ SITES: Final = (
 
 
 Trouble = AgentChanges | str | None
-"""Fields laid over an agent, or a domain added to its own, or (None) its domains taken away."""
+"""Fields to change, or a domain to add, or None to remove all domains."""
 
 TROUBLES: Final[tuple[Trouble, ...]] = (
     "*",
@@ -88,11 +88,11 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
     "{brand}.example:8443",
     "203.0.113.{number}",  # RFC 5737: reserved for documentation
     "co.uk",
-    "{Brand}.Example",  # the first domain again, in another case
-    "{brand}.example.",  # and once more, with the root's dot
+    "{Brand}.Example",  # a duplicate of the first domain in another case
+    "{brand}.example.",  # another duplicate, with the root's dot
     "{lookalike}.example",
     "preview.webstudio.example",  # the agency that several workspaces forgot to remove
-    None,  # the documentation leaves open what an empty list means
+    None,  # the documentation does not say what an empty list means
     {"name": ""},
     {"name": "   "},
     {"name": "{neighbour}"},  # the same name as the agent before
@@ -110,7 +110,7 @@ TWO_YEARS = 2 * 365 * 24 * 3600 * 1000  # before TODAY; in milliseconds, the pre
 
 
 class Dice:
-    """Draws that depend on nothing but the words given."""
+    """Random draws that depend only on the given words."""
 
     def __init__(self, *words: object) -> None:
         self._random = random.Random(int.from_bytes(_digest(8, *words), "big")).random
@@ -138,20 +138,20 @@ def key_text(seed: int, workspace: str, number: int) -> str:
 
 
 def id_text(seed: int, workspace: str, number: int) -> str:
-    """An id like the documentation's `agt_abc123`, a little longer, since 240,000 of them must differ."""
+    """An id like the documented `agt_abc123`, but longer, so that 240,000 of them differ."""
     return f"agt_{b32encode(_digest(10, 'agent', seed, workspace, number)).decode().lower()[:12]}"
 
 
 def brand(workspace: str) -> str:
-    """The workspace's name as a host name's label: `Müller & Co` -> `muller-co`."""
+    """The workspace's name as a host name label: `Müller & Co` -> `muller-co`."""
     plain = unicodedata.normalize("NFKD", workspace).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].rstrip("-") or "brand"
 
 
 def seeded_agents(seed: int, workspace: str, count: int, trouble: float) -> list[StoredAgent]:
-    """The agents of a workspace; a share of `trouble` of them (0 to 1) has something for an audit to find."""
+    """The agents of a workspace. The share `trouble` of them (0 to 1) has a problem for an audit to find."""
     dice, label = Dice("data", seed, workspace), brand(workspace)
-    roles, troubles = dice.shuffled(ROLES), cycle(dice.shuffled(TROUBLES))  # each once, before any comes twice
+    roles, troubles = dice.shuffled(ROLES), cycle(dice.shuffled(TROUBLES))  # use each once before repeating any
     agents: list[StoredAgent] = []
     for number in range(count):
         again, place = divmod(number, len(roles))

@@ -1,6 +1,6 @@
-"""The sandbox as a real HTTP server: bytes on a loopback port in, bytes out, with connections that really break.
+"""The sandbox as a real HTTP server on a loopback port, with connections that really break.
 
-routes.py decides. The only file of the sandbox that imports aiohttp.
+It only adapts: routes.py decides. The only file of the sandbox that imports aiohttp.
 """
 
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from .routes import Handler, SandboxRequest
 from .transport import Sleep
 
 KEY_HEADERS = ("Authorization", "X-API-Key")
-CLOSING = 0.05  # seconds that a request in flight gets when the server closes
+CLOSING = 0.05  # seconds that requests in flight get when the server closes
 
 
 class SandboxServer:
@@ -43,12 +43,12 @@ class SandboxServer:
             if request.method != "HEAD":
                 await broken.write(body[: len(body) // 2])
         request.protocol.force_close()
-        return broken  # aiohttp finds nobody to send the rest to, and drops it
+        return broken  # aiohttp drops the rest, because the connection is closed
 
 
 @asynccontextmanager
 async def serving(server: SandboxServer, host: str, port: int) -> AsyncIterator[str]:
-    """Serves while the context is open; its value is the base URL. Requests in flight at the end are cut off."""
+    """Serves while the context is open; its value is the base URL. Closing cuts off requests in flight."""
     runner = web.ServerRunner(web.Server(server, handler_cancellation=True, access_log=None), shutdown_timeout=CLOSING)
     await runner.setup()
     try:

@@ -1,6 +1,6 @@
-"""The sandbox as a `Transport`: a `Request` in, a `Response` or a failure out, without a network.
+"""The sandbox as an in-memory `Transport`.
 
-Looks at method, path and headers, never at the origin; decides nothing and keeps nothing.
+It uses the method, path and headers of a request, never the origin. It only adapts: routes.py decides.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ Sleep = Callable[[float], Awaitable[object]]
 
 
 class SandboxTransport:
-    """Carries requests to a sandbox in the same process. Broken connections are returned as errors, not raised.
+    """Sends requests to a sandbox in the same process. Broken connections are returned as errors, not raised.
 
-    A wait longer than `request.timeouts.read` is an AttemptTimeoutError after that time, as over a network.
-    Every `send` lets other tasks run, so that a loop over it can be cancelled.
+    A wait longer than `request.timeouts.read` becomes an AttemptTimeoutError after that time, like over a network.
+    Every `send` lets other tasks run, so a loop of sends can be cancelled.
     """
 
     def __init__(self, answer: Handler, sleep: Sleep) -> None:

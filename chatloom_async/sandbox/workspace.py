@@ -1,7 +1,7 @@
-"""One workspace as its owner sees it: its agents, the key that works now, its rate limit, and the scripted faults.
+"""One workspace of the sandbox: its agents, current key, rate limit and scripted faults.
 
-routes.py decides what becomes of a request. Agents are generated from the seed when somebody looks, and kept only
-after a change: 20,000 workspaces cost little more than their 20,000 keys.
+routes.py decides about requests. Agents are generated from the seed on access, and stored only after a change:
+20,000 workspaces take little more memory than their 20,000 keys.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from .seed import id_text, key_text, seeded_agents
 
 @frozen(kw_only=True)
 class Rate:
-    """How many requests a key may make: `per_minute` lasting, `burst` at once after a quiet time."""
+    """The rate limit of a key: `per_minute` requests a minute, with bursts of `burst`."""
 
     per_minute: float
     burst: int
@@ -28,13 +28,13 @@ class Rate:
 
 @define
 class TokenBucket:
-    """Up to `burst` tokens, refilled evenly; a request takes one."""
+    """A token bucket: up to `burst` tokens, refilled evenly. Each request takes one."""
 
     tokens: float
-    filled: float  # the time at which `tokens` was right, in seconds
+    filled: float  # the time at which `tokens` was computed, in seconds
 
     def take(self, rate: Rate, now: float) -> float:
-        """0 where the request may go ahead, else the seconds until it may. A refusal takes no token."""
+        """0 if the request may proceed, else the seconds until it may. A refused request takes no token."""
         per_second = rate.per_minute / 60
         gained = max(0.0, now - self.filled) * per_second
         self.tokens, self.filled = min(float(rate.burst), self.tokens + gained), now
@@ -46,16 +46,16 @@ class TokenBucket:
 
 @frozen
 class Origin:
-    """What seeded data comes from: the sandbox's seed, and the share of agents with something wrong (0 to 1)."""
+    """The source of seeded data: the sandbox's seed, and the share of agents with a problem (0 to 1)."""
 
     seed: int
     trouble: float
 
 
 class SandboxAgents:
-    """The agents of the workspace `name`: as many as wished from the seed, then changed by hand.
+    """The agents of the workspace `name`: generated from the seed, then changed by the test.
 
-    `pages` are the finished answers, or None until somebody asks; every change drops them.
+    `pages` are the cached responses, or None before the first request. Every change drops them.
     """
 
     __slots__ = ("_count", "_edited", "_made", "_origin", "name", "pages")
@@ -72,7 +72,7 @@ class SandboxAgents:
         return tuple(listed(self._stored()))
 
     def _stored(self) -> list[StoredAgent]:
-        """In the order in which they were added."""
+        """The agents in the order of adding."""
         if self._edited is not None:
             return self._edited
         return seeded_agents(self._origin.seed, self.name, self._count, self._origin.trouble)
@@ -81,10 +81,10 @@ class SandboxAgents:
         self._edited, self._count, self.pages = agents, len(agents), None
 
     def add_agent(self, **fields: Unpack[NewAgent]) -> StoredAgent:
-        """Adds an agent and returns it; what is not given is as in the documentation's example, with no domains.
+        """Adds an agent and returns it. Other fields have the values of the documentation's example; no domains.
 
-        `created_at` is a fixed day, a minute later with each agent, so that the last one added is the newest.
-        Raises ConfigurationError for an id that is taken, TypeError for a field that does not exist.
+        `created_at` starts on a fixed day and is a minute later for each agent, so the last agent is the newest.
+        Raises ConfigurationError if the id is taken, TypeError for an unknown field.
         """
         agents = self._stored()
         fresh: NewAgent = {
@@ -100,19 +100,19 @@ class SandboxAgents:
         return agent
 
     def update_agent(self, agent_id: str, **changes: Unpack[AgentChanges]) -> StoredAgent:
-        """Renames, recolours or otherwise changes an agent, and returns it. Raises KeyError where there is none."""
+        """Changes fields of an agent and returns it. Raises KeyError if there is no such agent."""
         return self._replace(agent_id, lambda agent: evolve(agent, **changes))
 
     def allow_domain(self, agent_id: str, domain: str) -> StoredAgent:
-        """Adds a domain at the end of an agent's list, even where it is on it. Raises KeyError for no such agent."""
+        """Appends a domain to an agent's list, even if it is there already. Raises KeyError for an unknown agent."""
         return self._replace(agent_id, lambda agent: evolve(agent, domains=(*agent.domains, domain)))
 
     def disallow_domain(self, agent_id: str, domain: str) -> StoredAgent:
-        """Takes a domain off an agent's list, every time it is on it. Raises KeyError where it is not."""
+        """Removes every occurrence of a domain from an agent's list. Raises KeyError if there is none."""
         return self._replace(agent_id, lambda agent: evolve(agent, domains=_without(agent.domains, domain)))
 
     def remove_agent(self, agent_id: str) -> StoredAgent:
-        """Deletes an agent: no longer listed, and 404 for its domains. Raises KeyError where there is none."""
+        """Deletes an agent: not listed any more, and a 404 for its domains. Raises KeyError for an unknown agent."""
         agents = list(self._stored())
         removed = agents.pop(self._place(agents, agent_id))
         self._store(agents)
@@ -139,10 +139,10 @@ def _without(domains: tuple[str, ...], domain: str) -> tuple[str, ...]:
 
 
 class SandboxWorkspace(SandboxAgents):
-    """A workspace of the sandbox: made by `Sandbox.add_workspace`, found again as `sandbox[name]`.
+    """A workspace of the sandbox: `Sandbox.add_workspace` creates it, `sandbox[name]` returns it.
 
-    `requests` counts what was asked with a key of this workspace, failed and refused requests included;
-    set it to 0 to count anew. `faults` are the scripted ones still to come; `bucket` is the rate limit's.
+    `requests` counts the requests with a key of this workspace, including failed and refused ones; set it to 0 to
+    reset it. `faults` are the scripted faults that have not happened yet; `bucket` belongs to the rate limit.
     """
 
     __slots__ = ("_key", "_keys", "_rotations", "bucket", "faults", "requests")
@@ -161,18 +161,18 @@ class SandboxWorkspace(SandboxAgents):
 
     @property
     def key(self) -> ApiKey:
-        """The key that works now."""
+        """The current key."""
         return self._key
 
     def rotate_key(self) -> ApiKey:
-        """A new key, with a rate limit of its own: "the old key stops working the moment you generate a new one"."""
+        """A new key with its own rate limit: "the old key stops working the moment you generate a new one"."""
         del self._keys[self._key]
         self._rotations += 1
         self._key, self.bucket = self._new_key(), None
         return self._key
 
     def issued_keys(self) -> tuple[ApiKey, ...]:
-        """Every key that this workspace ever had, the one that works now last."""
+        """Every key that this workspace ever had, the current one last."""
         return tuple(self._numbered_key(number) for number in range(self._rotations + 1))
 
     def _numbered_key(self, number: int) -> ApiKey:
@@ -186,7 +186,7 @@ class SandboxWorkspace(SandboxAgents):
     def fails(
         self, how: int | Mishap, *, times: int | None = 1, on: str = "*", **options: Unpack[FaultOptions]
     ) -> None:
-        """Scripts what happens to the next `times` requests of this workspace (None: to all that come).
+        """Scripts what happens to the next `times` requests of this workspace (None: to all).
 
         `how`      what happens                                       options
         a status   that status (200 to 599), with {"error": message}  message, headers, retry_after: seconds or text
@@ -195,18 +195,18 @@ class SandboxWorkspace(SandboxAgents):
         "lost"     it breaks before the first byte
         "html"     a proxy's 502 page
 
-        `on` is a glob over the path, such as "*/allowed-domains". Faults happen in the order of their scripting,
-        to requests with a valid key only, and do not count for the rate limit. Raises ConfigurationError for
-        a fault that could not happen.
+        `on` is a glob over the path, such as "*/allowed-domains". Faults happen in the order of the calls, only to
+        requests with a valid key, and do not count for the rate limit. Raises ConfigurationError for an impossible
+        fault.
         """
         self.faults = (*self.faults, make_fault(how, times, on, options))
 
     def recovers(self) -> None:
-        """Forgets the faults that have not happened yet."""
+        """Removes the faults that have not happened yet."""
         self.faults = ()
 
     def next_fault(self, path: str) -> Fault | None:
-        """The first fault in the script that fits the path, used up by one."""
+        """The first scripted fault that matches the path; uses it once."""
         for fault in self.faults:
             if fault.concerns(path):
                 self.faults = tuple(left for each in self.faults if (left := each.used() if each is fault else each))

@@ -1,4 +1,4 @@
-"""For the tests of programs that use this package: pytest's fixtures are in plugin.py, and need no import."""
+"""Tools for the tests of programs that use this package. The pytest fixtures in plugin.py need no import."""
 
 from .clock import VirtualClock
 

@@ -1,4 +1,4 @@
-"""Turns waits into jumps of a virtual clock, so that an hour of back-off takes a test no time.
+"""A virtual clock for tests: an hour of back-off takes no real time.
 
 asyncio is imported when a clock is used: every pytest run imports this file, and most do not need it.
 """
@@ -12,11 +12,11 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     import asyncio
 
-PATIENCE = 10  # turns of the event loop: an answer from a sandbox in memory takes three or four
+PATIENCE = 10  # iterations of the event loop: an answer from an in-memory sandbox takes three or four
 
 
 class Timer:
-    """A wait of so many seconds, and what happens then."""
+    """A wait in seconds, and the function to call after it."""
 
     __slots__ = ("callback", "cancelled", "seconds")
 
@@ -30,12 +30,11 @@ class Timer:
 
 
 class VirtualClock:
-    """A clock for `AsyncChatloom(clock=...)`: nothing waits for real, and time passes only by what was waited for.
+    """A clock for `AsyncChatloom(clock=...)`. Waits take no real time; they advance the clock.
 
-    `now` is the time in seconds, from 0; `slept` lists the waits that have passed, in seconds, in their order. Waits
-    that overlap do so here too: tasks wake up in the order of their moments, each after the others had a chance to go
-    on. Whatever asks a function for the time takes `clock.time`, as in `CachingTransport(inner, clock=clock.time)`.
-    One clock works in several event loops.
+    `now` is the time in seconds, from 0; `slept` lists the finished waits, in seconds, in order. Waits can overlap:
+    tasks wake up in the order of their times, and each wake-up lets the other tasks run first. Pass `clock.time` where
+    a function is expected: `CachingTransport(inner, clock=clock.time)`. One clock works in several event loops.
     """
 
     def __init__(self) -> None:
@@ -48,7 +47,7 @@ class VirtualClock:
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Lets time pass without a wait, such as between two page loads."""
+        """Advances the time without a wait, e.g. between two page loads."""
         self.now += seconds
 
     async def sleep(self, seconds: float) -> None:
@@ -72,13 +71,13 @@ class VirtualClock:
         return timer
 
     def _turn(self, loop: "asyncio.AbstractEventLoop", patience: int) -> None:
-        """Lets the next timer fire when tasks have had enough turns, and comes back while there are timers."""
+        """Fires the next timer after the tasks had enough iterations, and repeats while there are timers."""
         timers = self._timers[loop]
         due = None if patience else self._next(timers)
         if timers:
             loop.call_soon(self._turn, loop, patience - 1 if patience else PATIENCE)
         if due:
-            due.callback()  # last, since it may set another timer
+            due.callback()  # last, because it may set another timer
 
     def _next(self, timers: list[tuple[float, int, Timer]]) -> Timer | None:
         while timers:

@@ -1,7 +1,7 @@
-"""pytest's fixtures for programs that use this package: no account, no network, no waiting.
+"""pytest fixtures for programs that use this package: no account, no network, no waiting.
 
-None of them is asynchronous, so they do the same in synchronous tests and under every plugin that runs asynchronous
-ones. aiohttp is imported by the one fixture that needs it.
+All are synchronous, so they work in synchronous tests and under every asyncio plugin. Only the fixture that needs
+aiohttp imports it.
 """
 
 import logging
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def chatloom_clock() -> VirtualClock:
-    """A virtual clock: `.now` in seconds, from 0, and `.slept`, the list of the waits that passed. Nothing waits."""
+    """A virtual clock: `.now` in seconds, from 0, and `.slept`, the list of finished waits. Waits take no real time."""
     return VirtualClock()
 
 
 @pytest.fixture
 def chatloom_sandbox(chatloom_clock: VirtualClock) -> "Sandbox":
-    """A stand-in for the Chatloom API with one workspace, "acme", of twelve agents; the same data in every run.
+    """A stand-in for the Chatloom API with one workspace, "acme", with twelve agents. The data never changes.
 
-    Script what goes wrong by `chatloom_sandbox["acme"].fails(429, times=2, retry_after=1)`. It has no rate limit of its
-    own, and slow answers wait on `chatloom_clock`.
+    Script failures with `chatloom_sandbox["acme"].fails(429, times=2, retry_after=1)`. It has no rate limit, and slow
+    responses wait on `chatloom_clock`.
     """
     from ..sandbox import Sandbox
 
@@ -40,8 +40,8 @@ def chatloom_sandbox(chatloom_clock: VirtualClock) -> "Sandbox":
 
 @pytest.fixture
 def chatloom_client(chatloom_sandbox: "Sandbox", chatloom_clock: VirtualClock) -> "AsyncChatloom":
-    """An AsyncChatloom with the key of "acme", in memory; its waits, for retries and the rate limit, are on
-    `chatloom_clock`. It holds nothing that needs closing."""
+    """An in-memory AsyncChatloom with the key of "acme". Its waits, for retries and the rate limit, use
+    `chatloom_clock`. It needs no closing."""
     from ..client import AsyncChatloom
 
     transport = chatloom_sandbox.transport()
@@ -50,9 +50,9 @@ def chatloom_client(chatloom_sandbox: "Sandbox", chatloom_clock: VirtualClock) -
 
 @pytest.fixture
 def chatloom_server(chatloom_sandbox: "Sandbox") -> Iterator[str]:
-    """The base URL of `chatloom_sandbox` on a real socket of this machine, for any HTTP client.
+    """The base URL of `chatloom_sandbox` on a loopback socket, for any HTTP client.
 
-    It runs in a thread of its own, also for synchronous tests. Slow answers take their time for real.
+    The server runs in its own thread, so synchronous tests can use it. Slow responses take real time.
     """
     from .server import serve_in_thread
 
@@ -62,11 +62,10 @@ def chatloom_server(chatloom_sandbox: "Sandbox") -> Iterator[str]:
 
 @pytest.fixture
 def assert_no_secret(chatloom_sandbox: "Sandbox", caplog: pytest.LogCaptureFixture) -> Callable[..., None]:
-    """Called with any objects, fails if an API key of `chatloom_sandbox`, also a rotated one, can be seen.
+    """A function that takes any objects and fails if they reveal an API key of `chatloom_sandbox`, even a rotated one.
 
-    It looks into their str, repr and pickle, for exceptions into the traceback with local variables, and into the
-    captured logs, which the fixture sets to DEBUG for the logger "chatloom_async". It finds keys also where they are
-    percent-encoded, escaped or in base64.
+    It searches their str, repr and pickle, the traceback of exceptions with local variables, and the captured logs.
+    The fixture sets the logger "chatloom_async" to DEBUG. Keys are also found percent-encoded, escaped or in base64.
     """
     from .secrets import find, logged, renderings
 

@@ -1,4 +1,4 @@
-"""Finds the API keys of a sandbox in what a program shows of itself. Reports never include a key."""
+"""Finds API keys of a sandbox in the output and the objects of a program. Reports never include a key."""
 
 import pickle
 from collections.abc import Iterable, Iterator
@@ -9,28 +9,28 @@ from traceback import TracebackException
 from ..sandbox import Sandbox
 from ..wire.cleaning import clean, spelling_in
 
-AROUND = 120  # bytes before a key that are shown with a find
+AROUND = 120  # bytes before a key that a report shows
 
 
 def renderings(value: object) -> Iterator[tuple[str, str | bytes]]:
-    """What a value shows of itself, by the place where it would be seen."""
+    """The visible forms of a value, by where they would be seen."""
     yield "str", str(value)
     yield "repr", repr(value)
-    with suppress(Exception):  # what cannot be pickled cannot tell anything that way
+    with suppress(Exception):  # a value that cannot be pickled reveals nothing that way
         yield "pickle", pickle.dumps(value)
     if isinstance(value, BaseException):
         yield "traceback with locals", "".join(TracebackException.from_exception(value, capture_locals=True).format())
 
 
 def logged(records: Iterable[LogRecord]) -> Iterator[tuple[str, str | bytes]]:
-    """Log records as they are usually printed, and what else they carry for other formats."""
+    """Log records in the usual format, and their other fields, which other formats may print."""
     for record in records:
         yield "captured logs", Formatter().format(record)
         yield "captured logs", repr(vars(record))
 
 
 def find(sandbox: Sandbox, shown: Iterable[tuple[str, str | bytes]]) -> str | None:
-    """Where the first key is, and what stands before it; None where there is no key anywhere."""
+    """The place of the first key and the text before it; None if there is no key."""
     issued = tuple(sandbox.keys())
     for place, text in shown:
         raw = text if isinstance(text, bytes) else text.encode(errors="backslashreplace")

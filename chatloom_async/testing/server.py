@@ -1,4 +1,4 @@
-"""Serves a sandbox in a thread with an event loop of its own, so that any kind of test can use it."""
+"""Serves a sandbox in a thread with its own event loop, so that synchronous tests can use it too."""
 
 import asyncio
 from collections.abc import Coroutine, Iterator
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @contextmanager
 def serve_in_thread(sandbox: Sandbox) -> Iterator[str]:
-    """The base URL of a server on a loopback port, as long as the context is open."""
+    """Serves on a loopback port while the context is open; its value is the base URL."""
     loop = asyncio.new_event_loop()
     thread = Thread(target=loop.run_forever, name="chatloom_server", daemon=True)
     thread.start()

@@ -1,6 +1,6 @@
 """The rate limit of each key, shared by all processes that use the same Redis. Start at `RedisLimiter`.
 
-Here is what outlives an event loop: the settings, and a key's name in Redis. What happens in a loop is queue.py's.
+This file holds what outlives an event loop: the settings and the names of keys in Redis. queue.py works in one loop.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from ...wire.validation import INTERVAL, RATE, Requirement
 from .queue import KeyQueues
 from .script import Connection, ScriptConfig, Step
 
-CONTEXT = b"chatloom limiter"  # so that these fingerprints are no other program's
+CONTEXT = b"chatloom limiter"  # keeps these fingerprints different from those of other programs
 SHARE = Requirement(
     "a number above 0, 1 at most, or None", lambda value: value is None or (RATE.fits(value) and value <= 1)
 )
@@ -39,7 +39,7 @@ MakeRedis = Callable[[], Any]  # a redis.asyncio.Redis, whose type parameters di
 
 @frozen(kw_only=True)
 class Settings:
-    """The options of a `RedisLimiter`. Raises ConfigurationError for what cannot work."""
+    """The options of a `RedisLimiter`. Raises ConfigurationError for invalid values."""
 
     limit: RateLimit = field(validator=Requirement("a RateLimit", lambda value: isinstance(value, RateLimit)))
     share: float | None = field(validator=SHARE)
@@ -50,7 +50,7 @@ class Settings:
     secret: bytes = field(validator=SECRET, repr=False)
 
     def fallback(self) -> KeyedLimiter | None:
-        """The limiter of one process without Redis; None where nobody may go without."""
+        """The limiter of this process while Redis is away; None if calls must not continue without Redis."""
         if self.share is None:
             return None
         burst, concurrency = (max(1, int(n * self.share)) for n in (self.limit.burst, self.limit.concurrency))
@@ -59,7 +59,7 @@ class Settings:
 
 
 def redis_maker(redis: str | MakeRedis) -> MakeRedis:
-    """What makes a client for one event loop. Raises ConfigurationError for a URL that is none, without showing it."""
+    """A function that makes a client for one event loop. Raises ConfigurationError for an invalid URL, unquoted."""
     if not isinstance(redis, str):
         return redis
     try:
@@ -73,7 +73,7 @@ def redis_maker(redis: str | MakeRedis) -> MakeRedis:
 
 @frozen
 class Opened:
-    """The queues, the event loop and the process that they belong to, and what closes the connection to Redis."""
+    """The queues, their event loop and process, and the generator that closes the connection to Redis."""
 
     queues: KeyQueues
     loop: asyncio.AbstractEventLoop
@@ -81,12 +81,12 @@ class Opened:
     process: int = field(factory=os.getpid)
 
 
-INHERITED: list[Opened] = []  # by a fork: kept, since to collect a connection would close the parent's
+INHERITED: list[Opened] = []  # from before a fork: kept, because collecting a connection would close the parent's
 
 
 async def _open(make: MakeRedis) -> AsyncGenerator[Any, None]:
     """Yields a client for Redis, and closes it. An event loop finishes such generators when it shuts down, so that the
-    connections of an `asyncio.run()` end with it even where nobody closed the limiter."""
+    connections of an `asyncio.run()` end with it even if the limiter was not closed."""
     redis = make()
     try:
         yield redis
@@ -99,27 +99,27 @@ class RedisLimiter:
 
         async with RedisLimiter("redis://localhost") as limiter, AsyncChatloom(rate_limit=limiter) as chatloom: ...
 
-    The rules are those of `RateLimit` in one process: `burst` at once, then `per_second`; `concurrency` in flight. A
-    429 closes its key's gate for all until Retry-After, and slows all down; successes bring the rate back. Time is
-    Redis's. In a process, first come, first served; processes take turns, as long as each comes when it was told to.
-    Not promised: an exact order between processes, and that a slot that another one frees is taken at once: who waits
-    for one looks again at the pace of the rate.
+    The rules are those of `RateLimit`: `burst` at once, then `per_second`; at most `concurrency` in flight. A 429
+    pauses its key in all processes until Retry-After and lowers the rate; successes restore it. Redis's clock counts.
+    Within a process, callers are served in order. Processes take turns, if each returns at its time. Not guaranteed:
+    an exact order between processes, and that a slot freed by another process is taken at once; waiters check again
+    at the pace of the rate.
 
-    While Redis is away, calls go on: each process keeps to `share` of the limit by itself, and to the pauses that it
-    knows of. A good `share` is one over the number of processes. With None, calls raise RedisUnavailableError, a
-    ConnectError, which is retried. Redis is away if it does not answer within `timeout` seconds, answers with an error
-    or with anything but this script's reply, or if a background task of the limiter was cancelled. One WARNING says
-    so, and Redis is asked again every `retry_every` seconds, over a new connection.
+    While Redis is unavailable, calls continue: each process uses `share` of the limit and the pauses that it knows.
+    A good `share` is one divided by the number of processes. If it is None, calls raise RedisUnavailableError, a
+    ConnectError, which is retried. Redis counts as unavailable if it does not answer within `timeout` seconds, answers
+    with an error or an unknown reply, or if a background task of the limiter was cancelled. It logs one WARNING, and
+    tries Redis again every `retry_every` seconds over a new connection.
 
-    A Redis that comes back empty allows each key one more burst, and has forgotten pauses and lowered rates. The same
-    goes for a Redis whose clock is set forward. If the clock is set back, permits continue at their rate.
+    A Redis that comes back empty, or whose clock is set forward, allows each key one more burst and has no pauses and
+    lowered rates. If the clock is set back, permits continue at their rate.
 
     redis: a URL (redis://, rediss://, unix://), or a callable that makes a `redis.asyncio.Redis`, once per event loop.
-    lease: seconds after which the slot of a process that was killed is free. Longer than any attempt may take.
-    prefix: what the names in Redis begin with: `chatloom:{fingerprint}:...`. Never the key itself; see `fingerprint`.
-    secret: for the fingerprints; at most 64 bytes, the same in all processes.
+    lease: seconds after which the slot of a killed process is released. Use more than an attempt may take.
+    prefix: the beginning of the names in Redis: `chatloom:{fingerprint}:...`. They never contain the key.
+    secret: a salt for the fingerprints; at most 64 bytes, the same in all processes.
 
-    One limiter works in several event loops, one after the other. Redis 5 or later, or Valkey.
+    One limiter works in several event loops, one after the other. Needs Redis 5 or later, or Valkey.
     """
 
     def __init__(
@@ -149,8 +149,8 @@ class RedisLimiter:
     def fingerprint(self, key: ApiKey) -> str:
         """A key's name in Redis, the same in every process: 16 hexadecimal digits.
 
-        It is of no use to get at a key: keys are long and random, and 2^64 names stand for far more keys. Who already
-        has a key could find out which name is its own; with a `secret`, not even that.
+        It does not reveal the key: keys are long and random, and far more than 2^64 exist. Somebody who has a key
+        could find its name; a `secret` prevents that.
         """
         text = key.reveal().encode()
         return blake2b(text, key=self._settings.secret, person=CONTEXT, digest_size=8).hexdigest()
@@ -159,12 +159,12 @@ class RedisLimiter:
         await (await self._open_here()).acquire(key)
 
     def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
-        """Reports it in the background, together with the next request for a permit where there is one."""
-        if opened := self._current():  # else the permit's event loop is over, or it is the parent process's
+        """Reports the release in the background, together with the next request for a permit, if any."""
+        if opened := self._current():  # else the permit belongs to a closed event loop or to the parent process
             opened.queues.release(key, outcome, retry_after)
 
     async def state(self, key: ApiKey) -> LimitState:
-        """What holds for a key now, in all processes; `queued` counts the calls of this one. Raises
+        """The current state of a key in all processes; `queued` counts the calls of this process. Raises
         RedisUnavailableError."""
         queues, name = await self._open_here(), self.fingerprint(key)
         reply = await queues.ask(Step(name, queued=queues.queued(name)))
@@ -172,16 +172,16 @@ class RedisLimiter:
         return LimitState(rate=reply.rate, queued=queues.queued(name), in_flight=reply.in_flight, paused_until=until)
 
     async def aclose(self) -> None:
-        """Reports what is still to be reported, and closes the connection. The limiter may be used again."""
+        """Reports the remaining releases and closes the connection. The limiter may be used again."""
         if opened := self._current():
             self._opened = None
             await opened.queues.aclose(self._settings.timeout)
-            with suppress(RedisError, OSError, TimeoutError):  # a broken connection is as good as closed
+            with suppress(RedisError, OSError, TimeoutError):  # a broken connection needs no closing
                 async with asyncio.timeout(self._settings.timeout):
                     await opened.clients.aclose()
 
     def _current(self) -> Opened | None:
-        """What is open in this process and event loop."""
+        """The queues of this process and event loop."""
         opened = self._opened
         try:
             here = opened is not None and (opened.loop, opened.process) == (asyncio.get_running_loop(), os.getpid())
@@ -195,7 +195,7 @@ class RedisLimiter:
         if self._opened is not None and self._opened.process != os.getpid():
             INHERITED.append(self._opened)
         clients, settings = _open(self._make), self._settings
-        name = secrets.token_hex(6)  # here, since a process may fork after it has made its limiter
+        name = secrets.token_hex(6)  # checked here: a process may fork after creating its limiter
         config = ScriptConfig(settings.limit, settings.lease, name, settings.prefix)
         connection = Connection(await anext(clients), config, settings.timeout)
         queues = KeyQueues(connection, name, settings.limit.burst, settings.fallback(), settings.retry_every)

@@ -1,10 +1,10 @@
-"""The permits of one event loop: from Redis, or, while that is away, from a limiter of this process alone.
+"""The permits of one event loop: from Redis, or from a limiter of this process while Redis is unavailable.
 
 The callers of one key wait in a `KeyQueue`, and one task asks Redis for all of them. `KeyQueues` holds the queues of
-all keys, and decides what happens while Redis does not answer.
+all keys, and handles outages of Redis.
 
-Whatever ends a task here, an error of any kind or a cancellation, its done callback gives everybody who waits a
-RedisUnavailableError. That counts as an outage of Redis: nobody waits for ever, and it is tried again.
+However a task ends, by an error or a cancellation, its done callback raises RedisUnavailableError in all waiters. That
+counts as an outage of Redis: no caller waits for ever, and Redis is tried again.
 """
 
 import asyncio
@@ -20,18 +20,18 @@ from ...policy.limiter import FIRST_PAUSE, MAX_RETRY_AFTER, KeyedLimiter, Outcom
 from .script import Connection, RedisUnavailableError, Release, Reply, Step
 
 log: Logger = getLogger("chatloom_async")
-MAX_PAUSES = 1024  # how many pauses are remembered before those that are over are forgotten
-MAX_RELEASES = 500  # that one step reports
-MAX_WAIT = 60.0  # seconds until Redis is asked again, whatever wait it names
+MAX_PAUSES = 1024  # expired pauses are removed if there are more pauses than this
+MAX_RELEASES = 500  # releases that one step reports
+MAX_WAIT = 60.0  # at most this many seconds until Redis is asked again
 JITTER = 0.01  # seconds at most, and a tenth of the wait: spreads the wake-ups of processes
 
 
 class KeyQueue:
-    """The callers that wait for one key, first come, first served, and the permits that callers have.
+    """The callers that wait for one key, in order of arrival, and the permits in use.
 
-    `held` are these permits, oldest first: a lease from Redis, or the limiter that gave a permit without Redis.
-    `names` names steps, `burst` bounds what one step asks for. `ask` raises RedisUnavailableError; `ended` is called
-    when the task that asks has ended.
+    `held` are these permits, oldest first: a lease from Redis, or the limiter that granted one without Redis. `names`
+    names steps; `burst` limits what one step asks for. `ask` raises RedisUnavailableError; `ended` is called when the
+    asking task has ended.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class KeyQueue:
         self._names, self._burst, self._ask, self._on_end = names, burst, ask, ended
         self._callers: OrderedDict[asyncio.Future[str], None] = OrderedDict()
         self._releases: list[Release] = []
-        self._unsure: list[Release] = []  # what to report if the step under way gets no reply: it may have been taken
+        self._unsure: list[Release] = []  # reported if the current step gets no reply: Redis may have executed it
         self._in_line = False
         self._woken = asyncio.Event()
 
     async def acquire(self) -> str:
-        """The lease of a permit. Raises RedisUnavailableError. Cancelling it gives up the place, or the permit."""
+        """The lease of a permit. Raises RedisUnavailableError. Cancelling gives up the place in line or the permit."""
         caller: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._callers[caller] = None
         self.go_on()
@@ -61,13 +61,13 @@ class KeyQueue:
             return await caller
         except asyncio.CancelledError:
             if self._callers.pop(caller, self) is None:
-                self.go_on(now=not self._callers)  # a place in Redis's line that nobody needs holds up the others
+                self.go_on(now=not self._callers)  # an unused place in Redis's line delays the others
             elif not caller.cancelled() and not caller.exception():
                 self.end(Release(caller.result(), "unused"))
             raise
 
     def end(self, release: Release) -> None:
-        """Reports it soon, in the background."""
+        """Reports the end of a lease soon, in the background."""
         self._releases.append(release)
         self.go_on(now=True)
 
@@ -77,11 +77,11 @@ class KeyQueue:
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing left to know about this key."""
+        """Whether this queue can be dropped."""
         return not (self._callers or self._releases or self.held or self.asking)
 
     def go_on(self, *, now: bool = False) -> None:
-        """Makes sure that a task asks Redis: after the wait that Redis has named, or now."""
+        """Makes sure that a task asks Redis, now or after the wait that Redis requested."""
         if now:
             self._woken.set()
         if self.asking is None:
@@ -103,7 +103,7 @@ class KeyQueue:
                         await self._woken.wait()
 
     async def _step(self) -> float:
-        """Asks once, and returns for how long Redis says to wait."""
+        """Asks once, and returns the wait that Redis requests."""
         name, want = next(self._names), min(len(self._callers), self._burst)
         leases = [f"{name}{number}" for number in range(1, want + 1)]
         releases, self._releases = self._releases[:MAX_RELEASES], self._releases[MAX_RELEASES:]
@@ -127,12 +127,12 @@ class KeyQueue:
             self._in_line = False
             while caller := self._first():
                 caller.set_exception(RedisUnavailableError(away.message, sent=False))
-        elif self._busy:  # somebody came between the task's last look and its end
+        elif self._busy:  # a caller arrived between the task's last check and its end
             self.go_on()
         self._on_end(self)
 
     def _first(self) -> asyncio.Future[str] | None:
-        """Takes out who is to be served next; not those that were cancelled a moment ago."""
+        """Removes and returns the next waiter, skipping cancelled ones."""
         while self._callers:
             caller, _ = self._callers.popitem(last=False)
             if not caller.done():
@@ -141,9 +141,9 @@ class KeyQueue:
 
 
 class KeyQueues:
-    """The queues of all keys in use, and the outage of Redis, if there is one.
+    """The queues of all keys in use, and the current outage of Redis, if any.
 
-    `fallback` is None if nobody may go without Redis: then RedisUnavailableError is raised.
+    `fallback` is None if calls must not continue without Redis: then RedisUnavailableError is raised.
     """
 
     def __init__(
@@ -173,7 +173,7 @@ class KeyQueues:
     def release(self, key: str, outcome: Outcome, retry_after: float | None) -> None:
         queue = self._queues.get(key)
         if queue is None or not queue.held:
-            return  # the permit is of an event loop that is over: its lease ends by itself
+            return  # the permit belongs to a closed event loop: its lease expires
         permit = queue.held.popleft()
         if outcome == "throttled":
             self._remember(key, FIRST_PAUSE if retry_after is None else min(retry_after, MAX_RETRY_AFTER))
@@ -184,7 +184,7 @@ class KeyQueues:
             self._forget(queue)
 
     async def ask(self, step: Step) -> Reply:
-        """Raises RedisUnavailableError, for as long as an outage lasts without asking."""
+        """Sends a step. Raises RedisUnavailableError; during an outage, without asking Redis."""
         self._check(step.key)
         try:
             reply = await self._connection.ask(step)
@@ -199,7 +199,7 @@ class KeyQueues:
         return self._queues[key].queued if key in self._queues else 0
 
     async def aclose(self, seconds: float) -> None:
-        """Gives what is still to be reported so many seconds."""
+        """Reports the remaining releases, for at most this many seconds."""
         self._closed = True
         if self._reconnecting is not None:
             self._reconnecting.cancel()
@@ -226,7 +226,7 @@ class KeyQueues:
         self._pauses[key] = max(self._pauses.get(key, 0.0), now + pause)
 
     async def _acquire_fallback(self, key: str, fallback: KeyedLimiter) -> None:
-        """A pause that Redis or the API asked for holds also while Redis is away: as if it was asked for here."""
+        """Acquires from the fallback. Pauses requested by Redis or the API still apply."""
         await fallback.acquire(key)
         left = self._pauses.pop(key, 0.0) - monotonic()
         if left > 0:
@@ -236,11 +236,11 @@ class KeyQueues:
     def _check(self, key: str) -> None:
         """Raises RedisUnavailableError during an outage."""
         if self._outage is not None:
-            self._lose(key, self._outage)  # the task that tries again may have been cancelled
+            self._lose(key, self._outage)  # the reconnecting task may have been cancelled
             raise RedisUnavailableError(self._outage.message, sent=False)
 
     def _lose(self, key: str, error: RedisUnavailableError) -> None:
-        """Called by tasks that go on, never by the end of a task: then the event loop may be about to end."""
+        """Starts an outage. Called only by running tasks: when a task ends, its event loop may be closing."""
         if self._outage is None:
             self._outage = error
             then = "calls fail" if self._fallback is None else "each process keeps to its own share of the limit"
@@ -250,7 +250,7 @@ class KeyQueues:
             self._reconnecting.add_done_callback(_retrieve)
 
     async def _reconnect(self, key: str) -> None:
-        """Tries the key that met the outage: Redis may be fine for others."""
+        """Retries the key that hit the outage, because Redis may work for others."""
         while self._outage is not None:
             await asyncio.sleep(self._retry_every)
             with suppress(RedisUnavailableError):
@@ -262,6 +262,6 @@ class KeyQueues:
 
 
 def _retrieve(task: asyncio.Task[None]) -> None:
-    """An exception here is no news: the next call tries again."""
+    """Retrieves the task's exception, so that asyncio does not log it. The next call tries again."""
     if not task.cancelled():
         task.exception()

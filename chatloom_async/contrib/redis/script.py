@@ -3,8 +3,8 @@
 The names in Redis hold a key's fingerprint only: `chatloom:{fingerprint}:state`, `...:flights` and `...:line`. The
 braces keep the three on one node of a cluster.
 
-All steps that come up during a round trip share the next one, so one connection is enough for any number of keys.
-Nothing is repeated: a step without a reply may have been taken.
+Steps that arrive during a round trip share the next one, so one connection is enough for any number of keys. No step
+is repeated, because Redis may have executed a step without a reply.
 """
 
 import asyncio
@@ -30,19 +30,19 @@ CONSTANTS: dict[str, float] = {
         for name in ("RATE_CUT", "RATE_STEP", "MIN_RATE", "FIRST_PAUSE", "MAX_PAUSE", "ROUNDING")
     },
     "MAX_RETRY_AFTER": rules.MAX_RETRY_AFTER,
-    "GRACE": 1.0,  # seconds that a place in line is kept for a process that does not come
-    "OFTEN": 0.05,  # seconds between two looks for a free slot, at least
+    "GRACE": 1.0,  # seconds until an unclaimed place in line expires
+    "OFTEN": 0.05,  # minimum seconds between two checks for a free slot
     "REMEMBERED": 3600.0,  # seconds that a lowered rate outlives the last request
 }
 PREAMBLE = "".join(f"local {name} = {value!r}\n" for name, value in CONSTANTS.items())
 SCRIPT = PREAMBLE + Path(__file__).with_name("step.lua").read_text("utf-8")
-SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # Redis names scripts by it
-AT_ONCE = 200  # steps in one round trip, so that one reply is never long in coming
+SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # Redis identifies scripts by their SHA-1
+AT_ONCE = 200  # steps in one round trip; limits the wait for a reply
 
 
 @frozen
 class ScriptConfig:
-    """What holds for every step of one limiter: the limit, the seconds of a lease, the process's name, the prefix."""
+    """The settings of one limiter: the limit, the lease in seconds, the process's name and the prefix."""
 
     limit: RateLimit
     lease: float
@@ -52,7 +52,7 @@ class ScriptConfig:
 
 @frozen
 class Release:
-    """A permit that is no longer used. `at` is when that was told, on this process's monotonic clock."""
+    """A released permit. `at` is the time of its release on this process's monotonic clock."""
 
     lease: str
     outcome: Outcome
@@ -60,14 +60,14 @@ class Release:
     at: float = Factory(monotonic)
 
     def arguments(self) -> tuple[str, str, str]:
-        """What is left of Retry-After counts from now: Redis may have been away meanwhile."""
+        """The script's arguments. Retry-After is reduced by the time since the release."""
         left = "" if self.retry_after is None else f"{max(0.0, self.retry_after - (monotonic() - self.at)):.6f}"
         return self.lease, self.outcome, left
 
 
 @frozen
 class Step:
-    """A wish for up to `want` permits for `queued` calls, after these releases. The leases are `name`1, `name`2, ..."""
+    """Requests up to `want` permits for `queued` calls, after these releases. The leases are `name`1, `name`2, ..."""
 
     key: str
     name: str = ""
@@ -76,7 +76,7 @@ class Step:
     releases: Sequence[Release] = ()
 
     def arguments(self, config: ScriptConfig) -> Iterator[str | int | float]:
-        """What EVALSHA takes after the script: the number of Redis keys, the keys, the arguments."""
+        """The arguments of EVALSHA after the script: the number of Redis keys, the keys, the arguments."""
         yield 3
         for part in ("state", "flights", "line"):
             yield f"{config.prefix}:{{{self.key}}}:{part}"
@@ -98,7 +98,7 @@ class Reply:
 
     @classmethod
     def of(cls, value: Any) -> "Reply | RedisUnavailableError":
-        """What Redis has sent, which may be anything."""
+        """Parses a reply of Redis, which may be anything."""
         if isinstance(value, Exception):
             return RedisUnavailableError.because(value)
         try:
@@ -119,7 +119,7 @@ class RedisUnavailableError(ConnectError):
 
     @classmethod
     def because(cls, error: BaseException) -> "RedisUnavailableError":
-        """With what went wrong. A CancelledError here is the background task's, never the caller's."""
+        """The error with its cause. A CancelledError here comes from the background task, never from the caller."""
         reason = clean(f"{type(error).__name__}: {error}".removesuffix(": "))[:200]
         return cls(f"The shared rate limiter's Redis does not answer ({reason})", sent=False)
 
@@ -148,7 +148,7 @@ class Connection:
         return reply
 
     async def ask_anew(self, step: Step) -> Reply:
-        """Over a new connection: the old one may lead to a server that is a replica now."""
+        """Asks over a new connection, because the old server may have become a replica."""
         with suppress(Exception):  # closing a broken connection may raise anything; a cluster's client has no such pool
             async with asyncio.timeout(self._timeout):
                 await self._redis.connection_pool.disconnect(inuse_connections=False)
@@ -170,7 +170,7 @@ class Connection:
             self._asked = []
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Whatever ended the trips, everybody who waits is told. Who comes next would only wait as long again."""
+        """Fails all waiting steps, however the round trips ended. Queued ones would only wait as long again."""
         self._trips = None
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is not None:
@@ -184,7 +184,7 @@ class Connection:
     async def _round_trip(self, steps: Sequence[Step]) -> Sequence[object]:
         values = await self._send(steps)
         unknown = [place for place, value in enumerate(values) if isinstance(value, NoScriptError)]
-        if unknown:  # this Redis is new, or has been restarted; these steps were not taken
+        if unknown:  # this Redis is new or was restarted; it executed none of these steps
             await self._redis.script_load(SCRIPT)
             again = await self._send([steps[place] for place in unknown])
             for place, value in zip(unknown, again, strict=True):
