@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import ceil
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 import orjson
 from attrs import field, frozen
@@ -199,13 +200,24 @@ def _message(response: Response) -> str:
     return clean(excerpt(response)) or "no message"
 
 
+def _target(location: str) -> str:
+    """Where a redirect leads, without what could hold a secret."""
+    if not location.strip():
+        return "nowhere: it names no address"
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return origin(location)
+    return origin(location) if parts.netloc or parts.scheme else "another path of the same host"
+
+
 def status_error(response: Response, success: Container[int] = (200,)) -> ChatloomError | None:
     """The error for the response's status, or None if it is a success. Never raises for a bad body."""
     status = response.status
     if status in success:
         return None
     if status in REDIRECTS:
-        target = origin(response.headers.get("location", ""))
+        target = _target(response.headers.get("location", ""))
         return RedirectRefusedError(f"The server answered {status}, a redirect to {target}", location=target)
     cls = BY_STATUS.get(status, ServerError if status >= 500 else APIStatusError)
     wait = retry_after_seconds(response.headers, now=datetime.now(UTC))

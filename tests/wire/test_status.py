@@ -131,8 +131,9 @@ LOCATIONS = [
     ("https://evil\x1b\x07.example/", "https://evil .example"),
     ("https://evil\x1b[31m.example/", "an unreadable address"),
     ("http://chatloom.app/", "http://chatloom.app"),
-    ("/login", "an address without a host"),
-    ("", "an address without a host"),
+    ("/login", "another path of the same host"),
+    ("agents/", "another path of the same host"),
+    ("", "nowhere: it names no address"),
     ("file:///etc/passwd", "an address without a host"),
     ("https://[::1", "an unreadable address"),
 ]
@@ -148,8 +149,9 @@ def test_redirects_are_refused(status: int, location: str, shown: str) -> None:
 
 def test_a_redirect_without_a_target() -> None:
     """No Location is an error too."""
-    text = "The server answered 302, a redirect to an address without a host"
-    assert status_error(Response(302)) == RedirectRefusedError(text, location="an address without a host")
+    nowhere = "nowhere: it names no address"
+    text = f"The server answered 302, a redirect to {nowhere}"
+    assert status_error(Response(302)) == RedirectRefusedError(text, location=nowhere)
 
 
 def test_what_is_not_found_may_have_been_asked_for_at_the_wrong_address() -> None:
