@@ -25,12 +25,12 @@ def test_data_is_shipped() -> None:
         assert resources.files("chatloom_async").joinpath(name).is_file()
 
 
-def test_programs_start_at_main() -> None:
+def test_both_names_start_one_program() -> None:
     """`chatloom` and `chatloom-async` are one program."""
     scripts = metadata.entry_points(group="console_scripts")
     assert {each.name: each.load().__name__ for each in scripts if each.value.startswith("chatloom_async")} == {
-        "chatloom": "main",
-        "chatloom-async": "main",
+        "chatloom": "program",
+        "chatloom-async": "program",
     }
 
 
