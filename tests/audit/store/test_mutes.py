@@ -11,6 +11,7 @@ import pytest
 from chatloom_async.audit.formats.csv import CsvFormat
 from chatloom_async.audit.formats.text import visible
 from chatloom_async.audit.mutes import Mute, Muted, MuteResult, Mutes, MutesFileError, load_mutes
+from chatloom_async.audit.summary import Summary
 from chatloom_async.audit.values import Row, finding
 from chatloom_async.wire.cleaning import clean
 from tests.audit.store.samples import found
@@ -184,7 +185,8 @@ SUBJECTS = ["[2001:db8::1]", "*.acme.example", "a?b", "https://x/[y]", " padded 
 def test_a_text_copied_out_of_a_report_matches_itself(subject: str) -> None:
     """Out of JSON, a table, CSV or HTML, as a subject or as a workspace's name."""
     told = found("acme", subject)
-    in_csv = next(csv.DictReader(StringIO(CsvFormat().start() + CsvFormat().row(Row(subject, "ok", (), (told,))))))
+    report = "".join(CsvFormat().pieces([Row(subject, "ok", (), (told,))], Summary()))
+    in_csv = next(csv.DictReader(StringIO(report)))
     for text in (subject, clean(subject), visible(subject), visible(subject).strip(), in_csv["subject"]):
         assert mute(rule=told.rule, subject=text).matches("acme", told)
         assert mute(rule=told.rule, workspace=text).matches(subject, told)
