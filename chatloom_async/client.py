@@ -9,9 +9,9 @@
     exchange       retrier.retry()       policy/retrier.py          only after a failure: further attempts
     exchange       decode()              wire/decode.py             the body becomes the value
 
-`exchange`, `_attempt` and `_send_once` stand in this order below. Failures travel as data and are raised once, by
-`exchange`. The rest of the file is construction, cloning and closing. wire/ decides about bytes and values, policy/
-about time; neither does I/O.
+`exchange`, `_attempt` and `_send_once` follow in this order. Failures are passed as values and raised once, by
+`exchange`. The rest of the file is construction, cloning and closing. wire/ handles bytes and values, policy/ handles
+time; neither does I/O.
 """
 
 import inspect
@@ -73,13 +73,13 @@ P = ParamSpec("P")
 
 
 class Sender(Protocol):
-    """Whatever calls endpoints."""
+    """An object that calls endpoints."""
 
     async def send(self, endpoint: Endpoint[T]) -> T: ...
 
 
 def method_of(endpoint: Callable[P, Endpoint[T]]) -> Callable[Concatenate[Sender, P], Coroutine[Any, Any, T]]:
-    """The method that sends such an endpoint, with the endpoint's parameters and documentation."""
+    """A method that sends this endpoint, with the endpoint's parameters and docstring."""
 
     async def method(self: Sender, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self.send(endpoint(*args, **kwargs))
@@ -95,34 +95,34 @@ def method_of(endpoint: Callable[P, Endpoint[T]]) -> Callable[Concatenate[Sender
 
 log: Logger = getLogger("chatloom_async")
 ANSWERS: Final = (Response, TransportError)
-UNCHANGED: Any = type("Unchanged", (), {"__repr__": lambda self: "<as before>"})()
+UNCHANGED: Any = type("Unchanged", (), {"__repr__": lambda self: "<unchanged>"})()
 
 
 class AsyncChatloom:
-    """A client of the Chatloom API, for one workspace: the one that the API key belongs to.
+    """A client of the Chatloom API for the workspace of its API key.
 
         async with AsyncChatloom() as chatloom:
             for agent in await chatloom.list_agents():
                 print(agent.name, list(await chatloom.get_allowed_domains(agent.id)))
 
-    Constructing it does no I/O and needs no event loop. One client may be used by many tasks at once, and in several
-    `asyncio.run()` calls one after the other; threads that run at the same time need one each. Every call raises a
-    ChatloomError when it fails; only what a key provider or a limiter of yours raises comes out as it is.
+    The constructor does no I/O and needs no event loop. Many tasks may share a client, and it works in several
+    `asyncio.run()` calls one after the other; concurrent threads need one client each. Every failed call raises a
+    ChatloomError; exceptions from your own key provider or limiter are not wrapped.
 
     api_key: the key, or a callable that provides it, or None to read CHATLOOM_API_KEY. A provider is called as
         `provider(force_refresh=False)` before every attempt, and with True after a 401; it may be async. For a
         service whose customers each have a key, see `AsyncChatloom.for_many()`.
-    base_url: None reads CHATLOOM_BASE_URL, else https://chatloom.app is used.
+    base_url: None reads CHATLOOM_BASE_URL, and if that is not set, uses https://chatloom.app.
     auth: "bearer" or "x-api-key", the header that carries the key.
     timeouts: limits for one attempt, in seconds.
     deadline: the limit for one call, in seconds, everything included: queueing, attempts, waits. None: no limit.
-    retry: a RetryPolicy, a tenacity.AsyncRetrying of your own (copied for each call), or None for a single attempt.
-    rate_limit: how fast each key may be used, or a Limiter of your own, or None.
-    max_in_flight: how many requests may be in flight at once over all keys, for the client and its clones. None: 256,
-        or fewer if the process may not open so many files.
-    transport: what carries the requests. It is borrowed: the client does not close it. None: aiohttp.
-    on_attempt: called with each finished Attempt, also of calls that succeed. What it raises is logged, not raised.
-    clock: where waits and the deadline get their time from; for tests.
+    retry: a RetryPolicy, your own tenacity.AsyncRetrying (copied for each call), or None for a single attempt.
+    rate_limit: the rate limit of each key, or your own Limiter, or None.
+    max_in_flight: the maximum number of requests in flight over all keys, for the client and its clones. None: 256, or
+        fewer if the process may not open so many files.
+    transport: sends the requests. You close it; the client does not. None: aiohttp.
+    on_attempt: called with each finished Attempt, including those of successful calls. Its exceptions are logged.
+    clock: the clock for waits and the deadline; for tests.
     """
 
     def __init__(
@@ -176,7 +176,7 @@ class AsyncChatloom:
 
     @classmethod
     def for_many(cls, **options: Unpack[ClientOptions]) -> Self:
-        """A client without a key of its own, for services whose customers each have one. Takes the same options.
+        """A client without a key, for services whose customers have one key each. Takes the same options.
 
             async with AsyncChatloom.for_many() as chatloom:
                 acme = chatloom.with_key(key, label="acme")
@@ -191,7 +191,7 @@ class AsyncChatloom:
     get_allowed_domains: Final = method_of(GetAllowedDomains)
 
     async def send(self, endpoint: Endpoint[T]) -> T:
-        """Calls any endpoint, also one of your own, and returns what it answers."""
+        """Calls any endpoint, including your own, and returns its answer."""
         return (await self.exchange(endpoint)).value
 
     async def exchange(self, endpoint: Endpoint[T]) -> Exchange[T]:
@@ -219,8 +219,8 @@ class AsyncChatloom:
         return Exchange(value, outcome, tuple(call.attempts), self._clock.time() - call.started)
 
     async def _attempt(self, request: Request, call: Call) -> Outcome:
-        """Sends the request once; after the call's first 401, once more if the key provider has another key. Failures
-        come back as data."""
+        """Sends the request once. After the call's first 401, sends it again if the key provider has another key.
+        Failures are returned."""
         limit = self._shared.lifetime.limit(call.begin_attempt(self._clock.time()))
         try:
             with limit:
@@ -268,13 +268,13 @@ class AsyncChatloom:
                 log.exception("on_attempt raised; the call goes on")
             else:
                 if iscoroutine(result):
-                    result.close()  # or Python warns that nothing awaited it, without a word of on_attempt
+                    result.close()  # otherwise Python warns that it was never awaited, without naming on_attempt
                     log.error("on_attempt returned a coroutine, which is not awaited: start a task in it instead")
 
     def with_key(self, api_key: str | ApiKey | KeyProvider, *, label: str | None = None) -> Self:
-        """A client for another key, in microseconds. It shares everything else with this one, and closes nothing.
+        """A client for another key, created in microseconds. It shares the rest with this one; closing it does nothing.
 
-        `label` says whose key it is, such as a customer's name: attempts, log lines and spans carry it.
+        `label` names the owner of the key, such as a customer: it appears in attempts, log lines and spans.
         """
         LABEL.check("label", label)
         keys = key_source(api_key)
@@ -295,8 +295,8 @@ class AsyncChatloom:
         on_attempt: OnAttempt | None = UNCHANGED,
         **unknown: Never,
     ) -> Self:
-        """A client with other options, that shares the rest with this one and closes nothing. A new `rate_limit`
-        comes with counters of its own."""
+        """A client with other options. It shares the rest with this one; closing it does nothing. A new `rate_limit`
+        has its own counters."""
         arguments = {name: value for name, value in locals().items() if name not in ("self", "unknown")}
         refuse_unknown(unknown)
         options = attrs.evolve(
@@ -311,17 +311,17 @@ class AsyncChatloom:
 
     @staticmethod
     def wrap_transport(transport: Transport) -> Transport:
-        """Called once with the transport, before its first use. A subclass may return one that wraps it."""
+        """Called once with the transport before its first use. A subclass may return a transport that wraps it."""
         return transport
 
     @property
     def clock(self) -> Clock:
-        """Where waits and deadlines get their time from: the `clock` of the constructor, or the system's."""
+        """The clock for waits and deadlines: the constructor's `clock`, or the system's."""
         return self._clock
 
     @property
     def on_attempt(self) -> OnAttempt | None:
-        """What is called with each finished Attempt: the `on_attempt` of the constructor or of `with_options`."""
+        """The `on_attempt` of the constructor or of `with_options`."""
         return self._options.on_attempt
 
     @property
@@ -331,13 +331,13 @@ class AsyncChatloom:
 
     @property
     def limits(self) -> Mapping[str, LimitState]:
-        """A snapshot of the rate limiter for each key in use, by the key's `fingerprint`; empty where the limiter is
-        another than that of a RateLimit."""
+        """A snapshot of the rate limiter for each key in use, by the key's `fingerprint`. Empty if you passed your own
+        limiter."""
         return self._limiter.states()
 
     async def release_key(self) -> None:
-        """Closes the idle connections of this client's key and forgets its signed headers: after the last call for a
-        key, when calls for many others follow. Does nothing to connections if the transport has no `close_idle`."""
+        """Closes the idle connections of this client's key and forgets its signed headers. Use it after the last call
+        for a key if many other keys follow. Connections stay open if the transport has no `close_idle`."""
         headers = (await self._keys.current()).forget_signed(self._options.auth)
         close_idle = getattr(self._shared.transport, "close_idle", None)
         if headers is not None and close_idle is not None:
@@ -353,7 +353,7 @@ class AsyncChatloom:
         raise UsageError("Use `async with` for a client, not `with`: closing it is asynchronous")
 
     def __exit__(self, *_: object) -> None:
-        """Only there so that `with` gets as far as the error above."""
+        """Needed for `with` to reach the error above."""
 
     async def __aenter__(self) -> Self:
         self._shared.lifetime.check()

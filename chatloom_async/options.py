@@ -79,7 +79,7 @@ MEANT = {
 
 
 def refuse_unknown(options: dict[str, Never]) -> None:
-    """Raises TypeError, as Python does for an unknown argument, and says which option may be meant."""
+    """Raises TypeError, like Python for an unknown argument, and suggests a similar option."""
     names = [*options]
     options.clear()  # a traceback that shows local variables must not show a key among them
     for name in names:
@@ -120,7 +120,7 @@ class ClientOptions(TypedDict, total=False):
 
 @cache
 def import_what_answers_need() -> None:
-    """Imports what decoding and retries need, before the first request: later there may be no descriptor left to open
+    """Imports the modules for decoding and retries before the first request: later there may be no descriptor to open
     a module with. Importing the package does not, because that would take twice as long."""
     from .policy import tenacity_retries  # noqa: F401
     from .wire import fast_decode, structure  # noqa: F401
@@ -163,7 +163,7 @@ class SharedState:
 
 @frozen(kw_only=True, repr=False)
 class Options:
-    """The options of one client, as AsyncChatloom documents them. Raises ConfigurationError for what cannot work."""
+    """The options of one client, documented at AsyncChatloom. Raises ConfigurationError for invalid values."""
 
     base_url: str = field(converter=normalize_base_url)
     auth: Auth = field(validator=AUTH)

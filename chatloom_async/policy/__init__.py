@@ -1,1 +1,1 @@
-"""When a request may go out, go again, or not at all; never what it says. Clock, sleep and chance come from outside."""
+"""When requests are sent and retried: keys, rate limits, deadlines, retries. Clock and randomness are injected."""

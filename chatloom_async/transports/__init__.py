@@ -1,6 +1,6 @@
 """Transports send one request and return a response, or an error as a value.
 
-aiohttp carries the requests unless a client is given another `transport=`. `Httpx2Transport` speaks HTTP/2, and calls
+A client uses aiohttp unless you pass another `transport=`. `Httpx2Transport` speaks HTTP/2, and calls
 ASGI applications in the same process:
 
 ```py
@@ -13,14 +13,14 @@ async with aclosing(Httpx2Transport()) as transport, AsyncChatloom(transport=tra
     print(len(await chatloom.list_agents()))
 ```
 
-Both keep one contract: the same responses, the same errors as values, one request on the wire per `send`, no
-redirects, cookies, netrc entries or proxies of the environment, a limit to decompressed bodies, and connections that
-keys do not share. They differ here:
+Both have the same contract: the same responses, the same errors as values, one request on the wire per `send`, no
+redirects, cookies, netrc entries or environment proxies, a limit for decompressed bodies, and connections that are not
+shared between keys. The differences:
 
 | | `AiohttpTransport` | `Httpx2Transport` |
 | --- | --- | --- |
 | carries | HTTP/1.1 | HTTP/2 over TLS, else HTTP/1.1; `app=`: an ASGI application in this process |
-| bytes sent unasked on an idle connection | the same key's next answer | not used, the connection is dropped |
+| unsolicited bytes on an idle connection | the same key's next answer | not used, the connection is dropped |
 | `ConnectionLostError.received` | reported | always False |
 | a response head larger than 8 kB | refused | taken, up to 100 kB |
 

@@ -1,4 +1,4 @@
-"""Reads the body of an answer: decompressed, complete and not too long, or the error instead of it."""
+"""Reads and decompresses the body of a response, and checks that it is complete and not too long."""
 
 import asyncio
 import zlib
@@ -39,7 +39,7 @@ class Body:
         self.received = 0
 
     async def read(self, pieces: AsyncIterable[bytes]) -> bytes | TransportError:
-        """The body made of these pieces. They are not asked for if the body will be refused anyway."""
+        """The body made of these pieces. They are not read if the body is refused by its headers."""
         if problem := self.refused():
             return problem
         async for data in pieces:
@@ -48,14 +48,14 @@ class Body:
         return self.whole()
 
     def refused(self) -> TransportError | None:
-        """Why the body need not be read: it is announced as too long, or compressed in a way nobody asked for."""
+        """Why the body is not read: its announced length is too large, or its encoding was not requested."""
         if not self._inflater and self._encoding not in UNCHANGED and self.expected != 0:
             text = "The body is compressed in a way that was not asked for"
             return PayloadError(text, reason="unasked", expected=self.expected)
         return self._too_long() if (self.expected or 0) > self._most else None
 
     async def add(self, data: bytes) -> TransportError | None:
-        """Takes the next bytes from the wire, or returns why they are refused. Lets other tasks run in between."""
+        """Adds the next bytes from the wire, or returns why they are refused. Lets other tasks run in between."""
         if self.received:  # most bodies are one piece
             await asyncio.sleep(0)
         self.received += len(data)
@@ -78,7 +78,7 @@ class Body:
         return None
 
     def whole(self) -> bytes | TransportError:
-        """The body, if nothing is missing at its end."""
+        """The body, or the error if its end is missing."""
         if self._inflater and not self._inflater.complete:
             return self.broken("broke off in its compressed data")
         return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
@@ -93,16 +93,16 @@ class Body:
 
 ENCODINGS = frozenset({"gzip", "deflate"})
 ACCEPTED = "gzip, deflate"
-PIECE = 2**18  # bytes that come out at once: about a millisecond, in which nothing else runs
-MEMBERS = 128  # gzip may be several streams in a row; each costs a copy of all that follows it
+PIECE = 2**18  # bytes decompressed at once: blocks the event loop for about a millisecond
+MEMBERS = 128  # gzip may contain several streams; each costs a copy of the rest
 
 
 class TooManyStreamsError(Exception):
-    """One body of more compressed streams than anybody needs."""
+    """A body with too many compressed streams."""
 
 
 class Inflater:
-    """Turns the bytes of a gzip or deflate body into what was compressed, in the order in which they come.
+    """Decompresses a gzip or deflate body incrementally.
 
     "deflate" is RFC 1950, as the standard says, or bare RFC 1951, as some servers send it.
     """
@@ -114,9 +114,9 @@ class Inflater:
         self._ended = True
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """What `data` makes possible to read, in pieces of at most PIECE bytes.
+        """The decompressed data, in pieces of at most PIECE bytes.
 
-        Raises zlib.error for what is broken, TooManyStreamsError for what would only keep this machine busy.
+        Raises zlib.error for invalid data, TooManyStreamsError for too many streams.
         """
         piece = b""
         while data or len(piece) == PIECE:
@@ -131,7 +131,7 @@ class Inflater:
 
     @property
     def complete(self) -> bool:
-        """Whether the data may end here. A body that was cut off in the middle of a stream is not complete."""
+        """Whether the data may end here. A body that ends within a stream is not complete."""
         return self._ended
 
     def _begin(self, first: int) -> None:

@@ -1,4 +1,4 @@
-"""Turns many equal requests into one: answers are kept for a while, and requests under way are shared.
+"""A transport that caches answers for a while and shares concurrent equal requests.
 
 For dashboards: many page loads, one request. It does not retry, store keys, or refresh in the background.
 """
@@ -25,12 +25,12 @@ Answer = Response | TransportError
 CacheKey = tuple[str, str]  # the credentials' fingerprint, and the URL
 
 DELTA_SECONDS = re.compile("[0-9]{1,9}")
-ENDLESS_TTL = 999_999_999  # seconds: what is told of a ttl without an end, since headers have no word for that
+ENDLESS_TTL = 999_999_999  # seconds: reported for an infinite ttl, which headers cannot express
 
 
 @frozen
 class Stored:
-    """An answer, when it was asked for, when it gets stale, and until when it is served without asking anew."""
+    """A stored answer, with the times of its request, of its expiry, and until which it is served without a request."""
 
     response: Response
     asked: float
@@ -40,7 +40,7 @@ class Stored:
 
 @define(eq=False)
 class StoredAnswers:
-    """At most `most` answers, served for `ttl` seconds, and for `stale_if_error` more in place of a failure."""
+    """At most `most` answers, served for `ttl` seconds, and for `stale_if_error` more instead of a failure."""
 
     ttl: float
     stale_if_error: float
@@ -48,7 +48,7 @@ class StoredAnswers:
     _stored: OrderedDict[CacheKey, Stored] = field(factory=OrderedDict, init=False)
 
     def fresh(self, key: CacheKey, now: float) -> Response | None:
-        """What is served without asking, if anything."""
+        """The stored answer that is served without a request, if any."""
         stored = self._stored.get(key)
         if stored is None or now >= stored.quiet_until:
             return None
@@ -56,8 +56,8 @@ class StoredAnswers:
         return marked(stored, now, "hit")
 
     def settled(self, key: CacheKey, asked: float, now: float, answer: Answer) -> Answer:
-        """Keeps or drops what is stored, and says what the callers get."""
-        status = answer.status if isinstance(answer, Response) else 599  # no answer at all counts like a bad one
+        """Stores the answer or drops the stored one, and returns the answer for the callers."""
+        status = answer.status if isinstance(answer, Response) else 599  # no answer counts like a failure
         if isinstance(answer, Response) and status == 200:
             self._keep(key, Stored(answer, asked, asked + self.ttl, asked + self.ttl))
         elif status == 401:  # "the old key stops working the moment you generate a new one", for all it could read
@@ -75,7 +75,7 @@ class StoredAnswers:
             self._stored.popitem(last=False)
 
     def _instead(self, key: CacheKey, now: float, failure: Answer) -> Answer:
-        """The stored answer, if it is not too old. Where the failure names a time, nothing is asked until then."""
+        """The stored answer, if it is not too old. If the failure has a Retry-After, no request is sent until then."""
         stored = self._stored.get(key)
         if stored is None or now >= (last := stored.stale_at + self.stale_if_error):
             return failure
@@ -87,7 +87,7 @@ class StoredAnswers:
         return marked(stored, now, f"fwd=stale; {cause}")
 
     def forget(self, credentials: str) -> None:
-        """Drops every answer that was given to these credentials."""
+        """Drops every answer for these credentials."""
         for key in [stored for stored in self._stored if stored[0] == credentials]:
             del self._stored[key]
 
@@ -96,12 +96,12 @@ class StoredAnswers:
 
 
 def marked(stored: Stored, now: float, how: str) -> Response:
-    """The stored answer, with the headers that tell that it is one: Age (RFC 9111) and Cache-Status (RFC 9211)."""
+    """The stored answer, marked by the headers Age (RFC 9111) and Cache-Status (RFC 9211)."""
     headers = {name.lower(): value for name, value in stored.response.headers.items()}
     received = headers.get("age", "")
     age = int(now - stored.asked) + (int(received) if DELTA_SECONDS.fullmatch(received) else 0)
     told = f"chatloom_async; {how}; ttl={math.floor(min(stored.stale_at - now, ENDLESS_TTL))}"
-    earlier = headers.get("cache-status")  # of caches between the API and here: each adds itself at the end
+    earlier = headers.get("cache-status")  # of other caches: each appends itself
     headers |= {"age": str(age), "cache-status": f"{earlier}, {told}" if earlier else told}
     return Response(stored.response.status, Headers(headers), stored.response.body)
 
@@ -112,7 +112,7 @@ SALT = secrets.token_bytes(16)
 
 @define(eq=False)
 class PendingRequest:
-    """A request under way, and how many wait for its answer."""
+    """A request in flight, and the number of callers that wait for its answer."""
 
     loop: asyncio.AbstractEventLoop
     waiting: int = 0
@@ -120,27 +120,28 @@ class PendingRequest:
 
 
 class CachingTransport:
-    """Asks `inner` at most once every `ttl` seconds for each key and URL, however many callers there are.
+    """Sends at most one request every `ttl` seconds through `inner` for each key and URL.
 
         chatloom = AsyncChatloom(transport=CachingTransport(AiohttpTransport(), ttl=30.0), rate_limit=None)
 
-    Answers to GET with status 200 are kept, each for the key that it was given to. Equal requests at the same time
-    share one, and its failure; a caller that is cancelled does not fail the others. Where no newer answer is to be had
-    (a TransportError, 429 or 5xx), one younger than `ttl + stale_if_error` is served instead, and nothing is asked
-    until the failure's Retry-After. A 403 or 404 drops the stored answer; a 401, or a request that may have changed
-    something, drops all answers of its key. Of more than `max_entries`, the one not used for longest goes.
-    `Cache-Control` is not consulted: these numbers say how old an answer may be. `clock` counts seconds.
+    It stores answers to GET with status 200, for each key separately. Concurrent equal requests share one request and
+    its failure; cancelling one caller does not affect the others. If a new request fails (TransportError, 429 or 5xx),
+    an answer younger than `ttl + stale_if_error` is served instead, and no request is sent until the failure's
+    Retry-After. A 403 or 404 drops the stored answer; a 401, or a request that may have changed something, drops all
+    answers of its key. Beyond `max_entries`, the least recently used one is dropped. `Cache-Control` is ignored: only
+    these options limit the age of an answer. `clock` returns seconds.
 
-    What comes from here says so, by `Age` (RFC 9111) and `Cache-Status` (RFC 9211), where a negative ttl means stale:
+    Stored answers are marked by `Age` (RFC 9111) and `Cache-Status` (RFC 9211); a negative ttl means stale:
 
         Cache-Status: chatloom_async; hit; ttl=18
         Cache-Status: chatloom_async; fwd=stale; fwd-status=503; ttl=-12      (for an error: detail=ConnectError)
 
-    A client's rate limiter comes before its transport, so it paces stored answers too. With `rate_limit=None`, a key is
-    still asked at most once per URL and `ttl`: twelve agents and their domains make 26 requests a minute at most.
+    A client's rate limiter runs before its transport, so it also delays stored answers. With `rate_limit=None`, there
+    is still at most one request per key, URL and `ttl`: at most 26 requests a minute for twelve agents and their
+    domains.
 
-    Works in several event loops, one after the other. It holds nothing that needs closing: `aclose()` drops the
-    answers and closes `inner`, which often nobody else knows. To go on using `inner`, do not close this.
+    It works in several event loops, one after the other. `aclose()` drops the answers and closes `inner`. To continue
+    to use `inner`, do not close the cache.
     """
 
     def __init__(
@@ -170,7 +171,7 @@ class CachingTransport:
                 self._forget(key[0])
 
     def clear(self) -> None:
-        """Drops every answer, those to requests under way as well: their callers still get them."""
+        """Drops every answer. Answers to requests in flight are returned, but not stored."""
         self._answers.clear()
         self._pending.clear()
 
@@ -179,7 +180,7 @@ class CachingTransport:
         await self._inner.aclose()
 
     async def _shared(self, key: CacheKey, request: Request) -> Answer:
-        """The answer of a request under way, else of a new one. The last to stop waiting ends it."""
+        """The answer of a request in flight, or of a new one. It is cancelled when its last caller stops waiting."""
         loop, pending = asyncio.get_running_loop(), self._pending.get(key)
         if pending is None or pending.loop is not loop:
             pending = self._pending[key] = PendingRequest(loop)
@@ -225,6 +226,6 @@ def _seen(done: "asyncio.Task[Answer]") -> None:
 
 
 def fingerprint(headers: Headers) -> str:
-    """Names the credentials of a request without telling them: salted, so it means nothing in another process."""
+    """Identifies the credentials of a request without revealing them: a salted hash, valid only in this process."""
     credentials = repr((headers.get("authorization"), headers.get("x-api-key")))
     return blake2b(credentials.encode(), key=SALT, digest_size=16).hexdigest()

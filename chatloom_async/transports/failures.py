@@ -1,4 +1,4 @@
-"""The errors for requests that fail: one function for each kind of failure, used by every transport.
+"""The errors for failed requests: one function for each kind of failure, used by every transport.
 
 The texts of a library's exceptions are never copied: some hold headers of the request or of the answer.
 """
@@ -76,7 +76,7 @@ def no_turn(where: str) -> TransportError:
 
 
 def no_connection(cause: BaseException | None, where: str, *, at_proxy: bool, name: str = "") -> TransportError:
-    """No connection, because of `cause`. `at_proxy`: it is the proxy that could not be reached.
+    """No connection, because of `cause`. `at_proxy`: the proxy could not be reached.
 
     `name` is shown if there is no cause.
     """

@@ -1,7 +1,7 @@
-"""Carries requests by httpx2, over HTTP/1.1 or HTTP/2, or to an ASGI application in this process.
+"""The transport on httpx2: HTTP/1.1, HTTP/2, or an ASGI application in this process.
 
-Its transports are used without its client, so there are no redirects, cookies, proxies of the environment, netrc
-entries or default headers. Neither httpx2's types nor its exceptions leave this file.
+It uses httpx2's transports without its client, so there are no redirects, cookies, environment proxies, netrc entries
+or default headers. Neither httpx2's types nor its exceptions leave this file.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ with needed_by("Httpx2Transport", "h2", "httpcore2", "httpx2", extra="httpx2"):
     import httpcore2  # noqa: F401  # httpx2 would import it when the first request is made, and the others would wait
     import httpx2
 
-KEEP_ALIVE = 15.0  # seconds, as aiohttp has it
+KEEP_ALIVE = 15.0  # seconds, like aiohttp
 
 Open = Callable[[], httpx2.AsyncBaseTransport]
 
@@ -89,7 +89,7 @@ class Pools:
         self._under_way.add(limit)
         try:
             async with limit:
-                if pool.in_flight > pool.connections:  # never so many at once before
+                if pool.in_flight > pool.connections:  # a new maximum of concurrent requests
                     pool.connections += 1
                     self._connections += 1
                     await self._trim()
@@ -134,17 +134,17 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def _asked(request: Request, added: Fields) -> httpx2.Request:
-    """The request as httpx2 likes it. It is made in a frame of its own, since it holds the signed headers."""
+    """The request for httpx2. Built in a separate frame, because it holds the signed headers."""
     fields: Any = [*added, *request.headers.pairs]  # of a request, so they are text
     connect, read = request.timeouts.connect, request.timeouts.read
-    limits = {"connect": connect, "read": read, "write": read, "pool": None}  # nobody waits for a connection
+    limits = {"connect": connect, "read": read, "write": read, "pool": None}  # requests never wait in httpx2's pool
     extensions = {"timeout": limits, "trace": Handshake()}
     return httpx2.Request(request.method, request.url, headers=fields, content=request.body, extensions=extensions)
 
 
 class Handshake:
-    """Hears of the steps of a request, to close the connection if its TLS handshake is cancelled: httpx2 would leave
-    that to the garbage collector."""
+    """Traces a request, to close the connection if its TLS handshake is cancelled. httpx2 would leave that to the
+    garbage collector."""
 
     _connection: Any = None
 
@@ -156,21 +156,21 @@ class Handshake:
 
 
 class Httpx2Transport:
-    """HTTP/2 where a server offers it over TLS, else HTTP/1.1, with keep-alive; or an ASGI application.
+    """HTTP/2 if the server offers it over TLS, else HTTP/1.1, with keep-alive; or an ASGI application.
 
         client = AsyncChatloom(key, base_url="http://localhost", transport=Httpx2Transport(app=sandbox.asgi()))
 
-    Guarantees what AiohttpTransport does: one `send` is one request on the wire; connections are never shared between
-    keys, unless `share_connections=True` says so; a body of more than `max_body` bytes, counted after decompression,
-    is not read to its end. Works on any event loop, on several in turn too. The creator closes it; closed, it stays so:
-    requests under way, and later ones, raise ClientClosedError. With `app` no socket is opened, timeouts do not count,
-    and an application that raises answers 500.
+    It has the guarantees of AiohttpTransport: one `send` is one request on the wire; connections are never shared
+    between keys, unless `share_connections=True`; reading stops after `max_body` bytes of the decompressed body. It
+    works on any event loop, and on several one after the other. You close it; after closing, requests in flight and
+    later ones raise ClientClosedError. With `app` it opens no socket, ignores timeouts, and answers 500 if the
+    application raises.
 
-    What is different: a call costs six to seven times as much CPU time, and more where hundreds are made at once.
+    Differences: a call takes six to seven times the CPU time, and more with hundreds of concurrent calls.
     `Timeouts.connect` counts twice over TLS, once for each handshake. `ConnectionLostError.received` is always False.
     Heads may have up to 100 kB. Over HTTP/1.1, an answer with both a length and chunks is read by its chunks, and a
-    second answer in one packet with the first is taken for the key's next one. `http2` makes the context `ssl` offer
-    HTTP/2: do not share it with an AiohttpTransport.
+    second answer in the same packet is taken for the key's next one. `http2` makes the context `ssl` offer HTTP/2: do
+    not share it with an AiohttpTransport.
     """
 
     def __init__(
@@ -214,7 +214,7 @@ class Httpx2Transport:
         try:
             body = await self._read(answer, request)
         finally:
-            await answer.aclose()  # once the body is read, the connection has gone back to the pool already
+            await answer.aclose()  # after the body is read, the connection is back in the pool
         return received(answer.status_code, answer.headers.raw, body)
 
     async def _read(self, answer: httpx2.Response, request: Request) -> bytes | TransportError:
@@ -245,7 +245,7 @@ CUT = "peer closed connection"
 
 
 def transport_error(problem: httpx2.TransportError, url: str, *, proxied: bool) -> TransportError:
-    """Our error for what httpx2 raised before the head of an answer from `url` was complete."""
+    """The error for an exception of httpx2 before the head of the answer was complete."""
     where, text = origin(url), str(problem)
     match problem:
         case httpx2.ConnectTimeout():
@@ -267,7 +267,7 @@ def transport_error(problem: httpx2.TransportError, url: str, *, proxied: bool) 
 
 
 def body_error(problem: httpx2.TransportError, url: str, body: Body) -> TransportError:
-    """Our error for what httpx2 raised while it read the body, of which `body` has the beginning."""
+    """The error for an exception of httpx2 while it read the body; `body` is the part received so far."""
     if isinstance(problem, httpx2.TimeoutException):
         return failures.read_timeout(origin(url))
     if isinstance(problem, httpx2.RemoteProtocolError) and not str(problem).startswith((CUT, "<ConnectionTerminated")):

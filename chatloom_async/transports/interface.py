@@ -1,4 +1,4 @@
-"""What the client asks of a transport: two methods. Anything that has them can carry requests."""
+"""The interface of a transport: two methods."""
 
 from typing import Protocol, runtime_checkable
 
@@ -8,12 +8,11 @@ from ..wire.message import Request, Response
 
 @runtime_checkable
 class Transport(Protocol):
-    """Sends one request and returns what came back, with the whole body.
+    """Sends one request and returns the response with its whole body.
 
-    A failure is returned, not raised: a traceback through a transport would hold the signed headers.
-    (An implementation may raise a TransportError all the same; the client takes both.) A transport does
-    not retry, follow redirects, keep cookies or judge statuses. It honours `request.timeouts.connect` and
-    `.read`; the client itself bounds the attempt as a whole, by cancelling `send`.
+    A failure is returned, not raised: a traceback through a transport would contain the signed headers. (The client
+    also accepts a raised TransportError.) A transport does not retry, follow redirects, keep cookies or check statuses.
+    It honours `request.timeouts.connect` and `.read`; the client limits the whole attempt by cancelling `send`.
 
         class Counting:
             count = 0
@@ -37,5 +36,5 @@ class Transport(Protocol):
     async def send(self, request: Request) -> Response | TransportError: ...
 
     async def aclose(self) -> None:
-        """Releases what it holds. Closing twice is fine."""
+        """Releases all resources. Closing twice is allowed."""
         ...

@@ -1,4 +1,4 @@
-"""A transport without a network, for tests: a function answers."""
+"""A transport for tests: a function answers, without a network."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -11,10 +11,10 @@ Handler = Callable[[Request], Answer | Awaitable[Answer]]
 
 
 class MockTransport:
-    """Answers every request by `handler(request)`, sync or async; `requests` holds what was sent, in order.
+    """Answers every request with `handler(request)`, sync or async. `requests` are the sent requests, in order.
 
-    The handler returns a `Response`, or returns or raises a TransportError to play a broken network. A call for which
-    it returns anything else raises UsageError.
+    The handler returns a `Response`, or returns or raises a TransportError to simulate a broken network. The call
+    raises UsageError if it returns anything else.
 
         transport = MockTransport(lambda request: Response(200, body=b'{"agents": [], "count": 0}'))
         client = AsyncChatloom("clf_test", transport=transport)

@@ -1,4 +1,4 @@
-"""What the transports over real sockets share: a proxy's URL, default TLS, the bound on connections, a warning."""
+"""Shared parts of the socket transports: proxy URL, default TLS, the limit of connections, a warning."""
 
 import asyncio
 import re
@@ -22,7 +22,7 @@ PROXY_WANTED = (
 
 
 def checked_proxy(url: object) -> ConfigurationError | str | None:
-    """The URL of the proxy, or the error to raise. The error does not quote the URL: it may hold a password."""
+    """The URL of the proxy, or the error to raise. The error never quotes the URL, which may contain a password."""
     if url is None:
         return None
     match = PROXY_URL.fullmatch(url) if isinstance(url, str) else None
@@ -126,12 +126,12 @@ class ConnectionBound:
         self.held -= 1
 
     def refused(self) -> bool:
-        """The system refuses another descriptor: what is held now is the bound. False if nothing is held here."""
+        """Handles a refused descriptor: the current number becomes the limit. False if no connection is open here."""
         self.most = max(1, self.held)
         return self.held > 0
 
 
 def warn_unclosed(name: str) -> None:
-    """Warns that a transport is collected with open connections. To be called by its `__del__`."""
+    """Warns that a transport is collected with open connections. Called by its `__del__`."""
     text = f"{name} was not closed: use `async with`, or await its aclose()"
     warnings.warn(text, ResourceWarning, stacklevel=3)

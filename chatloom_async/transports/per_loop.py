@@ -1,4 +1,4 @@
-"""Keeps what belongs to one event loop: opened for the running loop, and closed with it. Starts no tasks."""
+"""Resources that belong to one event loop: opened for the running loop, and closed with it, without tasks."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -32,11 +32,11 @@ class PerLoop(Generic[T]):
         return self._holder is not None and not (self._loop and self._loop.is_closed())
 
     def current(self) -> T | None:
-        """The one of the running event loop, if it is open. To be asked first, since it is quick."""
+        """The one of the running event loop, if it is open. Call it before `open()`, because it is quick."""
         return self._value if self._loop is asyncio.get_running_loop() else None
 
     async def open(self) -> T:
-        """The one of the running event loop, opened now. That of another loop is closed by it. Not after `aclose`."""
+        """Opens one for the running event loop, and closes that of another loop. Not allowed after `aclose`."""
         if self.closed:
             raise ClientClosedError("The transport is closed; nothing was sent")
         loop, last, holder = self._loop, self._holder, self._opened()
@@ -46,12 +46,12 @@ class PerLoop(Generic[T]):
             return await self.open() if other is None else other
         self._loop, self._holder, self._value = asyncio.get_running_loop(), holder, value
         if last is not None and loop is not None and loop.is_closed():
-            with suppress(RuntimeError):  # what needs that loop cannot be closed any more
+            with suppress(RuntimeError):  # resources of that loop can no longer be closed
                 await last.aclose()
         return value
 
     async def aclose(self) -> None:
-        """Closes it, if it belongs to this event loop or to one that is closed. Closing twice is fine."""
+        """Closes it, if it belongs to this event loop or to one that is closed. Closing twice is allowed."""
         holder, self._holder, self._value, self.closed = self._holder, None, None, True
         if holder is None or self._loop is None:
             return
@@ -75,7 +75,7 @@ class PerHeaders(Generic[T]):
 
     def __init__(self, make: Callable[[Headers], T]) -> None:
         self._make = make
-        self._known: dict[int, tuple[Headers, T]] = {}  # by id, which is unique while they are kept here
+        self._known: dict[int, tuple[Headers, T]] = {}  # by id, which is unique while they are stored here
 
     def of(self, headers: Headers) -> T:
         """The cached value for these headers, or a new one."""

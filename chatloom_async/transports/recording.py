@@ -1,6 +1,6 @@
-"""Turns the exchanges of another transport into a file, and such a file into a transport that needs no network.
+"""Records the exchanges of another transport in a file, and replays them without a network.
 
-No key gets into the file: request headers are left out, and where a key is part of anything else, nothing is written.
+The file never contains a key: request headers are left out, and if a key is part of anything else, nothing is written.
 """
 
 import os
@@ -35,7 +35,7 @@ FAILURES: Final[dict[str, type[TransportError]]] = {
 
 @frozen
 class Asked:
-    """What a recorded request is found by again."""
+    """The parts of a request that identify it in a recording."""
 
     method: str = field(validator=instance_of(str))
     url: str = field(validator=instance_of(str))
@@ -44,7 +44,7 @@ class Asked:
 
 @frozen
 class Recorded:
-    """One request as far as it is stored, and what came of it."""
+    """The stored part of a request, and its outcome."""
 
     asked: Asked
     headers: Headers
@@ -57,7 +57,7 @@ def asked(request: Request) -> Asked:
 
 
 def recorded(request: Request, outcome: Response | TransportError) -> Recorded:
-    """The exchange without what is never stored: most of the request's headers, and the answer's cookies."""
+    """The exchange without most of the request's headers and without the answer's cookies."""
     headers = {name: value for name, value in request.headers.items() if name.lower() in STORED_HEADERS}
     if isinstance(outcome, Response):
         kept = {name: value for name, value in outcome.headers.items() if name.lower() not in COOKIES}
@@ -66,7 +66,7 @@ def recorded(request: Request, outcome: Response | TransportError) -> Recorded:
 
 
 def write(path: Path, exchanges: Iterable[Recorded]) -> None:
-    """Writes the whole file, or nothing: a reader never sees half of it."""
+    """Writes the file atomically: a reader never sees half of it."""
     ordered = sorted(exchanges, key=lambda each: (each.asked.url, each.asked.method, each.asked.body or b""))
     document = {**FORMAT, "exchanges": [_written(each) for each in ordered]}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def write(path: Path, exchanges: Iterable[Recorded]) -> None:
 
 
 def read(path: Path) -> list[Recorded]:
-    """Everything in the file. Raises ConfigurationError where it is not there, or not as `write` leaves it."""
+    """The content of the file. Raises ConfigurationError if it is missing or damaged."""
     try:
         document = orjson.loads(path.read_bytes())
         if {name: document[name] for name in FORMAT} == FORMAT:
@@ -110,7 +110,7 @@ def _written(exchange: Recorded) -> dict[str, Any]:
 
 
 def _details(failure: TransportError, kind: type[TransportError]) -> dict[str, Any]:
-    """What distinguishes a failure from others of its kind; its history is the client's."""
+    """The fields of a failure, without its history, which belongs to the client."""
     fields = [each for each in attrs.fields(kind) if each.name not in ("attempts", "stop_reason")]
     return {each.name: value for each in fields if (value := getattr(failure, each.name)) != each.default}
 
@@ -126,7 +126,7 @@ def _read(entry: dict[str, Any]) -> Recorded:
 
 
 def _headers(value: Any) -> Headers:
-    """Checked here, since `Headers` would only stumble when it is looked at."""
+    """The headers, validated here, because `Headers` decodes lazily."""
     if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
         raise TypeError("headers are an object of strings")
     return Headers(value)
@@ -151,27 +151,27 @@ KEY_LIKE = re.compile(rb"clf_[A-Za-z0-9_-]{12,}")  # long enough to be a key, of
 
 
 class SecretInRecordingError(UsageError):
-    """An API key is part of what would be recorded. Nothing of this exchange was written."""
+    """The exchange contains an API key. Nothing of it was written."""
 
     hint = "Record something else, or put a transport between that takes the key out of the answer."
 
 
 class NotRecordedError(UsageError):
-    """A request that the recording does not have, or not that often."""
+    """A request that the recording does not contain, or not so often."""
 
     hint = "Record again, with RecordingTransport(AiohttpTransport(), path), or ask what was recorded."
 
 
 class RecordingTransport:
-    """Sends through `inner`, and writes every exchange to a file for ReplayTransport, failures included.
+    """Sends through `inner`, and writes every exchange, including failures, to a file for ReplayTransport.
 
         transport = RecordingTransport(AiohttpTransport(), "tests/cassettes/agents.json")
 
-    The file is readable JSON, to be committed and reviewed; it is replaced as a whole after each exchange, so it is
-    complete at any time. The first exchange starts it anew. Stored are method, URL, body, the headers Accept and
-    Content-Type, and the answer without its cookies. Raises SecretInRecordingError, and writes nothing, where the key,
-    in whatever spelling, or another key is in the URL (before anything is sent), the body or the answer. What the
-    caller cancelled, such as an attempt that took too long, is not recorded. `aclose()` closes `inner`.
+    The file is readable JSON, to commit and review. It is replaced atomically after each exchange, so it is always
+    complete. The first exchange overwrites an old file. It stores the method, URL, body, the headers Accept and
+    Content-Type, and the answer without its cookies. If any key, in any encoding, is in the URL (before anything is
+    sent), the body or the answer, it raises SecretInRecordingError and writes nothing. Cancelled requests, such as an
+    attempt that timed out, are not recorded. `aclose()` closes `inner`.
     """
 
     def __init__(self, inner: Transport, path: str | PathLike[str]) -> None:
@@ -200,8 +200,8 @@ class RecordingTransport:
 
 
 def _place_of_key(request: Request, outcome: Response | TransportError | None = None) -> str | None:
-    """Where the request's key is, or what looks like another; as data, so that no frame that knows it is on a
-    traceback."""
+    """Where the request's key, or a text that looks like a key, was found. Returned, so that no traceback contains a
+    frame with the key."""
     places = {"the URL": request.url.encode(), "the request's body": request.body or b""}
     if isinstance(outcome, Response):
         lines = (f"{name}: {value}" for name, value in outcome.headers.items())
@@ -219,11 +219,11 @@ def _holds_key(keys: list[str], text: bytes) -> bool:
 
 
 class ReplayTransport:
-    """Answers from a file that RecordingTransport wrote, without a network; with any key.
+    """Answers from a file that RecordingTransport wrote, without a network and for any key.
 
-    A request is found by method, URL and body; one that was recorded several times gets its outcomes in that order,
-    each once. Failures are played as well. Raises NotRecordedError for any other request, naming the nearest one, and
-    ConfigurationError where the file is missing or damaged.
+    Requests are matched by method, URL and body. If one was recorded several times, its outcomes are replayed in order,
+    once each. Failures are replayed too. Raises NotRecordedError for any other request, with the most similar one, and
+    ConfigurationError if the file is missing or damaged.
 
         empty = MockTransport(lambda _: Response(200, body=b'{"agents": [], "count": 0}'))
         await AsyncChatloom(transport=RecordingTransport(empty, "agents.json")).list_agents()

@@ -18,10 +18,10 @@ LIFETIME = 60.0
 
 
 class ResumingContext(ssl.SSLContext):
-    """Offers the last session to a host on new connections, and is like `context()` in all else.
+    """Offers a host's last session on new connections, and otherwise behaves like `context()`.
 
-    It wraps the other context, since one that a caller has made is not to be changed. That is made when it is first
-    needed: the default one reads the certificates of the machine.
+    It wraps the other context, so that a caller's context is not changed. That context is created on first use, because
+    the default one reads the machine's certificates.
     """
 
     def __new__(cls, context: Callable[[], ssl.SSLContext]) -> Self:
@@ -39,14 +39,14 @@ class ResumingContext(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        """As event loops begin a handshake."""
+        """Called by event loops to begin a handshake."""
         kept, until = self._sessions.get(server_hostname, (None, 0.0))
         offered = session or (kept if time.monotonic() < until else None)
         return self._context().wrap_bio(incoming, outgoing, server_side, server_hostname, offered)
 
     def remember(self, connection: Any) -> None:
-        """Keeps the session of a connection that has brought an answer. In TLS 1.3 the server sends what is needed to
-        resume it after the handshake, so it is not there earlier."""
+        """Stores the session of a connection that has received an answer. In TLS 1.3 the server sends the session
+        ticket after the handshake, so it is not available earlier."""
         tls: ssl.SSLObject | None = connection.get_extra_info("ssl_object")
         if tls is None or tls.session_reused:
             return
@@ -55,5 +55,5 @@ class ResumingContext(ssl.SSLContext):
             self._sessions[tls.server_hostname] = session, time.monotonic() + LIFETIME
 
     def forget(self) -> None:
-        """Offers none of the sessions again, as a handshake has failed."""
+        """Drops all sessions after a failed handshake."""
         self._sessions.clear()

@@ -1,1 +1,1 @@
-"""Bytes to values and back: every decision about a message is a function of values. No I/O here."""
+"""Requests, responses and errors as values: encoding, decoding and validation, without I/O."""

@@ -1,4 +1,4 @@
-"""API keys: what can be one, and how one is put on a request. A key's text leaves only through `reveal()`."""
+"""API keys: validation, masking, and signing of requests. Only `reveal()` returns a key's text."""
 
 import hmac
 import re
@@ -32,10 +32,10 @@ SALT = secrets.token_bytes(16)
 
 
 class ApiKey:
-    """An API key that does not show itself: masked in str, repr and format, refused by pickle, copy and JSON.
+    """An API key that is masked in str, repr and format, and refuses pickle, copy and JSON.
 
-    `reveal()` is the one way to its text. `fingerprint` names it without telling it: salted per process,
-    so it can be a dictionary key or appear in a log, but means nothing elsewhere.
+    Only `reveal()` returns its text. `fingerprint` identifies the key without revealing it. It is salted per process:
+    use it as a dictionary key or in logs, but not across processes.
 
         key = ApiKey("clf_0123456789abcdef")
         assert f"{key}" == "clf_***"
@@ -47,7 +47,7 @@ class ApiKey:
     def __init__(self, text: str) -> None:
         problem = _problem(text)
         if problem:
-            del text  # so that a traceback that shows local variables does not show it
+            del text  # keeps the key out of tracebacks that show local variables
             raise InvalidApiKeyError(problem)
         self._text = text
         self._signed: dict[Auth, tuple[Headers, Headers]] = {}
@@ -93,7 +93,7 @@ class ApiKey:
 
 
 def _problem(text: object) -> str | None:
-    """Why this cannot be a key, or None. Says nothing of its characters."""
+    """Why this cannot be a key, or None. Never quotes the text."""
     if not isinstance(text, str):
         return f"The API key is a {type(text).__name__}, not a string"
     alone = _without_edges(text)
@@ -112,13 +112,13 @@ def _problem(text: object) -> str | None:
 
 
 def _without_edges(text: str) -> str:
-    """The text without what is often copied along with a key."""
+    """The text without quotes, blanks and the like that are often copied with a key."""
     start = text[EDGES.match(text).end() :]  # type: ignore[union-attr]  # it matches nothing, too
     return start.rstrip("\"'`\ufeff\u200b \t\r\n\v\f\xa0")
 
 
 def api_key_or_error(text: object) -> ApiKey | InvalidApiKeyError:
-    """Like `ApiKey(text)`, but with the failure as data, so that no frame that knows the text is on a traceback."""
+    """Like `ApiKey(text)`, but returns the error, so that no traceback contains a frame with the key."""
     if isinstance(text, ApiKey):
         return text
     problem = _problem(text)

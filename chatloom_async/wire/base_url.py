@@ -1,4 +1,4 @@
-"""Turns what a caller gives as base URL into the one prefix that every request URL starts with."""
+"""Validates and normalizes the base URL, the prefix of every request URL."""
 
 import re
 from ipaddress import ip_address
@@ -18,7 +18,7 @@ PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 
 
 def origin(url: str) -> str:
-    """`scheme://host:port` of a URL, without credentials, path or query, so that it is safe to show."""
+    """`scheme://host:port` of a URL. It is safe to show, because it has no credentials, path or query."""
     try:
         parts = urlsplit(url)
         port = "" if parts.port is None else f":{parts.port}"
@@ -31,7 +31,7 @@ def origin(url: str) -> str:
 
 
 def _is_host(parts: SplitResult) -> bool:
-    """Brackets are for IPv6 only, and have a port behind them or nothing: urlsplit takes more, and then drops it."""
+    """Whether this is a host. Only IPv6 has brackets, and only a port may follow them; urlsplit drops other text."""
     name = parts.hostname or ""
     if "[" not in parts.netloc:
         return bool(HOST.fullmatch(name))
@@ -46,7 +46,7 @@ def _is_loopback(name: str) -> bool:
 
 
 def _complaint(text: str, parts: SplitResult) -> str | None:
-    """Why this cannot be a base URL, or None. Never quotes the text: it may carry a password."""
+    """Why this cannot be a base URL, or None. Never quotes the text, because it may contain a password."""
     if not text.strip():
         return "is empty: leave it out, also as CHATLOOM_BASE_URL, for the API's own address"
     if re.search(r"[^\x21-\x7e]", text):

@@ -1,4 +1,4 @@
-"""Turns text from outside into text that can be shown, in an error, on a terminal or in a log."""
+"""Makes text from outside safe to show in an error, on a terminal or in a log."""
 
 import re
 from base64 import b32encode, b32hexencode, b64encode
@@ -20,9 +20,7 @@ def clean(text: str, limit: int = TEXT_LIMIT) -> str:
     raw = text.encode()
     if len(raw) <= limit:
         return text
-    return KEY_LIKE.sub(
-        "clf_***", raw[: limit - 3].decode(errors="ignore") + "..."
-    )  # where the cut went through a mask
+    return KEY_LIKE.sub("clf_***", raw[: limit - 3].decode(errors="ignore") + "...")  # the cut may split a mask
 
 
 def spelling_in(key: str, text: bytes) -> bytes | None:
@@ -30,7 +28,7 @@ def spelling_in(key: str, text: bytes) -> bytes | None:
     e-mails, or in hex, base64 or base32; in upper or lower case, as UTF-16, or broken into lines."""
     views = tuple(_views(text))
     for spelled, pattern in _spellings(key):
-        # The search for the exact place costs 100 ms and more, so it is looked for in simpler forms of the text first.
+        # The exact search takes 100 ms and more, so simpler forms of the text are searched first.
         if any(spelled in view for view in views) and (match := re.search(pattern(), text, re.IGNORECASE)):
             return match[0]
     return None
@@ -49,7 +47,7 @@ QUOTED_PRINTABLE = re.compile(rb"=([0-9a-f]{2})")
 
 
 def _views(text: bytes) -> Iterator[bytes]:
-    """The text in lower case and without breaks; the same without escapes; and without what may divide hex digits."""
+    """The text in lower case without line breaks; the same without escapes; and without separators of hex digits."""
     text = text.lower().replace(b"=\r\n", b"").replace(b"=\n", b"").translate(None, b"\x00 \t\n\r\v\f")
     for escape in (rb"\n", rb"\r", rb"\t"):
         text = text.replace(escape, b"")
@@ -78,7 +76,7 @@ def _unquoted(match: re.Match[bytes]) -> bytes:
 
 
 def _lower(code: int) -> bytes:
-    """The character in lower case. Keys are ASCII, so no other can be part of one."""
+    """The character in lower case, if it is ASCII: keys have only ASCII characters."""
     return bytes((code,)).lower() if code < 128 else b""
 
 
@@ -90,7 +88,7 @@ def _spellings(key: str) -> Iterator[tuple[bytes, Callable[[], bytes]]]:
     for encode, bits, blocks in ((b64encode, 6, 3), (b32encode, 5, 5), (b32hexencode, 5, 5)):
         for skipped in range(blocks):
             encoded = encode(bytes(skipped) + raw).decode()
-            inside = encoded[-(-skipped * 8 // bits) : (skipped + len(raw)) * 8 // bits]  # whatever is around it
+            inside = encoded[-(-skipped * 8 // bits) : (skipped + len(raw)) * 8 // bits]  # in any context
             yield _viewed(inside.lower().encode()), partial(_pattern, inside)
 
 

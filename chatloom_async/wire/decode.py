@@ -1,7 +1,8 @@
-"""Decodes the body of a response into the type that its endpoint promises, or into the error that says why not.
+"""Decodes the body of a response into the endpoint's type, or returns a DecodeError.
 
-orjson reads, strictly: no NaN, no invalid UTF-8, a limited depth. Added here is what proxies and other servers send:
-byte order marks, empty and cut bodies, HTML, duplicate members, integers beyond 64 bits, half surrogate pairs.
+orjson parses strictly: no NaN, no invalid UTF-8, a limited depth. This file handles what proxies and other servers
+send: byte order marks, empty and truncated bodies, HTML, duplicate members, integers beyond 64 bits, half surrogate
+pairs.
 """
 
 import json
@@ -39,7 +40,7 @@ def _reader(returns: Any) -> Callable[[bytes], tuple[Any, int] | None] | None:
 
 
 def decode(response: Response, returns: Any, warn: Callable[[str], object] = log.warning) -> Any | DecodeError:
-    """The body as `returns`, or the error that says why not, as data.
+    """The body as `returns`, or a DecodeError, returned and not raised.
 
     `returns` is an attrs class, anything built of such classes, lists, `tuple[X, ...]`, sets, dicts, unions and JSON's
     own types, `Any` (JSON as it is, None for an empty body other than a 200's), `bytes` (the body as it is) or None
@@ -60,7 +61,7 @@ def decode(response: Response, returns: Any, warn: Callable[[str], object] = log
         return evolve(document, documented=ours) if isinstance(document, SchemaMismatchError) else document
     if found:
         return found[0]
-    from .structure import Mismatch, structure  # cattrs is a third of the import time: not before it is needed
+    from .structure import Mismatch, structure  # cattrs is a third of the import time: imported when needed
 
     value = structure(document, returns)
     if not isinstance(value, Mismatch):
@@ -71,12 +72,12 @@ def decode(response: Response, returns: Any, warn: Callable[[str], object] = log
 
 
 def excerpt(response: Response) -> str:
-    """The beginning of the body, decoded by its own encoding: a key in UTF-16 would not be recognized otherwise."""
+    """The beginning of the body in its own encoding. Otherwise a key in UTF-16 would not be recognized."""
     return response.body[:EXCERPT].decode(json.detect_encoding(response.body), "replace")
 
 
 def read_document(response: Response, warn: Callable[[str], object] = log.warning) -> Any | DecodeError:
-    """The body as JSON, or the error, as data."""
+    """The body as JSON, or the error."""
     body = response.body
     try:
         document = orjson.loads(body)
@@ -93,8 +94,8 @@ def read_document(response: Response, warn: Callable[[str], object] = log.warnin
 
 
 def _readable(body: bytes, warn: Callable[[str], object]) -> bytes | None:
-    """The body in a form that orjson reads, if there is one: UTF-8 without a byte order mark, and U+FFFD in place of
-    half a surrogate pair. JavaScript writes half a pair for a text that was cut in the middle of an emoji."""
+    """The body repaired for orjson, if possible: UTF-8 without a byte order mark, and U+FFFD instead of half a
+    surrogate pair. JavaScript writes half a pair if a text is cut within an emoji."""
     encoding = json.detect_encoding(body)
     try:
         text = body if encoding == "utf-8" else body.decode(encoding).encode()
@@ -131,7 +132,7 @@ def _not_json(response: Response, problem: str) -> NotJSONError:
 
 
 def _text_behind(body: bytes) -> str | None:
-    """What follows a whole JSON value, such as a comment of a proxy's."""
+    """The text after a complete JSON value, such as a proxy's comment."""
     text = body.decode(json.detect_encoding(body), "replace")
     try:
         _, end = json.JSONDecoder().raw_decode(text)
@@ -141,10 +142,10 @@ def _text_behind(body: bytes) -> str | None:
 
 
 def _duplicate_member(body: bytes, document: Any) -> str | None:
-    """The name of a member that one object holds twice. orjson keeps the last of the two values.
+    """The name of a member that an object has twice. orjson keeps the last value.
 
-    A document that is written out exactly as it came cannot have lost a member. That takes 1 us for ten agents, and
-    suffices if the server writes compact JSON. Otherwise the slow reader looks.
+    If writing the document gives the same bytes, no member was lost. That takes 1 us for ten agents, and suffices if
+    the server writes compact JSON. Otherwise the slow reader checks.
     """
     try:
         if orjson.dumps(document) == body:
@@ -180,7 +181,7 @@ def _duplicate_in_deep_document(text: str) -> str | None:
 
 
 class DuplicateMember(Exception):
-    """Ends the slow reading. Its text is the member's name."""
+    """Stops the slow reader. Its text is the member's name."""
 
 
 def _once(members: list[tuple[str, Any]]) -> None:

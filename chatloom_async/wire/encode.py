@@ -1,6 +1,6 @@
-"""Turns an endpoint's values into what goes over the wire: names, path segments, query parameters and JSON bodies.
+"""Encodes an endpoint's values: names, path segments, query parameters and JSON bodies.
 
-A value without a safe and exact form there is a ConfigurationError: nothing is sent.
+A value without a safe and exact encoding raises ConfigurationError before anything is sent.
 """
 
 import json
@@ -75,7 +75,7 @@ def wire_name(field: "attrs.Attribute[Any]") -> str:
 
 
 def path_segment(name: str, value: object) -> str:
-    """No quoting scheme alone is safe in a path (`..` survives them all), so only harmless characters pass."""
+    """A path segment. Quoting alone is not safe in a path (it does not change `..`), so only safe characters pass."""
     if isinstance(value, str) and PATH_PARAMETER.fullmatch(value) and value not in (".", ".."):
         return value
     error = InvalidAgentIdError if name == "agent_id" else ConfigurationError
@@ -86,7 +86,7 @@ def path_segment(name: str, value: object) -> str:
 
 
 def query_pairs(field: str, name: str, value: Any) -> list[tuple[str, str]]:
-    """A query parameter, as often as it has values."""
+    """The pairs of a query parameter, one for each value."""
     values = value if isinstance(value, (list, tuple, set, frozenset)) else (value,)
     return [(name, _word(field, item)) for item in values if item is not None]
 
@@ -102,7 +102,7 @@ def _word(name: str, value: Any) -> str:
 
 
 def json_body(members: dict[str, Any], endpoint: str) -> bytes:
-    """The members as a JSON object; `endpoint` is named in the error where they cannot be one."""
+    """The members as a JSON object. If that is impossible, the error names `endpoint`."""
     try:
         body = orjson.dumps(members, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
     except TypeError as problem:
@@ -116,7 +116,7 @@ def json_body(members: dict[str, Any], endpoint: str) -> bytes:
 
 
 def _is_finite(members: dict[str, Any]) -> bool:
-    """Whether no null in the JSON stands for NaN or an infinity, as orjson writes them."""
+    """Whether all numbers are finite: orjson writes NaN and infinities as null."""
     try:
         json.dumps(members, default=_inside, allow_nan=False)
     except ValueError:
@@ -125,7 +125,7 @@ def _is_finite(members: dict[str, Any]) -> bool:
 
 
 def _inside(value: Any) -> Any:
-    """What numbers a value holds that json does not write: orjson does, a dataclass or a UUID as well."""
+    """Converts a value that orjson can write and json cannot, such as a dataclass or a UUID."""
     try:
         return _plain(value)
     except TypeError:

@@ -1,4 +1,4 @@
-"""Turns an endpoint description into a `Request`: one attrs class is one endpoint, its fields are its parameters.
+"""Endpoint classes and how they become a `Request`: one attrs class is one endpoint, its fields are its parameters.
 
     @frozen
     class GetAllowedDomains(Endpoint[AllowedDomains]):
@@ -35,7 +35,7 @@ BODYLESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 @attrs.frozen
 class Layout:
-    """Which fields of an endpoint class go where: names of fields, and behind them their names on the wire."""
+    """The place of each field of an endpoint class: its name, paired with its name on the wire."""
 
     path: tuple[str, ...]
     query: tuple[tuple[str, str], ...]
@@ -48,7 +48,7 @@ UNDECORATED = "is not an attrs class: decorate it with attrs.frozen"
 
 
 def layout_of(cls: Any) -> Layout:
-    """The layout of a class, made when it is first needed. Raises ConfigurationError."""
+    """The cached layout of a class. Raises ConfigurationError."""
     return LAYOUTS.get(cls) or _made(cls)
 
 
@@ -70,7 +70,7 @@ def _made(cls: Any) -> Layout:
 
 
 def _mistake(cls: Any) -> str | None:
-    """Why the class cannot be an endpoint."""
+    """Why the class is not a valid endpoint, or None."""
     names = {each.name for each in cls.__attrs_attrs__}
     if own := sorted(OWN & names):
         return f" has a field named {own[0]}, which describes the endpoint: write it without an annotation"
@@ -97,21 +97,20 @@ JSON_SENT = Headers({**JSON_ACCEPTED, "Content-Type": "application/json"})
 
 
 def member(*, name: str, **options: Any) -> Any:
-    """An attrs field with a name of its own in JSON, of an endpoint or of what it answers. Takes `attrs.field`'s
-    arguments.
+    """An attrs field with another name in JSON, for endpoints and for models. Takes the arguments of `attrs.field`.
 
-        from attrs import frozen
+    from attrs import frozen
 
-        @frozen
-        class Usage:
-            user_id: str = member(name="userID")
+    @frozen
+    class Usage:
+        user_id: str = member(name="userID")
     """
     return attrs.field(metadata={NAME: name}, **options)
 
 
 def query(*, name: str | None = None, **options: Any) -> Any:
-    """An attrs field that travels in the query, whatever the endpoint's method. Takes `attrs.field`'s arguments, and
-    the `name` that it has there.
+    """An attrs field that is sent in the query, for any method. Takes the arguments of `attrs.field`, and the `name`
+    of the query parameter.
 
     The other fields of a POST are its JSON body:
 
@@ -131,7 +130,7 @@ def query(*, name: str | None = None, **options: Any) -> Any:
 
 
 class Endpoint(Generic[T_co]):
-    """One operation of the API. `T_co` is what it answers: a model, None, or by default JSON as it is. Subclass it
+    """One operation of the API. `T_co` is the type of its answer: a model, None, or by default plain JSON. Subclass it
     with `attrs.frozen`.
 
         from attrs import frozen
@@ -146,13 +145,12 @@ class Endpoint(Generic[T_co]):
 
         print((await chatloom.send(CountAgents())).count)
 
-    Its fields are its parameters, in the API's spelling: `primary_color` goes over the wire as primaryColor, and comes
-    back as that in the fields of what it answers. `member(name=...)` gives a field any other name. A field that is None
-    is left out; `NULL` is sent as null.
+    The fields are the parameters. `primary_color` is sent as primaryColor, and models read it from primaryColor.
+    `member(name=...)` gives a field any other name. A field that is None is left out; `NULL` is sent as null.
 
-    `path` is relative to the base URL. `method` defaults to GET. `success` holds the statuses that carry an answer, by
-    default every 2xx. `idempotent` says whether a request whose answer was lost may be sent again; by default it
-    follows from the method (RFC 9110: yes, except POST and PATCH).
+    `path` is relative to the base URL. `method` defaults to GET. `success` holds the successful statuses, by default
+    every 2xx. `idempotent`: whether a request may be repeated if its answer was lost; by default yes, except for POST
+    and PATCH (RFC 9110).
     """
 
     __slots__ = ()
@@ -170,7 +168,7 @@ class Endpoint(Generic[T_co]):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if isinstance(method := cls.__dict__.get("method"), str):  # else _mistake() says what it is
+        if isinstance(method := cls.__dict__.get("method"), str):  # else _mistake() reports it
             cls.method = method.upper()
             if "idempotent" not in cls.__dict__:
                 cls.idempotent = cls.method in SAFE_TO_REPEAT
@@ -199,7 +197,7 @@ class Endpoint(Generic[T_co]):
 
 
 def _undecorated(cls: Any) -> str | None:
-    """What an endpoint class lacks that attrs has not seen; one that only changes `path` and the like lacks nothing."""
+    """Why a class without `attrs.frozen` is invalid, or None. A subclass that only changes `path` is valid."""
     if not hasattr(cls, "__attrs_attrs__"):
         return UNDECORATED
     fields = [name for name, kind in get_annotations(cls).items() if "ClassVar" not in str(kind)]
@@ -209,7 +207,7 @@ def _undecorated(cls: Any) -> str | None:
 
 
 def _answer(endpoint: Any, arguments: tuple[Any, ...]) -> Any:
-    """What `endpoint[arguments]` answers: a generic class of endpoints may build on its type variables."""
+    """The answer's type of `endpoint[arguments]`, for endpoint classes that are generic themselves."""
     known = dict(zip(endpoint.__parameters__, arguments, strict=True))
     answer = T_co if endpoint is Endpoint else endpoint.returns
     if isinstance(answer, TypeVar):

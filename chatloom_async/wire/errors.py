@@ -1,4 +1,4 @@
-"""The exceptions of this package. They are values: they pickle, compare, and say what to do next.
+"""The exceptions of this package. They are values: they pickle, compare, and have a hint about what to do next.
 
     ChatloomError
       ConfigurationError      InvalidApiKeyError  InvalidBaseUrlError  InvalidAgentIdError  MissingExtraError
@@ -64,15 +64,15 @@ class Attempt:
 
 @frozen(slots=False, eq=False, repr=False, str=False)
 class ChatloomError(Exception):
-    """Anything that this package raises. Catch it to catch everything.
+    """The base class of all errors of this package.
 
         try:
             domains = await chatloom.get_allowed_domains("agt_abc123")
         except ChatloomError as error:
             print(error, error.stop_reason, len(error.attempts))
 
-    `attempts` is what was tried, `stop_reason` why no further attempt was made (None: it never came to one),
-    `retryable` whether the same call may succeed later, `hint` what to do next.
+    `attempts` are the finished attempts, `stop_reason` is why there was no further one (None: there was no attempt),
+    `retryable` is whether the same call may succeed later, and `hint` is what to do next.
     """
 
     kind: ClassVar[Kind] = "permanent"
@@ -122,9 +122,9 @@ def _restore(cls: type[ChatloomError], values: dict[str, Any]) -> ChatloomError:
 
 
 class ConfigurationError(ChatloomError, ValueError):
-    """Something given to the client cannot be used. Raised before anything is sent.
+    """An invalid argument or option. Raised before anything is sent.
 
-    It is caught as Python's own error, too:
+    It is a ValueError too:
 
         try:
             CachingTransport(AiohttpTransport(), ttl=-1.0)
@@ -138,7 +138,7 @@ class ConfigurationError(ChatloomError, ValueError):
 class InvalidApiKeyError(ConfigurationError):
     """No API key, or one that cannot be valid. The key itself is never part of the message.
 
-    It says what is wrong without quoting it:
+    The message states the problem without quoting the key:
 
         try:
             ApiKey("sk_of_another_service")
@@ -153,9 +153,9 @@ class InvalidApiKeyError(ConfigurationError):
 
 
 class InvalidBaseUrlError(ConfigurationError):
-    """The base URL is not https (or http to a loopback host), or holds more than scheme, host, port and path.
+    """The base URL is not https (or http to a loopback host), or has more than scheme, host, port and path.
 
-    Nothing is sent, so nothing can be read on the way:
+    Nothing is sent:
 
         try:
             AsyncChatloom(base_url="http://chatloom.app")
@@ -182,9 +182,9 @@ class InvalidAgentIdError(ConfigurationError):
 
 @frozen(slots=False, eq=False, repr=False, str=False)
 class MissingExtraError(ConfigurationError, ModuleNotFoundError):
-    """A part of this package needs a module that is not installed. `extra` is the extra that brings it, if one does.
+    """A part of this package needs a module that is not installed. `extra` is the extra that installs it, if any.
 
-    It says how to install that. It is an ImportError too, and `name` is that of the module:
+    The hint is the command to install it. It is an ImportError too, and `name` is the module's name:
 
         missing = MissingExtraError("RedisLimiter needs redis, which is not installed", extra="redis", module="redis")
         print(missing.name, isinstance(missing, ImportError))  # redis True
@@ -204,9 +204,9 @@ class MissingExtraError(ConfigurationError, ModuleNotFoundError):
 
 
 class UsageError(ChatloomError, RuntimeError):
-    """The client was used in a way that its documentation rules out.
+    """The client was used incorrectly.
 
-    It is Python's error for a wrong order of calls, too:
+    It is a RuntimeError too:
 
         print(issubclass(ClientClosedError, UsageError), issubclass(UsageError, RuntimeError))  # True True
     """
@@ -230,9 +230,9 @@ class ClientClosedError(UsageError):
 
 @frozen(slots=False, eq=False, repr=False, str=False)
 class DeadlineExceededError(ChatloomError, TimeoutError):
-    """The call's deadline passed. `last` is the last failure before that, or None where there was none.
+    """The call's deadline passed. `last` is the last failure before that, or None if there was none.
 
-    So it tells why the time ran out:
+    `last` explains why the time ran out:
 
         print(DeadlineExceededError("60 s are over", last=ServerError("Down", status=503)).last.status)  # 503
     """
@@ -244,8 +244,8 @@ class DeadlineExceededError(ChatloomError, TimeoutError):
 
 @frozen(slots=False, eq=False, repr=False, str=False)
 class DecodeError(ChatloomError):
-    """An answer came that is not what the API documents. `path` is the JSON path of the misfit, `excerpt` the body's
-    beginning.
+    """The answer is not what the API documents. `path` is the JSON path of the mismatch, `excerpt` the beginning of the
+    body.
 
         error = SchemaMismatchError("Not a string", path="$.agents[0].name")
         print(isinstance(error, DecodeError), error.path)  # True $.agents[0].name
@@ -261,7 +261,7 @@ class DecodeError(ChatloomError):
 class NotJSONError(DecodeError):
     """The body is not JSON. `reason` is one of empty, content_type, possible_truncation, syntax.
 
-    A login page of the network's is none:
+    For example, a captive portal's login page:
 
         transport = MockTransport(lambda _: Response(200, {"Content-Type": "text/html"}, b"<html>Please log in</html>"))
         try:
@@ -277,10 +277,10 @@ class NotJSONError(DecodeError):
 
 @frozen(slots=False, eq=False, repr=False, str=False)
 class SchemaMismatchError(DecodeError):
-    """The body is JSON of another shape than expected. `path` names the first place that differs. `documented` is False
-    for an endpoint of your own, which the API's documentation does not describe.
+    """The body is JSON of an unexpected shape. `path` is the first place that differs. `documented` is False for your
+    own endpoints, which the API's documentation does not describe.
 
-    Nothing is guessed, and nothing converted:
+    Values are never guessed or converted:
 
         transport = MockTransport(lambda _: Response(200, body=b'{"agents": [], "count": "none"}'))
         try:
@@ -302,9 +302,9 @@ PAYLOAD_KINDS: dict[str, Kind] = {"encoding": "once", "unasked": "permanent"}
 
 @frozen(slots=False, eq=False, repr=False, str=False)
 class TransportError(ChatloomError):
-    """No usable answer. `reason` narrows it down in one word; `sent` is False if the server cannot have seen it.
+    """No usable answer. `reason` is the cause in one word. `sent` is False if the server cannot have seen the request.
 
-    What was not sent can be repeated without a second thought:
+    A request that was not sent is safe to repeat:
 
         error = ConnectError("Nobody listens", reason="refused", sent=False)
         print(isinstance(error, TransportError), error.sent)  # True False
@@ -320,7 +320,7 @@ class TransportError(ChatloomError):
 class ConnectError(TransportError):
     """No connection. `reason`: refused, dns, unreachable, handshake, proxy, proxy_auth, local (no descriptors left).
 
-    All of them are tried again, but for the one that a repeat cannot cure:
+    All of them are retried, except proxy_auth:
 
         print(ConnectError("Who are you?", reason="proxy_auth").retryable)  # False
     """
@@ -333,9 +333,9 @@ class ConnectError(TransportError):
 
 
 class TLSError(TransportError):
-    """The server's certificate or TLS set-up was refused. Never retried.
+    """The server's certificate or TLS configuration was refused. Never retried.
 
-    It would be the same certificate next time:
+    The next attempt would meet the same certificate:
 
         print(TLSError("The certificate has expired", sent=False).retryable)  # False
     """
@@ -345,9 +345,9 @@ class TLSError(TransportError):
 
 
 class AttemptTimeoutError(TransportError, TimeoutError):
-    """An attempt took too long. `reason` tells which of the `Timeouts` ran out: connect, read or total.
+    """An attempt took too long. `reason` is the limit of `Timeouts` that ran out: connect, read or total.
 
-    It is caught as Python's own error, too:
+    It is a TimeoutError too:
 
         print(isinstance(AttemptTimeoutError("No byte for 10 s", reason="read"), TimeoutError))  # True
     """
@@ -357,9 +357,9 @@ class AttemptTimeoutError(TransportError, TimeoutError):
 
 @frozen(slots=False, eq=False, repr=False, str=False)
 class ConnectionLostError(TransportError):
-    """The connection ended before the answer's head was complete. `received` is False where not one byte had come.
+    """The connection ended before the answer's head was complete. `received` is False if no byte had arrived.
 
-    A server may close an idle connection at any moment, so it is tried again:
+    A server may close an idle connection at any time, so it is retried:
 
         print(ConnectionLostError("The server hung up").retryable)  # True
     """
@@ -371,10 +371,10 @@ class ConnectionLostError(TransportError):
 
 @frozen(slots=False, eq=False, repr=False, str=False)
 class PayloadError(TransportError):
-    """The body broke off or could not be decompressed. Partial data is never returned.
+    """The body was truncated or could not be decompressed. Partial data is never returned.
 
-    `reason`: cut; checksum (altered on the way); encoding (not what Content-Encoding says; retried once); unasked
-    (compressed in a way that was not asked for; never retried).
+    `reason`: cut; checksum (altered on the way); encoding (does not match Content-Encoding; retried once); unasked
+    (a compression that was not requested; never retried).
 
         print(PayloadError("Cut off", reason="cut", received=100, expected=2048).retryable)  # True
     """
@@ -392,7 +392,7 @@ class PayloadError(TransportError):
 class ProtocolError(TransportError):
     """The answer is not valid HTTP. `reason`: invalid (retried once), or head_too_large (never retried).
 
-    Only the first kind may have been an accident:
+    A head that is too long would be so again:
 
         print(ProtocolError("The head is too long", reason="head_too_large").retryable)  # False
     """
@@ -407,7 +407,7 @@ class ProtocolError(TransportError):
 class ResponseTooLargeError(TransportError):
     """The body is larger than the transport accepts, after decompression. Never retried.
 
-    The next one would be as large:
+    The next answer would be as large:
 
         print(ResponseTooLargeError("More than 8 MiB").retryable)  # False
     """
@@ -418,9 +418,9 @@ class ResponseTooLargeError(TransportError):
 
 @frozen(slots=False, eq=False, repr=False, str=False)
 class RedirectRefusedError(TransportError):
-    """The server redirects. That is not followed, since the key would go along; `location` is the target's origin.
+    """The server redirects. Redirects are not followed, because the key would be sent to the target.
 
-    It tells where to, without path and query:
+    `location` is the target's origin, without path and query:
 
         transport = MockTransport(lambda _: Response(301, {"Location": "https://www.chatloom.app/api"}))
         try:

@@ -1,4 +1,4 @@
-"""Turns "No module named redis" into what to install. Imports nothing that may be missing."""
+"""Reports a missing optional dependency with the command that installs it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,12 +8,12 @@ from .errors import MissingExtraError
 
 @contextmanager
 def needed_by(what: str, *modules: str, extra: str = "") -> Iterator[None]:
-    """Imports in its block that miss one of the modules raise MissingExtraError, which says what needs it.
+    """Raises MissingExtraError if an import in the block fails because one of the modules is missing.
 
         with needed_by("RedisLimiter", "redis", extra="redis"):
             import redis
 
-    `extra` is the one that brings the modules. What else is missing is raised as it is: the extra would not help.
+    `extra` is the extra that installs the modules. Other import errors are raised unchanged.
     """
     try:
         yield

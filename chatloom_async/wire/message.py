@@ -1,6 +1,6 @@
-"""The values that cross a transport: what is asked, what is answered, and how long it may take.
+"""The values that a transport takes and returns: requests, responses, headers and timeouts.
 
-None of them shows a key: a header's value is displayed only where its name is on the list below.
+None of them shows a key: a header's value is displayed only if its name is on the list below.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,8 +25,8 @@ SHOWN = frozenset(
 class Headers(Mapping[str, str]):
     """An immutable, case-insensitive mapping of header names to values.
 
-    Repeated names are joined by ", " (RFC 9110, section 5.3). Raw byte pairs are accepted and
-    decoded as Latin-1 when they are first looked at, so that an answer nobody inspects costs nothing.
+    Repeated names are joined by ", " (RFC 9110, section 5.3). Raw byte pairs are accepted. They are decoded as Latin-1
+    on first access, so unused headers cost nothing.
 
         print(Headers({"Retry-After": "7"})["retry-after"])  # 7
     """
@@ -37,14 +37,14 @@ class Headers(Mapping[str, str]):
     """Room for a transport's own form of these headers, so that it makes it once, not for each request."""
 
     def __init__(self, pairs: Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]] = ()) -> None:
-        raw = type(pairs) is tuple  # as they come from the wire: asking for a Mapping takes its time
+        raw = type(pairs) is tuple  # the usual case, checked first: isinstance(..., Mapping) is slow
         fields: Any = pairs.items() if not raw and isinstance(pairs, Mapping) else pairs
         self._pairs: tuple[tuple[str | bytes, str | bytes], ...] = tuple(fields)
         self._known = self.prepared = None
 
     @property
     def pairs(self) -> tuple[tuple[str | bytes, str | bytes], ...]:
-        """The fields as they were given, in their order."""
+        """The original fields, in order."""
         return self._pairs
 
     def _values(self) -> dict[str, tuple[str, str]]:
@@ -111,8 +111,8 @@ def _limit(default: float | None) -> Any:
 class Timeouts:
     """How long one attempt may take, in seconds; `None` lifts a limit. Raises ConfigurationError.
 
-    `connect`: until a connection stands (name resolution and TLS included). `read`: between two
-    pieces of the answer. `attempt`: the whole attempt, from its first byte sent to its last received.
+    `connect`: until a connection is open, including name resolution and TLS. `read`: between two pieces of the answer.
+    `attempt`: the whole attempt, from the first byte sent to the last one received.
 
         chatloom = AsyncChatloom(timeouts=Timeouts(connect=2.0, read=5.0, attempt=8.0))
     """
@@ -127,9 +127,9 @@ DEFAULT_TIMEOUTS = Timeouts()
 
 @frozen(repr=False)
 class Request:
-    """One HTTP request, ready for a `Transport`. `timeouts` take no part in comparisons.
+    """One HTTP request for a `Transport`. Comparisons ignore `timeouts`.
 
-    It shows no key:
+    Its repr masks the key:
 
         print(Request("GET", "https://chatloom.app/x", {"X-API-Key": "clf_1"}).headers)  # Headers({'X-API-Key': '***'})
     """
@@ -150,11 +150,11 @@ class Request:
 
 @frozen(repr=False)
 class Response:
-    """One HTTP answer with its whole body, decompressed. The repr shows its size, never its text.
+    """One HTTP response with its whole body, decompressed. The repr shows the body's size, never its text.
 
         print(Response(200, body=b'{"count": 0}'))  # Response(200, Headers({}), body=<12 bytes>)
 
-    Raises UsageError for a status that is no number, a body that is not bytes, and headers that are not text.
+    Raises UsageError for a status that is not a number, a body that is not bytes, and headers that are not text.
     """
 
     status: int

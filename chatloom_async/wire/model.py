@@ -1,6 +1,6 @@
-"""What the models of answers have in common: they go into JSON, and FastAPI can describe and write them.
+"""The base class of response models: conversion to JSON, and support for FastAPI.
 
-pydantic is not imported: it calls the hook below with what it needs, and its schemas are plain dictionaries.
+It does not import pydantic: pydantic calls the hook below, and its schemas are plain dictionaries.
 """
 
 from collections.abc import Callable
@@ -15,13 +15,13 @@ __all__ = ["Model"]
 
 
 class Model:
-    """An attrs model of an answer. `to_dict()` makes it JSON, and it can be a FastAPI `response_model`."""
+    """An attrs model of an answer. `to_dict()` converts it to JSON types. It works as a FastAPI `response_model`."""
 
     __slots__ = ()
 
     def to_dict(self, *, python_names: bool = False) -> dict[str, Any]:
-        """The model as JSON's types, by the API's names (`primaryColor`), or by Python's (`primary_color`). A datetime
-        is a string, as the API writes it.
+        """The model as JSON types, with the API's names (`primaryColor`) or Python's (`primary_color`). A datetime
+        becomes a string in the API's format.
 
             agents = await chatloom.list_agents()
             print(agents.to_dict()["agents"][0]["createdAt"])  # 2026-01-12T14:41:57.480Z
@@ -31,7 +31,7 @@ class Model:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
-        """pydantic's hook: an object with the model's fields, by the API's names. An instance passes as it is."""
+        """pydantic's hook: an object with the model's fields under the API's names. Instances pass unchanged."""
         hints, fields = get_type_hints(cls), _fields(cls)
         members = {
             field.name: {

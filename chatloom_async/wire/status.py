@@ -1,4 +1,4 @@
-"""Turns a response with an unsuccessful status into the error that the API documents for it."""
+"""The errors for unsuccessful statuses, one class for each documented status."""
 
 import re
 from collections.abc import Container, Iterator
@@ -21,7 +21,7 @@ __all__ = ["retry_after_seconds"]
 
 NUMBER = re.compile(r"\+?([0-9]{1,999}\.?[0-9]{0,999}|\.[0-9]{1,999})([eE][+-]?[0-9]{1,3})?")
 WEEKDAY = re.compile(r"[A-Za-z]{3,9}")
-MAX_DELAY = 1e9  # seconds, some thirty years: more is not told apart
+MAX_DELAY = 1e9  # seconds, about thirty years: longer waits are cut to this
 HTTP_DATE = re.compile(r"[A-Za-z]{3,9},? [\x20-\x7e]{8,40}")  # IMF-fixdate, RFC 850, and asctime without a comma
 
 
@@ -38,11 +38,11 @@ def _instant(text: str) -> datetime | None:
 def retry_after_seconds(headers: Headers, *, now: datetime) -> float | None:
     """Seconds that the server asks to wait, at least 0, or None if the header is absent or unreadable.
 
-    Never less than what was asked for: fractions are rounded up, and of several values the largest counts. RFC 9110
-    knows whole seconds and dates only, but servers and proxies send more.
+    Never less than requested: fractions are rounded up, and the largest of several values counts. RFC 9110 allows only
+    whole seconds and dates, but servers and proxies send other forms too.
 
-    A date counts from the response's own Date header if there is one, so that a skewed local clock does no harm, else
-    from `now` (aware).
+    A date is relative to the response's Date header, if any, because the local clock may be wrong; else to `now`
+    (aware).
     """
     waits = [
         wait for text in _values(headers.get("retry-after", "")) if (wait := _wait(text, headers, now)) is not None
@@ -51,7 +51,7 @@ def retry_after_seconds(headers: Headers, *, now: datetime) -> float | None:
 
 
 def _values(text: str) -> Iterator[str]:
-    """The values of a header that may have come several times; the comma in a date does not separate two."""
+    """The values of a header that may occur several times. The comma within a date is not a separator."""
     weekday = ""
     for part in text.split(","):
         value = part.strip(" \t")
@@ -79,10 +79,10 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 @frozen(slots=False, eq=False, repr=False, str=False)
 class APIStatusError(ChatloomError):
-    """The API answered with a status other than success. `message` is the `error` field of its answer.
+    """The API answered with an unsuccessful status. `message` is the `error` field of the answer.
 
-    `retry_after` is in seconds, and None if the answer names no time. Source: the documentation's table of errors;
-    other statuses come from proxies and content delivery networks.
+    `retry_after` is in seconds; None if the answer has no Retry-After. The classes follow the documentation's table of
+    errors; other statuses come from proxies and content delivery networks.
 
         error = RateLimitError("Slow down", status=429, retry_after=7.0)
         print(isinstance(error, APIStatusError), error.status, error.retry_after)  # True 429 7.0
@@ -116,7 +116,7 @@ class BadRequestError(APIStatusError):
 class AuthenticationError(APIStatusError):
     """401: "No API key was provided, or the key is invalid, expired, or malformed (wrong prefix)".
 
-    It is tried again only if a key provider gives another key:
+    It is retried only if a key provider returns another key:
 
         try:
             await chatloom.with_key("clf_of_last_year").list_agents()
@@ -147,7 +147,7 @@ class PermissionDeniedError(APIStatusError):
 class NotFoundError(APIStatusError):
     """404: "The agent doesn't exist or isn't owned by the authenticated workspace".
 
-    Whether it exists elsewhere is not told:
+    The API does not say whether it exists in another workspace:
 
         try:
             await chatloom.get_allowed_domains("agt_of_somebody_else")
@@ -161,7 +161,7 @@ class NotFoundError(APIStatusError):
 class RateLimitError(APIStatusError):
     """429: "You've hit a rate limit. Back off and retry with exponential backoff".
 
-    The client waits and tries again by itself; this is raised when its patience ends:
+    The client waits and retries; this is raised when it gives up:
 
         print(RateLimitError("Slow down", status=429).retryable)  # True
     """
@@ -172,7 +172,7 @@ class RateLimitError(APIStatusError):
 class ServerError(APIStatusError):
     """5xx: "Something went wrong on our side. Retry with backoff and contact support if it persists".
 
-    What may pass is tried again, the rest is not:
+    Transient statuses are retried:
 
         print(ServerError("Down", status=503).retryable, ServerError("Never", status=501).retryable)  # True False
     """

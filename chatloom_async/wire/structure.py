@@ -1,7 +1,7 @@
-"""Turns a JSON document into the type that an endpoint promises, strictly, by cattrs.
+"""The strict reader: converts a JSON document into an endpoint's type with cattrs.
 
-cattrs' defaults convert (null becomes 'None', a string a list of letters). A client that invents data is worse than one
-that fails, so every hook here checks the JSON type first. Unknown members are accepted: the API may grow.
+cattrs converts by default (null becomes 'None', a string becomes a list of letters). Invented data is worse than an
+error, so every hook checks the JSON type first. Unknown members are accepted, because the API may add some.
 """
 
 import re
@@ -45,7 +45,7 @@ ARRAYS: dict[Any, Callable[[list[Any]], Any]] = {tuple: tuple, AbstractSequence:
 
 @frozen
 class Mismatch:
-    """Why a document does not fit a type, and the JSON path of the first place where it does not."""
+    """Why a document does not match a type, and the JSON path of the first mismatch."""
 
     reason: str
     path: str
@@ -75,9 +75,9 @@ def _number(value: Any, _: Any) -> Any:
 
 
 def _instant(text: str) -> datetime:
-    """Like fast_decode.py reads it, so that both readers agree to the microsecond; msgspec knows RFC 3339 only.
+    """Reads a datetime like fast_decode.py, to the microsecond. msgspec accepts only RFC 3339.
 
-    A leap second and 24:00 are the moment after them: datetime has no other form for these.
+    A leap second and 24:00 become the following moment, because datetime cannot represent them.
     """
     if beyond := BEYOND.fullmatch(text):
         day, minute, zone = beyond["day"], beyond["minute"], beyond["zone"]
@@ -114,7 +114,7 @@ def _mapping(cls: Any, converter: cattrs.Converter) -> Hook:
 
 
 def _is_array(cls: Any) -> bool:
-    return get_origin(cls) is tuple or is_any_set(cls) or is_sequence(cls)  # which stumbles over tuple[X]
+    return get_origin(cls) is tuple or is_any_set(cls) or is_sequence(cls)  # which fails for tuple[X]
 
 
 def _array(cls: Any, converter: cattrs.Converter) -> Hook:
@@ -134,12 +134,12 @@ def _date(value: Any, _: Any) -> date:
 
 
 def _is_union(cls: Any) -> bool:
-    """A union other than `X | None`, which cattrs knows."""
+    """Whether this is a union other than `X | None`, which cattrs handles."""
     return get_origin(cls) in (Union, UnionType) and len([kind for kind in get_args(cls) if kind is not NoneType]) > 1
 
 
 def _union(cls: Any, converter: cattrs.Converter) -> Hook:
-    """The first type of the union that the value fits, in the order in which they are written."""
+    """The value as the first matching type of the union, in written order."""
     kinds = get_args(cls)
     hooks = [(kind, converter.get_structure_hook(kind)) for kind in kinds]
 
@@ -181,8 +181,8 @@ DETAILED = _converter(detailed=True)  # a second pass after a failure, to name t
 
 
 def structure(document: Any, returns: Any) -> Any | Mismatch:
-    """The document as `returns`, or where and why it does not fit. Raises ConfigurationError for a type that cannot be
-    read from JSON."""
+    """The document as `returns`, or where and why it does not match. Raises ConfigurationError for a type that cannot
+    be read from JSON."""
     try:
         return FAST.structure(document, returns)
     except cattrs.StructureHandlerNotFoundError as problem:
@@ -199,7 +199,7 @@ READABLE = (
 
 
 def type_name(kind: Any) -> str:
-    """A type as it is written in an annotation."""
+    """A type in the form of an annotation."""
     return kind.__qualname__ if isinstance(kind, type) and not get_args(kind) else clean(str(kind), 120)
 
 

@@ -1,4 +1,4 @@
-"""Checks options, and turns a bad value into a ConfigurationError that says what is accepted.
+"""Validates options. A bad value raises a ConfigurationError that says what is accepted.
 
 The error shows a number as it is, and of anything else only its type: it could be a key.
 """
@@ -20,7 +20,7 @@ MAX_SECONDS = 1e9
 
 @frozen
 class Requirement:
-    """What an option must be, in words and as a test. It is an attrs validator; `check` is for other places."""
+    """The requirement of an option, as text and as a test. It is an attrs validator; `check` is for other uses."""
 
     what: str
     fits: Callable[[Any], bool]
@@ -59,7 +59,7 @@ def is_async(function: object) -> bool:
 
 
 def none_if_infinite(seconds: Any) -> Any:
-    """An endless limit is none."""
+    """Converts an infinite limit to None."""
     return None if isinstance(seconds, float) and seconds == inf else seconds
 
 

@@ -1,4 +1,4 @@
-"""The version of this package, and the name it goes by on the wire."""
+"""The version of this package and its User-Agent."""
 
 VERSION = "0.1.0"
 USER_AGENT = f"chatloom-async/{VERSION}"

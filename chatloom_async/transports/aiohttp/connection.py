@@ -1,11 +1,11 @@
-"""Opens aiohttp sessions that do what is asked and nothing else. The only file that uses private names of aiohttp.
+"""Opens aiohttp sessions without hidden behaviour. The only file that uses private names of aiohttp.
 
 Switched off, and why: cookies; `trust_env` (a netrc entry breaks or leaks the authentication; a proxy is named
-explicitly); aiohttp's hidden repetition of requests (it doubles attempts unseen); its decompression (it takes a
-truncated body for a complete one, and decompresses what was not asked for).
+explicitly); aiohttp's hidden retries (they double the attempts); its decompression (it accepts truncated bodies, and
+decompresses encodings that were not requested).
 
-What is private is checked each time a session is opened, by what it does and without a network. If a promise of the
-transport would be broken, that is an error; what only makes requests cheaper is left out (see exchange.py).
+The behaviour of the private names is checked, without a network, each time a session is opened. If a guarantee of the
+transport would be broken, an error is raised; a mere optimization is skipped (see exchange.py).
 """
 
 import asyncio
@@ -36,15 +36,15 @@ AUTHORIZATION, X_API_KEY = istr("Authorization"), istr("X-API-Key")
 
 
 def for_key(connections: ConnectionKey, key: object) -> ConnectionKey:
-    """The connections of one API key among those that are equal for aiohttp."""
+    """The connections of one API key among those that aiohttp considers equal."""
     return connections._replace(proxy_headers_hash=hash((connections.proxy_headers_hash, key)))
 
 
 class KeyedRequest(aiohttp.ClientRequest):
     """A request that shares connections only with requests of the same API key.
 
-    Bytes that a server sends unasked on an idle connection become the next request's answer. With this class they
-    cannot become the answer to another key.
+    Unsolicited bytes on an idle connection become the answer to its next request. This class makes sure that they
+    cannot become the answer to a request with another key.
     """
 
     @property
@@ -58,7 +58,7 @@ class KeyedRequest(aiohttp.ClientRequest):
 
 
 class Origin(aiohttp.ClientRequest):
-    """Where to connect to, in the form that a connector takes: a request that is never sent. It holds no API key."""
+    """The target of a connection as the connector needs it: a request that is never sent. It holds no API key."""
 
     def __init__(self, url: str, owner: object, **options: Any) -> None:
         super().__init__("GET", URL(url, encoded=True), **options)
@@ -72,7 +72,7 @@ class Origin(aiohttp.ClientRequest):
 
 
 class WatchedConnection(ResponseHandler):
-    """One connection, with what aiohttp does not report.
+    """One connection, with information that aiohttp does not report.
 
     The exception that ends an exchange has the attribute `begun`: whether the answer had begun. The reader of a body
     gets an exception if the body is not valid HTTP (the C parser forgets the reader) or if the connection is closed
@@ -97,7 +97,7 @@ class WatchedConnection(ResponseHandler):
     def data_received(self, data: bytes) -> None:
         self._begun = True
         super().data_received(data)
-        if self._interim:  # aiohttp takes it for the answer, and lifts the limit of silence
+        if self._interim:  # aiohttp takes it for the answer, and removes the read timeout
             self._interim = False
             self._reschedule_timeout()
 
@@ -108,7 +108,7 @@ class WatchedConnection(ResponseHandler):
         super().set_exception(exc, *cause, **named)
 
     def _reschedule_timeout(self) -> None:
-        """The limit of silence, with one timer for many requests: a timer that rings too early is set again."""
+        """The read timeout, with one timer for many requests: a timer that fires too early is set again."""
         self._silent_until = self._loop.time() + self._read_timeout if self._read_timeout else inf
         timer = self._read_timeout_handle
         if timer is not None and timer.when() > self._silent_until:
@@ -123,7 +123,7 @@ class WatchedConnection(ResponseHandler):
             super()._drop_timeout()
 
     def ring(self) -> None:
-        """Ends the exchange if the limit of silence has passed, and else waits on."""
+        """Ends the exchange if the read timeout has passed, and otherwise continues to wait."""
         self._read_timeout_handle = None
         if self._loop.time() >= self._silent_until:
             self._on_read_timeout()
@@ -166,7 +166,7 @@ class Connections(aiohttp.TCPConnector):
         self.bound: ConnectionBound = bound
         self.tls: ResumingContext | None = tls
         self.on_connect: Callable[[], object] | None = on_connect
-        self.idle: OrderedDict[ResponseHandler, ConnectionKey] = OrderedDict()  # the longest idle one first
+        self.idle: OrderedDict[ResponseHandler, ConnectionKey] = OrderedDict()  # the one idle for longest comes first
 
     async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> ResponseHandler:  # noqa: ASYNC109
         while self.idle and self.bound.is_exceeded(len(self.idle)):
@@ -214,9 +214,9 @@ class Connections(aiohttp.TCPConnector):
             if not self._conns[key]:
                 del self._conns[key]
             transport = connection.transport
-            connection.close()  # tells a TLS peer
+            connection.close()  # notifies a TLS peer
             if transport is not None:
-                transport.abort()  # does not wait for the peer's answer: the descriptor is wanted now
+                transport.abort()  # does not wait for the peer: the descriptor is needed now
 
     def close_idle_of(self, owner: object) -> None:
         """Closes the idle connections of one API key."""
@@ -231,7 +231,7 @@ class Connections(aiohttp.TCPConnector):
 
 
 def unsupported(what: str) -> NoReturn:
-    """Ends the use of an aiohttp that would break a promise."""
+    """The error for an aiohttp that would break a guarantee."""
     raise ConfigurationError(f"aiohttp {aiohttp.__version__} cannot be used: {what}. Install {SUPPORTED}")
 
 
@@ -243,9 +243,9 @@ async def open_session(
     reused: bool = True,
     on_connect: Callable[[], object] | None = None,
 ) -> aiohttp.ClientSession:
-    """A session for the running loop, to be closed by the caller. Unless `shared`, its connections never mix API keys;
-    unless `reused`, each serves one request, which says so by `Connection: close`. Raises ConfigurationError if the
-    installed aiohttp cannot keep these promises.
+    """A session for the running loop; the caller closes it. Unless `shared`, its connections never mix API keys. Unless
+    `reused`, each serves one request, with `Connection: close`. Raises ConfigurationError if the installed aiohttp
+    cannot guarantee this.
     """
     session = aiohttp.ClientSession(
         connector=Connections(bound, tls=tls, reused=reused, on_connect=on_connect),
@@ -268,7 +268,7 @@ async def open_session(
 
 
 class MemoryTransport(asyncio.Transport):
-    """In the place of a socket, for the checks below."""
+    """Replaces a socket in the checks below."""
 
     def __init__(self, protocol: ResponseHandler) -> None:
         super().__init__()
@@ -276,7 +276,7 @@ class MemoryTransport(asyncio.Transport):
         protocol.connection_made(self)
 
     def write(self, data: Any) -> None:
-        """Is not needed here."""
+        """Ignores the data."""
 
     def is_closing(self) -> bool:
         return self.protocol is None
@@ -290,7 +290,7 @@ class MemoryTransport(asyncio.Transport):
 
 
 class MemoryConnections(Connections):
-    """Connections without a network. What should reach the network fails, since the name has no address."""
+    """Connections without a network. A real connection would fail, because the name has no address."""
 
     async def _connect(self, req: Any, traces: Any, limits: Any) -> ResponseHandler:
         connection: ResponseHandler = self._factory()
@@ -332,7 +332,7 @@ HALF_AN_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n["
 
 
 async def check_bodies() -> None:
-    """Makes sure that the reader of a body still hears of a connection that is closed, or silent for too long."""
+    """Makes sure that the reader of a body is notified if the connection is closed or times out."""
     loop = asyncio.get_running_loop()
     closed, silent = WatchedConnection(loop), WatchedConnection(loop)
     problems: list[BaseException | None] = []
@@ -360,5 +360,5 @@ AS_SHIPPED = (  # None if it was patched before; a wrapper may look like the ori
 
 
 def is_unpatched() -> bool:
-    """Whether `ClientSession` sends requests as aiohttp ships it; aioresponses and some monitors replace that."""
+    """Whether `ClientSession` is unmodified; aioresponses and some monitors patch it."""
     return aiohttp.ClientSession._request is AS_SHIPPED  # noqa: SLF001 - what others patch

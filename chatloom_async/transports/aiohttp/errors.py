@@ -1,4 +1,4 @@
-"""Turns aiohttp's exceptions into ours."""
+"""Maps aiohttp's exceptions to TransportErrors."""
 
 from urllib.parse import urlsplit
 
@@ -11,7 +11,7 @@ from .. import failures
 
 
 def transport_error(problem: BaseException, url: str, *, proxied: bool) -> TransportError | None:
-    """Our error for what aiohttp raised on the way to `url`; None for what is not a failure of the transport."""
+    """The TransportError for an exception of aiohttp; None if it is not a failure of the transport."""
     where = origin(url)
     match problem:
         case aiohttp.ConnectionTimeoutError():
@@ -37,13 +37,13 @@ def transport_error(problem: BaseException, url: str, *, proxied: bool) -> Trans
 
 
 def _is_about_the_proxy(problem: aiohttp.ClientConnectorError, url: str) -> bool:
-    """With a proxy only its name is resolved here; TLS may fail at the proxy or behind it."""
+    """Whether the error is about the proxy: only its name is resolved here, but TLS may also fail behind it."""
     at_proxy = isinstance(problem, (aiohttp.ClientProxyConnectionError, aiohttp.ClientConnectorDNSError))
     return at_proxy or problem.host != urlsplit(url).hostname
 
 
 def _is_too_large(problem: BaseException) -> bool:
-    """Whether the head exceeds aiohttp's limits, as it will the next time, too."""
+    """Whether the head exceeds aiohttp's limits. It would do so again."""
     while problem.__cause__ is not None:
         problem = problem.__cause__
     return isinstance(problem, LineTooLong) or "Too many headers" in str(problem)

@@ -33,12 +33,12 @@ SPECIAL = frozenset({"accept-encoding", "connection", "content-length", "expect"
 async def read_body(content: aiohttp.StreamReader, headers: CIMultiDictProxy[str], most: int) -> bytes | TransportError:
     """The body, of `most` bytes at most, both on the wire and decompressed; or the error instead of it.
 
-    It is not read if its length is announced and too large, nor if it is compressed in a way nobody asked for.
+    It is not read if its announced length is too large, nor if it has an encoding that was not requested.
     Other tasks run between two pieces of a large body.
     """
     compressed = CONTENT_ENCODING in headers
     if content.is_eof() and not compressed and content.total_bytes <= most and content.exception() is None:
-        return content.read_nowait()  # small answers come in one piece with their head
+        return content.read_nowait()  # small answers arrive in one piece with their head
     if content.at_eof():
         return b""  # HEAD, 204 and 304: Content-Length and Content-Encoding describe a body that is not sent
     body = Body(", ".join(headers.getall(CONTENT_ENCODING, ())), headers.get(CONTENT_LENGTH), most)
@@ -70,7 +70,7 @@ class Prepared:
 
 
 def prepare(headers: Headers) -> Prepared:
-    """Prepares the headers, and keeps the result with them, since those of a key come again and again."""
+    """Prepares the headers and caches the result, because a key's headers are reused."""
     fields: Any = headers.pairs  # of a request, so they are text
     key = hash((headers.get("authorization"), headers.get("x-api-key")))
     headers.prepared = Prepared(CIMultiDict(fields), key, _head(headers))
@@ -98,7 +98,7 @@ class DirectExchange:
         self._origins: dict[tuple[str, object], Origin] = {}
 
     def target(self, request: Request) -> tuple[str, str] | None:
-        """Origin and path of a plain request; None if the request is not plain, or something watches the session."""
+        """Origin and path of a plain request; None if the request is not plain, or the session is traced."""
         plain = (
             self._plain
             and is_unpatched()
@@ -152,7 +152,7 @@ async def ask(protocol: Any, head: bytes, bodiless: bool, silence: float | None)
 
 
 class Echo(MemoryTransport):
-    """Sends back what is written to it, as the body of an answer."""
+    """A transport that answers with the data written to it."""
 
     def write(self, data: Any) -> None:
         if self.protocol is not None:
@@ -162,7 +162,7 @@ class Echo(MemoryTransport):
 
 
 async def works(session: aiohttp.ClientSession) -> bool:
-    """Whether an exchange can be made with the installed aiohttp: one is rehearsed, without a network."""
+    """Whether exchanges work with the installed aiohttp, tried without a network."""
     try:
         loop = asyncio.get_running_loop()
         origin = Origin("http://127.0.0.1:1", 7, loop=loop, session=session, ssl=True)
@@ -172,6 +172,6 @@ async def works(session: aiohttp.ClientSession) -> bool:
             message, payload = await ask(protocol, origin.host_field.encode(), False, 9.0)
             body = await read_body(payload, message.headers, 99)
         protocol.close()
-    except Exception:  # whatever it is, the session can do without
+    except Exception:  # in any case, the session is used instead
         return False
     return (message.code, message.raw_headers[0], body) == (200, (b"X-A", b"b"), origin.host_field.encode())

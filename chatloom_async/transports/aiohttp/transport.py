@@ -1,7 +1,7 @@
 """The transport on aiohttp: one session for each event loop, with a bound on its connections.
 
-Redirects are not followed: aiohttp would send X-API-Key to any host. No tasks are started. What else of aiohttp is
-switched off: see connection.py.
+Redirects are not followed, because aiohttp would send X-API-Key to any host. It starts no tasks. connection.py lists
+the other features of aiohttp that are switched off.
 """
 
 import ssl
@@ -36,13 +36,13 @@ def _url(text: str) -> URL:
 def _limits(timeouts: Timeouts) -> aiohttp.ClientTimeout:
     """aiohttp needs no timer for the attempt as a whole, since the client bounds it."""
     limits = {"connect": timeouts.connect, "sock_read": timeouts.read}
-    return aiohttp.ClientTimeout(total=None, **limits, ceil_threshold=inf)  # else those above 5 s are rounded up
+    return aiohttp.ClientTimeout(total=None, **limits, ceil_threshold=inf)  # else aiohttp rounds up above 5 s
 
 
 async def open_exchange(
     *, max_connections: int, session: Callable[[ConnectionBound], Awaitable[aiohttp.ClientSession]], **options: Any
 ) -> AsyncGenerator[DirectExchange]:
-    """Yields what sends requests on the running event loop, and closes it."""
+    """Yields an exchange for the running event loop, and closes it."""
     bound = ConnectionBound(min(max_connections, descriptor_share()))
     async with await session(bound) as opened:
         yield DirectExchange(opened, works=await works(opened), **options)
@@ -52,21 +52,20 @@ class AiohttpTransport:
     """Real HTTP/1.1 over TCP and TLS, with keep-alive.
 
     Guarantees: one `send` is one request on the wire. Connections are never shared between keys, unless
-    `share_connections=True` says so. A body of more than `max_body` bytes, counted after decompression, is not read
-    to its end. Works on any event loop, on several in turn too. `ssl` is for a private CA; `proxy` is the URL of an
-    HTTP proxy. The creator closes it; a client closes only the transport that it made itself. Closed, it stays so:
-    requests under way, and later ones, raise ClientClosedError.
+    `share_connections=True`. Reading stops after `max_body` bytes of the decompressed body. It works on any event loop,
+    and on several one after the other. `ssl` is for a private CA; `proxy` is the URL of an HTTP proxy. You close it; a
+    client closes only its default transport. After closing, requests in flight and later ones raise ClientClosedError.
 
-    At most `max_connections` are open on an event loop, idle ones included, and at most half of the descriptors that
-    the process may have when the first one is opened. If a new one is needed, the one that was idle for longest is
-    closed. If the system refuses a descriptor, the request waits, for `Timeouts.connect` at most, until another
-    request leaves one. `on_connect` is called for each connection that is opened.
+    At most `max_connections` connections are open on an event loop, including idle ones, and at most half of the
+    process's descriptor limit. If a new one is needed, the connection that was idle for longest is closed. If the
+    system refuses a descriptor, the request waits until another request releases one, at most `Timeouts.connect`.
+    `on_connect` is called for each new connection.
 
-    New connections to a host resume its TLS session for a minute, of whatever key; `tls_resumption=False` switches it
-    off. See transports/tls.py for what that means.
+    New connections to a host resume its TLS session for a minute, independent of the key. `tls_resumption=False`
+    disables that; see transports/tls.py.
 
-    Bytes that a server sends unasked on an idle connection are taken for the answer to that key's next request. With
-    `connection_reuse=False` they reach nobody: each request has a connection of its own, and pays for its handshakes.
+    Unsolicited bytes on an idle connection are taken for the answer to that key's next request. To prevent that, pass
+    `connection_reuse=False`: each request then opens its own connection and pays for its handshakes.
 
         transport = AiohttpTransport(max_body=2**20)
         print(len(await AsyncChatloom(transport=transport).list_agents()))  # 2
@@ -94,7 +93,7 @@ class AiohttpTransport:
         tls = ResumingContext(lambda: ssl or default_tls()) if tls_resumption else None
         self._ssl, self._proxy, self._max_body, self._name = tls or ssl or True, proxy, max_body, name
         self._share = share_connections
-        self._limits = DEFAULT_TIMEOUTS, _limits(DEFAULT_TIMEOUTS)  # of the last request: they hardly ever change
+        self._limits = DEFAULT_TIMEOUTS, _limits(DEFAULT_TIMEOUTS)  # of the last request: they rarely change
         opened = partial(
             open_exchange,
             max_connections=max_connections,
@@ -104,10 +103,10 @@ class AiohttpTransport:
             ssl=self._ssl,
             max_body=max_body,
         )
-        self._exchanges = PerLoop(opened)  # it does not refer to self, or a transport that is forgotten would live on
+        self._exchanges = PerLoop(opened)  # no reference to self, so that an unused transport can be collected
 
     async def send(self, request: Request) -> Response | TransportError:
-        key = (request.headers.prepared or prepare(request.headers)).key  # no headers in this frame: it may be seen
+        key = (request.headers.prepared or prepare(request.headers)).key  # no signed headers in locals
         key = None if self._share else key
         direct = self._exchanges.current() or await self._exchanges.open()
         bound = direct.connections.bound
@@ -157,11 +156,11 @@ class AiohttpTransport:
         try:
             body = await read_body(response.content, response.headers, self._max_body)
         finally:
-            response.close()  # once the body is read, the connection has gone back to the pool already
+            response.close()  # after the body is read, the connection is back in the pool
         return received(response.status, response.raw_headers, body)
 
     def close_idle(self, headers: Headers) -> None:
-        """Closes the idle connections of the key that signed these headers, e.g. since its work is done."""
+        """Closes the idle connections of the key that signed these headers."""
         direct = self._exchanges.current()
         if direct is not None:
             direct.connections.close_idle_of((headers.prepared or prepare(headers)).key)
