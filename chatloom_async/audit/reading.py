@@ -158,7 +158,8 @@ def _is_slow(exchange: Exchange[Any], seconds: float, busy: float) -> bool:
     """Whether the API took so many seconds, or several attempts. For `busy` seconds of the exchange, this process was
     at work: that share of the time it waited for itself, and more connections would make it wait longer."""
     idle = 1.0 - min(1.0, busy / exchange.elapsed) if exchange.elapsed else 0.0
-    return len(exchange.attempts) > 1 or exchange.attempts[-1].elapsed * idle >= seconds
+    *earlier, last = exchange.attempts
+    return bool(earlier) or last.elapsed * idle >= seconds
 
 
 def _row(workspace: Workspace, listed: AgentList, reading: Reading) -> Row:

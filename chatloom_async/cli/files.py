@@ -48,9 +48,9 @@ class OutputFile:
 
     stream: TextIO
     name: str
-    _owned: bool = True
-    _target: Path | None = None
-    _temporary: Path | None = None
+    _owned: bool = field(default=True, alias="owned")
+    _target: Path | None = field(default=None, alias="target")
+    _temporary: Path | None = field(default=None, alias="temporary")
     _committed: bool = field(default=False, init=False)
 
     def write(self, text: str) -> None:
