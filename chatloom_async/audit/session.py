@@ -13,28 +13,22 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol
 
-from attrs import Factory, define, evolve, field, frozen
+from attrs import Factory, define, evolve, field
 
 from ..wire.base_url import BASE_URL, normalize_base_url
 from ..wire.errors import ConfigurationError
 from .diff import new_findings
-from .formats.csv import CsvFormat
-from .formats.github import GithubFormat
 from .formats.interface import Format, StreamFormat
-from .formats.json import JsonFormat, JsonLinesFormat
-from .formats.junit import JunitFormat
-from .formats.markdown import MarkdownFormat
-from .formats.ranking import NewFindings, RuleTexts, Worst
-from .formats.sarif import SarifFormat
-from .formats.table import Block, TableFormat
+from .formats.ranking import NewFindings, Worst
+from .formats.table import Block
 from .mutes import Mute, Mutes
+from .outputs import FailOn, FormatContext, FormatName, Output, make_format, rule_texts
 from .rules import RULES, Evidence, Judge, Rule
 from .spool import RowSpool
 from .store import NoDatabaseError, NothingToResumeError, Run, RunConfig, RunInfo, Store, open_store
@@ -56,14 +50,8 @@ __all__ = [
     "rule_texts",
 ]
 
-FormatName = Literal["table", "json", "jsonl", "csv", "markdown", "html", "github", "junit", "sarif"]
 Baseline = int | Literal["last"]
 """The number of a run, or the newest complete run before this one."""
-
-FailOn = Literal["error", "warning", "info", "never"]
-
-SLICE = 0.02
-"""Seconds that reports are written without a pause for other tasks."""
 
 BATCH = 64
 """Rows that are completed between two pauses, and amended in the database together."""
@@ -101,100 +89,6 @@ class Reader(Protocol):
     ) -> AsyncGenerator[Row, None]: ...
 
 
-def rule_texts(rules: Iterable[Rule]) -> RuleTexts:
-    """What reports say about these rules, by id."""
-    return {rule.id: (rule.severity, rule.why, rule.fix) for rule in rules}
-
-
-@frozen(kw_only=True)
-class FormatContext:
-    """What a format may use besides the rows.
-
-    `past` are the earlier runs of the database, `source` is the file of workspaces and `lines` the line of each in it.
-    `news` says which findings the baseline did not have, `warn` is called with what a report leaves out. `to_file`
-    is for a file that people open, rather than a pipe. `width` (columns) and `color` describe a terminal; None is as
-    wide as needed.
-    """
-
-    texts: RuleTexts
-    fail_on: FailOn
-    past: Sequence[RunInfo] = ()
-    source: str | None = None
-    lines: Mapping[str, int] = MappingProxyType({})
-    news: NewFindings | None = None
-    warn: Callable[[str], None] = lambda _: None
-    to_file: bool = False
-    width: int | None = None
-    color: bool = False
-    when: datetime = field(factory=lambda: datetime.now(UTC))
-
-
-def _html(context: FormatContext) -> Format:
-    from .formats.html.report import HtmlFormat  # jinja2 is slow to import
-
-    past = [(run.started, run.error, run.warning, run.info) for run in context.past if run.state == "finished"]
-    return HtmlFormat(context.texts, past=past, when=context.when, news=context.news)
-
-
-FORMATS: dict[FormatName, Callable[[FormatContext], Format | StreamFormat]] = {
-    "table": lambda context: TableFormat(context.texts, width=context.width, color=context.color),
-    "json": lambda _: JsonFormat(),
-    "jsonl": lambda _: JsonLinesFormat(),
-    "csv": lambda context: CsvFormat(bom=context.to_file),
-    "markdown": lambda context: MarkdownFormat(context.texts),
-    "html": _html,
-    "github": lambda context: GithubFormat(context.texts),
-    "junit": lambda context: JunitFormat(
-        context.texts, fail_on=None if context.fail_on == "never" else context.fail_on
-    ),
-    "sarif": lambda context: SarifFormat(context.texts, source=context.source, lines=context.lines, warn=context.warn),
-}
-
-
-def make_format(name: FormatName, context: FormatContext) -> Format | StreamFormat:
-    """A new report of this format. Raises MissingExtraError where it needs a package that is not installed."""
-    return FORMATS[name](context)
-
-
-class TextTarget(Protocol):
-    """A text stream, as far as a report needs one."""
-
-    def write(self, text: str, /) -> object: ...
-
-    def flush(self) -> object: ...
-
-
-@frozen
-class Output:
-    """A report and where its text goes. `complete` is called after the last piece, e.g. to put a file in its place."""
-
-    report: Format | StreamFormat
-    stream: TextTarget
-    complete: Callable[[], None] = lambda: None
-
-    @property
-    def streams(self) -> bool:
-        """Whether rows are written as soon as they are read."""
-        return isinstance(self.report, JsonLinesFormat)
-
-    def write_row(self, row: Row) -> None:
-        """Writes the row at once if this is a stream format. A reader sees it without delay."""
-        if isinstance(self.report, JsonLinesFormat):
-            self.stream.write(self.report.line(row))
-            self.stream.flush()
-
-    async def write(self, rows: Sequence[Row], summary: Summary) -> None:
-        """Writes the whole report, unless its rows are written already. Other tasks run in between."""
-        paused = time.monotonic()
-        for piece in () if self.streams else cast(Format, self.report).pieces(rows, summary):
-            self.stream.write(piece)
-            if time.monotonic() - paused > SLICE:
-                await asyncio.sleep(0)
-                paused = time.monotonic()
-        self.stream.flush()
-        self.complete()
-
-
 @define
 class AuditOutcome:
     """The totals of an audit and its verdict. It grows with every row.
@@ -203,6 +97,7 @@ class AuditOutcome:
     earlier part of the run had left. `muted` findings are in neither. `new` counts the findings that are neither muted
     nor in the baseline: they decide the exit status. `failing` names a few workspaces that were not fully read,
     `worst` a few with the worst findings. `elapsed` is in seconds, `run` the number of the run in the database.
+    `cause` says why the workspace that failed last could not be read.
     """
 
     planned: int
@@ -217,6 +112,7 @@ class AuditOutcome:
     failing: list[str] = Factory(list)
     stopped: bool = False
     elapsed: float = 0.0
+    cause: str = ""
     _worst: Worst[Block] = Factory(lambda: Worst(NAMES_SHOWN))
 
     @property
@@ -252,6 +148,8 @@ class AuditOutcome:
             self._worst.add(Block.of(row))
         if row.error and len(self.failing) < NAMES_SHOWN:
             self.failing.append(row.workspace)
+        if row.error and row.state == "failed":
+            self.cause = row.error.message
 
 
 KnownFindings = Callable[[frozenset[str]], Awaitable[frozenset[str]]]

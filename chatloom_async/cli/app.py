@@ -21,7 +21,7 @@ from ..wire.errors import ChatloomError, ConfigurationError, UsageError
 from ..wire.version import VERSION
 from .files import OutputError
 from .signals import SignalHandling, handle_signals
-from .terminal import error_line, forget_stream, notice, prepare_streams
+from .terminal import error_line, forget_stream, prepare_streams, print_lines
 
 USAGE, NOTHING_READ, INTERRUPTED, PIPE_CLOSED = 2, 4, 130, 141  # 141: what a shell reports for SIGPIPE
 
@@ -149,7 +149,7 @@ def _ending(error: Exception, arguments: Sequence[str]) -> tuple[int, str]:
     message = f"unexpected {type(error).__name__}: {clean(str(error))} ({place})"
     if os.environ.get(TRACEBACK):
         lines = "".join(traceback.format_exception(error)).splitlines()
-        notice("\n".join(map(clean, lines)))
+        print_lines(lines)
         return NOTHING_READ, f"{message}. This is a defect: please report it with the traceback above."
     return NOTHING_READ, f"{message}. This is a defect: please report it. {TRACEBACK}=1 shows the traceback."
 

@@ -19,7 +19,7 @@ from .access import file_or_stdin
 from .audit_dns import applied_rules, open_resolver
 from .audit_inputs import Kind, open_source
 from .audit_outputs import check_expectation, content_of, estimate, open_outputs, plan
-from .audit_readers import open_reader
+from .audit_readers import open_reader, raise_descriptor_limit
 from .files import check_outputs, database_files, open_output
 from .options import (
     DEFAULT_FINDINGS,
@@ -85,8 +85,10 @@ async def audit(
 
     Data goes to stdout, everything else to stderr. Ctrl-C lets what is under way end; with --db, --resume goes on
     from there. Exit status: 0 all is well, 1 findings at or above --fail-on, 2 wrong usage or configuration,
-    3 some workspaces not fully audited, 4 none audited, 130 interrupted.
+    3 some workspaces not fully audited, 4 none audited or a report not written, 130 interrupted (129 by SIGHUP,
+    143 by SIGTERM).
     """
+    raise_descriptor_limit()
     check_database(history.db, resume=history.resume, baseline=finding.baseline)
     chosen_rules, every_rule = choose_rules(finding.rule, finding.rules)
     rules = applied_rules(chosen_rules, finding)
@@ -177,3 +179,5 @@ def _close(outcome: AuditOutcome, kind: Kind, db: Path | None) -> None:
         notice(unused, "yellow")
     if next_step := NextStep(kind, db, outcome).text():
         notice(f"next: {next_step}", "bold", command=True)
+    if outcome.cause and not read:
+        notice(f"cause: {outcome.cause}", "red")

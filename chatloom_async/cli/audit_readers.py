@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,8 @@ from ..client import AsyncChatloom
 from ..engines import DaskEngine, EngineLostError, ShardOptions, audit_on
 from ..engines.dask import workers_at, workers_here
 from ..engines.shard import DEFAULTS, fitting_size, refuse_keys
+from ..transports.aiohttp import AiohttpTransport
+from ..transports.network import descriptor_share
 from ..wire.auth import ApiKey
 from ..wire.errors import Attempt
 from .audit_inputs import Source
@@ -28,6 +30,11 @@ from .options import RunOptions
 from .terminal import CommandLineError, notice
 
 Say = Callable[[str], None]
+
+MAX_DESCRIPTORS = 4096
+MAX_IN_FLIGHT = 256
+LANES = 8
+"""Requests of one workspace that may be in flight, as the API's rate limit allows them."""
 
 
 @asynccontextmanager
@@ -48,8 +55,17 @@ async def open_reader(
         if options.engine == "local":
             if options.scheduler is not None:
                 raise CommandLineError("--scheduler is the address of a Dask cluster: add --engine dask")
+            affordable = descriptor_share()
+            at_once = min(max(MAX_IN_FLIGHT, LANES * options.at_once), affordable)
+            transport = AiohttpTransport(max_connections=min(2 * at_once, affordable))
             client = await stack.enter_async_context(
-                AsyncChatloom(_no_key, base_url=source.base_url, on_attempt=attempt_line if options.verbose else None)
+                AsyncChatloom(
+                    _no_key,
+                    base_url=source.base_url,
+                    transport=await stack.enter_async_context(aclosing(transport)),
+                    max_in_flight=at_once,
+                    on_attempt=attempt_line if options.verbose else None,
+                )
             )
             yield partial(
                 runner.audit,
@@ -62,6 +78,22 @@ async def open_reader(
         else:
             workers = await _workers(options, source, workspaces, stack, say=say, stop=stop)
             yield evolve(workers, dns=dns)
+
+
+def raise_descriptor_limit() -> None:
+    """Raises this process's soft limit of open files to the hard one, 4,096 at most, so that more can be read at once.
+
+    Does nothing if the system does not allow it.
+    """
+    try:
+        import resource
+    except ImportError:  # pragma: no cover  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def attempt_line(attempt: Attempt) -> None:

@@ -256,7 +256,7 @@ def database_files(db: Path) -> Iterator[tuple[str, Path]]:
 
 def check_writable(path: Path, option: str) -> None:
     """Raises CommandLineError where `open_output` would. What is in the file stays, and no file is left behind."""
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():  # opening a pipe would end its reader
             return
     _opened(path, option).close()

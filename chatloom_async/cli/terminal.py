@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, TextIO
 
@@ -128,6 +129,13 @@ def _print(text: "str | Text", style: str = "", *, wrap: bool) -> None:
 def notice(text: str, style: str = "", *, command: bool = False) -> None:
     """Prints a line to people. It wraps on a terminal, unless it is a command, which must stay in one piece."""
     _print(clean(text), style, wrap=not command and stderr_console().is_terminal)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Prints lines with their indentation, without keys and control characters."""
+    for line in lines:
+        indentation = line[: len(line) - len(line.lstrip())]
+        _print(indentation + clean(line), wrap=False)
 
 
 def blank_line() -> None:

@@ -1,6 +1,9 @@
 """`chatloom audit`: sources, filters, formats, closing lines and exit statuses."""
 
 import json
+import os
+import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -256,3 +259,42 @@ def test_a_defect_is_one_line_with_its_place(chatloom: Chatloom, monkeypatch: py
     assert ran.status == 4
     assert ran.err.splitlines()[-1].startswith("error: unexpected LookupError: surprise clf_*** (test_audit.py, line ")
     assert "This is a defect: please report it. " in ran.err
+
+
+def test_the_last_line_names_the_cause_if_nothing_was_read(chatloom: Chatloom, tmp_path: Path) -> None:
+    """A closed port, for every workspace; status 4."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    lines = [f'{{"name": "w{number}", "key": "{KEY}"}}\n' for number in range(3)]
+    (tmp_path / "w.ndjson").write_text("".join(lines))
+    ran = chatloom(
+        "audit",
+        str(tmp_path / "w.ndjson"),
+        "--inline-keys",
+        "--base-url",
+        f"http://127.0.0.1:{port}",
+        "--format",
+        "json",
+    )
+    assert ran.status == 4
+    assert ran.err.splitlines()[-1].startswith(f"cause: http://127.0.0.1:{port} refused the connection.")
+
+
+LIMITS = """
+import resource, sys
+from chatloom_async.cli.audit_readers import raise_descriptor_limit
+soft, hard = map(int, sys.argv[1:])
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+raise_descriptor_limit()
+print(resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="has no such limit")
+@pytest.mark.parametrize(("soft", "hard", "raised"), [(256, 1024, 1024), (256, 8192, 4096), (5000, 8192, 5000)])
+def test_the_limit_of_open_files_is_raised(soft: int, hard: int, raised: int) -> None:
+    """As far as the system allows, and no further than an audit needs."""
+    command = [sys.executable, "-c", LIMITS, str(soft), str(hard)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"({raised}, {hard})\n"

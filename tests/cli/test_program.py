@@ -182,7 +182,7 @@ def test_the_completion_of_bash_knows_commands_and_options(chatloom: Chatloom, t
 
     assert subprocess.run(["bash", "-n", script], check=True).returncode == 0
     assert completed("chatloom", "") == [*COMMANDS]
-    assert completed("chatloom", "audit", "--re") == ["--resume"]
+    assert completed("chatloom", "audit", "--re") == ["--resolver", "--resume"]
     assert completed("chatloom", "runs", "--format", "j") == ["json"]
 
 

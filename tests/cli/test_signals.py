@@ -131,11 +131,11 @@ def busy(checked: CheckedWorkspace):
 """
 
 
-@pytest.mark.parametrize(("then", "report"), [("raise", '"interrupted":true}}'), ("while True: pass", "the last one")])
+@pytest.mark.parametrize("then", ["raise", "while True: pass"])
 def test_a_rule_that_never_ends_cannot_hold_up_the_second_ctrl_c(
-    started: Start, sandbox: Sandbox, tmp_path: Path, then: str, report: str
+    started: Start, sandbox: Sandbox, tmp_path: Path, then: str
 ) -> None:
-    """It keeps the event loop busy. The report is whole, or the last one if the rule does not let go."""
+    """It runs in a thread. The report is whole, or still the last one."""
     (tmp_path / "busy.py").write_text(BUSY.format(then=then))
     (tmp_path / "r.json").write_text("the last one")
     process = started("audit", "--rules", "busy.py", "--format", "json", "--output", "r.json", cwd=tmp_path)
@@ -144,7 +144,8 @@ def test_a_rule_that_never_ends_cannot_hold_up_the_second_ctrl_c(
         process.send_signal(signal.SIGINT)
         time.sleep(0.2)
     process.communicate(timeout=20)
-    assert (process.returncode, report in (tmp_path / "r.json").read_text()) == (130, True)
+    report = (tmp_path / "r.json").read_text()
+    assert (process.returncode, report == "the last one" or '"interrupted":true}}' in report) == (130, True)
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 

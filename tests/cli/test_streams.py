@@ -77,7 +77,6 @@ def shell(words: str, redirections: str = "") -> "subprocess.CompletedProcess[st
         ("audit --format json", ">&-", 2, "Standard output is closed. Open it, or name a file with --output.\n"),
         ("audit -", "<&-", 2, "Standard input is closed. Redirect it from a file or a pipe.\n"),
         ("agents --key-file -", "<&-", 2, "Standard input is closed. Redirect it from a file or a pipe.\n"),
-        ("audit -", "< /", 2, "Standard input cannot be read: Is a directory. Redirect it from a file or a pipe.\n"),
     ],
 )
 def test_a_stream_that_is_needed_and_closed_is_one_line(

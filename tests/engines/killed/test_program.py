@@ -50,7 +50,7 @@ def test_the_sandbox_is_read_by_processes_that_leave_nothing_behind(tmp_path: Pa
     assert sorted((row["workspace"], row["state"]) for row in rows) == [(each.name, "ok") for each in sandbox]
     first, second, totals, *_ = ran.stderr.splitlines()
     assert (first[:8], second[:36]) == ("As asked", "reading on a cluster on this machine")
-    assert totals.startswith("12 workspaces: 12 ok | 144 agents, ")
+    assert totals.startswith("12 workspaces: 12 ok | 84 agents, ")
     assert len(ran.stderr.splitlines()) == 5
     left = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     everything = (ran.stdout + ran.stderr).encode() + left
