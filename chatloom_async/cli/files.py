@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any, Final, TextIO
+from typing import Annotated, Any, Final, TextIO, cast
 
 from attrs import define, field, frozen
 from cyclopts import Parameter
@@ -153,7 +153,7 @@ def _open(path: Path, name: str) -> OutputFile:
     except OSError:
         if old is None:
             raise
-        return OutputFile(tempfile.TemporaryFile("w+", **TEXT), name, target=target)
+        return OutputFile(cast(TextIO, tempfile.TemporaryFile("w+", **TEXT)), name, target=target)
     unfinished.add(Path(temporary))
     _set_owner_and_mode(temporary, old)
     return OutputFile(os.fdopen(number, "w+", **TEXT), name, target=target, temporary=Path(temporary))
