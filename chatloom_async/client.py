@@ -265,7 +265,7 @@ class AsyncChatloom:
             try:
                 result = self._options.on_attempt(attempt)
             except Exception:
-                log.exception("on_attempt raised; the call goes on")
+                log.exception("on_attempt raised an exception; the call continues")
             else:
                 if iscoroutine(result):
                     result.close()  # otherwise Python warns that it was never awaited, without naming on_attempt
@@ -374,7 +374,7 @@ class AsyncChatloom:
         )
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("An AsyncChatloom cannot be pickled or copied: use with_key(), or make one where it is needed.")
+        raise TypeError("An AsyncChatloom cannot be pickled or copied: use with_key(), or make one in each process.")
 
     def _clone(self, **changes: object) -> Self:
         clone = object.__new__(type(self))

@@ -1,4 +1,4 @@
-"""Turns rows and workspaces into JSON's types, and those into text that is safe to show on a terminal."""
+"""JSON documents of rows and workspaces, and JSON text that is safe to show on a terminal."""
 
 import re
 from datetime import UTC, datetime
@@ -20,14 +20,14 @@ def json_text(document: Any, *, indent: bool = False) -> str:
 
 
 def escaped(text: str) -> str:
-    """A JSON text with nothing invisible in it."""
+    """The JSON text with all invisible characters escaped."""
     return INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def row_document(row: Row) -> dict[str, Any]:
     """The row as the JSON Lines format spells it. A moment is ISO 8601 in UTC with a Z, as the API writes it.
 
-    An agent's `domains` are null, not empty, where they could not be read. `dns` is there only if the DNS was asked.
+    An agent's `domains` are null, not empty, if they could not be read. `dns` is there only if the DNS was asked.
     """
     dns = {} if row.dns is None else {"dns": _dns(row.dns)}
     return {
@@ -47,7 +47,7 @@ def agent_document(agent: Agent) -> dict[str, Any]:
 
 
 def workspace_document(workspace: Workspace) -> dict[str, Any]:
-    """What would be audited. `key` says where its key is, never what it is."""
+    """The workspace as a document. `key` is the key reference, never the key."""
     expect = None if workspace.expect is None else list(workspace.expect)
     return {"name": workspace.name, "key": str(workspace.key), "tags": list(workspace.tags), "expect": expect}
 

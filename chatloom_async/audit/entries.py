@@ -20,7 +20,7 @@ from ..wire.cleaning import clean
 from ..wire.errors import ConfigurationError
 
 KEY_FIELDS = ("key_env", "key_json", "key_file", "key_command", "key")
-LISTS = ("tags", "expect")  # lists of texts; in CSV, words in one cell
+LISTS = ("tags", "expect")  # lists of strings; in CSV, words in one cell
 FIELDS = ("name", *KEY_FIELDS, *LISTS)
 
 SPELLINGS = {re.sub("_", "", name): name for name in FIELDS} | {"tag": "tags"}
@@ -57,7 +57,7 @@ def spelled(name: str) -> str:
 
 
 def meant(name: str) -> str:
-    """The end of a sentence about an unknown field: what was probably meant, or nothing."""
+    """The end of a sentence about an unknown field: a suggestion, or ""."""
     near = get_close_matches(re.sub(r"[-\s]+", "_", name.strip()).lower(), FIELDS, n=1, cutoff=0.75)
     return f" (probably {near[0]})" if near else ""
 
@@ -158,7 +158,7 @@ def _is_list_name(name: str) -> bool:
 
 
 def _numbered(document: Any, lines: list[int]) -> Iterator[Entry]:
-    """The entries of a document, with their lines where there is one for each."""
+    """The entries of a document, with their line numbers if each has one."""
     entries = document
     if isinstance(document, dict):
         if "mutes" in document:
@@ -187,7 +187,7 @@ def _numbered(document: Any, lines: list[int]) -> Iterator[Entry]:
 
 
 def _fields(entry: Any, place: str) -> Any:
-    """The entry with its names as the fields are spelled. Raises WorkspacesFileError where two are the same field."""
+    """The entry with normalized field names. Raises WorkspacesFileError if two are the same field."""
     if not isinstance(entry, Mapping):
         return entry
     found: dict[str, Any] = {}
@@ -217,7 +217,7 @@ def csv_entries(text: str, notice: Notice) -> Iterator[Entry]:
     """A header, then one workspace a line, separated by commas, semicolons or tabs, or as a first line `sep=` says.
 
     Empty cells are absent fields. `tags` and `expect` are words in a cell, between blanks, commas or semicolons.
-    Columns that are no field are ignored, with one notice; one that looks like a field is an error.
+    Unknown columns are ignored, with one notice; one that looks like a field is an error.
     """
     skipped, delimiter = 0, None
     if found := SEPARATOR.match(text):

@@ -1,6 +1,6 @@
 """Key references (an environment variable, a file, a command) and how they become keys. Never shows a key.
 
-Opening a key file never waits: a pipe that nobody writes to would otherwise hold up the audit for ever.
+Opening a key file never blocks: a pipe without a writer would otherwise block the audit for ever.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 async def private_bytes(path: Path, patience: float) -> bytes | str:
-    """The content of a file, or of a pipe that is written to within `patience` seconds, else what is wrong with it.
+    """The content of a file, or of a pipe that is written to within `patience` seconds; else the error as text.
 
     A file that others may read or write is refused (POSIX). A symbolic link is followed, and its target is judged.
     Raises OSError, and RuntimeError where ~ leads to no home directory. A file is opened by a thread of a small pool
@@ -49,7 +49,7 @@ async def private_bytes(path: Path, patience: float) -> bytes | str:
             async with asyncio.timeout(patience):
                 opened = await _piped(opened)
         except TimeoutError:
-            raise TimeoutError("nobody wrote to this pipe in time") from None
+            raise TimeoutError("nothing was written to this pipe in time") from None
     return (
         opened if len(opened) <= LIMIT or isinstance(opened, str) else f"holds more than {LIMIT} bytes, and so no key"
     )
@@ -66,7 +66,7 @@ def _opened(path: Path) -> bytes | str | int:
     file = os.open(path.expanduser(), FLAGS)
     pipe = False
     try:
-        mode = os.fstat(file).st_mode  # of the opened file: nobody can swap it in between
+        mode = os.fstat(file).st_mode  # of the opened file, which cannot be swapped in between
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             return f"is {'a directory' if stat.S_ISDIR(mode) else 'a device'}, not a file"
         if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -79,13 +79,13 @@ def _opened(path: Path) -> bytes | str | int:
 
 
 def _let_go(opening: Future[bytes | str | int]) -> None:
-    """Closes the pipe that was opened for somebody who waits no longer."""
+    """Closes a pipe whose caller was cancelled."""
     if not opening.cancelled() and opening.exception() is None and isinstance(pipe := opening.result(), int):
         os.close(pipe)
 
 
 async def _piped(pipe: int) -> bytes:
-    """What is written to the pipe until its end, or a little more than LIMIT. Closes it."""
+    """Reads the pipe to its end, or a little more than LIMIT. Closes it."""
     reader, raw = asyncio.StreamReader(), b""
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", buffering=0)
@@ -102,9 +102,9 @@ KEPT = 65536
 
 
 async def printed_bytes(argv: Sequence[str], timeout: float) -> bytes | str:  # noqa: ASYNC109 - the command's own
-    """What the command wrote to its standard output within `timeout` seconds, else what went wrong.
+    """The standard output of the command, read within `timeout` seconds, or the error as text.
 
-    There is no shell, and no input. Raises OSError or ValueError where the command cannot be started.
+    There is no shell, and no input. Raises OSError or ValueError if the command cannot be started.
     """
     process = await _started(argv)
     try:
@@ -124,7 +124,7 @@ async def printed_bytes(argv: Sequence[str], timeout: float) -> bytes | str:  # 
 
 
 async def _first(stream: Any) -> bytes:
-    """What comes until its end, of which the first bytes are kept: more than any key has, and no more memory."""
+    """Reads to the end and keeps only the first bytes: more than any key has, in bounded memory."""
     kept = b""
     while data := await stream.read(KEPT):
         kept += data[: KEPT - len(kept)]
@@ -132,7 +132,7 @@ async def _first(stream: Any) -> bytes:
 
 
 async def _started(argv: Sequence[str]) -> Process:
-    """The process. Where the wait for it is cancelled, it is ended all the same: asyncio, left to itself, would kill
+    """The process. If the wait for it is cancelled, it is killed with its children: asyncio alone would kill
     the command without its children, and wait for as long as one of them holds a pipe open."""
     starting = asyncio.create_task(
         asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True)
@@ -141,7 +141,7 @@ async def _started(argv: Sequence[str]) -> Process:
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
         with suppress(asyncio.CancelledError):
-            await _over(starting)  # in milliseconds; before that, nobody can tell what to end
+            await _over(starting)  # in milliseconds; before that, the process is not known
         if starting.exception() is None:
             await _end(starting.result())
         raise
@@ -179,7 +179,7 @@ COMMAND_TIMEOUT = 30.0
 class KeyUnavailableError(ConfigurationError):
     """The place that should hold a key does not give one. Nothing was sent."""
 
-    hint = "Correct the reference, or run the audit where it leads to a key."
+    hint = "Correct the reference, or run the audit on a machine that has the key."
 
 
 VARIABLE = Requirement("the name of a variable", lambda name: isinstance(name, str) and bool(name))
@@ -244,7 +244,7 @@ class KeyJson:
 
 @frozen
 class KeyFile:
-    """The key is the content of this file, which nobody but its owner may read (POSIX).
+    """The key is the content of this file, which only its owner may read (POSIX).
 
     It may be a pipe, as of `<(pass show chatloom)`, which is given `patience` seconds.
     """
@@ -268,14 +268,14 @@ class KeyCommand:
     """The key is what this command prints. It runs without shell and input, for `timeout` seconds at most, in the
     working directory of this process.
 
-    Raises ConfigurationError for words that are no command. A line is split into words as a shell would.
+    Raises ConfigurationError for an invalid command. A line is split into words as a shell would.
     """
 
     argv: tuple[str, ...] = field(converter=_words, validator=COMMAND)
     timeout: float = COMMAND_TIMEOUT
 
     def __str__(self) -> str:
-        return f"key command {self.argv[0]}"  # its arguments may be nobody's business
+        return f"key command {self.argv[0]}"  # its arguments may be secret
 
     async def read(self) -> str | KeyUnavailableError:
         try:
@@ -289,7 +289,7 @@ KeyReference = KeyEnv | KeyJson | KeyFile | KeyCommand | ApiKey
 
 
 async def resolve_key(reference: KeyReference) -> ApiKey | ConfigurationError:
-    """The key, or as data the error that says why there is none and names the reference."""
+    """The key, or the error that says why there is none and names the reference. The error is returned, not raised."""
     if isinstance(reference, ApiKey):
         return reference
     text = await reference.read()
@@ -304,7 +304,7 @@ async def resolve_key(reference: KeyReference) -> ApiKey | ConfigurationError:
 
 
 def command_key(command: object) -> KeyCommand | None:
-    """The reference for a list of words, or a line that is split as a shell would; None where it is neither."""
+    """The reference for a list of words, or a line that is split as a shell would; None if it is neither."""
     try:
         return KeyCommand(command) if isinstance(command, (str, list)) else None
     except ConfigurationError:
@@ -312,7 +312,7 @@ def command_key(command: object) -> KeyCommand | None:
 
 
 def _text(raw: bytes | str, reference: KeyFile | KeyCommand) -> str | KeyUnavailableError:
-    """Without a byte order mark and one trailing newline, which editors and `echo` leave behind."""
+    """The text without a byte order mark and one trailing newline, which editors and `echo` add."""
     if isinstance(raw, str):  # the reason why there is nothing
         return KeyUnavailableError(f"The {reference} {raw}")
     try:

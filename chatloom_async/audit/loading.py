@@ -42,12 +42,12 @@ def load_workspaces(
 
     A relative `key_file` counts from the file's own directory; a `key_command` runs in the working directory of this
     process, so that a relative path among its words counts from there. `inline_keys` accepts the field `key`.
-    `notice` is called with a sentence for what was ignored, such as a column of a CSV file that is no field.
+    `notice` is called with a sentence for what was ignored, such as an unknown column of a CSV file.
     Raises WorkspacesFileError for a file that cannot be read or used.
     """
     entries = SOURCES.get(path.suffix.lower())
     if entries is None:
-        raise WorkspacesFileError(f"{path}: cannot tell its format by its name: end it in {', '.join(SOURCES)}")
+        raise WorkspacesFileError(f"{path}: the file name does not show its format: end it in {', '.join(SOURCES)}")
     try:
         raw = path.read_bytes()
     except (OSError, ValueError) as problem:
@@ -144,7 +144,7 @@ def _domain_problem(text: str) -> str | None:
     if not domain.problems:
         return None
     meant = f"write {quoted(domain.host)}" if domain.meant else "write the name of a host, such as acme.example"
-    return f"{domain.shown} is no bare host name ({', '.join(domain.problems)}): {meant}"
+    return f"{domain.shown} is not a bare host name ({', '.join(domain.problems)}): {meant}"
 
 
 def _key(entry: dict[str, Any], place: str, directory: Path, inline_keys: bool) -> KeyReference:
@@ -201,13 +201,13 @@ KEYS: dict[str, Callable[[Any, Path], KeyReference | str]] = {
     "key_command": _command,
     "key": _inline,
 }
-"""How each way to name a key is read; a string says what is wrong with it."""
+"""Reads each kind of key reference; returns a string that says what is wrong with it."""
 
 
 class NothingSelectedError(ConfigurationError):
     """The filters leave no workspace. Nothing was sent."""
 
-    hint = "Check --only, --exclude and --tag; --dry-run lists what they leave."
+    hint = "Check --only, --exclude and --tag; --dry-run lists the selected workspaces."
 
 
 def select(
@@ -219,7 +219,7 @@ def select(
 ) -> tuple[Workspace, ...]:
     """Those that match one of `only` (glob patterns of names, case counts), none of `exclude`, and bear one of `tags`.
 
-    An empty `only` or `tags` matches all. Raises NothingSelectedError where none is left.
+    An empty `only` or `tags` matches all. Raises NothingSelectedError if none is left.
     """
     only, exclude, wanted = tuple(only), tuple(exclude), frozenset(tags)
 
@@ -233,4 +233,4 @@ def select(
     selected = tuple(workspace for workspace in workspaces if chosen(workspace))
     if selected:
         return selected
-    raise NothingSelectedError(f"None of the {len(workspaces)} workspaces is selected")
+    raise NothingSelectedError(f"No workspace is selected, out of {len(workspaces)} in the list")

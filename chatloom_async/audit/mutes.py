@@ -34,7 +34,7 @@ class Mute:
 
     Exactly one of `rule` (a glob pattern of ids) and `finding` (an id) is given. `workspace` and `subject` are glob
     patterns in which case counts; None matches all. A text copied out of a report matches what it was copied from,
-    whatever characters it holds. `place` says where the mute was written.
+    including special characters. `place` is the mute's place in the file.
     """
 
     reason: str
@@ -46,7 +46,7 @@ class Mute:
     place: str = field(default="", eq=False)
 
     def matches(self, workspace: str, found: Finding) -> bool:
-        """Whether it is about this finding; the date does not matter here."""
+        """Whether it matches this finding, regardless of the date."""
         return (
             (found.id == self.finding if self.rule is None else fnmatchcase(found.rule, self.rule))
             and self.covers(workspace)

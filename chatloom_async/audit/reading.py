@@ -1,6 +1,6 @@
-"""Turns one workspace into its row: key, list of agents, then the allowed domains of every agent, once each.
+"""Reads one workspace into a row: the key, the list of agents, then the allowed domains of each agent.
 
-What was read is kept, whatever happens after it. Nothing is judged here, and nothing is written.
+Data that was read is kept if a later call fails. This file applies no rules and writes nothing.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class WorkspaceTooLargeError(ChatloomError):
 
 @define
 class Reading:
-    """What is known of the agents so far, by id. `size` counts the bytes of their answers."""
+    """The agents read so far, by id. `size` counts the bytes of their answers."""
 
     requests: int
     size: int = 0
@@ -64,7 +64,7 @@ class Reading:
 
 @frozen
 class Read:
-    """A workspace's row, not judged yet, and what is known in addition.
+    """A workspace's row before the rules are applied, and additional data.
 
     `key` is what it was read with, or None. `error` is why the API did not give its agents. `budget_exhausted` is the
     error of a call that was not repeated because the retry budget, which all workspaces share, was used up: reading
@@ -81,7 +81,7 @@ class Read:
 async def read_workspace(
     workspace: Workspace, client: AsyncChatloom, on_listed: Callable[[], None] = lambda: None
 ) -> Read:
-    """What came of the workspace. A ChatloomError becomes part of its row; anything else is a defect, and is raised.
+    """The result of a workspace. A ChatloomError becomes part of its row; other exceptions are defects, and are raised.
 
     `on_listed` is called when the list of agents was read.
     """
@@ -185,8 +185,8 @@ def _problem(listed: AgentList, reading: Reading) -> Failure | None:
             count = f"{len(reading.errors)} of {len({agent.id for agent in listed})} agents could not be read"
             return Failure(error.type, f"{count}; the first, {agent.id}: {error.message}")
     if not listed.complete:
-        held = f"holds {len(listed)} agents with {len({agent.id for agent in listed})} ids"
-        return Failure.of(IncompleteListError(f"The list states {listed.count} agents and {held}"))
+        numbers = f"{listed.count} stated, {len(listed)} listed, {len({agent.id for agent in listed})} different ids"
+        return Failure.of(IncompleteListError(f"The list of agents does not match its count: {numbers}"))
     return None
 
 

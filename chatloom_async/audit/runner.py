@@ -76,14 +76,14 @@ async def audit(
 
 
 def _evidence(read: Read, run: Run | None) -> Evidence:
-    """With the key's fingerprint: the database's own where there is one, since resumed rows bring that."""
+    """The evidence with the key's fingerprint: the database's own, if any, because resumed rows have that."""
     if read.key is None:
         return read.evidence
     return evolve(read.evidence, fingerprint=run.fingerprint(read.key) if run else read.key.fingerprint)
 
 
 async def _failed(workspace: Workspace, error: BaseException, run: Run | None) -> Row:
-    """The row of a workspace that met a defect. A database that takes no rows is nothing that a row could tell."""
+    """The row of a workspace that met a defect. Errors of the database are raised instead."""
     if isinstance(error, StoreError):
         raise error
     row = Row(workspace.name, "failed", error=Failure.of(error))

@@ -67,7 +67,7 @@ class NoDatabaseGivenError(ConfigurationError):
 
 
 def check_database(db: Path | str | None, *, resume: bool, baseline: "Baseline | None") -> None:
-    """Raises NoDatabaseGivenError, NothingToResumeError or NoDatabaseError where there is no file to continue from."""
+    """Raises NoDatabaseGivenError, NothingToResumeError or NoDatabaseError if there is no file to continue from."""
     if db is None:
         if resume or baseline is not None:
             raise NoDatabaseGivenError(f"{'Resuming' if resume else 'A baseline'} needs the database of earlier runs")
@@ -81,7 +81,7 @@ class Reader(Protocol):
     """Reads workspaces: `partial(audit, client=...)` here, `partial(audit_on, engine, ...)` on other machines.
 
     It yields one judged row per workspace, and commits each to `run` first. It may end early, e.g. when its workers
-    are lost: the session then reports what was read.
+    are lost: the session then reports the rows so far.
     """
 
     def __call__(
@@ -137,12 +137,12 @@ class AuditOutcome:
         return 1 if self.gating else 0
 
     def restart(self) -> None:
-        """Forgets what `add` counted."""
+        """Resets the counters."""
         self.summary, self.new, self.muted = Summary(), Counter(), 0
         self.failing, self._worst = [], Worst(NAMES_SHOWN)
 
     def add(self, row: Row) -> None:
-        """Counts one row as it is reported."""
+        """Counts one reported row."""
         self.summary.add(row)
         if row.findings:
             self._worst.add(Block.of(row))
@@ -228,7 +228,7 @@ class AuditSession:
         return self.outcome
 
     async def _written(self, output: Output, rows: RowSpool) -> Exception | None:
-        """Writes one report. What goes wrong is returned, so that the other reports are completed as well."""
+        """Writes one report. Errors are returned, so that the other reports are completed as well."""
         try:
             await output.write(rows, self.outcome.summary)
         except Exception as problem:
@@ -238,7 +238,7 @@ class AuditSession:
     async def rows(self) -> AsyncGenerator[Row, None]:
         """The rows as reports show them, in the order of `workspaces`, once all of them are read.
 
-        Muted findings are taken out. Once `stop` is set no further workspace begins, and what is under way ends.
+        Muted findings are removed. After `stop` is set, no further workspace begins, and those in progress end.
         """
         rows = RowSpool(workspace.name for workspace in self.workspaces)
         async with aclosing(self._judged()) as judged:
@@ -250,7 +250,7 @@ class AuditSession:
             yield row
 
     async def _judged(self) -> AsyncGenerator[Row, None]:
-        """First the rows that a resumed run kept, then each as it is read, without what follows from all of them."""
+        """The rows of a resumed run first, then each row when it is read, without findings across workspaces."""
         started = time.monotonic()
         try:
             async for row in self._kept():
@@ -263,7 +263,7 @@ class AuditSession:
             self.outcome.elapsed = time.monotonic() - started
 
     async def _complete(self, rows: RowSpool) -> None:
-        """Adds what workspaces have in common, takes out muted findings, and counts everything anew."""
+        """Adds findings across workspaces, removes muted findings, and counts again."""
         await asyncio.to_thread(self._judge.prepare_overlaps)
         self.outcome.restart()
         for start in range(0, len(rows), BATCH):

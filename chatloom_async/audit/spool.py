@@ -79,7 +79,7 @@ class DiskList(Sequence[T], Generic[T]):
 
 
 class RowSpool(Sequence[Row]):
-    """The rows of an audit in the order of its list of workspaces, whatever order they come in.
+    """The rows of an audit in the order of its list of workspaces, added in any order.
 
     `names` are those of the list. A row of another workspace comes behind them.
     """

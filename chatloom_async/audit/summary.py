@@ -1,4 +1,4 @@
-"""Counts rows as they pass, so that a report can close with totals that reconcile. It keeps no row."""
+"""Counts rows one by one for the totals of a report. It keeps no row."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ class Summary:
 
     An agent is read when its domains are known, gone when it vanished during the audit, unread otherwise.
     `hosts` counts the host names that the DNS was asked about, `unread_hosts` those of them that gave no answer.
-    `interrupted` is True where the audit ended before every workspace had its row.
+    `interrupted` is True if the audit ended before every workspace had its row.
     """
 
     ok: int = 0
@@ -56,7 +56,7 @@ class Summary:
             self.unread_hosts += len(row.dns.unread)
 
     def document(self) -> dict[str, Any]:
-        """As JSON's types, with every total beside its parts. `dns` is there only if the DNS was asked."""
+        """The totals as JSON types. `dns` is present only if the DNS was queried."""
         dns = {"dns": {"asked": self.hosts, "unread": self.unread_hosts}} if self.hosts else {}
         return {
             "workspaces": {"total": self.workspaces, "ok": self.ok, "partial": self.partial, "failed": self.failed},
@@ -70,7 +70,7 @@ class Summary:
 
 
 def _fate(agent: AuditedAgent, row: Row, gone: set[str | None]) -> str:
-    """In an ok row all that is not read is gone, also where the finding that says so is muted."""
+    """In an ok row every unread agent is gone, even if the finding about it is muted."""
     if agent.domains is not None:
         return "read"
     return "gone" if row.state == "ok" or agent.agent.id in gone else "unread"

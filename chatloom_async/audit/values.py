@@ -1,4 +1,4 @@
-"""The values of an audit: what is to be audited, and what came of it. They hold no client and do no I/O."""
+"""The values of an audit: workspaces, rows and findings. They hold no client and do no I/O."""
 
 from hashlib import blake2b
 from typing import Literal
@@ -18,7 +18,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 """The worst first."""
 
 DomainMatching = Literal["exact", "subdomains", "unknown"]
-"""What an allowed domain stands for: its own host name, its subdomains too, or nobody knows: the API does not say."""
+"""What an allowed domain matches: its host name, its subdomains too, or unknown. The API does not document it."""
 
 UNREAD_SHOWN = 3  # so many hosts are named in a sentence
 
@@ -66,7 +66,7 @@ class IncompleteListError(ChatloomError):
 
 @frozen
 class AuditedAgent:
-    """An agent as the list gave it, with its allowed domains, or None where they could not be read.
+    """An agent as the list gave it, with its allowed domains, or None if they could not be read.
 
     `error` says why they could not. Without an error and without domains, the agent was gone by the time
     they were asked for, or the audit of its workspace stopped before.
@@ -79,7 +79,7 @@ class AuditedAgent:
 
 @frozen
 class Finding:
-    """Something that a person should know of a workspace. `agent_id` is None where it concerns the whole workspace.
+    """One result of a rule about a workspace. `agent_id` is None if it concerns the whole workspace.
 
     `subject` is what it is about, such as a domain. `id` is the same in every run in which the same rule
     finds the same thing.
@@ -125,7 +125,7 @@ class DnsReading:
 
 @frozen
 class Row:
-    """What came of one workspace. `error` is None exactly where `state` is "ok".
+    """The result of one workspace. `error` is None if, and only if, `state` is "ok".
 
     ok: the list of agents and the domains of each were read. partial: the list was read, but it or some
     domains are not whole. failed: nothing was read. `requests` counts attempts, repeats included.

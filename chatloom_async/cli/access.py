@@ -20,7 +20,7 @@ BaseUrl = Annotated[
 def file_or_stdin(_: object, value: Path | None) -> None:
     """A validator: of all that begins with a hyphen, only - itself stands for something."""
     if value is not None and str(value) != "-" and str(value).startswith("-"):
-        raise ValueError("This is no file, and no option of this command")
+        raise ValueError("This is neither a file nor an option of this command")
 
 
 @Parameter(name="*")
@@ -43,7 +43,7 @@ class Access:
         return [] if self.key_file is None else [("the file of --key-file", self.key_file)]
 
     async def client(self) -> AsyncChatloom:
-        """A client for the workspace that the key belongs to. Raises a ConfigurationError where there is no key."""
+        """A client for the key's workspace. Raises ConfigurationError if there is no key."""
         key = None if self.key_file is None else await _key(self.key_file)
         if key is None or isinstance(key, ApiKey):
             return AsyncChatloom(key, base_url=self.base_url)

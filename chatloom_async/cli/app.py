@@ -1,4 +1,4 @@
-"""Puts the commands together, and turns whatever ends one into an exit status and at most one line.
+"""Registers the commands, and converts the end of each into an exit status and at most one line.
 
 0 done, 1 findings, 2 usage or configuration, 3 some workspaces were not fully audited, 4 nothing could be read,
 130 interrupted, 141 nobody reads what is written.

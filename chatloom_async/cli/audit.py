@@ -83,7 +83,7 @@ async def audit(
         reason = "Until the new shop is live"
         until = 2026-12-31
 
-    Data goes to stdout, everything else to stderr. Ctrl-C lets what is under way end; with --db, --resume goes on
+    Data goes to stdout, everything else to stderr. Ctrl-C lets requests in flight finish; with --db, --resume goes on
     from there. Exit status: 0 all is well, 1 findings at or above --fail-on, 2 wrong usage or configuration,
     3 some workspaces not fully audited, 4 none audited or a report not written, 130 interrupted (129 by SIGHUP,
     143 by SIGTERM).

@@ -18,7 +18,7 @@ from .terminal import Content, terminal_style
 
 
 def check_expectation(report: ReportOptions, workspaces: Collection[Workspace]) -> None:
-    """Raises KeyInListError where --write-expect would have to write a key into its list."""
+    """Raises KeyInListError if --write-expect would have to write a key into its list."""
     if report.write_expect is not None:
         ExpectationFormat(workspaces)
 

@@ -13,7 +13,7 @@ PLAIN = {"ok": "+", "warning": "!", "wrong": "x", "skipped": "-", "advice": ">"}
 
 STYLES = {"ok": "green", "warning": "bold yellow", "wrong": "bold red", "skipped": "dim"}
 WIDEST = 13
-"""Cells of the longest subject, so that lines which come one by one are a table all the same."""
+"""Width of the longest subject, so that lines printed one by one form a table."""
 
 
 def line(each: Observation, stream: TextIO) -> str:

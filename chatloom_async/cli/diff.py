@@ -15,7 +15,7 @@ from .terminal import CommandLineError, Content, terminal_style
 DiffFormat = Literal["table", "json", "markdown"]
 
 
-RUNS_HINT = "`chatloom runs --db PATH` lists what there is; every `chatloom audit --db PATH` adds one."
+RUNS_HINT = "`chatloom runs --db PATH` lists the runs; every `chatloom audit --db PATH` adds one."
 
 
 async def diff(

@@ -30,7 +30,7 @@ STDIN = Path("-")
 @Parameter(name="*")
 @frozen
 class DoctorOptions:
-    """How much is examined, and how it is told."""
+    """The scope and the output of an examination."""
 
     contract: Annotated[bool, Parameter(help="Also ask whether the API still does what its documentation says.")] = (
         False
@@ -130,7 +130,7 @@ def _close(observations: Sequence[Observation], options: DoctorOptions) -> None:
 
 
 def _advice(observations: Sequence[Observation], options: DoctorOptions) -> str | None:
-    """The next command to try, or None where the lines above say it all."""
+    """The next command to try, or None if the lines above say it all."""
     if any(each.chapter == "contract" and each.state in {"warning", "wrong"} for each in observations):
         if options.report:
             return f"look through {options.report}, then send it to support@chatloom.app"

@@ -92,7 +92,7 @@ class OutputFile:
         self._copy(target)
 
     def _copy(self, target: Path) -> None:
-        """Copies the complete text into the file that exists, where no file can be made beside it."""
+        """Copies the complete text into the existing file, if no file can be created in its directory."""
         self.stream.seek(0)
         with target.open("r+", **TEXT) as file:
             while text := self.stream.read(1 << 16):
@@ -194,7 +194,7 @@ def _descriptor(path: Path) -> int | None:
 
 @frozen
 class Place:
-    """What tells one file from another: device and number if it exists, else its directory and name."""
+    """The identity of a file: device and inode if it exists, else its directory and name."""
 
     identity: tuple[object, ...]
     regular: bool
@@ -255,7 +255,7 @@ def database_files(db: Path) -> Iterator[tuple[str, Path]]:
 
 
 def check_writable(path: Path, option: str) -> None:
-    """Raises CommandLineError where `open_output` would. What is in the file stays, and no file is left behind."""
+    """Raises CommandLineError if `open_output` would. What is in the file stays, and no file is left behind."""
     with suppress(OSError, ValueError):
         if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():  # opening a pipe would end its reader
             return

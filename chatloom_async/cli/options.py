@@ -101,7 +101,7 @@ DEFAULT_FINDINGS = FindingOptions()
 @Parameter(name="*", group=REPORT)
 @frozen
 class ReportOptions:
-    """What the report looks like and where it goes."""
+    """The format and the destination of the report."""
 
     format: Annotated[
         FormatName,
@@ -112,9 +112,7 @@ class ReportOptions:
         ),
     ] = "table"
     output: OutputPath = None
-    html: Annotated[
-        Path | None, Parameter(metavar="PATH", help="Write an HTML report to this file, beside the other one.")
-    ] = None
+    html: Annotated[Path | None, Parameter(metavar="PATH", help="Also write an HTML report to this file.")] = None
     write_expect: Annotated[
         Path | None,
         Parameter(

@@ -1,6 +1,6 @@
 """SIGINT (Ctrl-C), SIGTERM and SIGHUP: a command ends with status 128 + the signal's number, and an audit ends gently.
 
-The first signal lets an audit finish what is under way, the second completes its reports at once, the third ends the
+The first signal lets an audit finish requests in flight, the second completes its reports at once, the third ends the
 process. Handlers run in the main thread between two bytecodes, so they work while a rule keeps the event loop busy.
 """
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 NUMBERS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 STOP_GRACE = 10.0
-"""Seconds that work under way has to end after the first Ctrl-C."""
+"""Seconds for requests in flight to finish after the first Ctrl-C."""
 
 SHORT_GRACE = 5.0
 """After SIGTERM and SIGHUP: container runtimes send SIGKILL 10 s later, and the reports take time as well."""
@@ -37,7 +37,7 @@ class Interrupted(KeyboardInterrupt):
 
 @frozen
 class GentleEnd:
-    """How an audit under way is ended: `stop` first, `abort` when it takes too long or the signal comes again."""
+    """How a running audit is ended: `stop` first, `abort` if it takes too long or the signal is repeated."""
 
     loop: asyncio.AbstractEventLoop
     stop: Callable[[int], None]

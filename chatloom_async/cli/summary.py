@@ -65,7 +65,7 @@ class NextStep:
     outcome: AuditOutcome
 
     def text(self) -> str | None:
-        """One line, or None where there is nothing better to do than what was done."""
+        """One line, or None if there is nothing better to do than what was done."""
         summary, failing = self.outcome.summary, [name for name in self.outcome.failing if clean(name) == name]
         unread = summary.failed + summary.partial
         if summary.interrupted:

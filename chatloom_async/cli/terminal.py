@@ -73,7 +73,7 @@ codecs.register_error("chatloom-json", _escape)
 def stdout(content: Content) -> TextIO:
     """Standard output for this content, with line ends as they are written unless it is for people.
 
-    Raises CommandLineError where it is closed.
+    Raises CommandLineError if it is closed.
     """
     if sys.stdout is None:
         raise CommandLineError("Standard output is closed", hint="Open it, or name a file with --output.")
@@ -118,7 +118,7 @@ def stderr_console() -> "Console":
 
 
 def _print(text: "str | Text", style: str = "", *, wrap: bool) -> None:
-    """Prints to people. A standard error that is full or gone is no reason to end what they asked for."""
+    """Prints to standard error. If that is full or closed, the command continues."""
     console = stderr_console()
     try:
         console.print(text, style=style, soft_wrap=not wrap)

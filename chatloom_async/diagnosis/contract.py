@@ -195,7 +195,7 @@ def _error(evidence: Evidence, name: str, status: int, text: str | None = None) 
     elif text and document["error"] != text:
         yield Deviation(f"the text is {clean(document['error'], 200)!r}, documented is {text!r}")
     elif more := sorted(document.keys() - {"error"}):
-        yield Deviation(f"not documented beside error: {clean(', '.join(more), 80)}", broken=False)
+        yield Deviation(f"undocumented members next to error: {clean(', '.join(more), 80)}", broken=False)
 
 
 @frozen

@@ -58,7 +58,7 @@ VALUES: Final[dict[str, Wording]] = {
     "secondaryColor": Wording(HEX.fullmatch, "a hex color"),
     "createdAt": Wording(moment, "ISO 8601"),
 }
-"""A new position or status is an addition that breaks nobody who reads them as text: not `firm`."""
+"""A new position or status is a compatible addition, because clients read text: not `firm`."""
 
 
 HEADERS: Final = Headers({"Accept": "application/json", "User-Agent": USER_AGENT})

@@ -88,7 +88,7 @@ OTHER: Final = "Check the base URL and its port, and what stands between this ma
 REFUSED: Final[dict[int, tuple[str, str]]] = {  # X509_V_ERR_... of OpenSSL's x509_vfy.h
     9: ("the certificate is not valid yet", CLOCK),
     10: ("the certificate has expired", CLOCK),
-    18: ("the certificate is self-signed: nobody whom this machine trusts vouches for it", TRUST),
+    18: ("the certificate is self-signed, so no authority that this machine trusts has signed it", TRUST),
     19: ("the certificate comes from an authority that this machine does not trust", TRUST),
     20: ("the certificate comes from an authority that this machine does not know", TRUST),
     21: ("the server does not send the certificates that lead to an authority", TRUST),
@@ -100,8 +100,8 @@ BROKEN: Final[dict[str, str]] = {
     "RECORD_LAYER_FAILURE": "this port does not speak TLS",
     "HTTP_REQUEST": "this port does not speak TLS",
     "UNSUPPORTED_PROTOCOL": "the server's TLS is too old",
-    "TLSV1_ALERT_PROTOCOL_VERSION": "there is no TLS version that both sides speak",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": "there is no way of encryption that both sides know",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "both sides have no TLS version in common",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "both sides have no cipher in common",
 }
 
 

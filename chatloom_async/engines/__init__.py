@@ -29,7 +29,7 @@ async with open_store("audits.db") as store, Client("tcp://127.0.0.1:8786", asyn
 
 - Keys are not sent to workers. A worker resolves `key_env`, `key_json`, `key_file` (as an absolute path) or
   `key_command` itself. The command line is sent; do not put secrets in it.
-- Whoever reaches the scheduler can run code where the keys are: use TLS between machines. A cluster that the program
+- Access to the scheduler means running code where the keys are: use TLS between machines. A cluster that the program
   starts uses TLS with certificates of its own.
 - Workspaces with the same key reference are read by one worker at a time, so the rate limit of a key holds.
 - Shards of a killed worker are read again by others, and every workspace has one row. A workspace that crashes every

@@ -1,4 +1,4 @@
-"""Turns an engine's results into judged rows: here they come together, so here are the rules and the database."""
+"""Collects the results of an engine, applies the rules, and writes the database."""
 
 import asyncio
 import secrets

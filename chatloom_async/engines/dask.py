@@ -1,7 +1,7 @@
 """Runs shards on workers of Dask: the engine, and how to reach workers by an address or to start some on this machine.
 
-A cluster that is started here is for one audit. It listens on loopback only, with TLS and certificates that nobody
-else has, since whoever reaches a scheduler runs code as the user who started it. It serves no pages.
+A cluster that is started here is for one audit. It listens on loopback only, with TLS and its own certificates,
+because access to a scheduler means running code as the user who started it. It serves no pages.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ a worker that hangs outside of Python cannot keep its deadline."""
 class DaskEngine:
     """Shards on the workers of an async-native client, `Client(address, asynchronous=True)`, which is not closed.
 
-    As many shards are under way as the workers have threads when it begins. Threads mostly wait, so give a worker many
+    There are as many shards in flight as worker threads at the start. Threads mostly wait, so give a worker many
     (`--nthreads 32`): what one shard's largest workspace leaves idle, another one uses. More shards than threads would
     wait at a worker, and die with it for a neighbour's fault; `distributed.scheduler.worker-saturation: 1.0` and
     `allowed-failures: 1` in the scheduler's configuration make a shard that kills cost fewer workers.
@@ -82,7 +82,7 @@ class DaskEngine:
         raise lost
 
     async def _result(self, shard: Shard) -> ShardResult:
-        """The future is let go as soon as the result is here, so that nobody keeps it in memory."""
+        """The future is released as soon as the result has arrived, to free its memory."""
         future: Any = self.client.submit(audit_shard, shard, key=f"audit-shard-{shard.id}-{uuid4().hex}", pure=False)
         try:
             async with asyncio.timeout(TRIES * shard.deadline + GRACE):
@@ -181,7 +181,7 @@ async def _connected(distributed: Any, target: Any) -> AsyncIterator[DaskEngine]
     try:
         try:
             await client
-        except Exception as problem:  # a name that is none, nobody there, no certificate: Dask has an error for each
+        except Exception as problem:  # an invalid name, no scheduler, no certificate: Dask has an error for each
             reason = f"No scheduler of Dask at {target}: {problem}"
         else:
             yield DaskEngine(client)

@@ -9,13 +9,13 @@ class Engine(Protocol):
     """Runs shards elsewhere, several at once."""
 
     async def prepare(self) -> int:
-        """How many shards to have under way. Raises WorkersUnfitError where no shard could run, before any does."""
+        """How many shards to have in flight. Raises WorkersUnfitError if no shard could run, before any does."""
         ...
 
     async def run(self, shard: Shard) -> ShardResult:
         """What `audit_shard` gives. Cancelling it gives the shard up.
 
-        Raises ShardLostError where the shard took its workers along, so that a part of it may do better, and
-        EngineLostError where no shard can run any more.
+        Raises ShardLostError if the shard took its workers along, so that a part of it may do better, and
+        EngineLostError if no shard can run any more.
         """
         ...

@@ -28,7 +28,7 @@ class EngineError(ChatloomError):
 
 
 class EngineLostError(EngineError):
-    """The way to the workers is gone: a scheduler that ended, say. Shards under way are lost."""
+    """The workers cannot be reached, e.g. because the scheduler ended. Shards in flight are lost."""
 
     hint = "Start it again, then continue with --resume: what was committed is kept."
 
@@ -146,13 +146,13 @@ class Shard:
 
     def __repr__(self) -> str:
         """In few words: workers log it, and dashboards show it."""
-        return f"Shard({self.id!r}, {len(self)} workspaces)"
+        return f"Shard({self.id!r}, workspaces={len(self)})"
 
     def __len__(self) -> int:
         return len(self.workspaces)
 
     def parts(self, count: int) -> Iterator["Shard"]:
-        """The same in `count` shards, or one for each workspace where there are fewer. Their order is kept."""
+        """The same workspaces in `count` shards, or one for each workspace if there are fewer. Their order is kept."""
         size = -(-len(self) // count)
         for number, start in enumerate(range(0, len(self), size), 1):
             yield evolve(self, id=f"{self.id}.{number}", workspaces=self.workspaces[start : start + size])
@@ -175,8 +175,8 @@ MakeShard = Callable[[str, tuple[Workspace, ...]], Shard]
 def partition(workspaces: Iterable[Workspace], make: MakeShard, *, size: int = SHARD_SIZE) -> Iterator[Shard]:
     """Shards of up to `size` workspaces, in about the order given; `make` builds one from its id and workspaces.
 
-    Workspaces that share a reference stay together, so a shard may be larger where more than `size` of them do. All
-    workspaces are looked at first, with about 100 bytes each in memory beside the workspaces themselves.
+    Workspaces that share a reference stay together, so a shard is larger if more than `size` share one. All
+    workspaces are looked at first, with about 100 bytes each in memory in addition to the workspaces.
     """
     shard: list[Workspace] = []
     number = 0

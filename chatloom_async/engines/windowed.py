@@ -1,4 +1,4 @@
-"""Turns shards and an engine into results as they complete, with a bounded number of shards under way.
+"""Runs shards on an engine and yields results as they complete, with a bounded number of shards in flight.
 
 A shard that takes its workers along is split until the one workspace that does it is alone: its row failed, and says
 so; the others are read. A neighbour in the same worker may look the same, so the last try is made while nothing else is
@@ -24,9 +24,9 @@ parts: a thousand workspaces take four rounds with eight, and ten with two."""
 async def windowed(
     engine: Engine, shards: Iterable[Shard], *, window: int | None = None
 ) -> AsyncGenerator[tuple[Shard, ShardResult], None]:
-    """Every shard with its result, once. `window` shards are under way at most, by default as many as the engine says.
+    """Yields every shard once, with its result. At most `window` shards are in flight, by default the engine's number.
 
-    Leaving early gives up those under way. Raises what the engine raises, except ShardLostError.
+    Leaving early cancels those in flight. Raises the exceptions of the engine, except ShardLostError.
     """
     width = await engine.prepare()
     splitter = Splitter(engine)
@@ -75,7 +75,7 @@ class Room:
 
 @frozen(eq=False)
 class Splitter:
-    """Runs a shard, and where it is lost, its parts; one lost shard at a time."""
+    """Runs a shard, and if it is lost, its parts; one lost shard at a time."""
 
     engine: Engine
     room: Room = Factory(Room)

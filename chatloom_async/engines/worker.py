@@ -1,4 +1,4 @@
-"""Turns a shard into its result, where the worker runs: keys are resolved here, and nothing is judged or kept.
+"""Runs on a worker: resolves the keys of a shard and reads its workspaces. It applies no rules and stores nothing.
 
 It does the same however often it is run, and nothing that another run would notice: it only reads.
 """
@@ -25,7 +25,7 @@ from .shard import Shard, ShardDeadlineError, ShardRead, ShardResult, WorkersUnf
 def audit_shard(shard: Shard) -> ShardResult:
     """One read for every workspace of the shard, whatever becomes of each, within the shard's deadline.
 
-    Runs an event loop of its own, in whatever thread. Raises WorkersUnfitError where the shard comes from another
+    Runs an event loop of its own, in whatever thread. Raises WorkersUnfitError if the shard comes from another
     version of this package, and nothing for a workspace.
     """
     if shard.version != VERSION:

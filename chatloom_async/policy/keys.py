@@ -107,7 +107,7 @@ class ProvidedKey:
         """Remembers what a refresh gave."""
         failed = done.cancelled() or done.exception()  # asking for it marks it as retrieved
         refresh = self._refreshing.get(refused)
-        if refresh is None or refresh.task is not done:  # given up, or begun anew in another event loop
+        if refresh is None or refresh.task is not done:  # given up, or started again in another event loop
             return
         del self._refreshing[refused]
         if failed or isinstance(key := done.result(), InvalidApiKeyError):
@@ -126,7 +126,7 @@ class ProvidedKey:
 
 def no_key(*, force_refresh: bool = False) -> NoReturn:
     """The key provider of a client for many keys: there is none before `with_key()`."""
-    raise UsageError("This client has no key of its own: call with_key(), and use what it returns. Nothing was sent")
+    raise UsageError("This client has no key: call with_key() and use the client that it returns. Nothing was sent")
 
 
 def _checked(key: ApiKey | InvalidApiKeyError) -> ApiKey:

@@ -95,7 +95,7 @@ class RetryBudget:
         return self._capacity - self._spent.get(scope, 0.0)
 
     def spend(self, scope: str, cost: float) -> bool:
-        """Takes `cost` tokens, or none and answers False where too few are left."""
+        """Takes `cost` tokens, or none and answers False if too few are left."""
         if cost > self.left(scope):
             return False
         self._spent[scope] = self._spent.get(scope, 0.0) + cost

@@ -88,7 +88,7 @@ def make_fault(how: int | Mishap, times: int | None, on: str, options: FaultOpti
     """A validated fault. Raises ConfigurationError for an impossible fault or an option that it does not accept."""
     kind: str = "status" if isinstance(how, int) else how
     if kind not in OPTIONS or (how not in STATUSES and kind == "status"):
-        raise ConfigurationError(f"{how!r} is no fault: use a status from 200 to 599, or slow, cut, lost or html")
+        raise ConfigurationError(f"{how!r} is not a fault: use a status from 200 to 599, or slow, cut, lost or html")
     if times is not None and (type(times) is not int or times < 1):
         raise ConfigurationError(f"The times of a fault are 1 or more, or None for always, not {times!r}")
     if superfluous := sorted(options.keys() - OPTIONS[kind]):

@@ -48,7 +48,7 @@ class Sandbox:
         self._clock, self._sleep = clock, sleep
 
     def __repr__(self) -> str:
-        return f"Sandbox(seed={self._origin.seed}, {len(self)} workspaces)"
+        return f"Sandbox(seed={self._origin.seed}, workspaces={len(self)})"
 
     def add_workspace(self, name: str, agents: int = 12) -> SandboxWorkspace:
         """A new workspace with a key and this many seeded agents. Add more with `add_agent()`.

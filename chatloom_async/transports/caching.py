@@ -220,7 +220,7 @@ class CachingTransport:
 
 
 def _seen(done: "asyncio.Task[Answer]") -> None:
-    """Looks at a failure that nobody waited for, so that asyncio does not report it as lost."""
+    """Retrieves a failure without waiters, so that asyncio does not log it."""
     if not done.cancelled():
         done.exception()
 

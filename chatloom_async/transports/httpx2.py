@@ -219,7 +219,7 @@ class Httpx2Transport:
 
     async def _read(self, answer: httpx2.Response, request: Request) -> bytes | TransportError:
         empty = request.method == "HEAD" or answer.status_code in BODILESS
-        headers: Mapping[str, str] = {} if empty else answer.headers  # they tell of a body that is elsewhere
+        headers: Mapping[str, str] = {} if empty else answer.headers  # they describe a body that was not received
         body = Body(headers.get("content-encoding"), headers.get("content-length"), self._max_body)
         try:
             return await body.read(answer.aiter_raw())

@@ -159,7 +159,7 @@ class SecretInRecordingError(UsageError):
 class NotRecordedError(UsageError):
     """A request that the recording does not contain, or not so often."""
 
-    hint = "Record again, with RecordingTransport(AiohttpTransport(), path), or ask what was recorded."
+    hint = "Record again with RecordingTransport(AiohttpTransport(), path), or send a recorded request."
 
 
 class RecordingTransport:

@@ -105,7 +105,7 @@ def _problem(text: object) -> str | None:
         return "The API key is empty"
     if KEY.fullmatch(alone):
         around = ", ".join(name for name, found in AROUND.items() if found.search(text.replace(alone, "|")))
-        return f"Around the API key there is something that is no part of it and must be removed: {around}"
+        return f"The API key is surrounded by characters that must be removed: {around}"
     if not text.startswith("clf_"):
         return "The API key does not start with the prefix clf_ of all keys"
     return "The API key holds blanks, quotes, commas or other than visible ASCII, or more than 260 characters"

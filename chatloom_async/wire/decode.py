@@ -119,11 +119,11 @@ def _exact(body: bytes, document: Any) -> Any:
 def _not_json(response: Response, problem: str) -> NotJSONError:
     body, kind, begin = response.body.strip(), response.headers.get("content-type", ""), excerpt(response)
     if not body:
-        return NotJSONError("The answer is empty where JSON was expected", reason="empty")
+        return NotJSONError("The answer is empty, but JSON was expected", reason="empty")
     if body[:1] in b"{[" and body[-1:] not in b"}]":
         if behind := _text_behind(body):
             return NotJSONError(f"The answer has text behind its JSON: {clean(behind, 80)!r}", excerpt=begin)
-        text = f"The answer ends in the middle of its JSON: {problem}"
+        text = f"The JSON of the answer is incomplete: {problem}"
         return NotJSONError(text, reason="possible_truncation", excerpt=begin)
     if "json" not in kind.lower() and body[:1] not in b"{[":
         text = f"The answer is not JSON ({clean(kind, 80) or 'no content type'}) but begins: {clean(begin)}"

@@ -76,7 +76,7 @@ class ChatloomError(Exception):
     """
 
     kind: ClassVar[Kind] = "permanent"
-    hint: ClassVar[str] = "help(chatloom_async) is where to begin."
+    hint: ClassVar[str] = "See help(chatloom_async)."
 
     message: str = field(converter=clean)
     attempts: tuple[Attempt, ...] = field(default=(), kw_only=True)
@@ -147,8 +147,8 @@ class InvalidApiKeyError(ConfigurationError):
     """
 
     hint = (
-        "Pass the whole key and nothing around it, as api_key or in CHATLOOM_API_KEY. Where there is none, generate "
-        "one in the dashboard under Settings > API Keys; an older one stops working then."
+        "Pass the whole key and nothing around it, as api_key or in CHATLOOM_API_KEY. If you have none, generate "
+        "one in the dashboard under Settings > API Keys; an older one then stops working."
     )
 
 

@@ -137,7 +137,7 @@ FILES: dict[str, tuple[Callable[[Path], object], str | None]] = {
     "a directory": (lambda path: path.mkdir(0o700), "is a directory, not a file"),
     "a device": (lambda path: path.symlink_to("/dev/zero"), "is a device, not a file"),
     "a pipe without a writer": (
-        lambda path: os.mkfifo(path, 0o600), "cannot be read: nobody wrote to this pipe in time"
+        lambda path: os.mkfifo(path, 0o600), "cannot be read: nothing was written to this pipe in time"
     ),
     "two keys": (written(f"{KEY}\n{KEY}\n"), LINES.format(2)),
     "a comment": (written(f"# {SECRET}\n\n{KEY}\n"), LINES.format(3)),

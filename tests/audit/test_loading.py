@@ -128,10 +128,10 @@ MISTAKES = {
     '[{"name": "a", "key_env": "A", "tags": "eu"}]': "entry 1 (a): tags is not a list of strings",
     '[{"name": "a", "key_env": "A", "expect": [1]}]': "entry 1 (a): expect is not a list of strings",
     '[{"name": "a", "key_env": "A", "expect": ["b.example", "https://acme.example/"]}]': "entry 1 (a): expect: "
-    '"https://acme.example/" is no bare host name (it holds a scheme (https://), it holds a path (/)): '
+    '"https://acme.example/" is not a bare host name (it holds a scheme (https://), it holds a path (/)): '
     'write "acme.example"',
     '[{"name": "a", "key_env": "A", "expect": ["acme.example shop.example"]}]': "entry 1 (a): expect: "
-    '"acme.example shop.example" is no bare host name (it holds blanks): write the name of a host, such as '
+    '"acme.example shop.example" is not a bare host name (it holds blanks): write the name of a host, such as '
     "acme.example",
     '{"mutes": []}': "holds mutes, which have a file of their own: name that file after --mutes",
     '{"workspaces": [], "mutes": []}': "holds mutes, which have a file of their own: name that file after --mutes",
@@ -252,5 +252,6 @@ def test_the_name_of_a_file_tells_its_format(tmp_path: Path) -> None:
     with pytest.raises(WorkspacesFileError) as caught:
         load_workspaces(tmp_path / "w.yaml")
     assert caught.value == WorkspacesFileError(
-        f"{tmp_path}/w.yaml: cannot tell its format by its name: end it in .toml, .json, .csv, .tsv, .ndjson, .jsonl"
+        f"{tmp_path}/w.yaml: the file name does not show its format: "
+        "end it in .toml, .json, .csv, .tsv, .ndjson, .jsonl"
     )

@@ -185,7 +185,7 @@ async def test_a_list_that_contradicts_itself_makes_the_row_partial() -> None:
 
     (row,) = await rows_of(handler)
     whole = AuditedAgent(SALES, ("example.com", "support.example.com"))
-    error = IncompleteListError("The list states 3 agents and holds 2 agents with 1 ids")
+    error = IncompleteListError("The list of agents does not match its count: 3 stated, 2 listed, 1 different ids")
     assert row == Row("acme", "partial", (whole, whole), (), Failure.of(error), 2)
 
 

@@ -34,4 +34,4 @@ def test_a_filter_that_leaves_nothing_is_an_error(filters: dict[str, list[str]])
     """It is most likely a typo, and an audit of nothing would look like success."""
     with pytest.raises(NothingSelectedError) as caught:
         select(ALL, **filters)
-    assert caught.value == NothingSelectedError("None of the 3 workspaces is selected")
+    assert caught.value == NothingSelectedError("No workspace is selected, out of 3 in the list")

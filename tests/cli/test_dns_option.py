@@ -16,11 +16,11 @@ from tests.cli.conftest import Ran
 Chatloom = Callable[..., Ran]
 UNREGISTERED = (
     '"preview.webstudio.example" is under "webstudio.example", which does not exist in the DNS: '
-    "whoever registers it can show this agent."
+    "anybody who registers it can show this agent."
 )
 DANGLING = (
     '"help.katsura.example" is an alias of "katsura.webstudio.example", and "webstudio.example" does not exist in the '
-    'DNS: whoever takes "webstudio.example" can show this agent under "help.katsura.example".'
+    'DNS: anybody who takes "webstudio.example" can show this agent under "help.katsura.example".'
 )
 
 

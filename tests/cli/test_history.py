@@ -268,7 +268,7 @@ def test_less_than_two_runs_cannot_be_compared(chatloom: Chatloom, db: str) -> N
     ran = chatloom("diff", "--db", "b.db")
     assert ran.status == 2
     assert ran.err == (
-        "error: b.db: it takes two runs to compare, and there is one. `chatloom runs --db PATH` lists what there is; "
+        "error: b.db: it takes two runs to compare, and there is one. `chatloom runs --db PATH` lists the runs; "
         "every `chatloom audit --db PATH` adds one.\n"
     )
 

@@ -238,7 +238,7 @@ async def test_a_raising_on_attempt_is_logged_and_does_not_fail_the_call(caplog:
 
     client = AsyncChatloom(KEY, transport=MockTransport(api), on_attempt=observe)
     assert len(await client.list_agents()) == 1
-    assert [record.getMessage() for record in caplog.records] == ["on_attempt raised; the call goes on"]
+    assert [record.getMessage() for record in caplog.records] == ["on_attempt raised an exception; the call continues"]
 
 
 async def test_attempts_are_logged_at_debug_without_any_secret(caplog: pytest.LogCaptureFixture) -> None:

@@ -35,7 +35,7 @@ async def test_a_client_for_many_keys_has_none_of_its_own(monkeypatch: pytest.Mo
     for nobody in (client, client.with_options(deadline=1.0)):
         with pytest.raises(UsageError) as caught:
             await nobody.list_agents()
-        assert caught.value.message.startswith("This client has no key of its own: call with_key()")
+        assert caught.value.message.startswith("This client has no key: call with_key()")
     assert (transport.requests, attempts, client.limits) == ([], [], {})
     assert len(await client.with_key(OTHER_KEY).list_agents()) == 1
     assert [request.headers["Authorization"] for request in transport.requests] == [f"Bearer {OTHER_KEY}"]

@@ -250,7 +250,7 @@ async def test_domains_that_deviate(given: Response, lines: list[Observation]) -
         ),
         (
             {"unknown_agent": answer({"error": "no", "code": 7}, 404)},
-            [warning("unknown agent", "not documented beside error: code")],
+            [warning("unknown agent", "undocumented members next to error: code")],
         ),
         ({"x-api-key": failure(401)}, [wrong("both headers", "HTTP 200 for Authorization, 401 for X-API-Key")]),
         (

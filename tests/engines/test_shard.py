@@ -38,7 +38,7 @@ def test_an_address_is_checked_before_anything_is_sent() -> None:
 
 def test_what_logs_show_is_short() -> None:
     """The repr tells id and size, and no reference."""
-    assert repr(shard_of(*WORKSPACES)) == "Shard('1', 5 workspaces)"
+    assert repr(shard_of(*WORKSPACES)) == "Shard('1', workspaces=5)"
 
 
 def test_parts_hold_everything_in_order() -> None:

@@ -109,7 +109,7 @@ def test_what_a_refusal_says(acme: SandboxWorkspace) -> None:
     """The message names what does not fit."""
     with pytest.raises(ConfigurationError, match=r"^A cut fault takes no message and no seconds"):
         acme.fails("cut", seconds=1, message="x")
-    with pytest.raises(ConfigurationError, match=r"^'explodes' is no fault: use a status from 200 to 599, or slow"):
+    with pytest.raises(ConfigurationError, match=r"^'explodes' is not a fault: use a status from 200 to 599, or slow"):
         acme.fails("explodes")  # type: ignore[arg-type]
 
 

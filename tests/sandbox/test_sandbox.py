@@ -25,7 +25,7 @@ def test_a_sandbox_holds_workspaces(sandbox: Sandbox) -> None:
     assert sandbox["acme"] is acme
     assert list(sandbox) == [acme, other]
     assert [item in sandbox for item in ("acme", acme, "nobody", None)] == [True, True, False, False]
-    assert repr([sandbox, acme]) == "[Sandbox(seed=7, 2 workspaces), SandboxWorkspace('acme', 12 agents)]"
+    assert repr([sandbox, acme]) == "[Sandbox(seed=7, workspaces=2), SandboxWorkspace('acme', 12 agents)]"
     with pytest.raises(KeyError):
         sandbox["nobody"]
 

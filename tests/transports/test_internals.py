@@ -76,7 +76,7 @@ BROKEN: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
     ),
     "_factory": (
         lambda patch: rename(patch, "_factory", connector.BaseConnector, connector.TCPConnector),
-        "its connections are of another class than they were told to be",
+        "its connections are not of the configured class",
     ),
     "_payload": (
         lambda patch: rename(patch, "_payload", ResponseHandler),

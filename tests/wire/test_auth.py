@@ -108,7 +108,7 @@ def test_a_bad_key_is_refused_at_construction(text: Any, problem: str) -> None:
         (7, "The API key is a int, not a string"),
         (
             "'clf_canary'",
-            "Around the API key there is something that is no part of it and must be removed: quotes",
+            "The API key is surrounded by characters that must be removed: quotes",
         ),
     ],
 )

@@ -278,12 +278,12 @@ def test_a_portal_is_named_in_the_message() -> None:
 
 
 MESSAGES: list[tuple[bytes, dict[str, str], str]] = [
-    (b" ", {}, "The answer is empty where JSON was expected"),
+    (b" ", {}, "The answer is empty, but JSON was expected"),
     (b"<p>", {}, "The answer is not JSON (no content type) but begins: <p>"),
     (b"<p>", {"content-type": "t" * 81}, f"The answer is not JSON ({'t' * 77}...) but begins: <p>"),
     (b"<p>", {"Content-Type": "Application/JSON"}, "The answer is not valid JSON: {orjson}"),
     (b"[1,]", {}, "The answer is not valid JSON: {orjson}"),
-    (b"[1", {}, "The answer ends in the middle of its JSON: {orjson}"),
+    (b"[1", {}, "The JSON of the answer is incomplete: {orjson}"),
     (b'{"a": "}"} <!-- x -->\n', {}, "The answer has text behind its JSON: '<!-- x -->'"),
     (b"[1] clf_canary0123", {}, "The answer has text behind its JSON: 'clf_***'"),
 ]

@@ -199,7 +199,7 @@ TOO_LONG = (
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (e.ChatloomError(""), ". help(chatloom_async) is where to begin."),
+        (e.ChatloomError(""), ". See help(chatloom_async)."),
         (
             e.ConfigurationError("Done?"),
             "Done? Correct what the message names; help(AsyncChatloom) explains the options, help(Endpoint) endpoints.",

@@ -1,6 +1,6 @@
 """Compares two runs, each a stream of workspaces in the order of their names, and keeps only the changes.
 
-What a run could not read is unknown, not absent: nothing is concluded from it.
+Data that a run could not read is unknown, not absent: no conclusion is drawn from it.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ def new_findings(findings: Iterable[Finding], known: Container[str]) -> tuple[Fi
 
 
 def compare(old: Stored | None, new: Stored | None) -> WorkspaceChange | None:
-    """What differs, or None where nothing does. A side is None where its run was not to read the workspace."""
+    """What differs, or None if nothing does. A side is None if its run did not include the workspace."""
     if new is None:
         return _removed(old) if old else None
     if old is None:
@@ -91,7 +91,7 @@ def _by_id(row: Row) -> dict[str, AuditedAgent]:
 
 
 def _listed(row: Row) -> bool:
-    """Whether an agent that is not in the row did not exist. Not so where the list contradicted itself."""
+    """Whether an agent that is not in the row did not exist. False if the list contradicted itself."""
     return row.error is None or row.error.type != IncompleteListError.__name__
 
 
@@ -219,7 +219,7 @@ def _keep_findings(
 
 
 async def merged(old: Stream, new: Stream) -> AsyncGenerator[tuple[Stored | None, Stored | None], None]:
-    """Pairs of the same workspace, by name; None where a run does not have it."""
+    """Pairs of the same workspace, by name; None if a run does not have it."""
     left, right = await anext(old, None), await anext(new, None)
     while left or right:
         if right is None or (left and left.workspace < right.workspace):

@@ -47,7 +47,7 @@ TITLES: dict[str, tuple[str, ...]] = {
     "findings": ("new", "fixed"),
     "keys": ("rotated",),
 }
-"""The totals that a person wants to see, grouped as they are told."""
+"""The totals of a comparison, in groups for the output."""
 
 
 def heading(diff: Diff) -> str:
@@ -56,7 +56,7 @@ def heading(diff: Diff) -> str:
 
 
 def totals(diff: Diff) -> tuple[str, ...]:
-    """One line for each kind of thing of which any changed, then the number of workspaces that did not."""
+    """One line for each kind with changes, then the number of unchanged workspaces."""
     counts = diff.summary()
     lines = []
     for noun, words in TITLES.items():

@@ -23,7 +23,7 @@ class FieldChange:
 
 @frozen
 class AgentChange:
-    """An agent that both runs list. Domains are compared only where both runs could read them."""
+    """An agent that both runs list. Domains are compared only if both runs could read them."""
 
     agent_id: str
     name: str
@@ -38,7 +38,7 @@ class WorkspaceChange:
 
     added, removed: only one run was to read it; the findings of an added one are all new. not_comparable: at least
     one run has nothing to compare, and `reason` says why; nothing is concluded from its absence. `old_state` and
-    `new_state` are None where there is no row. `key_rotated` is True only where both keys are known.
+    `new_state` are None if there is no row. `key_rotated` is True only if both keys are known.
     """
 
     workspace: str

@@ -1,4 +1,4 @@
-"""What the DNS says about allowed domains: opt-in, since an audit otherwise asks nobody but the API."""
+"""Looks up allowed domains in the DNS. Opt-in: otherwise an audit sends requests only to the API."""
 
 from .hosts import read_hosts
 from .resolver import InvalidResolverError, Resolver

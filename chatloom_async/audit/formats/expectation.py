@@ -15,7 +15,7 @@ from ..values import Row, Workspace
 from .text import visible
 
 HEAD = """\
-# What these workspaces allow, as `chatloom audit --write-expect` found it. Take out what nobody has approved:
+# What these workspaces allow, written by `chatloom audit --write-expect`. Remove what is not approved:
 # the next audit with this list reports every domain that is not in `expect`, and every one that is missing.
 """
 
@@ -67,7 +67,7 @@ def _key(key: KeyReference, name: str) -> str:
 
 
 def _allowed(row: Row) -> str:
-    """What its agents allow, each name once. An entry that is no host name cannot be expected: it is a comment."""
+    """What its agents allow, each name once. An entry that is not a host name becomes a comment."""
     texts = dict.fromkeys(text for agent in row.agents for text in agent.domains or ())
     domains = [parse_domain(text) for text in texts]
     names = sorted({domain.key for domain in domains if not domain.problems})

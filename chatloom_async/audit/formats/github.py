@@ -1,7 +1,7 @@
 """Annotations of a GitHub workflow run: what was found appears on the run's page, the worst first.
 
-GitHub shows ten of each level for a step, so no more are written; a last line counts the others. For the whole list
-beside them, write the job summary, too: `--format markdown --output "$GITHUB_STEP_SUMMARY"`.
+GitHub shows ten of each level for a step, so no more are written; a last line counts the others. To get the whole list
+as well, write the job summary: `--format markdown --output "$GITHUB_STEP_SUMMARY"`.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What the audit asks of a format: the whole report, piece by piece."""
+"""The interface of a report format: it renders the whole report, piece by piece."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -8,7 +8,7 @@ from ..values import Row
 
 
 class Format(Protocol):
-    """Turns the rows of an audit, in the order of its list of workspaces, into a report."""
+    """Renders the rows of an audit, in the order of its list of workspaces, as a report."""
 
     def pieces(self, rows: Sequence[Row], summary: Summary) -> Iterator[str]:
         """The report. `summary` has the totals of all rows.
@@ -20,7 +20,7 @@ class Format(Protocol):
 
 
 class StreamFormat(Protocol):
-    """Turns each row into text as soon as it is there, in whatever order rows come."""
+    """Renders each row as soon as it arrives, in order of completion."""
 
     def line(self, row: Row) -> str:
         """The text of one row."""

@@ -15,13 +15,13 @@ LIMIT = 65_536
 """Characters, GitHub's limit for a comment; a job summary may be longer."""
 
 LINES = 1000  # of the table; more do not fit, since each has at least sixty characters
-CLOSING = 300  # characters that what is left out is told in
+CLOSING = 300  # characters for the note about omitted parts
 CELL = 400  # characters of one text: a long one must not push the others out
 MARKUP = re.compile(r"([\\`*_\[\]<>|~&$])")  # no text stands at the start of a line, so that these are all
 LINKING = re.compile(r"(@|#|:(?=//)|\bwww(?=\.)|\bgh(?=-))", re.IGNORECASE)
 """Begins what GitHub makes a link of, escaped or not: people, issues, addresses. A blank of no width stops it."""
 
-ICONS = {"error": "\U0001f534", "warning": "\U0001f7e1", "info": "\U0001f535"}  # beside the word, never instead of it
+ICONS = {"error": "\U0001f534", "warning": "\U0001f7e1", "info": "\U0001f535"}  # next to the word, never instead of it
 
 
 class MarkdownFormat:

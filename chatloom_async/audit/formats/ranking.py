@@ -74,10 +74,10 @@ class NewFindings:
 
 
 LEVELS: dict[State, Severity] = {"ok": "info", "partial": "warning", "failed": "error"}
-"""How grave it is that a workspace was not fully read: a partial one still told most of what there is."""
+"""The severity of a workspace that was not fully read: a partial one still gave most of its data."""
 
 NOT_READ = ""
-"""Stands where a finding has its rule, in a note about the workspace itself."""
+"""Takes the place of the rule in a note about the workspace itself."""
 
 
 @frozen

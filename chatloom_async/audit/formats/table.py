@@ -16,7 +16,7 @@ NUMBERS = ("agents", "domains", "errors", "warnings", "info")
 NARROW = 56
 """Below this width there are no columns of numbers, so that names have room."""
 ROOMY = 72
-"""Below this width the advice stands below its rule, not beside it."""
+"""Below this width the advice is printed below its rule, not next to it."""
 INDENT = 2
 
 

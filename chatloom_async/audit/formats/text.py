@@ -5,7 +5,7 @@ from .layout import STYLES, cell, columns, rendered
 
 __all__ = ["LIMIT", "STYLES", "cell", "columns", "rendered", "visible"]
 
-LIMIT = 2000  # characters: more of one name or message helps nobody, and would be somebody's way to fill a report
+LIMIT = 2000  # characters: limits what one name or message can add to a report
 
 
 def visible(text: str, limit: int = LIMIT) -> str:

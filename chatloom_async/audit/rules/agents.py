@@ -1,4 +1,4 @@
-"""The rules for an agent's own fields, and for agents beside each other."""
+"""The rules for an agent's fields, and for several agents with the same name."""
 
 import math
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ def agent_name_blank(checked: CheckedAgent) -> Iterable[str]:
 @rule(
     "agent-name-duplicate",
     severity="warning",
-    why="Nobody can tell the agents apart by name, so that a change may be made to the wrong one.",
+    why="Agents with the same name are easily confused, and a change may be made to the wrong one.",
     fix="Rename one of them, or delete the one that is not needed.",
 )
 def agent_name_duplicate(checked: CheckedWorkspace) -> Iterable[Found]:
@@ -92,7 +92,7 @@ def _colors(checked: CheckedAgent) -> tuple[tuple[str, str], ...]:
 @rule(
     "agent-position-unknown",
     severity="info",
-    why="The documentation names four positions. Where the widget appears with another one is not known.",
+    why="The documentation names four positions. It is not known where the widget appears with another one.",
     fix="Look at the widget on its site, and choose one of the four positions.",
 )
 def agent_position_unknown(checked: CheckedAgent) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""Turns a hex colour into how well white text can be read on it."""
+"""The contrast of white text on a hex colour."""
 
 import re
 from functools import lru_cache
@@ -16,7 +16,7 @@ def is_color(text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def white_contrast(color: str) -> float | None:
-    """The contrast ratio of the colour to white, 1 to 21. None for what is no opaque colour.
+    """The contrast ratio of the colour to white, 1 to 21. None if it is not an opaque colour.
 
     WCAG 2's definition of contrast ratio and relative luminance.
     """

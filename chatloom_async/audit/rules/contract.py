@@ -26,12 +26,12 @@ REPORT = "Run the audit again; if it persists, send request and response to Chat
 @rule(
     "contract-count",
     severity="info",
-    why="The documentation says that `count` equals the number of agents. Where it does not, agents may be missing "
+    why="The documentation says that `count` equals the number of agents. If it does not, agents may be missing "
     "from the list, and so from this audit.",
     fix=REPORT,
 )
 def contract_count(checked: CheckedWorkspace) -> Iterable[str]:
-    """`count` beside the number of agents."""
+    """`count` differs from the number of agents."""
     count, listed = checked.evidence.count, len(checked.agents)
     if count is not None and count != listed:
         yield f"The list states {count} agents and holds {listed}."

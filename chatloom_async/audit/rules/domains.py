@@ -17,8 +17,8 @@ from .whatwg import beyond_idna2008, described
 @rule(
     "domain-wildcard",
     severity="error",
-    why="If the wildcard is taken as one, sites that nobody has approved can show this agent; if it is not, "
-    "the entry has no effect. The documentation does not mention wildcards.",
+    why="If the API supports wildcards, sites that you did not approve can show this agent; if not, the entry has no "
+    "effect. The documentation does not mention wildcards.",
     fix="List the host names that should show the widget, one by one.",
 )
 def domain_wildcard(checked: CheckedDomain) -> Iterable[str]:
@@ -40,7 +40,7 @@ def domain_wildcard(checked: CheckedDomain) -> Iterable[str]:
     fix="Remove the entry, and use a separate agent for development.",
 )
 def domain_local(checked: CheckedDomain) -> Iterable[str]:
-    """A reserved name, an address of a private network, or a name without a dot that is no top-level domain."""
+    """A reserved name, an address of a private network, or a name without a dot that is not a top-level domain."""
     domain = checked.domain
     if domain.local:
         yield f"{quoted(domain.host)} {domain.local}."
@@ -51,9 +51,9 @@ def domain_local(checked: CheckedDomain) -> Iterable[str]:
 @rule(
     "domain-malformed",
     severity="error",
-    why="An allowed domain is compared with the host name of a page. An entry that is no host name most likely "
-    "matches no page, so that the widget does not load where it should.",
-    fix="Replace the entry by the bare host name, such as support.example.com.",
+    why="An allowed domain is compared with the host name of a page. An entry that is not a host name probably "
+    "matches no page, so the widget does not load.",
+    fix="Replace the entry with the bare host name, such as support.example.com.",
 )
 def domain_malformed(checked: CheckedDomain) -> Iterable[str]:
     """More or less than a host name: all that is wrong with it is one finding."""
@@ -84,8 +84,8 @@ def domain_public_suffix(checked: CheckedDomain) -> Iterable[str]:
 @rule(
     "domain-ip",
     severity="warning",
-    why="Addresses change hands: whoever is given this one next can show the agent, and after a move your own site "
-    "cannot. Certificates for plain addresses are rare, so such a page often has no HTTPS.",
+    why="IP addresses are reassigned: the next owner can show the agent, and after a move your own site cannot. "
+    "Certificates for IP addresses are rare, so such a page often has no HTTPS.",
     fix="Give the site a name, and allow that name.",
 )
 def domain_ip(checked: CheckedDomain) -> Iterable[str]:
@@ -128,11 +128,11 @@ def _symbols(domain: Domain) -> str:
 @rule(
     "domain-unexpected",
     severity="error",
-    why="The list of expected domains of this workspace does not hold the entry: nobody is on record for having "
-    "approved that this site shows the agent.",
+    why="The entry is not in this workspace's list of expected domains, so it is not documented that this site may "
+    "show the agent.",
     fix="Remove the domain from the agent, or add it to `expect` if it is wanted.",
 )
 def domain_unexpected(checked: CheckedDomain) -> Iterable[str]:
-    """Not in `expect`, where there is one; case, trailing dot and Punycode do not count. Globs are understood."""
+    """Not in `expect`, if there is one. Case, trailing dot and Punycode do not matter; globs are supported."""
     if checked.workspace.expected is not None and not checked.workspace.expects(checked.domain):
         yield f"{checked.domain.shown} is allowed, but not expected."

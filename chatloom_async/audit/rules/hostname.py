@@ -205,7 +205,7 @@ def _name(rest: str, problems: list[str]) -> tuple[bool, str, str, IPv4Address |
         return wild, host, sent, None
     address = None if wild else read_ipv4(full)
     if address is None:
-        problems.append("it ends in a number, but is no IP address")
+        problems.append("it ends in a number, but is not an IP address")
         return wild, host, sent, None
     return wild, str(address), str(address), address
 

@@ -1,4 +1,4 @@
-"""Turns a workspace and what was read of it into findings: every rule on every subject of its scope.
+"""Applies every rule to every subject of its scope in a workspace, and collects the findings.
 
 A rule that raises loses nothing but its own findings on that subject, and is named in a finding itself.
 """

@@ -17,7 +17,7 @@ NAMED = 3  # more names in one message are only counted
     fix="List the sites that should show this agent. If it has none any more, delete the agent.",
 )
 def domains_empty(checked: CheckedAgent) -> Iterable[str]:
-    """An empty list; one that could not be read is none."""
+    """An empty list. A list that could not be read does not count."""
     if checked.domains == ():
         yield "The agent has no allowed domain; whether its widget loads nowhere or everywhere is not documented."
 
@@ -25,8 +25,7 @@ def domains_empty(checked: CheckedAgent) -> Iterable[str]:
 @rule(
     "domain-duplicate",
     severity="info",
-    why="The same site is listed twice. Whoever removes one of the entries later may believe that the site is "
-    "no longer allowed.",
+    why="The same site is listed twice. If one of the entries is removed later, the site is still allowed.",
     fix="Keep one of the entries: lower case, without a trailing dot.",
 )
 def domain_duplicate(checked: CheckedAgent) -> Iterable[Found]:

@@ -26,7 +26,7 @@ class RulesFileError(RuleError):
 def load_rules(path: Path) -> tuple[Rule, ...]:
     """The rules of a Python file, in their order, without those that it imports from this package.
 
-    Raises RulesFileError where it cannot be read, does not compile, raises, or holds no rule.
+    Raises RulesFileError if it cannot be read, does not compile, raises, or holds no rule.
     """
     name = f"chatloom_rules_{blake2b(str(path.resolve()).encode(errors='replace'), digest_size=8).hexdigest()}"
     module = ModuleType(name)

@@ -1,4 +1,4 @@
-"""Finds listed domains that are nearly an expected one: what a typing error, or somebody who counts on it, makes.
+"""Finds allowed domains that resemble an expected one: typing errors, or domains registered to exploit them.
 
 Which characters look alike is Unicode's table (UTS #39), as the package confusable-homoglyphs has it. The work grows
 with the number of domains, not with its square: names that are one edit apart have a spelling with one character less
@@ -21,8 +21,8 @@ MIN_LENGTH = 4  # characters of the name before its suffix; shorter ones are nea
 @rule(
     "domain-lookalike",
     severity="warning",
-    why="A name that is nearly your own is a typing error, or somebody else's who hopes for one. Who holds it can show "
-    "the agent to your visitors.",
+    why="A name that resembles your own is a typing error, or belongs to somebody who exploits typing errors. Its "
+    "owner can show the agent to your visitors.",
     fix="Correct the entry, or remove it. If the domain is yours, add it to `expect`.",
 )
 def domain_lookalike(checked: CheckedWorkspace) -> Iterable[Found]:

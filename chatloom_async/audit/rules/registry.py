@@ -19,16 +19,16 @@ AGENT_GONE: Final = Rule(
 MUTE_EXPIRED: Final = Rule(
     "mute-expired",
     "warning",
-    why="What the mute silenced is still there, and its last day has passed.",
-    fix="Correct what it was for, or give the mute a new date and reason.",
+    why="The muted finding still exists, and the mute has expired.",
+    fix="Correct the finding's cause, or give the mute a new date and reason.",
     scope="audit",
     check=lambda _: (),
 )
 RULE_FAILED: Final = Rule(
     "rule-failed",
     "error",  # a finding has the severity of the rule that failed
-    why="A rule could not be applied, so that what it would have found is not in this report.",
-    fix="Correct the rule, or install what it needs, and run the audit again.",
+    why="A rule could not be applied, so its findings are missing from this report.",
+    fix="Correct the rule, or install its dependencies, and run the audit again.",
     scope="audit",
     check=lambda _: (),
 )
@@ -94,7 +94,7 @@ def no_rule(name: str, ids: Collection[str]) -> str:
 
 
 def joined(*groups: Iterable[Rule]) -> tuple[Rule, ...]:
-    """The rules of all groups, in their order. Raises RuleError where two different ones have the same id."""
+    """The rules of all groups, in their order. Raises RuleError if two different ones have the same id."""
     found: dict[str, Rule] = {}
     for each in (rule for group in groups for rule in group):
         if found.setdefault(each.id, each) is not each:

@@ -16,8 +16,8 @@ ADDRESSES_SHOWN = 3
     "domain-unregistered",
     severity="error",
     needs="dns",
-    why="Nobody has this domain any more, or nobody has it yet: whoever registers it can show the agent on pages of "
-    "their own. A domain that is registered without name servers looks the same.",
+    why="The domain is not registered: anybody can register it and show the agent on their own pages. A domain that is "
+    "registered without name servers looks the same.",
     fix="Remove the entry, or register the domain.",
 )
 def domain_unregistered(checked: CheckedDomain) -> Iterable[str]:
@@ -26,19 +26,22 @@ def domain_unregistered(checked: CheckedDomain) -> Iterable[str]:
     if record and record.state == "unregistered":
         free = _shown(record.free)
         if record.free == record.host:
-            yield f"{free} does not exist in the DNS: whoever registers it can show this agent."
+            yield f"{free} does not exist in the DNS: anybody who registers it can show this agent."
         else:
             host = quoted(checked.domain.host)
-            yield f"{host} is under {free}, which does not exist in the DNS: whoever registers it can show this agent."
+            yield (
+                f"{host} is under {free}, which does not exist in the DNS: anybody who registers it can show "
+                "this agent."
+            )
 
 
 @rule(
     "domain-dangling",
     severity="error",
     needs="dns",
-    why="The name points to something that was given up. Whoever takes the name behind it serves pages under your own "
+    why="The CNAME record points to a name that no longer exists. Anybody who takes that name serves pages under your "
     "name, and can show the agent there.",
-    fix="Remove the CNAME record, or take the name behind it again. Remove the entry if the site is gone.",
+    fix="Remove the CNAME record, or register its target again. Remove the entry if the site is gone.",
 )
 def domain_dangling(checked: CheckedDomain) -> Iterable[str]:
     """A CNAME whose target's registrable domain, or customer's name at a hosting company, does not exist."""
@@ -47,8 +50,8 @@ def domain_dangling(checked: CheckedDomain) -> Iterable[str]:
         host, target = quoted(checked.domain.host), _shown(record.aliases[-1])
         where = "which" if record.free == record.aliases[-1] else f"and {_shown(record.free)}"
         yield (
-            f"{host} is an alias of {target}, {where} does not exist in the DNS: whoever takes {_shown(record.free)} "
-            f"can show this agent under {host}."
+            f"{host} is an alias of {target}, {where} does not exist in the DNS: anybody who takes "
+            f"{_shown(record.free)} can show this agent under {host}."
         )
 
 
@@ -57,11 +60,11 @@ def domain_dangling(checked: CheckedDomain) -> Iterable[str]:
     severity="warning",
     needs="dns",
     why="A name without an address has no page, so the entry has no effect: it may be a leftover, or a typing error "
-    "that keeps the widget from loading where it should.",
+    "that keeps the widget from loading on the intended site.",
     fix="Correct the entry, or remove it.",
 )
 def domain_unresolved(checked: CheckedDomain) -> Iterable[str]:
-    """The domain is somebody's, but this host does not exist or has no address. A wildcard's base needs none."""
+    """The domain is registered, but this host does not exist or has no address. A wildcard's base needs none."""
     record, host = checked.record, quoted(checked.domain.host)
     if record is None or (checked.domain.wildcard and record.state == "no-address"):
         return

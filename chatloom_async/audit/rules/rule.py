@@ -1,6 +1,6 @@
-"""A rule: what it is called, how grave it is, why it matters and what to do, beside the function that looks.
+"""A rule: its id, severity, reason and advice, and the function that checks.
 
-The function is pure: the same subject gives the same texts, and nothing is asked, written or remembered.
+The function is pure: the same subject gives the same texts, and it does no I/O and keeps no state.
 
     from chatloom_async.audit.rules import CheckedAgent, rule
 
@@ -41,7 +41,7 @@ class RuleError(ConfigurationError):
 
 @frozen
 class Found:
-    """What a rule says where its subject alone does not tell what is meant.
+    """A message of a rule, with the subject or the agent that it is about.
 
     `subject` takes part in the finding's id, so it should be the same in every run; None: that of what was checked.
     `agent_id` is for rules of a whole workspace.
@@ -91,7 +91,7 @@ def rule(
     `needs="dns"` is for rules that look at `CheckedDomain.record`. Raises RuleError.
     """
     if not NAME.fullmatch(name):
-        raise RuleError(f"{name!r} is no id of a rule: use small letters, digits and hyphens, such as agent-status")
+        raise RuleError(f"{name!r} is not a valid rule id: use a-z, digits and hyphens, such as agent-status")
     if severity not in get_args(Severity):
         raise RuleError(f"{name}: the severity is one of {', '.join(get_args(Severity))}, not {severity!r}")
     if not why.strip() or not fix.strip():

@@ -1,4 +1,4 @@
-"""Names what nobody sees in a domain: the scripts that its letters belong to, and which of them look like Latin ones.
+"""Describes the letters of a domain: the scripts that they belong to, and which of them look like Latin letters.
 
 After Unicode's UTS #39 (mixed scripts, section 5.1; confusables), narrowed to the letters that fonts draw alike.
 """

@@ -1,4 +1,4 @@
-"""What a rule looks at: a domain of an agent, an agent, a workspace, or what workspaces share. Values only."""
+"""The subjects of rules: a domain, an agent, a workspace, or things that several workspaces share. Values only."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -100,7 +100,7 @@ class CheckedWorkspace:
 
     @cached_property
     def expected(self) -> tuple[Domain, ...] | None:
-        """The domains that it should allow, without repetitions; None where nothing is expected."""
+        """The domains that it should allow, without repetitions; None if nothing is expected."""
         expect = self.workspace.expect
         return None if expect is None else tuple({(each := parse_domain(text)).key: each for text in expect}.values())
 
@@ -149,7 +149,7 @@ class CheckedAgent:
 
     @cached_property
     def domains(self) -> tuple[Domain, ...] | None:
-        """In the order of the list, repetitions included; None where they could not be read."""
+        """In the order of the list, repetitions included; None if they could not be read."""
         domains = self.audited.domains
         return None if domains is None else tuple(parse_domain(text) for text in domains)
 

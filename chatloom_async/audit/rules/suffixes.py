@@ -1,6 +1,6 @@
 """Tells domains under which anybody can have a site, by the Public Suffix List that the package publicsuffixlist ships.
 
-The list is read from disk when it is first needed. It is never downloaded: an audit asks nobody but the API.
+The list is read from disk when it is first needed. It is never downloaded: an audit sends requests only to the API.
 """
 
 from functools import cache, lru_cache

@@ -107,7 +107,7 @@ def _joins(label: str, place: int) -> bool:
     """Whether the joiner changes how its neighbours are written (IDNA 2008, CONTEXTJ), so that it may be there."""
     try:
         return idna.valid_contextj(label, place)
-    except ValueError:  # beside a character that this Python does not know
+    except ValueError:  # next to a character that this Python does not know
         return False
 
 

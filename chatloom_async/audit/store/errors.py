@@ -109,7 +109,7 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as problem:
-        code = getattr(problem, "sqlite_errorcode", 0)  # absent where SQLite itself was not asked
+        code = getattr(problem, "sqlite_errorcode", 0)  # absent if the error is not SQLite's
         error = KINDS.get(code & 0xFF, StoreError)(f"{path}: {problem}")
     else:
         return

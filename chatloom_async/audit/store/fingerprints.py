@@ -1,4 +1,4 @@
-"""Turns keys, key references and expectations into digests that mean nothing outside of one database.
+"""Digests of keys, key references and expectations, salted for one database.
 
 The salt is random for each database and lies in it. So two databases cannot be compared with each other, and a key
 of the length that Chatloom gives cannot be guessed. No key, and no text that may hold one, is stored.

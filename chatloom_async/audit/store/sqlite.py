@@ -91,7 +91,7 @@ def check_filled(connection: Connection, path: Path) -> None:
 
 
 def create(connection: Connection) -> None:
-    """Makes the tables in an empty file: all of them, or, where that fails, none."""
+    """Creates the tables in an empty file: all of them, or none if that fails."""
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         if not _is_empty(connection):
@@ -104,7 +104,7 @@ def create(connection: Connection) -> None:
 
 
 def _is_empty(connection: Connection) -> bool:
-    """Whether nobody has made a database of the file yet."""
+    """Whether the file is empty."""
     queries = ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
     return not any(_number(connection, query) for query in queries)
 
@@ -136,7 +136,7 @@ def writable(path: Path) -> Iterator[Connection]:
         _log_ahead(connection, path)
         with write_lock(path):
             create(connection)
-            connection.execute("UPDATE runs SET state = 'interrupted' WHERE state = 'running'")  # whoever ran is gone
+            connection.execute("UPDATE runs SET state = 'interrupted' WHERE state = 'running'")  # its process has ended
             for setting in SETTINGS:
                 connection.execute(setting)
             yield connection
@@ -144,7 +144,7 @@ def writable(path: Path) -> Iterator[Connection]:
 
 @contextmanager
 def readable(path: Path) -> Iterator[Connection]:
-    """A connection that cannot write; it works while an audit writes. Raises a StoreError where there is no file."""
+    """A connection that cannot write; it works while an audit writes. Raises StoreError if there is no file."""
     if not path.is_file():
         raise NoDatabaseError(f"{path}: there is no such file")
     with _connected(path) as connection:
@@ -191,7 +191,7 @@ def encode_row(row: Row) -> bytes:
 
 
 def decode_row(compressed: bytes) -> Row:
-    """The row, or ValueError where the bytes are none."""
+    """The row. Raises ValueError for invalid bytes."""
     try:
         raw = zlib.decompress(compressed)
         try:

@@ -67,7 +67,7 @@ class Plan:
 
     @property
     def digest(self) -> bytes:
-        """The same for the same configuration, in whatever order its workspaces come."""
+        """The same for the same configuration, in any order of its workspaces."""
         digest = blake2b(self.options.encode(), key=self.salt, digest_size=SIZE)
         for name, reference, expect in sorted(self.entries()):
             digest.update(words_digest((name,), self.salt) + reference + expect)
@@ -80,13 +80,13 @@ class Plan:
             yield each.name, reference_digest(each.key, self.salt), words_digest(expect, self.salt)
 
     def insert(self, connection: Connection, run: int) -> None:
-        """Raises StoreUsageError for a name that comes twice, or that is no Unicode text."""
+        """Raises StoreUsageError for a name that occurs twice or is not valid Unicode."""
         _put(connection, "INSERT INTO planned VALUES (?, ?, ?, ?)", ((run, *entry) for entry in self.entries()))
         others = frozenset(self.config.listed).difference(each.name for each in self.config.workspaces)
         _put(connection, "INSERT INTO unselected VALUES (?, ?)", ((run, name) for name in others))
 
     def changes(self, connection: Connection, run: int, options: str) -> list[str]:
-        """What differs from the run's own plan, in words; empty where nothing does. Raises like `insert`."""
+        """The differences from the run's own plan, in words. Raises like `insert`."""
         return [*_changed(json.loads(options), json.loads(self.options)), *self._changed_workspaces(connection, run)]
 
     def _changed_workspaces(self, connection: Connection, run: int) -> Iterator[str]:
@@ -176,14 +176,14 @@ class Run:
     async def finish(self, state: Literal["finished", "interrupted"] = "finished") -> None:
         """Ends the run; an interrupted one can be resumed. A run that is not ended counts as interrupted later on.
 
-        Raises StoreUsageError where it should be "finished" and a workspace has no row.
+        Raises StoreUsageError if it should be "finished" and a workspace has no row.
         """
         await self._thread.call(partial(self._finish, state=state))
 
     def _finish(self, connection: Connection, state: str) -> None:
         missing = one_run(connection, self.id).pending
         if state == "finished" and missing:
-            raise StoreUsageError(f"Run {self.id} cannot be finished: {missing} workspaces have no row")
+            raise StoreUsageError(f"Run {self.id} cannot be finished: workspaces without a row: {missing}")
         end = (self._now().isoformat(), state, self.id)
         connection.execute("UPDATE runs SET finished = ?, state = ? WHERE id = ?", end)
 
@@ -226,14 +226,14 @@ class Store:
     async def begin(self, config: RunConfig) -> Run:
         """A new run. Runs that never ended are interrupted from now on.
 
-        Raises StoreUsageError where two workspaces have one name.
+        Raises StoreUsageError if two workspaces have one name.
         """
         return self._run(await self._thread.call(partial(self._begin, plan=Plan(config, self._salt))))
 
     async def resume(self, config: RunConfig) -> Run:
         """The last run, to be continued: with what it did not reach, and with what failed, also once it was finished.
 
-        Raises NothingToResumeError where there is nothing of that, and ConfigurationChangedError, which says what
+        Raises NothingToResumeError if there is nothing of that, and ConfigurationChangedError, which says what
         changed, where the run was begun with another configuration.
         """
         return self._run(await self._thread.call(partial(self._resume, plan=Plan(config, self._salt))))
@@ -277,8 +277,8 @@ class Store:
         )
 
     async def _truly(self, query: Callable[[Connection], list[RunInfo]]) -> list[RunInfo]:
-        """Without saying "running" of an audit that was killed. What was running, and is not held by anybody since,
-        has either said how it ended in the meantime, or never will."""
+        """Reports a killed run as interrupted: if no process holds the write lock, no run is running. The query is
+        repeated, because the run may have ended in the meantime."""
         found = await self._thread.call(query)
         if self._writes or all(info.state != "running" for info in found):
             return found

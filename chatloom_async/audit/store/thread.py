@@ -1,4 +1,4 @@
-"""Runs work on a database in one thread of its own, several pieces in one transaction, and tells when it is durable.
+"""Runs database work in its own thread, several pieces in one transaction, and reports when it is durable.
 
 Work is a function of the connection. It may be run again after a rollback, so it must do nothing but use the
 connection. What it returns or raises arrives in the event loop only after its transaction was committed.
@@ -23,13 +23,13 @@ Work = Callable[[Connection], T]
 Outcome = tuple[asyncio.Future[Any], Any, Exception | None]
 
 BATCH = 32
-"""Pieces of work in one transaction at most: half of what an audit has under way, so that the rest goes on."""
+"""Pieces of work in one transaction at most: half of what an audit has under way, so that the rest continues."""
 
 INTERVAL = 0.05
 """Seconds from one commit to the next, unless a batch is full. A row that comes alone waits for nothing."""
 
 ROOM = 256
-"""Pieces of work that may wait for the disk; whoever brings more, waits before it."""
+"""Pieces of work that may wait for the disk; callers with more wait."""
 
 
 @frozen(eq=False)
@@ -110,7 +110,7 @@ class DatabaseThread:
         return batch
 
     def _settle(self, connection: Connection, batch: list[Job]) -> None:
-        """One transaction for all. Where it fails, one for each, so that nobody fails for another's fault."""
+        """Runs all in one transaction. If it fails, runs each in its own, so that a failure affects only one."""
         try:
             with translated(self._path), connection:
                 connection.execute(self._begin)

@@ -35,12 +35,13 @@ class RunConfig:
 
 @frozen(kw_only=True)
 class RunInfo:
-    """One run, as its database knows it.
+    """One run of a database.
 
-    `state` is "interrupted" also where the audit died without a word: "running" is only what holds the file open to
-    write. `finished` is None until it ended in order. `planned` is the number of workspaces,
-    of which `ok`, `partial` and `failed` have a row; the others were not reached. `unselected` more were on the list.
-    `paused` are the seconds between an end and the resumption that followed it; of a run that was killed, nobody knows.
+    `state` is "interrupted" if the audit was killed, too: a run is "running" only while a process holds the write
+    lock. `finished` is None until the end is recorded. `planned` is the number of workspaces;
+    `ok`, `partial` and `failed` of them have a row, and the others were not reached. `unselected` more were
+    on the list.
+    `paused` are the seconds between an end and the resumption that followed it; it is unknown for a killed run.
     `error`, `warning` and `info` count findings.
     """
 
@@ -78,7 +79,7 @@ class RunInfo:
 
 @frozen
 class Stored:
-    """One workspace of a run: its row, or None where it was not reached, and the salted fingerprint of its key.
+    """One workspace of a run: its row, or None if it was not reached, and the salted fingerprint of its key.
 
     One that is not `selected` was on the list, but the run was not to read it.
     """

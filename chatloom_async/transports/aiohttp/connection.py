@@ -180,7 +180,7 @@ class Connections(aiohttp.TCPConnector):
                     self.tls.forget()
                 raise
             if not isinstance(connection, WatchedConnection):
-                unsupported("its connections are of another class than they were told to be")
+                unsupported("its connections are not of the configured class")
         connection.connections, connection.owner = self, getattr(req, "owner", None)
         if not connection.is_connected():  # lost already
             self.lost(connection)

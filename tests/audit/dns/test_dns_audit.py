@@ -29,8 +29,8 @@ ASKED = {
     f"A {CANARY}": 1,
 }
 MESSAGE = (
-    '"chat.acme-old.com" is under "acme-old.com", which does not exist in the DNS: whoever registers it can show this '
-    "agent."
+    '"chat.acme-old.com" is under "acme-old.com", which does not exist in the DNS: anybody who registers it can show '
+    "this agent."
 )
 FOUND = [("domain-unregistered", "chat.acme-old.com", MESSAGE)]
 READING = DnsReading(3, (("broken.com", "the resolver answered SERVFAIL"),))

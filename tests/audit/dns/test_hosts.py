@@ -45,7 +45,7 @@ ZONE: Zone = {
     "netlify.app": [],
     "wrong.org.uk": [],
 }
-FREE = "whoever registers it can show this agent."
+FREE = "anybody who registers it can show this agent."
 CASES = {
     "acme.com": (HostRecord("acme.com", "resolved", (ONE,)), None),
     "www.acme.com": (HostRecord("www.acme.com", "resolved", (ONE,), ("acme.com",)), None),
@@ -95,7 +95,7 @@ CASES = {
             "domain-dangling",
             (
                 '"old-cdn.acme.com" is an alias of "a.b.gone-cdn.com", and "gone-cdn.com" does not exist in the DNS: '
-                'whoever takes "gone-cdn.com" can show this agent under "old-cdn.acme.com".'
+                'anybody who takes "gone-cdn.com" can show this agent under "old-cdn.acme.com".'
             ),
         ),
     ),

@@ -98,7 +98,7 @@ MISTAKES: dict[str | bytes, str] = {
     "raise RuntimeError": "line 1: RuntimeError: no message",
     "exit(3)": "line 1: SystemExit: 3",
 }
-ID = "'House' is no id of a rule: use small letters, digits and hyphens, such as agent-status"
+ID = "'House' is not a valid rule id: use a-z, digits and hyphens, such as agent-status"
 RULE_MISTAKES = {
     f"@rule('House', severity='info', {WHY})\ndef f(x: CheckedAgent): ...": ID,
     f"@rule('house', severity='fatal', {WHY})\ndef f(x: CheckedAgent): ...": (

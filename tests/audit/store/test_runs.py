@@ -147,7 +147,7 @@ async def test_a_run_is_finished_only_when_every_workspace_has_a_row(store: Stor
     """Otherwise it could not be resumed, and nobody would know."""
     run = await store.begin(config("a", "b"))
     await run.commit(row("a"))
-    with pytest.raises(StoreUsageError, match="Run 1 cannot be finished: 1 workspaces have no row"):
+    with pytest.raises(StoreUsageError, match="Run 1 cannot be finished: workspaces without a row: 1"):
         await run.finish()
     await run.commit(failed("b"))
     await run.finish()

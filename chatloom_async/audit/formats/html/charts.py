@@ -1,4 +1,4 @@
-"""Turns numbers into the geometry of charts: shares of a bar, and columns of runs. It draws nothing."""
+"""The geometry of charts: shares of a bar, and columns of runs. The templates draw them."""
 
 import math
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ class Trend:
 
 
 def shares(*parts: tuple[str, str, int]) -> tuple[Share, ...]:
-    """All parts, of which those that are not 0 share the bar."""
+    """All parts. Those that are not 0 share the bar."""
     total = sum(number for _, _, number in parts)
     wanted = [max(LEAST, WIDTH * number / total) if number else 0.0 for _, _, number in parts]
     gaps = GAP * (sum(map(bool, wanted)) - 1)
@@ -65,7 +65,7 @@ def shares(*parts: tuple[str, str, int]) -> tuple[Share, ...]:
 
 
 def trends(runs: Sequence[PastRun]) -> tuple[Trend, ...]:
-    """One for each severity, or none where there is nothing to compare. Each has a scale of its own."""
+    """One for each severity, or none if there is nothing to compare. Each has a scale of its own."""
     runs = sorted(runs)[-RUNS:]
     return tuple(_trend(severity, place, runs) for place, severity in enumerate(SEVERITIES)) if runs[1:] else ()
 
@@ -106,7 +106,7 @@ GRADES = (
 
 @frozen
 class Swatch:
-    """One colour. `fill` is None where the text is no hex colour, so that it gets into no attribute that draws."""
+    """One colour. `fill` is None if the text is not a hex colour, so that invalid text never becomes an attribute."""
 
     kind: str
     text: str
@@ -118,7 +118,7 @@ class Swatch:
 
 @frozen
 class Card:
-    """One agent. `domains` are None where they could not be read, and `more` of them are not on the card."""
+    """One agent. `domains` are None if they could not be read, and `more` of them are not on the card."""
 
     audited: AuditedAgent
     swatches: tuple[Swatch, ...]

@@ -1,4 +1,4 @@
-"""Turns values into HTML, by the templates beside this file. The one place that knows jinja2.
+"""Renders values to HTML with the templates in this directory. The only file that imports jinja2.
 
 Every value is escaped by the engine, and every text goes through `visible` before that: a template can forget neither.
 Style and script are the same in every report, so that the page's policy can name them by hash and allow nothing else.
@@ -34,7 +34,7 @@ def rendered(name: str, **values: Any) -> str:
 
 @cache
 def environment() -> "Environment":
-    """Raises MissingExtraError where jinja2 is not installed."""
+    """Raises MissingExtraError if jinja2 is not installed."""
     with needed_by("The format html", "jinja2", extra="audit"):
         from jinja2 import Environment, PackageLoader, StrictUndefined
     made = Environment(

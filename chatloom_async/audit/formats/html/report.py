@@ -23,7 +23,7 @@ STATIC_SECTIONS = 50
 
 @define
 class RuleTotal:
-    """What one rule found. `token` stands for it in attributes, whatever its id is made of."""
+    """The findings of one rule. `token` identifies it in HTML attributes, because its id may have any characters."""
 
     rule: str
     token: str
@@ -132,8 +132,8 @@ class Room:
     every workspace.
 
     `findings` and `lines` are in the page as elements, so that they are there without scripts and can be printed: the
-    sections with the first of so many findings, and so many lines of the table. The rest is data, of which the script
-    makes elements as they are needed.
+    sections with the first of so many findings, and so many lines of the table. The rest is data; the script
+    creates its elements when they are needed.
     """
 
     sections: int = 6_000_000
