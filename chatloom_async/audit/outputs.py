@@ -84,7 +84,7 @@ FORMATS: dict[FormatName, Callable[[FormatContext], Format | StreamFormat]] = {
 
 
 def make_format(name: FormatName, context: FormatContext) -> Format | StreamFormat:
-    """A new report of this format. Raises MissingExtraError where it needs a package that is not installed."""
+    """A new report of this format. Raises MissingExtraError if it needs a package that is not installed."""
     return FORMATS[name](context)
 
 
