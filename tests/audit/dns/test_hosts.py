@@ -84,8 +84,8 @@ CASES = {
         (
             "domain-dangling",
             (
-                '"old-shop.acme.com" is an alias of "acme-shop.netlify.app", which does not exist in the DNS: whoever '
-                'takes "acme-shop.netlify.app" can show this agent under "old-shop.acme.com".'
+                '"old-shop.acme.com" is an alias of "acme-shop.netlify.app", which does not exist in the DNS: anybody '
+                'who takes "acme-shop.netlify.app" can show this agent under "old-shop.acme.com".'
             ),
         ),
     ),
