@@ -97,7 +97,8 @@ async def _results(
                 await workers.news()
             else:
                 break
-        if error := workers.crash or workers.read_error:
+        error = workers.read_error if workers.crash is None else workers.crash
+        if error is not None:  # an exception may be falsy
             raise error
     finally:
         await workers.stop()
@@ -155,7 +156,7 @@ class _Workers(Generic[Item, Value]):
                 again = cancelled
                 _cancel(others)
         self.ready.clear()
-        if again:
+        if again is not None:
             raise again
 
     def _may_read(self) -> bool:
@@ -176,7 +177,9 @@ class _Workers(Generic[Item, Value]):
         """The next item. At the end, or if reading fails, sets `_exhausted` and returns a meaningless value."""
         self._reading = True
         try:
-            item: Any = next(self._items, END) if self._async_items is None else await anext(self._async_items, END)
+            item: Any = next(self._items, END) if self._async_items is None else await self._async_items.__anext__()
+        except StopAsyncIteration:
+            item = END
         except BaseException as error:
             item, self.read_error = END, error
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
@@ -192,8 +195,8 @@ class _Workers(Generic[Item, Value]):
             self._starting = None
             if not self.tasks and not self._exhausted:  # otherwise repeated cancellations would keep this busy for ever
                 self._exhausted, self.read_error = True, asyncio.CancelledError()
-        elif not task.cancelled() and (error := task.exception()):
-            self._exhausted, self.crash = True, self.crash or error
+        elif not task.cancelled() and (error := task.exception()) is not None:
+            self._exhausted, self.crash = True, error if self.crash is None else self.crash
         self._tell()
 
     def _tell(self) -> None:

@@ -662,3 +662,46 @@ def test_eager_tasks_change_nothing() -> None:
         return done, most
 
     assert asyncio.run(main()) == (2000, 8)
+
+
+class FalsyError(BaseException):
+    """Counts as false, as a collection of no errors does."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize("where", ["items", "operation"])
+async def test_a_falsy_exception_is_raised_as_well(where: str) -> None:
+    """It is an exception all the same."""
+
+    def items() -> Iterator[int]:
+        yield 1
+        if where == "items":
+            raise FalsyError
+
+    async def operation(item: int) -> int:
+        if where == "operation":
+            raise FalsyError
+        return item
+
+    with pytest.raises(FalsyError):
+        async for _ in fan_out(items(), operation):
+            pass
+
+
+class Broken:
+    """An asynchronous iterator that ends as a synchronous one does."""
+
+    def __aiter__(self) -> "Broken":
+        return self
+
+    def __anext__(self) -> Any:
+        raise StopIteration
+
+
+async def test_an_iterator_that_ends_in_the_wrong_way_is_an_error() -> None:
+    """anext() with a default crashes the interpreter there (Python 3.11)."""
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        async for _ in fan_out(Broken(), asyncio.sleep):
+            pass
