@@ -402,7 +402,8 @@ async def open_session(
         if baseline == "last" and number is None:
             fail_on = "never"
             warn(
-                f"No earlier run is complete: run {run.id if run else 1} becomes the baseline, and no finding fails it."
+                f"No earlier complete run has one of these workspaces: run {run.id if run else 1} becomes the "
+                "baseline, and no finding fails it."
             )
         session = AuditSession(
             workspaces=workspaces,

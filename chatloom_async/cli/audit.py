@@ -1,6 +1,7 @@
 """`chatloom audit`: from the options to a session, through its reports, to the exit status."""
 
 import asyncio
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack
@@ -9,7 +10,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..audit.keys import KeyFile
+from ..audit.keys import KeyCommand, KeyFile
 from ..audit.loading import select
 from ..audit.mutes import load_mutes
 from ..audit.rules import choose_rules
@@ -20,6 +21,7 @@ from .audit_dns import applied_rules, open_resolver
 from .audit_inputs import Kind, open_source
 from .audit_outputs import check_expectation, content_of, estimate, open_outputs, plan
 from .audit_readers import open_reader, raise_descriptor_limit
+from .files import check_database as check_database_file
 from .files import check_outputs, database_files, open_output
 from .options import (
     DEFAULT_FINDINGS,
@@ -93,13 +95,19 @@ async def audit(
     chosen_rules, every_rule = choose_rules(finding.rule, finding.rules)
     rules = applied_rules(chosen_rules, finding)
     mutes = () if finding.mutes is None else load_mutes(finding.mutes, rules=[rule.id for rule in every_rule])
-    inputs = list(_inputs(workspaces, finding, history.db))
+    inputs = list(_inputs(workspaces, finding))
+    if history.db is not None:
+        check_database_file(history.db, inputs)
+        inputs += database_files(history.db)
     check_outputs(_outputs(report), inputs)
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(open_source(workspaces, selection, run.base_url))
         chosen = select(source.workspaces, only=selection.only, exclude=selection.exclude, tags=selection.tag)
-        check_outputs(_outputs(report), (*inputs, *_key_files(source.workspaces)))
+        key_files = list(_key_files(source.workspaces))
+        check_outputs(_outputs(report), (*inputs, *key_files))
+        if history.db is not None:
+            check_database_file(history.db, key_files)
         check_expectation(report, chosen)
         dns = await stack.enter_async_context(open_resolver(rules, finding.resolver, source.kind))
         if run.dry_run:
@@ -142,7 +150,7 @@ def _outputs(report: ReportOptions) -> list[tuple[str, Path | None]]:
     return [("--output", report.output), *((option, path) for option, path in others if path)]
 
 
-def _inputs(workspaces: Path | None, finding: FindingOptions, db: Path | None) -> Iterator[tuple[str, Path]]:
+def _inputs(workspaces: Path | None, finding: FindingOptions) -> Iterator[tuple[str, Path]]:
     """The files that the options name and that no report may overwrite."""
     if workspaces is not None:
         yield "the list of workspaces", workspaces
@@ -150,14 +158,17 @@ def _inputs(workspaces: Path | None, finding: FindingOptions, db: Path | None) -
         yield "the file of --mutes", finding.mutes
     for path in finding.rules:
         yield "a file of --rules", path
-    if db is not None:
-        yield from database_files(db)
 
 
 def _key_files(workspaces: Iterable[Workspace]) -> Iterator[tuple[str, Path]]:
+    """Key files, and the files that key commands name: the program itself, and every word that is a file."""
     for workspace in workspaces:
         if isinstance(workspace.key, KeyFile):
             yield f"the key file of workspace {workspace.name}", workspace.key.path.expanduser()
+        elif isinstance(workspace.key, KeyCommand):
+            program = shutil.which(workspace.key.argv[0])
+            for word in (*workspace.key.argv, *([program] if program else [])):
+                yield f"a file of the key command of workspace {workspace.name}", Path(word)
 
 
 def _bar_fits(report: ReportOptions) -> bool:

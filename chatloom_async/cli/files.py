@@ -7,7 +7,7 @@ import stat
 import sys
 import tempfile
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Final, TextIO, cast
@@ -230,13 +230,23 @@ def check_outputs(outputs: Iterable[tuple[str, Path | None]], inputs: Iterable[t
                 f"{name} is the same file as {places[place]}: one would overwrite the other", hint=OTHER_PATH
             )
         places[place] = name
+    _check_inputs(places, inputs)
+    for option, path in paths:
+        if path is not None:
+            check_writable(path, option)
+
+
+def check_database(db: Path, inputs: Iterable[tuple[str, Path]]) -> None:
+    """Raises CommandLineError if the database of `--db` is an input (what it is, path)."""
+    if (place := Place.of(db)) is not None:
+        _check_inputs({place: f"--db {db}"}, inputs)
+
+
+def _check_inputs(places: "Mapping[Place, str]", inputs: Iterable[tuple[str, Path]]) -> None:
     for what, path in inputs:
         place = _standard(sys.stdin) if str(path) == "-" else Place.of(path)
         if place is not None and place.regular and place in places:
             raise CommandLineError(f"{places[place]} is {what}, which would be overwritten", hint=OTHER_PATH)
-    for option, path in paths:
-        if path is not None:
-            check_writable(path, option)
 
 
 def _standard(stream: TextIO | None) -> Place | None:

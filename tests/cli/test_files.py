@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import stat
 import subprocess
@@ -277,3 +278,24 @@ def test_the_files_of_a_linked_database_are_those_of_its_target(folder: Path) ->
     Path("link.db").symlink_to("elsewhere/b.db")
     names = {path for _, path in database_files(Path("link.db"))}
     assert {Path("link.db"), Path("link.db-wal"), folder / "elsewhere/b.db-wal"} <= names
+
+
+@pytest.mark.parametrize("command", ["./getkey.sh", "sh getkey.sh", ["sh", "getkey.sh"]])
+def test_a_file_of_a_key_command_is_not_overwritten(chatloom: Chatloom, folder: Path, command: object) -> None:
+    """The program, and every word that is a file."""
+    Path("getkey.sh").write_text("#!/bin/sh\necho key\n")
+    Path("getkey.sh").chmod(0o700)
+    Path("w.json").write_text(json.dumps([{"name": "a", "key_command": command}]))
+    for option in ("--output", "--html", "--db"):
+        ran = chatloom("audit", "w.json", option, "getkey.sh")
+        assert (ran.status, "is a file of the key command of workspace a, which would be" in ran.err) == (2, True)
+    assert Path("getkey.sh").read_text() == "#!/bin/sh\necho key\n"
+
+
+@pytest.mark.parametrize("option", ["--mutes", "--rules", "list"])
+def test_the_database_is_no_input(chatloom: Chatloom, folder: Path, option: str) -> None:
+    """An empty file would become a database without a word."""
+    Path("input.toml").touch()
+    words = ["input.toml"] if option == "list" else [option, "input.toml"]
+    ran = chatloom("audit", *words, "--db", "./input.toml")
+    assert (ran.status, Path("input.toml").read_bytes()) == (2, b"")

@@ -292,7 +292,7 @@ def test_the_last_complete_run_is_the_baseline(chatloom: Chatloom, sandbox: Sand
     sandbox["acme"].add_agent(name="Wild", domains=("localhost",))
     first = chatloom("audit", two, "--db", db, "--baseline", "last")
     assert (first.status, first.err.splitlines()[0]) == (
-        0, "No earlier run is complete: run 1 becomes the baseline, and no finding fails it."
+        0, "No earlier complete run has one of these workspaces: run 1 becomes the baseline, and no finding fails it."
     )  # fmt: skip
     assert chatloom("audit", two, "--db", db, "--baseline", "last").status == 0
     sandbox["birch"].add_agent(name="Wilder", domains=("*",))
