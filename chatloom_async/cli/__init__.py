@@ -5,13 +5,18 @@ This file imports as little as possible: `--version` is answered by it alone, an
 """
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from types import FrameType
 from typing import NoReturn
 
 from ..wire.version import VERSION
 
 __all__ = ["main", "program"]
+
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,8 +38,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def program() -> NoReturn:
-    """The program: ends the process with the status of its command, and waits for no thread that still runs then."""
+    """The program: ends the process with the status of its command, and waits for no thread that still runs then.
+
+    It handles signals from here to the end of the process: before, during and after the command.
+    """
+    handled = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    for number in handled:
+        signal.signal(number, end_at_start)
     status = main()
+    for number in handled:
+        signal.signal(number, signal.SIG_IGN)  # the interpreter would restore the default, which shows no status
     threading = sys.modules.get("threading")
     if threading is not None and any(not thread.daemon for thread in threading.enumerate()[1:]):
         for stream in (sys.stdout, sys.stderr):
@@ -42,3 +55,16 @@ def program() -> NoReturn:
                 stream.flush()
         os._exit(status)
     sys.exit(status)
+
+
+def end_at_start(number: int, _: FrameType | None = None) -> NoReturn:
+    """The handler of signals until a command begins: there is nothing to clean up yet."""
+    say_interrupted()
+    os._exit(128 + number)
+
+
+def say_interrupted() -> None:
+    """Writes the line to the descriptor itself: the stream may be in use when a signal arrives, and rich not loaded."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            os.write(2, b"error: interrupted\n")

@@ -106,25 +106,33 @@ def run(arguments: Sequence[str]) -> int:
     getLogger("chatloom_async").addHandler(SILENT)  # what is logged is in the rows and errors, too
     with handle_signals() as signals:
         try:
-            status = _run(arguments, signals)
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            status = _status(arguments, signals)
+            signals.interruptible = False
         except KeyboardInterrupt:
-            error_line("interrupted")
+            signals.say()
+            forget_stream(sys.stdout)  # what is left of its output must not wait for a reader
             status = INTERRUPTED
-        except BrokenPipeError:
-            forget_stream(sys.stdout)
-            status = PIPE_CLOSED
-        except OSError as problem:  # the machine's trouble, not a defect
-            forget_stream(sys.stdout)
-            error_line(_os_error(problem))
-            status = NOTHING_READ
-        except Exception as error:
-            if isinstance(error, OutputError):
-                forget_stream(sys.stdout)
-            status, text = _ending(error, arguments)
-            error_line(text)
     return 128 + signals.received if status == INTERRUPTED and signals.received else status
+
+
+def _status(arguments: Sequence[str], signals: SignalHandling) -> int:
+    try:
+        status = _run(arguments, signals)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        forget_stream(sys.stdout)
+        status = PIPE_CLOSED
+    except OSError as problem:  # the machine's trouble, not a defect
+        forget_stream(sys.stdout)
+        error_line(_os_error(problem))
+        status = NOTHING_READ
+    except Exception as error:
+        if isinstance(error, OutputError):
+            forget_stream(sys.stdout)
+        status, text = _ending(error, arguments)
+        error_line(text)
+    return status
 
 
 def _run(arguments: Sequence[str], signals: SignalHandling) -> int:

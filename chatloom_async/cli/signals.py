@@ -1,7 +1,8 @@
 """SIGINT (Ctrl-C), SIGTERM and SIGHUP: a command ends with status 128 + the signal's number, and an audit ends gently.
 
 The first signal lets an audit finish requests in flight, the second completes its reports at once, the third ends the
-process. Handlers run in the main thread between two bytecodes, so they work while a rule keeps the event loop busy.
+process. The first one interrupts any other command, and the second ends the process without waiting for the clean-up.
+Handlers run in the main thread between two bytecodes, so they work while a rule keeps the event loop busy.
 """
 
 import asyncio
@@ -10,17 +11,17 @@ import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 from attrs import define, field, frozen
 
+from . import SIGNALS, end_at_start, say_interrupted
 from .files import unfinished
 
 T = TypeVar("T")
 
-NUMBERS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 STOP_GRACE = 10.0
 """Seconds for requests in flight to finish after the first Ctrl-C."""
 
@@ -46,11 +47,16 @@ class GentleEnd:
 
 @define(eq=False)
 class SignalHandling:
-    """The signals of one command. `received` is the first one, 0 if there was none."""
+    """The signals of one command. `received` is the first one, 0 if there was none.
+
+    While it is `interruptible`, a signal that is not handled gently raises Interrupted; else it ends the process.
+    """
 
     received: int = 0
     gentle: GentleEnd | None = None
+    interruptible: bool = False
     _count: int = field(default=0, init=False)
+    _said: bool = field(default=False, init=False)
 
     def receive(self, number: int, _: FrameType | None = None) -> None:
         """The handler."""
@@ -58,14 +64,31 @@ class SignalHandling:
         self._count += 1
         gentle = self.gentle
         if gentle is None:
-            raise Interrupted
-        if self._count == 1:
+            self._interrupt_once()
+        elif self._count == 1:
             gentle.loop.call_soon_threadsafe(gentle.stop, number)
         elif self._count == 2:
             _alarm(REACTION, self._interrupt)
             gentle.loop.call_soon_threadsafe(self._abort, gentle)
         elif number == signal.SIGINT:
-            end_now(128 + self.received)
+            self._end()
+
+    def say(self) -> None:
+        """Writes the line of a command that was interrupted, unless it was written."""
+        if not self._said:
+            self._said = True
+            say_interrupted()
+
+    def _interrupt_once(self) -> NoReturn:
+        """A command is interrupted once. Another signal would break its clean-up, and ends the process instead."""
+        if not self.interruptible:
+            self._end()
+        self.interruptible = False
+        raise Interrupted
+
+    def _end(self, *_: object) -> NoReturn:
+        self.say()
+        end_now(128 + self.received)
 
     def _abort(self, gentle: GentleEnd) -> None:
         _alarm(0)
@@ -73,8 +96,8 @@ class SignalHandling:
 
     def _interrupt(self, *_: object) -> None:
         """The event loop did not react: its task is interrupted, and the process ends if that does not help."""
-        _alarm(REACTION, lambda *_: end_now(128 + self.received))
-        raise Interrupted
+        _alarm(REACTION, self._end)
+        self._interrupt_once()
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """Runs the coroutine in a new event loop, which waits for no thread once a signal was received."""
@@ -97,19 +120,23 @@ _active = SignalHandling()
 
 @contextmanager
 def handle_signals() -> Iterator[SignalHandling]:
-    """Handles the signals inside of it. A signal that is ignored, as under nohup, stays ignored."""
+    """Handles the signals inside of it. A signal that is ignored, as under nohup, stays ignored.
+
+    In the program, the command is over afterwards, and signals are ignored.
+    """
     global _active  # noqa: PLW0603 - signals belong to the process, and so does this
     _active = handling = SignalHandling()
     before: dict[int, Any] = {}
     try:
         if threading.current_thread() is threading.main_thread():
-            for number in NUMBERS:
+            for number in SIGNALS:
                 if signal.getsignal(number) != signal.SIG_IGN:
                     before[number] = signal.signal(number, handling.receive)
+        handling.interruptible = True
         yield handling
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if handler is end_at_start else handler)
         _alarm(0)
 
 
@@ -138,8 +165,9 @@ def end_gently(
 
 def end_now(status: int) -> NoReturn:
     """Ends the process without waiting for anything. Rows that were committed and finished reports are safe."""
-    for path in unfinished:
-        path.unlink(missing_ok=True)
+    for path in tuple(unfinished):
+        with suppress(OSError):
+            path.unlink()
     os._exit(status)
 
 

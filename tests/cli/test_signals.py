@@ -18,7 +18,7 @@ from chatloom_async.audit.rules import Judge
 from chatloom_async.audit.session import open_session
 from chatloom_async.audit.store import Run
 from chatloom_async.audit.values import Row
-from chatloom_async.cli import signals
+from chatloom_async.cli import SIGNALS, signals
 from chatloom_async.cli.signals import Interrupted, end_gently, handle_signals
 from chatloom_async.sandbox import Sandbox
 from tests.cli.test_program import wait_for
@@ -60,12 +60,12 @@ def test_a_signal_ends_the_dispatch_and_later_the_audit(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_in_any_other_command_ends_it(number: int) -> None:
     """Its handlers are those of before afterwards."""
-    before = [signal.getsignal(each) for each in signals.NUMBERS]
+    before = [signal.getsignal(each) for each in SIGNALS]
     with handle_signals() as handling:
         with pytest.raises(Interrupted):
             os.kill(os.getpid(), number)
         assert handling.received == number
-    assert [signal.getsignal(each) for each in signals.NUMBERS] == before
+    assert [signal.getsignal(each) for each in SIGNALS] == before
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
@@ -179,3 +179,93 @@ def test_a_key_command_does_not_outlive_the_program(started: Start, sandbox: San
     assert process.returncode == 143
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+
+
+@pytest.mark.parametrize("number", STATUS)
+def test_two_signals_end_a_command_with_one_line(started: Start, sandbox: Sandbox, number: signal.Signals) -> None:
+    """The second one arrives while the first one is told, or while the process ends."""
+    sandbox["acme"].fails("slow", times=None, seconds=60)
+    process = started("agents")
+    wait_for(lambda: sandbox["acme"].requests >= 1)
+    process.send_signal(number)
+    time.sleep(0.05)
+    process.send_signal(number)
+    assert (process.communicate(timeout=20), process.returncode) == (("", "error: interrupted\n"), STATUS[number])
+
+
+SIGNALLED = """
+import os, signal, sys
+from chatloom_async.cli import program
+
+class Signals:
+    "Sends signals when a module is imported."
+
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), {number})
+
+sys.meta_path.insert(0, Signals())
+sys.argv = ["chatloom", "rules"]
+program()
+"""
+
+
+@pytest.mark.parametrize("module", ["chatloom_async.wire.errors", "cyclopts", "chatloom_async.cli.app"])
+@pytest.mark.parametrize("number", STATUS)
+def test_a_signal_during_the_start_is_one_line(module: str, number: signal.Signals) -> None:
+    """Modules are imported then, and no command has begun."""
+    script = SIGNALLED.format(module=module, number=int(number))
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (STATUS[number], "", "error: interrupted\n")
+
+
+CLEANING_UP = """
+import os, signal
+from chatloom_async.cli import app, files, program
+from pathlib import Path
+
+async def rules():
+    unfinished = Path("unfinished")
+    unfinished.touch()
+    files.unfinished.add(unfinished)
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        os.kill(os.getpid(), signal.SIGINT)
+        print("not reached")
+
+app._run = lambda arguments, signals: signals.run(rules())
+program()
+"""
+
+
+def test_a_second_signal_ends_the_process_in_the_middle_of_the_clean_up(tmp_path: Path) -> None:
+    """With the status of the first one, and without what was not finished."""
+    command = [sys.executable, "-c", CLEANING_UP]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (143, "", "error: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+AT_EXIT = """
+import atexit, os, signal, sys
+from chatloom_async.cli import program
+
+class Last:
+    def __del__(self, kill=os.kill, own=os.getpid(), number=signal.SIGTERM):
+        kill(own, number)
+
+sys.last = Last()
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+sys.argv = ["chatloom", "--version"]
+program()
+"""
+
+
+def test_a_signal_after_the_command_changes_nothing() -> None:
+    """Its work is done, and the process ends with its status."""
+    ran = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stderr) == (0, b"")
