@@ -8,7 +8,7 @@ import weakref
 from array import array
 from collections.abc import Iterable, Sequence
 from tempfile import SpooledTemporaryFile
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from typing import Any, ClassVar, Generic, TypeVar, cast, overload
 
 import msgspec
 
@@ -68,8 +68,8 @@ class DiskList(Sequence[T], Generic[T]):
         size = self._sizes[place]  # an IndexError ends an iteration
         self._file.seek(self._starts[place])
         raw = self._file.read(size)
-        value: T = pickle.loads(raw) if raw[:1] == PICKLE else self._decoder.decode(raw)  # noqa: S301 - our own file
-        return value
+        value: Any = pickle.loads(raw) if raw[:1] == PICKLE else self._decoder.decode(raw)  # noqa: S301 - our own file
+        return cast("T", value)
 
     def _encoded(self, value: Any) -> bytes:
         try:

@@ -86,7 +86,7 @@ def test_which_findings_fail_can_be_chosen(
 
 def test_findings_of_the_embedded_sandbox_are_no_failure(chatloom: Chatloom) -> None:
     """A first try ends well, unless more is asked for."""
-    only = ("--only", "ginkgo", "--format", "jsonl")
+    only = ("--only", "cedar", "--format", "jsonl")
     ran = chatloom("audit", *only)
     assert (ran.status, "domain-wildcard" in rules_in(ran)) == (0, True)
     assert chatloom("audit", *only, "--fail-on", "error").status == 1
