@@ -23,8 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status; None takes the arguments of this process."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if list(arguments) == ["--version"] and sys.stdout is not None:
-        sys.stdout.write(f"{VERSION}\n")
-        return 0
+        with suppress(OSError):  # if it cannot be written, the program below tells why
+            sys.stdout.write(f"{VERSION}\n")
+            sys.stdout.flush()
+            return 0
     from ..wire.errors import MissingExtraError
     from ..wire.extras import needed_by
 

@@ -21,7 +21,7 @@ from ..wire.errors import ChatloomError, ConfigurationError, UsageError
 from ..wire.version import VERSION
 from .files import OutputError
 from .signals import SignalHandling, handle_signals
-from .terminal import error_line, forget_stream, prepare_streams, print_lines
+from .terminal import error_line, forget_stream, prepare_streams, print_lines, stdout
 
 USAGE, NOTHING_READ, INTERRUPTED, PIPE_CLOSED = 2, 4, 130, 141  # 141: what a shell reports for SIGPIPE
 
@@ -92,7 +92,7 @@ async def completion(
 
     Example: chatloom completion bash > ~/.local/share/bash-completion/completions/chatloom
     """
-    sys.stdout.write(command_line(None).generate_completion(shell=shell))
+    stdout("locale").write(command_line(None).generate_completion(shell=shell))
     return 0
 
 
@@ -137,6 +137,8 @@ def _status(arguments: Sequence[str], signals: SignalHandling) -> int:
 
 def _run(arguments: Sequence[str], signals: SignalHandling) -> int:
     command, bound, _ = command_line(_asked(arguments)).parse_args(arguments, print_error=False, exit_on_error=False)
+    if isinstance(getattr(command, "__self__", None), App):  # it prints the help or the version
+        stdout("locale")
     result = command(*bound.args, **bound.kwargs)
     return (signals.run(result) if iscoroutine(result) else result) or 0
 

@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 from cyclopts import Parameter
 
 from ..wire.errors import ChatloomError
-from .terminal import CommandLineError, Content, stdout
+from .terminal import CommandLineError, Content, require_open, stdout
 
 OutputPath = Annotated[
     Path | None,
@@ -132,6 +132,8 @@ def open_output(path: Path | None, option: str = "--output", *, content: Content
 def _opened(path: Path, option: str) -> OutputFile:
     try:
         return _open(path, f"{option} {path}")
+    except CommandLineError:
+        raise
     except (OSError, ValueError) as problem:  # ValueError: a NUL in the path
         reason = getattr(problem, "strerror", None) or str(problem)
     raise CommandLineError(f"{option} {path} cannot be written: {reason}", hint=WRITABLE_PATH)
@@ -180,12 +182,18 @@ def _stat(path: Path) -> os.stat_result | None:
 
 
 def _descriptor(path: Path) -> int | None:
-    """The number of the open file that a path such as /dev/stdout or /proc/self/fd/3 stands for, or None."""
+    """The number of the open file that a path such as /dev/stdout or /proc/self/fd/3 stands for, or None.
+
+    Raises CommandLineError for a standard stream that is closed.
+    """
     place = path
     for _ in range(MAX_LINKS):
         place = Path(os.path.realpath(place.parent), place.name)
         if match := DESCRIPTOR.fullmatch(str(place)):
-            return int(match["number"]) if match["process"] in (None, str(os.getpid())) else None
+            if match["process"] not in (None, str(os.getpid())):
+                return None
+            require_open(number := int(match["number"]))
+            return number
         if not place.is_symlink():
             break
         place = place.parent / place.readlink()
@@ -266,7 +274,11 @@ def database_files(db: Path) -> Iterator[tuple[str, Path]]:
 
 def check_writable(path: Path, option: str) -> None:
     """Raises CommandLineError if `open_output` would. What is in the file stays, and no file is left behind."""
-    with suppress(OSError, ValueError):
-        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():  # opening a pipe would end its reader
-            return
-    _opened(path, option).close()
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        mode = stat.S_IFREG
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        _opened(path, option).close()
+    else:  # opening a pipe would end its reader
+        _descriptor(path)

@@ -75,8 +75,7 @@ def stdout(content: Content) -> TextIO:
 
     Raises CommandLineError if it is closed.
     """
-    if sys.stdout is None:
-        raise CommandLineError("Standard output is closed", hint="Open it, or name a file with --output.")
+    require_open(1)
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is None or content == "locale":
         return sys.stdout
@@ -85,6 +84,13 @@ def stdout(content: Content) -> TextIO:
     else:
         reconfigure(encoding="utf-8", newline="")
     return sys.stdout
+
+
+def require_open(number: int) -> None:
+    """Raises CommandLineError if this standard stream is closed. Its descriptor discards what is written then."""
+    if 0 <= number <= 2 and (sys.stdin, sys.stdout, sys.stderr)[number] is None:
+        name = ("input", "output", "error")[number]
+        raise CommandLineError(f"Standard {name} is closed", hint="Redirect it to a file or a pipe.")
 
 
 def forget_stream(stream: TextIO | None) -> None:

@@ -70,11 +70,25 @@ def shell(words: str, redirections: str = "") -> "subprocess.CompletedProcess[st
     return subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
 
 
+CLOSED = "Standard output is closed. Redirect it to a file or a pipe.\n"
+FULL = "No space left on device (while reading or writing a file)\n"
+
+
 @pytest.mark.parametrize(
     ("words", "redirections", "status", "message"),
     [
-        ("agents", ">&-", 2, "Standard output is closed. Open it, or name a file with --output.\n"),
-        ("audit --format json", ">&-", 2, "Standard output is closed. Open it, or name a file with --output.\n"),
+        ("agents", ">&-", 2, CLOSED),
+        ("audit --format json", ">&-", 2, CLOSED),
+        ("audit --format json -o /dev/stdout", ">&-", 2, CLOSED),
+        ("audit --html /dev/fd/1 -o /dev/null", ">&-", 2, CLOSED),
+        ("agents -o /proc/self/fd/1", ">&-", 2, CLOSED),
+        ("completion bash", ">&-", 2, CLOSED),
+        ("--version", ">&-", 2, CLOSED),
+        ("--help", ">&-", 2, CLOSED),
+        ("audit --help", ">&-", 2, CLOSED),
+        ("--version", ">/dev/full", 4, FULL),
+        ("--help", ">/dev/full", 4, FULL),
+        ("completion fish", ">/dev/full", 4, FULL),
         ("audit -", "<&-", 2, "Standard input is closed. Redirect it from a file or a pipe.\n"),
         ("agents --key-file -", "<&-", 2, "Standard input is closed. Redirect it from a file or a pipe.\n"),
     ],
