@@ -120,7 +120,9 @@ def _status(arguments: Sequence[str], signals: SignalHandling) -> int:
         status = _run(arguments, signals)
         if sys.stdout is not None:
             sys.stdout.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as end:  # rich exits with 1 if nobody reads the help
+        if isinstance(end, SystemExit) and not isinstance(end.__context__, BrokenPipeError):
+            raise
         forget_stream(sys.stdout)
         status = PIPE_CLOSED
     except OSError as problem:  # the machine's trouble, not a defect

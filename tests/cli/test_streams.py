@@ -101,6 +101,23 @@ def test_a_stream_that_is_needed_and_closed_is_one_line(
     assert (ran.returncode, ran.stdout, ran.stderr) == (status, "", f"error: {message}")
 
 
+@pytest.mark.parametrize("words", ["--version", "--help", "completion bash"])
+def test_output_that_nobody_reads_has_a_status_of_its_own(words: str) -> None:
+    """As shells report SIGPIPE."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    ran = subprocess.run([*PROGRAM, *words.split()], stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(writer)
+    assert (ran.returncode, ran.stderr) == (141, b"")
+
+
+def test_a_command_may_exit_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its status is kept."""
+    monkeypatch.setattr("chatloom_async.cli.app._run", lambda *_: sys.exit(7))
+    with pytest.raises(SystemExit, match="7"):
+        main(["rules"])
+
+
 @pytest.mark.parametrize("redirections", ["<&- >&- 2>&-", ">&-", "2>/dev/full", "2>&-"])
 def test_a_stream_that_is_not_needed_may_be_closed(sandbox: Sandbox, tmp_path: Path, redirections: str) -> None:
     """As under cron: the report goes to a file, and the database is not written to by mistake."""
