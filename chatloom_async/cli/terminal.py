@@ -120,7 +120,13 @@ def stderr_console() -> "Console":
     """Standard error, for everything that is not data."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+    class StandardError(Console):
+        """Without a reader it is silent; rich would discard standard output, too, and end the command."""
+
+        def on_broken_pipe(self) -> None:
+            forget_stream(sys.stderr)
+
+    return StandardError(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def _print(text: "str | Text", style: str = "", *, wrap: bool) -> None:

@@ -111,6 +111,16 @@ def test_output_that_nobody_reads_has_a_status_of_its_own(words: str) -> None:
     assert (ran.returncode, ran.stderr) == (141, b"")
 
 
+def test_messages_that_nobody_reads_do_not_end_an_audit(sandbox: Sandbox) -> None:
+    """The report is whole."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [*PROGRAM, "audit", "--format", "json"]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=writer, timeout=60, check=False)
+    os.close(writer)
+    assert (ran.returncode, json.loads(ran.stdout)["summary"]["workspaces"]["ok"]) == (0, 1)
+
+
 def test_a_command_may_exit_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its status is kept."""
     monkeypatch.setattr("chatloom_async.cli.app._run", lambda *_: sys.exit(7))
