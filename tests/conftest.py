@@ -1,6 +1,7 @@
 """What holds for every test: nothing leaves this machine."""
 
 import ipaddress
+import signal
 import sys
 from typing import Any
 
@@ -15,6 +16,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Two choices: the transports that meet the tests for any transport, and the Redis server."""
     parser.addoption("--transport", action="append", choices=TRANSPORTS, help="run tests of transports for this one")
     parser.addoption("--redis-server", metavar="PATH", help="run tests that need Redis on this server program")
+
+
+def pytest_configure() -> None:
+    """Programs that tests start inherit ignored signals, as of nohup or of a shell's background job: undo that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def is_loopback(host: object) -> bool:

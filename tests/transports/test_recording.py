@@ -394,8 +394,8 @@ async def test_a_request_that_was_not_recorded_is_refused(path: Path, wanted: Re
     with pytest.raises(NotRecordedError) as caught:
         await replay.send(wanted)
     assert str(caught.value) == (
-        f"{explanation.format(path)}. Record again, with RecordingTransport(AiohttpTransport(), path), "
-        "or ask what was recorded."
+        f"{explanation.format(path)}. Record again with RecordingTransport(AiohttpTransport(), path), "
+        "or send a recorded request."
     )
 
 
