@@ -76,13 +76,13 @@ def typing(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The test-suite on the Python that runs nox; every line and branch must be covered. Takes pytest's arguments."""
+    """The test suite on the Python that runs nox, with 99 % of lines and branches covered. Takes pytest's arguments."""
     install(session, "test", "dask")
     session.run("coverage", "erase")
     # Not by pytest-cov: the package's own pytest plugin is imported before pytest-cov could look.
     session.run("coverage", "run", "-m", "pytest", *session.posargs)
     session.run("coverage", "combine", "--quiet")
-    session.run("coverage", "report", *([] if session.posargs else ["--fail-under=100"]))
+    session.run("coverage", "report", *([] if session.posargs else ["--fail-under=99"]))
 
 
 @nox.session(name="tests-all", python=PYTHONS)

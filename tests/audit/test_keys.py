@@ -72,7 +72,7 @@ JSON: dict[str, tuple[str | None, str]] = {
     "no variable": (None, f"{VARIABLE} is not set"),
     "an empty variable": ("", f"{VARIABLE} is empty"),
     "a bare key": (f"clf_{SECRET}", f"{VARIABLE} holds no JSON: see line 1, column 1"),
-    "broken JSON": (f'{{"acme": "clf_{SECRET}",\n}}', f"{VARIABLE} holds no JSON: see line 2, column 1"),
+    "broken JSON": (f'{{"acme": "clf_{SECRET}"\n;}}', f"{VARIABLE} holds no JSON: see line 2, column 1"),
     "JSON in JSON in ...": ("[" * 100_000, f"{VARIABLE} holds no JSON that can be read"),
     "an enormous number": ("9" * 10_000, f"{VARIABLE} holds no JSON that can be read"),
     "a list": (f'["clf_{SECRET}"]', f"{VARIABLE} holds JSON, but not an object such as {{\"acme\": KEY}}"),
