@@ -51,5 +51,6 @@ async def test_a_transport_without_idle_connections_has_none_to_close() -> None:
     """Nor has a key that was never used."""
     client = AsyncChatloom(KEY, transport=MockTransport(api))
     await client.release_key()
-    await client.list_agents()
+    agents = await client.list_agents()
     await client.release_key()
+    assert await client.list_agents() == agents

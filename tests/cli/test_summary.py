@@ -84,7 +84,8 @@ def test_every_next_step_is_something_that_the_program_takes(
     command = ["audit", "w.toml", *words[1:]] if words[0] == "add" else words[1:]
     if "audits.db" in command:
         command = command[: command.index("audits.db") + 1]
-    command_line(command[0]).parse_args(command, print_error=False, exit_on_error=False)
+    called, *_ = command_line(command[0]).parse_args(command, print_error=False, exit_on_error=False)
+    assert called.__name__ == command[0]
 
 
 COUNTS = Summary(ok=2, error=1234, warning=1)
