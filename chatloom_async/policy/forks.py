@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 __all__ = ["count", "register"]
 
-count = 0
+count: int = 0
 """How many forks lie between this process and the first one. A permit from before a fork is not the child's."""
 
 

@@ -43,7 +43,7 @@ class Layout:
 
 
 LAYOUTS: dict[type, Layout] = {}
-new_object = object.__new__
+new_object: Any = object.__new__
 UNDECORATED = "is not an attrs class: decorate it with attrs.frozen"
 
 
@@ -164,7 +164,7 @@ class Endpoint(Generic[T_co]):
     def __new__(cls, *_: Any, **__: Any) -> Self:
         if cls not in LAYOUTS and "__attrs_attrs__" not in cls.__dict__ and (mistake := _undecorated(cls)):
             raise ConfigurationError(f"{cls.__name__} {mistake}")
-        return new_object(cls)
+        return new_object(cls)  # type: ignore[no-any-return]
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
