@@ -24,6 +24,7 @@ from chatloom_async.audit.store import (
     sqlite,
 )
 from chatloom_async.audit.store.errors import translated
+from chatloom_async.audit.store.locking import is_being_written, write_lock
 from chatloom_async.audit.store.sqlite import APPLICATION_ID, TABLES, VERSION, create, readable, writable
 from tests.audit.store.samples import config, row
 
@@ -133,6 +134,24 @@ async def test_a_database_that_is_gone_has_no_audit(tmp_path: Path, monkeypatch:
         assert [info.state for info in await reader.runs()] == ["interrupted"]
         (tmp_path / "a.db").unlink()
         assert [info.state for info in await reader.runs()] == ["interrupted"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_file_without_a_connection_is_looked_at_and_closed(tmp_path: Path) -> None:
+    """It may be another one than the file that was opened, if somebody replaced it."""
+    path = tmp_path / "a.db"
+    path.touch()
+    before = open_files()
+    assert not is_being_written(path)
+    assert open_files() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the system names another reason")
+def test_a_path_that_cannot_be_opened_cannot_be_locked(tmp_path: Path) -> None:
+    """The error names the path and the system's reason."""
+    with pytest.raises(StoreAccessError) as caught, write_lock(tmp_path):
+        raise AssertionError("it is a directory")
+    assert caught.value == StoreAccessError(f"{tmp_path}: Is a directory")
 
 
 async def test_where_no_thread_can_start_there_is_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from sqlite3 import connect
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
 from chatloom_async import ApiKey
 from chatloom_async.audit import KeyCommand, KeyFile, KeyJson, Row, Workspace
@@ -78,6 +78,7 @@ async def test_a_run_remembers_what_else_was_on_its_list(store: Store) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
 @given(rows)
+@example(row("a", findings=(found("a", "\ud800"),)))
 async def test_any_row_can_be_stored(tmp_path: Path, any_row: Row) -> None:
     """Text that SQLite cannot hold is in the document as it was, and escaped in the table of findings."""
     async with open_store(tmp_path / "any.db") as store:
