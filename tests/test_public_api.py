@@ -36,6 +36,11 @@ def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
     assert not hasattr(chatloom_async, "Chatlom")
 
 
+def test_dir_lists_every_name() -> None:
+    """Also those that are not imported yet, so that editors and interpreters complete them."""
+    assert set(dir(chatloom_async)) >= set(chatloom_async.__all__)
+
+
 def test_every_public_module_says_what_it_is_for() -> None:
     """The first line of each file, except of the two lines that make `python -m chatloom_async` work."""
     code = set(PACKAGE.rglob("*.py")) - {PACKAGE / "__main__.py"}

@@ -72,7 +72,7 @@ class ConnectionBound:
         self.held: int = 0  # connections that are open or being opened
         self._limit = most
         self._in_use = 0
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._queue: deque[asyncio.Future[bool]] = deque()
 
     def is_exceeded(self, idle: int) -> bool:
         """Whether the requests under way and so many idle connections are too many."""
@@ -87,18 +87,19 @@ class ConnectionBound:
 
     async def turn(self, seconds: float | None) -> bool:
         """Counts a request in when it is its turn; returns False if that takes longer than this."""
-        turn = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[bool] = loop.create_future()
+        timer = None if seconds is None else loop.call_later(seconds, _too_late, turn)
         self._queue.append(turn)
         try:
-            async with asyncio.timeout(seconds):
-                await turn
-        except BaseException as problem:
-            if turn.done() and not turn.cancelled():
+            return await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled() and turn.result():  # it was let in at the same moment
                 self.leave()
-            if isinstance(problem, TimeoutError):
-                return False
             raise
-        return True
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     def leave(self) -> None:
         """Counts a request out, and lets the next ones in."""
@@ -107,7 +108,7 @@ class ConnectionBound:
             turn = self._queue.popleft()
             if not turn.done():
                 self._in_use += 1
-                turn.set_result(None)
+                turn.set_result(True)
 
     @contextmanager
     def opening(self) -> Iterator[None]:
@@ -129,6 +130,11 @@ class ConnectionBound:
         """Handles a refused descriptor: the current number becomes the limit. False if no connection is open here."""
         self.most = max(1, self.held)
         return self.held > 0
+
+
+def _too_late(turn: asyncio.Future[bool]) -> None:
+    if not turn.done():  # else it was let in or cancelled at the same moment
+        turn.set_result(False)
 
 
 def warn_unclosed(name: str) -> None:

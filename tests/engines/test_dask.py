@@ -100,16 +100,14 @@ async def test_what_dask_cannot_send_ends_the_audit(cluster: str) -> None:
 async def test_a_worker_that_hangs_cannot_keep_the_audit(
     cluster: str, hanging: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The worker gives up at the shard's deadline, or the coordinator soon after it; the row says why."""
-    monkeypatch.setattr(dask, "GRACE", 0.2)
-    shard = shard_of(hanging, deadline=0.1)
+    """The coordinator gives up after the deadline, here at once; the row says why."""
+    monkeypatch.setattr(dask, "TRIES", 0)
+    monkeypatch.setattr(dask, "GRACE", 0.01)
+    shard = shard_of(hanging, deadline=0.5)
     async with connected(cluster) as client:
         result = await DaskEngine(client).run(shard)
-    texts = (
-        "Shard 1 was not done within its deadline of 0.1 s",
-        "Shard 1 did not come back, though its deadline of 0.1 s is long over",
-    )
-    assert result in [shard.failed(Failure.of(ShardDeadlineError(text))) for text in texts]
+    text = "Shard 1 did not come back, though its deadline of 0.5 s is long over"
+    assert result == shard.failed(Failure.of(ShardDeadlineError(text)))
 
 
 async def test_without_workers_no_audit_begins(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -181,6 +181,33 @@ def test_limits_run_out_in_one_event_loop_after_the_other() -> None:
     assert [asyncio.run(call()), asyncio.run(call())] == [True, True]
 
 
+def test_two_event_loops_that_run_in_turns_share_the_timer() -> None:
+    """A limit that begins anew takes the timer back to its own loop, or it would not run out."""
+    lifetime, loops = Lifetime(), [asyncio.new_event_loop() for _ in range(2)]
+
+    async def call(again: asyncio.Event) -> bool:
+        limit = lifetime.limit(60.0)
+        try:
+            with limit:
+                await again.wait()
+                limit.restart(0.001)
+                await wait_for_ever()
+        except TimeoutError:
+            pass
+        return limit.expired
+
+    events = [asyncio.Event() for _ in loops]
+    tasks = [loop.create_task(call(event)) for loop, event in zip(loops, events, strict=True)]
+    for loop in loops:
+        loop.run_until_complete(settle())
+    expired = []
+    for loop, event, task in zip(loops, events, tasks, strict=True):
+        event.set()
+        expired.append(loop.run_until_complete(asyncio.wait_for(task, 5.0)))
+        loop.close()
+    assert expired == [True, True]
+
+
 def test_a_limit_needs_a_task() -> None:
     """Outside of one, nothing could be cancelled."""
 

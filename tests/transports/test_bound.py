@@ -5,10 +5,12 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from chatloom_async import AiohttpTransport, ConfigurationError, ConnectError, Response, Timeouts
+from chatloom_async import AiohttpTransport, ClientClosedError, ConfigurationError, ConnectError, Response, Timeouts
+from chatloom_async.transports.aiohttp.connection import open_session
 from chatloom_async.transports.network import MAX_CONNECTIONS, ConnectionBound, descriptor_share
 from tests.raw_server import SILENCE, RawServer, http
 from tests.signed import keys, signed
@@ -71,6 +73,31 @@ async def test_who_waits_too_long_gets_a_local_error() -> None:
         await transport.aclose()
     text = f"No socket for {server.url}: this process has too many open already"
     assert late == ConnectError(text, reason="local", sent=False)
+
+
+async def test_closing_ends_the_requests_that_wait_for_their_turn() -> None:
+    """Like the one under way."""
+    async with RawServer((SILENCE,)) as server:
+        transport = AiohttpTransport(max_connections=1)
+        requests = [asyncio.create_task(transport.send(signed(server.url))) for _ in range(2)]
+        await arrived(server)
+        await transport.aclose()
+        outcomes = await asyncio.gather(*requests, return_exceptions=True)
+    text = "The transport was closed while this request was under way"
+    assert outcomes == [ClientClosedError(text)] * 2
+
+
+async def test_an_idle_connection_that_is_closing_can_be_closed() -> None:
+    """aiohttp has closed it, and the event loop has not reported that yet."""
+    async with RawServer((GOOD,)) as server, await open_session(ConnectionBound(9), shared=True) as session:
+        connections: Any = session.connector
+        async with session.get(server.url) as answer:
+            await answer.read()
+        (connection,) = connections.idle
+        connection.close()
+        connections.close_idle(connection)
+        assert (list(connections.idle), connections._conns) == ([], {})
+        await session.close()
 
 
 async def test_the_idle_connections_of_one_key_can_be_closed() -> None:
@@ -161,6 +188,25 @@ async def test_turns_are_given_in_order_and_handed_on() -> None:
     bound.leave()
     await tasks[3]
     assert entered == [2, 3]
+
+
+async def test_a_turn_that_comes_at_the_last_moment_is_taken() -> None:
+    """Timers run in the order of their times: the release first, then the limit of the wait."""
+    bound, loop = ConnectionBound(1), asyncio.get_running_loop()
+    assert bound.enter()
+    loop.call_later(-1.0, bound.leave)
+    assert (await bound.turn(0.0), bound.enter()) == (True, False)
+
+
+async def test_a_wait_that_is_too_long_and_cancelled_frees_nothing() -> None:
+    """It was never let in."""
+    bound, loop = ConnectionBound(1), asyncio.get_running_loop()
+    assert bound.enter()
+    late = asyncio.create_task(bound.turn(-1.0))
+    await asyncio.sleep(0)
+    loop.call_later(0.0, late.cancel)
+    await asyncio.wait([late])
+    assert (late.cancelled(), bound.enter()) == (True, False)
 
 
 async def test_a_bound_that_the_system_has_lowered_recovers() -> None:

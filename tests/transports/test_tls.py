@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from chatloom_async import AiohttpTransport, Response, TLSError
+from chatloom_async import AiohttpTransport, ConnectError, Response, TLSError
 from chatloom_async.transports import tls as module
 from chatloom_async.transports.aiohttp.connection import Connections
 from tests.faults.scenes import serving, trusting
-from tests.raw_server import RawServer, http
+from tests.raw_server import RawServer, free_port, http
 from tests.samples import KEY, OTHER_KEY
 from tests.signed import signed
 from tests.transports.kinds import Make
@@ -66,13 +66,14 @@ async def test_new_connections_resume_the_session_of_the_first(
 
 
 async def test_it_can_be_switched_off(resumed: list[bool]) -> None:
-    """Then every connection has a full handshake."""
+    """Then every connection has a full handshake, and one that fails has nothing to forget."""
     async with RawServer((GOOD,), tls=serving()) as server:
         transport = AiohttpTransport(ssl=trusting(), tls_resumption=False)
         for key in (KEY, OTHER_KEY):
             await transport.send(signed(server.url, key))
+        refused = await transport.send(signed(f"https://127.0.0.1:{free_port()}"))
         await transport.aclose()
-    assert resumed == [False, False]
+    assert (resumed, type(refused)) == ([False, False], ConnectError)
 
 
 async def test_a_session_is_offered_for_a_minute(resumed: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:

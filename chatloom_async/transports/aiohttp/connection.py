@@ -272,19 +272,20 @@ class MemoryTransport(asyncio.Transport):
 
     def __init__(self, protocol: ResponseHandler) -> None:
         super().__init__()
-        self.protocol: ResponseHandler | None = protocol
+        self.protocol: ResponseHandler = protocol
+        self._closed = False
         protocol.connection_made(self)
 
     def write(self, data: Any) -> None:
         """Ignores the data."""
 
     def is_closing(self) -> bool:
-        return self.protocol is None
+        return self._closed
 
     def close(self) -> None:
-        if self.protocol is not None:
-            protocol, self.protocol = self.protocol, None
-            protocol.connection_lost(None)
+        if not self._closed:
+            self._closed = True
+            self.protocol.connection_lost(None)
 
     abort = close
 

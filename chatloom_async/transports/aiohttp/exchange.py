@@ -155,10 +155,7 @@ class Echo(MemoryTransport):
     """A transport that answers with the data written to it."""
 
     def write(self, data: Any) -> None:
-        if self.protocol is not None:
-            self.protocol.data_received(
-                b"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: %d\r\n\r\n%s" % (len(data), data)
-            )
+        self.protocol.data_received(b"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: %d\r\n\r\n%s" % (len(data), data))
 
 
 async def works(session: aiohttp.ClientSession) -> bool:
