@@ -1,22 +1,28 @@
-"""Decides what an audit does while the API fails: wait for its end, or give up.
+"""Reads the workspaces of an audit while the API may fail: waits for the end of an outage, or gives up.
 
 - Something worked before: it is an outage. One workspace probes and the others wait, so that the audit does not mark
   its whole list as failed.
-- Nothing has worked since the audit began: the address, the network or all keys are wrong, and waiting does not help.
-  The audit gives up after GIVE_UP_AFTER seconds.
+- Nothing has worked since the first request, i.e. no list of agents was read: the address, the network or all keys are
+  wrong, and waiting does not help. The audit gives up after GIVE_UP_AFTER seconds if each workspace in progress has
+  failed at least once. While one still waits for its first answer, the API may just be slow: the audit gives up after
+  FIRST_ANSWER seconds, which are also the limit for a single attempt until then.
+- A 429 shows that the API is there. It is never a reason to give up.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextvars import ContextVar
+from math import inf
 
-from attrs import define, evolve, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
+from ..client import AsyncChatloom
 from ..options import OnAttempt
 from ..policy.clock import Clock, Timer
 from ..wire.errors import Attempt, ChatloomError, TransportError
+from ..wire.message import DEFAULT_TIMEOUTS
 from ..wire.status import APIStatusError, RateLimitError, ServerError
-from .reading import Read
+from .reading import Read, read_workspace
 from .values import Failure, Row, Workspace
 
 MAX_PAUSE = 900.0
@@ -29,169 +35,220 @@ FIRST_PROBE_EVERY = 2.0
 """Seconds between two probes as long as nothing has worked: the audit gives up soon."""
 
 GIVE_UP_AFTER = 8.0
-"""Seconds without one success, since the beginning, after which an audit gives up."""
+"""Seconds without one success, since the first request, after which an audit gives up."""
+
+FIRST_ANSWER = 12.0
+"""Seconds that an attempt may take as long as nothing has worked, unless the client allows more than the default: a
+server that sends a byte now and then would otherwise hold up the audit for the whole attempt limit."""
+
+SHOW_THROTTLING_AFTER = 5.0
+"""Seconds for which 429 may be the only answer before `on_pause` hears of it: a short burst is normal."""
 
 REFUSALS = 16
 """Workspaces that must have failed before an audit gives up if the failures may be those of single workspaces, such as
 a wrong key: a few bad keys at the top of a list say nothing about the rest."""
 
-ATTEMPTS: ContextVar[list[Attempt]] = ContextVar("ATTEMPTS")
-"""The attempts for the workspace that the current task reads."""
+CONCERN_ALL = (TransportError, ServerError)
+"""Errors that say something about the API, even from a single workspace."""
+
+ROUNDING = 0.001
+"""Seconds that a timer may fire early."""
 
 
 @frozen
 class Pause:
-    """A wait before the next probe. `error` is what failed, `seconds` the wait, `left` how long the audit goes on
-    waiting at most, this wait included."""
+    """A wait before the next try. `error` is what failed, `seconds` the wait, `left` how long the audit goes on
+    waiting at most, this wait included. `seconds` is None if the API answers 429: calls then wait on their own."""
 
     error: ChatloomError
-    seconds: float
+    seconds: float | None
     left: float
 
     def __str__(self) -> str:
         status = f"HTTP {self.error.status}: " if isinstance(self.error, APIStatusError) else ""
-        waits = f"next try in {self.seconds:.0f} s, waiting for {self.left:.0f} s at most"
-        return f"paused: {status}{self.error.message.rstrip('.')}; {waits}"
+        next_try = "" if self.seconds is None else f"next try in {self.seconds:.0f} s"
+        limit = "" if self.left == inf else f"waiting for {self.left:.0f} s at most"
+        plan = ", ".join(filter(None, (next_try, limit)))
+        return f"paused: {status}{self.error.message.rstrip('.')}{'; ' if plan else ''}{plan}"
 
 
 OnPause = Callable[[Pause], object]
 
 
 @define(eq=False)
-class OutagePause:
-    """The outages of one audit. `max_pause` is how many seconds it may spend on waiting, all outages together.
+class InProgress:
+    """One workspace in progress: its finished attempts, whether it has been begun, and what can end it."""
 
-    Every workspace is read through `run`, by a client whose `on_attempt` is `observe()`; `note_success` is called for
-    each list of agents. `on_pause` is called before each wait. `gave_up` is why the audit gave up, or None.
+    limit: asyncio.Timeout
+    attempts: list[Attempt] = Factory(list)
+    begun: bool = False
+
+    @property
+    def awaits_first_answer(self) -> bool:
+        return self.begun and not self.attempts
+
+
+CURRENT: ContextVar[InProgress] = ContextVar("CURRENT")
+"""The workspace that the current task reads."""
+
+
+@define(eq=False)
+class PatientReader:
+    """Reads workspaces by clones of `client`, and waits for an API that is down, `max_pause` seconds in all.
+
+    `on_pause` is called before each wait for the end of an outage, and from time to time while 429 is the only answer.
+    `gave_up` is why the audit gave up, or None.
     """
 
-    clock: Clock
+    client: AsyncChatloom
     max_pause: float = MAX_PAUSE
     on_pause: OnPause = lambda _: None
     gave_up: Failure | None = field(default=None, init=False)
-    _give_up_at: float = field(init=False)
+    _first_client: AsyncChatloom = field(init=False)
+    _clock: Clock = field(init=False)
+    _began: float | None = field(default=None, init=False)
+    _show_at: float = field(default=inf, init=False)
+    _listed: bool = field(default=False, init=False)
     _worked: bool = field(default=False, init=False)
     _failed: int = field(default=0, init=False)
     _timer: Timer | None = field(default=None, init=False)
-    _running: set[asyncio.Timeout] = field(factory=set, init=False)
+    _running: set[InProgress] = field(factory=set, init=False)
     _cause: Exception = field(factory=Exception, init=False)
     _probing: asyncio.Lock = field(factory=asyncio.Lock, init=False)
     _ended: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._give_up_at = self.clock.time() + GIVE_UP_AFTER
+        self._clock = self.client.clock
+        self.client = self.client.with_options(on_attempt=self._observer(self.client.on_attempt))
+        timeouts = self.client.timeouts
+        if timeouts.attempt is not None and timeouts.attempt <= (DEFAULT_TIMEOUTS.attempt or inf):
+            timeouts = evolve(timeouts, attempt=min(timeouts.attempt, FIRST_ANSWER))
+        self._first_client = self.client.with_options(timeouts=timeouts)
 
-    async def run(self, workspace: Workspace, read: Callable[[], Awaitable[Read]]) -> Read:
-        """What `read` returns once the retry budget lasts for it, or the pauses have used up their time.
+    async def read(self, workspace: Workspace) -> Read:
+        """What `read_workspace` returns. During an outage, it waits for the end of it, or until `max_pause` is used up.
 
-        Once the audit has given up, the row is a failed one that names the cause, and `read` is not called, or is
-        cancelled.
+        Once the audit has given up, the row is a failed one that names the cause, and nothing is sent any more.
         """
-        attempts: list[Attempt] = []
-        token = ATTEMPTS.set(attempts)
+        if self.gave_up:
+            return Read(Row(workspace.name, "failed", error=self.gave_up))
+        reading = InProgress(asyncio.timeout(None))
+        token = CURRENT.set(reading)
+        self._running.add(reading)
         try:
-            result = await (self._read(read) if self._worked else self._read_or_give_up(workspace, read))
-        finally:
-            ATTEMPTS.reset(token)
-        if len(attempts) > result.row.requests:  # it was read more than once, or cut off
-            return evolve(result, row=evolve(result.row, requests=len(attempts)))
-        return result
-
-    def observe(self, also: OnAttempt | None = None) -> OnAttempt:
-        """An `on_attempt` for the client that reads; it calls `also`, too."""
-
-        def on_attempt(attempt: Attempt) -> object:
-            ATTEMPTS.get().append(attempt)
-            if not self._worked and attempt.error is not None:
-                self._note_error(attempt.error)
-            return None if also is None else also(attempt)
-
-        return on_attempt
-
-    async def _read_or_give_up(self, workspace: Workspace, read: Callable[[], Awaitable[Read]]) -> Read:
-        if cause := self.gave_up:
-            return _unread(workspace, cause)
-        limit = asyncio.timeout(None)
-        self._running.add(limit)
-        try:
-            async with limit:
-                return await self._read(read)
+            async with reading.limit:
+                result = await self._read(workspace)
         except TimeoutError:
-            if not limit.expired():
+            if not reading.limit.expired():
                 raise
-            return _unread(workspace, self.gave_up or Failure.of(self._cause))
+            result = Read(Row(workspace.name, "failed", error=self.gave_up))
         finally:
-            self._running.discard(limit)
+            CURRENT.reset(token)
+            self._running.discard(reading)
             if not self._running:
                 self._stop_timer()
+        requests = max(len(reading.attempts), result.row.requests)  # more if it was read again, or cut off
+        return evolve(result, row=evolve(result.row, requests=requests))
 
-    async def _read(self, read: Callable[[], Awaitable[Read]]) -> Read:
+    async def _read(self, workspace: Workspace) -> Read:
         while True:
             async with self._probing:  # no workspace starts during a probe
                 ended = self._ended
-            result = await self._noted(read)
+            result = await self._try(workspace)
             if result.budget_exhausted is None:
                 return result
             async with self._probing:
                 if ended == self._ended:  # nothing was read since this one started
-                    return await self._probe(read, result)
+                    return await self._probe(workspace, result)
             # otherwise the outage is over: it is read again, together with the others
 
-    async def _probe(self, read: Callable[[], Awaitable[Read]], result: Read) -> Read:
+    async def _probe(self, workspace: Workspace, result: Read) -> Read:
         while (error := result.budget_exhausted) and self.max_pause > 0:
             every, left = PROBE_EVERY, self.max_pause
             if not self._worked:
-                every, left = FIRST_PROBE_EVERY, min(left, max(0.0, self._give_up_at - self.clock.time()))
+                elapsed = self._clock.time() - (self._began or 0.0)
+                every, left = FIRST_PROBE_EVERY, min(left, max(0.0, self._patience - elapsed))
             seconds = min(every, self.max_pause)
             self.on_pause(Pause(error, seconds, left))
             self.max_pause -= seconds
-            await self.clock.sleep(seconds)
-            result = await self._noted(read)
+            await self._clock.sleep(seconds)
+            result = await self._try(workspace)
             self._ended += result.budget_exhausted is None
         return result
 
-    async def _noted(self, read: Callable[[], Awaitable[Read]]) -> Read:
-        result = await read()
+    async def _try(self, workspace: Workspace) -> Read:
+        CURRENT.get().begun = True
+        client = self.client if self._worked else self._first_client
+        result = await read_workspace(workspace, client, self._note_list)
         if not self._worked and result.error is not None:
             self._failed += 1
             self._note_error(result.error)
         return result
 
-    def note_success(self) -> None:
-        """Notes that the API has answered as it should: from then on, failures are an outage."""
+    def _observer(self, also: OnAttempt | None) -> OnAttempt:
+        """An `on_attempt` that calls `also`, too."""
+
+        def on_attempt(attempt: Attempt) -> object:
+            CURRENT.get().attempts.append(attempt)
+            if not self._listed:
+                self._note_attempt(attempt)
+            return None if also is None else also(attempt)
+
+        return on_attempt
+
+    def _note_attempt(self, attempt: Attempt) -> None:
+        """Notes an attempt that ended before any list was read."""
+        now = self._clock.time()
+        if self._began is None:
+            self._began = now - attempt.elapsed
+            self._show_at = self._began + SHOW_THROTTLING_AFTER
+        if isinstance(attempt.error, RateLimitError):
+            self._note_answer()
+            if now >= self._show_at:
+                self._show_at = now + PROBE_EVERY
+                used = attempt.started + attempt.waited + attempt.elapsed
+                deadline = inf if self.client.deadline is None else self.client.deadline
+                self.on_pause(Pause(attempt.error, None, deadline - used))
+        elif attempt.error is not None and not self._worked:
+            self._note_error(attempt.error)
+
+    def _note_list(self) -> None:
+        self._listed = True
+        self._note_answer()
+
+    def _note_answer(self) -> None:
+        """The API is there: from now on, failures are an outage."""
         self._worked = True
         self._stop_timer()
 
     def _note_error(self, error: Exception) -> None:
-        if isinstance(error, RateLimitError):  # the API is there, and asks to wait
-            self.note_success()
-            return
         if isinstance(error, TransportError) and error.reason == "local":  # says nothing about the API
             return
         self._cause = evolve(error, stop_reason=None) if isinstance(error, ChatloomError) else error
-        if self._timer is None:
-            self._timer = self.clock.call_later(max(0.0, self._give_up_at - self.clock.time()), self._is_late)
-        self._give_up()
+        self._give_up_in_time()
 
-    def _is_late(self) -> None:
-        self._give_up_at = self.clock.time()
-        self._give_up()
+    def _give_up_in_time(self) -> None:
+        """Ends what is running if it is time to, and the failures do not look like those of single workspaces."""
+        self._stop_timer()
+        elapsed = self._clock.time() - (self._began or 0.0)
+        left = self._patience - elapsed
+        if left > ROUNDING:
+            self._timer = None if left == inf else self._clock.call_later(left, self._give_up_in_time)
+        elif self.gave_up is None and (isinstance(self._cause, CONCERN_ALL) or self._failed >= REFUSALS):
+            cause = Failure.of(self._cause)
+            text = f"Not read, since nothing worked in the first {elapsed:.0f} s. {cause.message}"
+            self.gave_up = Failure(cause.type, text)
+            for reading in self._running:
+                reading.limit.reschedule(0.0)
 
-    def _give_up(self) -> None:
-        """Ends what is running, if it is time to and the failures do not look like those of single workspaces."""
-        late = self.clock.time() >= self._give_up_at
-        concerns_all = isinstance(self._cause, (TransportError, ServerError)) or self._failed >= REFUSALS
-        if late and concerns_all and self.gave_up is None:
-            self.gave_up = Failure.of(self._cause)
-            for limit in self._running:
-                limit.reschedule(0.0)
+    @property
+    def _patience(self) -> float:
+        """Seconds from the first request to the moment at which the audit gives up, as it looks now."""
+        if not any(reading.awaits_first_answer for reading in self._running):
+            return GIVE_UP_AFTER
+        return max(GIVE_UP_AFTER, self._first_client.timeouts.attempt or inf)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _unread(workspace: Workspace, cause: Failure) -> Read:
-    text = f"Not read, since nothing worked in the first {GIVE_UP_AFTER:g} s. {cause.message}"
-    return Read(Row(workspace.name, "failed", error=Failure(cause.type, text)))

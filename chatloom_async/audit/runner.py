@@ -9,8 +9,8 @@ from ..client import AsyncChatloom
 from ..fanout import Ok, fan_out
 from ..policy.retry import RetryPolicy
 from .dns import Resolver, read_hosts
-from .outage import MAX_PAUSE, OnPause, OutagePause
-from .reading import Read, read_workspace
+from .outage import MAX_PAUSE, OnPause, PatientReader
+from .reading import Read
 from .rules.containment import ContainedJudge
 from .rules.judging import Judge
 from .rules.subjects import Evidence
@@ -52,18 +52,20 @@ async def audit(
     domains, for the rules that need it; without it, nothing is looked up.
 
     If the API fails for everybody, so that the retry budget is used up, the audit pauses and probes, for `max_pause`
-    seconds in all. `on_pause` is called before each wait with a Pause, whose text names the error and the seconds. If
-    nothing has worked in the first seconds, the audit gives up: the remaining workspaces are failed rows.
+    seconds in all. `on_pause` is called before each wait with a Pause, whose text names the error and the seconds; also
+    from time to time as long as the API answers nothing but 429. If nothing has worked within the first 8 to 12 seconds
+    (no list of agents, no 429), the audit gives up: the remaining workspaces are failed rows. Until then, an attempt
+    may take 12 s, so an API that needs longer for its first answer is taken for one that is down, unless
+    `Timeouts.attempt` of the client is above its default of 15 s.
 
     A workspace that cannot be read, its key included, is a row with the state "failed". Raises StoreError if `run`
     cannot take a row, and what reading `workspaces` raises, after the rows of those that were read.
     """
-    outage = OutagePause(client.clock, max_pause, on_pause)
-    patient = client.with_options(retry=retry, deadline=deadline, on_attempt=outage.observe(client.on_attempt))
+    reader = PatientReader(client.with_options(retry=retry, deadline=deadline), max_pause, on_pause)
     judging = ContainedJudge(Judge() if judge is None else judge)
 
     async def finished(workspace: Workspace) -> Row:
-        read = await outage.run(workspace, lambda: read_workspace(workspace, patient, outage.note_success))
+        read = await reader.read(workspace)
         records = None if dns is None else await read_hosts(dns, read.row)
         row = await judging.judged(read.row, workspace, _evidence(read, run), records)
         if run is not None:

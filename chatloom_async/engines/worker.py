@@ -9,8 +9,8 @@ from typing import NoReturn
 
 from attrs import evolve, frozen
 
-from ..audit.outage import OutagePause
-from ..audit.reading import Read, read_workspace
+from ..audit.outage import PatientReader
+from ..audit.reading import Read
 from ..audit.runner import AUDIT_RETRY
 from ..audit.store.fingerprints import key_fingerprint
 from ..audit.values import Failure, Workspace
@@ -48,14 +48,10 @@ async def read_shard(shard: Shard, *, transport: Transport | None = None, clock:
         transport=transport,
         clock=clock,
     )
-    outage = OutagePause(client.clock, options.max_pause)
-    observed = client.with_options(on_attempt=outage.observe())
+    reader = PatientReader(client, options.max_pause)
 
     async def read(item: tuple[int, Workspace]) -> ShardRead:
-        workspace = item[1]
-        return _portable(
-            await outage.run(workspace, lambda: read_workspace(workspace, observed, outage.note_success)), shard.salt
-        )
+        return _portable(await reader.read(item[1]), shard.salt)
 
     try:
         async with client, asyncio.timeout(shard.deadline):
@@ -68,7 +64,7 @@ async def read_shard(shard: Shard, *, transport: Transport | None = None, clock:
     except TimeoutError:
         pass  # what was read until then is kept
     in_order = tuple(reads.get(number) or _late(shard, number) for number in range(len(shard)))
-    return ShardResult(shard.id, in_order, outage.gave_up)
+    return ShardResult(shard.id, in_order, reader.gave_up)
 
 
 def _portable(read: Read, salt: bytes) -> ShardRead:

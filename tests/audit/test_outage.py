@@ -1,6 +1,8 @@
 """What an audit does while the API is down: it pauses and probes, or gives up if nothing has worked yet."""
 
+import asyncio
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,18 @@ from chatloom_async import (
     ApiKey,
     AsyncChatloom,
     Attempt,
+    AttemptTimeoutError,
     ConnectError,
     MockTransport,
+    RateLimitError,
     Request,
     RetryPolicy,
     ServerError,
+    Timeouts,
     TLSError,
 )
 from chatloom_async.audit import Failure, Row, Workspace, audit
-from chatloom_async.audit.outage import GIVE_UP_AFTER, Pause
+from chatloom_async.audit.outage import FIRST_ANSWER, GIVE_UP_AFTER, PatientReader, Pause
 from chatloom_async.engines import LocalEngine, audit_on
 from chatloom_async.testing import VirtualClock
 from tests.engines.planted import planted
@@ -159,12 +164,117 @@ async def test_a_server_that_accepts_nothing_is_given_up_while_calls_wait_for_it
         return ConnectError("No connection to https://chatloom.app in time", reason="unreachable", sent=False)
 
     client = AsyncChatloom(OTHER_KEY, transport=MockTransport(silent), clock=clock)
-    rows = [row async for row in audit(WORKSPACES, client=client, concurrency=25, retry=PATIENT)]
+    rows = [row async for row in audit(WORKSPACES, client=client, concurrency=8, retry=PATIENT)]
     text = "Not read, since nothing worked in the first 8 s. No connection to https://chatloom.app in time. "
     error = Failure("ConnectError", f"{text}{ConnectError.hint}")
     assert [row.error for row in rows] == [error] * 200
     assert {row.requests for row in rows} == {0, 1}
     assert clock.time() == GIVE_UP_AFTER
+
+
+SLOW = Timeouts(attempt=60.0)
+
+
+async def of_a_slow_api(seconds: float, **options: Any) -> tuple[set[str], float, set[str]]:
+    """States, time and errors of an audit of an API whose answers come byte by byte and take so long. The first answer
+    of all is a 503, after a second."""
+    clock, first = VirtualClock(), [failure(503)]
+
+    async def dripping(request: Request) -> Any:
+        if first:
+            error = first.pop()
+            await clock.sleep(1.0)
+            return error
+        limit = request.timeouts.attempt or 1e9
+        await clock.sleep(min(seconds, limit))
+        return answer(EMPTY) if seconds < limit else AttemptTimeoutError(f"Not done in {limit:g} s", reason="total")
+
+    client = AsyncChatloom(OTHER_KEY, transport=MockTransport(dripping), clock=clock, **options)
+    rows = [row async for row in audit(WORKSPACES[:5], client=client, retry=PATIENT)]
+    return {row.state for row in rows}, clock.time(), {row.error.message for row in rows if row.error}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "options", "state", "ends"),
+    [
+        (11.5, {}, "ok", 25),
+        (13.0, {}, "failed", FIRST_ANSWER),
+        (1e9, {}, "failed", FIRST_ANSWER),
+        (20.0, {"timeouts": SLOW}, "ok", 45),
+        (1e9, {"timeouts": SLOW}, "failed", 60),
+        (1e9, {"timeouts": Timeouts(attempt=3.0)}, "failed", GIVE_UP_AFTER),
+        (20.0, {"timeouts": Timeouts(attempt=None)}, "ok", 45),
+    ],
+)
+async def test_a_slow_api_is_no_outage_unless_its_first_answer_takes_too_long(
+    seconds: float, options: Any, state: str, ends: float
+) -> None:
+    """Too long is what an attempt may take: 12 s, or more if the client's own limit is above the default."""
+    states, time, errors = await of_a_slow_api(seconds, **options)
+    assert (states, time <= ends) == ({state}, True)
+    assert all("Not read, since nothing worked in the first" in error for error in errors)
+
+
+async def test_a_server_that_sends_bytes_and_never_an_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over a real connection, on which no limit between two bytes is ever reached."""
+    monkeypatch.setattr("chatloom_async.audit.outage.FIRST_ANSWER", 0.2)
+    monkeypatch.setattr("chatloom_async.audit.outage.GIVE_UP_AFTER", 0.1)
+
+    async def dripping(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError), closing(writer):
+            while not writer.is_closing():
+                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+
+    async with await asyncio.start_server(dripping, "127.0.0.1") as server:
+        url = "http://127.0.0.1:{1}".format(*server.sockets[0].getsockname())
+        async with AsyncChatloom(OTHER_KEY, base_url=url) as client:
+            rows = [row async for row in audit(WORKSPACES[:5], client=client)]
+    assert [row.error and row.error.type for row in rows] == ["AttemptTimeoutError"] * 5
+    assert all("The attempt was not done within 0.2 s" in str(row.error) for row in rows)
+
+
+async def test_a_slow_key_is_not_the_api() -> None:
+    """The seconds count from the first request, so that a vault may take its time."""
+    clock = VirtualClock()
+    clock.advance(1e6)
+    failing = [failure(503)]
+    transport = MockTransport(lambda _: failing.pop() if failing else answer(EMPTY))
+    client = AsyncChatloom(OTHER_KEY, transport=transport, clock=clock)
+    reader = PatientReader(client)
+    clock.advance(60.0)
+    assert (await reader.read(WORKSPACES[0])).row.state == "ok"
+
+
+async def test_an_api_that_answers_429_only_is_shown() -> None:
+    """With the cause, and how long a call may still wait: at the start nothing else would be seen for minutes."""
+    clock, pauses = VirtualClock(), list[Pause]()
+
+    async def busy(_: Request) -> Any:
+        await clock.sleep(1.0)
+        return failure(429) if clock.time() < 120 else answer(EMPTY)
+
+    client = AsyncChatloom(OTHER_KEY, transport=MockTransport(busy), clock=clock)
+    retry = RetryPolicy(throttle_attempts=12, random=lambda: 0.5)
+    rows = [row async for row in audit(WORKSPACES[:3], client=client, on_pause=pauses.append, retry=retry)]
+    assert {row.state for row in rows} == {"ok"}
+    assert len(pauses) == 5
+    assert all(isinstance(pause.error, RateLimitError) and pause.seconds is None for pause in pauses)
+    assert 190 < pauses[-1].left < pauses[0].left <= 295
+    assert str(pauses[0]).startswith("paused: HTTP 429: ")
+    assert str(pauses[0]).endswith(f"; waiting for {pauses[0].left:.0f} s at most")
+
+
+async def test_throttled_calls_without_a_deadline_name_no_limit() -> None:
+    """There is none."""
+    clock, pauses = VirtualClock(), list[Pause]()
+    answers = [failure(429, retry_after="6")] * 2
+    transport = MockTransport(lambda _: answers.pop() if answers else answer(EMPTY))
+    client = AsyncChatloom(OTHER_KEY, transport=transport, clock=clock)
+    rows = [row async for row in audit(WORKSPACES[:1], client=client, on_pause=pauses.append, deadline=None)]
+    assert [row.state for row in rows] == ["ok"]
+    assert [str(pause) for pause in pauses] == ["paused: HTTP 429: Something went wrong"]
 
 
 async def rows_in_slow_motion(handler: Callable[[int], Any], count: int, **options: Any) -> list[str]:

@@ -62,3 +62,15 @@ def test_a_long_list_lies_on_disk() -> None:
     assert list(values) == rows
     with pytest.raises(IndexError):
         values[len(rows)]
+
+
+def test_a_list_equals_any_sequence_of_equal_values() -> None:
+    """And nothing else."""
+    values = DiskList(Row)
+    for row in ROWS:
+        values.append(row)
+    assert values == list(ROWS)
+    assert values == ROWS
+    assert values != list(ROWS[:-1])
+    assert values != [*ROWS[:-1], ROWS[0]]
+    assert values != len(ROWS)
