@@ -19,6 +19,7 @@ from chatloom_async.audit.session import open_session
 from chatloom_async.audit.store import Run
 from chatloom_async.audit.values import Row
 from chatloom_async.cli import SIGNALS, signals
+from chatloom_async.cli.sandbox import sandbox as sandbox_command
 from chatloom_async.cli.signals import Interrupted, end_gently, handle_signals
 from chatloom_async.sandbox import Sandbox
 from tests.cli.test_program import wait_for
@@ -55,6 +56,39 @@ def test_a_signal_ends_the_dispatch_and_later_the_audit(monkeypatch: pytest.Monk
     with handle_signals() as handling:
         assert (handling.run(audit()), handling.received) == (130, signal.SIGTERM)
     assert lines == ["stopping: what is under way has 0.01 s to end; Ctrl-C again ends it at once"]
+
+
+def test_a_signal_after_the_end_of_the_sandbox_command_is_not_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs afterwards in the process is interrupted, as every other command."""
+
+    async def program() -> None:
+        with monkeypatch.context() as patch:  # it ends once it has said how to use it
+            patch.setattr(sys.stdout, "flush", lambda: os.kill(os.getpid(), signal.SIGINT))
+            await sandbox_command()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with handle_signals() as handling:
+        with pytest.raises(Interrupted):
+            handling.run(program())
+        assert handling.gentle is None
+
+
+def test_what_has_ended_in_time_is_not_aborted_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The grace ends with the command."""
+    monkeypatch.setattr(signals, "SHORT_GRACE", 0.0)
+    aborts: list[bool] = []
+
+    async def program() -> None:
+        stopped = asyncio.Event()
+        with end_gently(stopped.set, lambda: aborts.append(True)):
+            os.kill(os.getpid(), signal.SIGTERM)
+            await stopped.wait()
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    with handle_signals() as handling:
+        handling.run(program())
+    assert aborts == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
