@@ -73,6 +73,22 @@ def test_a_signal_after_the_end_of_the_sandbox_command_is_not_its_own(monkeypatc
         assert handling.gentle is None
 
 
+def test_the_second_signal_aborts_and_nothing_more() -> None:
+    """The alarm is for an event loop that does not react."""
+
+    async def program() -> None:
+        aborted = asyncio.Event()
+        with end_gently(lambda: None, aborted.set):
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+            await aborted.wait()
+            assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+    with handle_signals() as handling:
+        handling.run(program())
+
+
 def test_what_has_ended_in_time_is_not_aborted_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """The grace ends with the command."""
     monkeypatch.setattr(signals, "SHORT_GRACE", 0.0)
