@@ -201,12 +201,19 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def mutants(session: nox.Session) -> None:
-    """Changes retries, limits, keys, decoding, fan_out, watch and Redis: the tests must notice 90 % of the changes.
+    """Changes retries, limits, keys, decoding, fan_out, watch, outages and Redis: the tests must notice 90 %.
 
     Takes modules, such as `-- wire/auth.py`. Half an hour, and more for Redis, which needs a server.
     """
     install(session, "mutants")
     session.run("python", "-m", "tests.mutants", *session.posargs)
+
+
+@nox.session
+def sample(session: nox.Session) -> None:
+    """Random changes of the whole package, of which the tests must notice 95 %: `-- --count 200 --seed 1`. An hour."""
+    install(session, "mutants", "dask")
+    session.run("python", "-m", "tests.mutants.sample", *session.posargs)
 
 
 APIDOCS = """

@@ -19,9 +19,8 @@ from .survivors import Change, explained
 COPY = Path(".mutants")
 ENOUGH = 0.9
 NOTICED = ("killed", "timeout")  # a test failed, or did not end
-GROUPS: tuple[
-    tuple[tuple[str, ...], tuple[str, ...]], ...
-] = (  # modules, and the tests that must notice changes in them
+GROUPS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    # modules, and the tests that must notice changes in them
     (
         (
             *("policy/retry.py", "policy/retrier.py", "policy/tenacity_retries.py"),
@@ -41,6 +40,7 @@ GROUPS: tuple[
         ("fanout.py", "watching.py"),
         ("tests/properties/test_fan_outs.py", "tests/test_fanout.py", "tests/test_watching.py"),
     ),
+    (("audit/outage.py",), ("tests/audit/test_outage.py",)),
     (
         ("contrib/redis/limiter.py", "contrib/redis/queue.py", "contrib/redis/script.py"),
         ("tests/contrib/redis",),

@@ -1,0 +1,223 @@
+"""Tests the tests by random changes of the whole package, and says which part of them the tests notice.
+
+    nox -s sample [-- --count 200 --seed 1]
+
+mutmut's operators make the changes, in a copy of the project, inside of functions. The tests of the copy run once
+under coverage, which records the lines that each test runs. A change is tried with the tests that run its statement,
+the fastest files first. Prints each change that no test notices, and the rate. Ends with 1 if the rate is below
+ENOUGH. A change that survivors.txt explains does not count.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from difflib import unified_diff
+from pathlib import Path
+
+import libcst
+from attrs import frozen
+from coverage import CoverageData
+from libcst.metadata import MetadataWrapper, PositionProvider
+from mutmut.mutation.file_mutation import NEVER_MUTATE_FUNCTION_CALLS
+from mutmut.mutation.mutators import mutation_operators
+
+from .recording import CHOSEN, SECONDS
+from .survivors import Change, explained
+
+COPY = Path(".sample")
+LEFT_OUT = (".git", ".venv*", ".nox", "*cache*", ".hypothesis", ".mutants", ".fuzz", ".sample", ".coverage*")
+ENOUGH = 0.95
+MOST_SECONDS = 60.0
+"""Of tests for one change, as recorded: what thousands of tests run is noticed by the fastest of them."""
+
+START_SECONDS, SLOWER = 30.0, 5.0
+"""A run may take this long, and so many times what its tests took when they were recorded."""
+
+PYTEST = (
+    *("-m", "pytest", "-q", "-p", "tests.mutants.recording", "-p", "no:cacheprovider"),
+    *("-m", "not cluster and not browser", "--hypothesis-profile=ci"),
+)
+
+
+@frozen
+class Mutant:
+    """A module with one change, in a statement from line `first` to line `last`."""
+
+    path: Path
+    first: int
+    last: int
+    before: str
+    after: str
+
+    def difference(self) -> str:
+        """As a unified diff."""
+        before, after = self.before.splitlines(), self.after.splitlines()
+        return "\n".join(unified_diff(before, after, str(self.path), str(self.path), n=1, lineterm=""))
+
+    def change(self) -> Change:
+        """As survivors.txt knows it."""
+        return Change.of(".".join([*self.path.with_suffix("").parts, ""]), self.difference())
+
+
+class Finder(libcst.CSTVisitor):
+    """Finds what mutmut's operators can change inside of functions, with the lines of the statement around it."""
+
+    METADATA_DEPENDENCIES = (PositionProvider,)
+
+    def __init__(self) -> None:
+        self.found: list[tuple[int, int, libcst.CSTNode, libcst.CSTNode]] = []
+        self._around: list[libcst.CSTNode] = []  # functions, and the statements in them
+
+    def on_visit(self, node: libcst.CSTNode) -> bool:
+        if isinstance(node, (libcst.Annotation, libcst.Decorator)):
+            return False
+        if isinstance(node, libcst.Call) and getattr(node.func, "value", "") in NEVER_MUTATE_FUNCTION_CALLS:
+            return False
+        in_function = any(isinstance(around, libcst.FunctionDef) for around in self._around)
+        if isinstance(node, (libcst.BaseCompoundStatement, libcst.SimpleStatementLine)):
+            self._around.append(node)
+        if in_function:
+            lines = self.get_metadata(PositionProvider, self._around[-1])
+            for kind, operator in mutation_operators:
+                if isinstance(node, kind):
+                    self.found += [(lines.start.line, lines.end.line, node, new) for new in operator(node)]
+        return True
+
+    def on_leave(self, original_node: libcst.CSTNode) -> None:
+        if self._around and self._around[-1] is original_node:
+            self._around.pop()
+
+
+def found(path: Path) -> tuple[libcst.Module, Finder]:
+    """The module, and what can be changed in it."""
+    wrapper, finder = MetadataWrapper(libcst.parse_module(path.read_text("utf-8"))), Finder()
+    wrapper.visit(finder)
+    return wrapper.module, finder
+
+
+def drawn(paths: list[Path], seed: int) -> Iterator[Mutant]:
+    """Random mutants without end. A module is as likely as it is long."""
+    lots, sizes = random.Random(seed), [path.stat().st_size for path in paths]
+    while True:
+        (path,) = lots.choices(paths, sizes)
+        module, finder = found(path)
+        if finder.found:
+            first, last, old, new = lots.choice(finder.found)
+            yield Mutant(path, first, last, module.code, module.deep_replace(old, new).code)
+
+
+def copied() -> bool:
+    """Copies the project, unless the last copy has recorded its tests and is newer than every module."""
+    recorded = COPY / SECONDS
+    newest = max(file.stat().st_mtime for name in ("chatloom_async", "tests") for file in Path(name).rglob("*.*"))
+    if recorded.exists() and recorded.stat().st_mtime > newest:
+        return False
+    shutil.rmtree(COPY, ignore_errors=True)
+    shutil.copytree(".", COPY, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    return True
+
+
+def run(*arguments: str, limit: float | None = None, **variables: str) -> int | None:
+    """Runs Python in the copy and returns its exit status, or None if it does not end within so many seconds."""
+    env = os.environ | {"PYTHONPATH": str(COPY.absolute()), "PYTHONDONTWRITEBYTECODE": "1"} | variables
+    with (
+        (COPY / "run.log").open("w") as log,
+        subprocess.Popen(
+            [sys.executable, *arguments], cwd=COPY, env=env, stdout=log, stderr=log, start_new_session=True
+        ) as process,
+    ):
+        try:
+            return process.wait(limit)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # also what a test has started
+
+
+def record() -> None:
+    """Runs all tests under coverage."""
+    run("-m", "coverage", "run", *PYTEST, PYTHONDONTWRITEBYTECODE="")
+    if (COPY / SECONDS).exists():
+        run("-m", "coverage", "combine", "--quiet")
+
+
+@frozen
+class Recording:
+    """What each test ran in the copy, and how long it took."""
+
+    data: CoverageData
+    seconds: dict[str, float]
+
+    @classmethod
+    def read(cls) -> "Recording":
+        """From the files in the copy."""
+        if not (COPY / SECONDS).exists():
+            sys.exit(f"The tests did not run: {COPY / 'run.log'} says why")
+        data = CoverageData(str(COPY / ".coverage"))
+        data.read()
+        return cls(data, json.loads((COPY / SECONDS).read_text("utf-8")))
+
+    def tests(self, mutant: Mutant) -> list[str]:
+        """The tests that run the statement, fastest first."""
+        lines = self.data.contexts_by_lineno(str((COPY / mutant.path).absolute()))
+        tests = {test for line in range(mutant.first, mutant.last + 1) for test in lines.get(line, ())}
+        total, chosen = 0.0, []
+        for test in sorted(tests & self.seconds.keys(), key=self.seconds.__getitem__):
+            total += self.seconds[test]
+            if chosen and total > MOST_SECONDS:
+                break
+            chosen.append(test)
+        return chosen
+
+
+def is_noticed(mutant: Mutant, tests: list[str], seconds: dict[str, float]) -> bool:
+    """Whether one of the tests fails, or does not end."""
+    by_file = Counter[str]()
+    for test in tests:
+        by_file[test.partition("::")[0]] += seconds[test]
+    (COPY / "chosen.json").write_text(json.dumps(tests), "utf-8")
+    (COPY / mutant.path).write_text(mutant.after, "utf-8")
+    limit = START_SECONDS + SLOWER * by_file.total()
+    status = run(*PYTEST, "-x", *sorted(by_file, key=by_file.__getitem__), limit=limit, **{CHOSEN: "chosen.json"})
+    shutil.copy2(mutant.path, COPY / mutant.path)
+    return status != 0
+
+
+def main() -> int:
+    """0 if enough mutants were noticed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants.sample", description=__doc__)
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=random.randrange(10_000))
+    options = parser.parse_args()
+    if copied():
+        record()
+    recording = Recording.read()
+    reasons = explained(Path(__file__).with_name("survivors.txt").read_text("utf-8"))
+    print(f"{options.count} mutants with --seed {options.seed}", flush=True)
+    tried, noticed = set[Mutant](), 0
+    for mutant in drawn(sorted(Path("chatloom_async").rglob("*.py")), options.seed):
+        tests = recording.tests(mutant)
+        if not tests or mutant in tried or mutant.change() in reasons:
+            continue
+        tried.add(mutant)
+        if is_noticed(mutant, tests, recording.seconds):
+            noticed += 1
+        else:
+            print(f"\n{len(tests)} tests notice nothing:\n{mutant.difference()}", flush=True)
+        if len(tried) == options.count:
+            break
+    print(f"\n{noticed} of {len(tried)} mutants were noticed, {noticed / len(tried):.1%}.")
+    return int(noticed < ENOUGH * len(tried))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
