@@ -9,10 +9,10 @@ Every name is imported when it is first used, so that `import chatloom_async` co
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from .wire.version import VERSION as __version__
 
+TYPE_CHECKING = False  # checkers take it for true; `typing` would double the time until the program handles signals
 if TYPE_CHECKING:
     from .client import AsyncChatloom
     from .endpoints.agents import Agent, AgentList, AllowedDomains, GetAllowedDomains, ListAgents

@@ -1,25 +1,28 @@
 """The command line, `chatloom`. Options, terminal and signals: the decisions are made in the layers below.
 
-This file imports as little as possible: `--version` is answered by it alone, and it says what to install if the extra
-[cli] is missing.
+This file imports as little as possible, so that signals are handled soon after the start, `--version` needs nothing
+else, and a missing extra [cli] is reported with what to install.
 """
 
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
-from types import FrameType
-from typing import NoReturn
 
 from ..wire.version import VERSION
+
+TYPE_CHECKING = False  # as in the package
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+    from typing import NoReturn
 
 __all__ = ["main", "program"]
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: "Sequence[str] | None" = None) -> int:
     """Runs one command and returns its exit status; None takes the arguments of this process."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if list(arguments) == ["--version"] and sys.stdout is not None:
@@ -39,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(arguments)
 
 
-def program() -> NoReturn:
+def program() -> "NoReturn":
     """The program: ends the process with the status of its command, and waits for no thread that still runs then.
 
     It handles signals from here to the end of the process: before, during and after the command.
@@ -52,21 +55,19 @@ def program() -> NoReturn:
         signal.signal(number, signal.SIG_IGN)  # the interpreter would restore the default, which shows no status
     threading = sys.modules.get("threading")
     if threading is not None and any(not thread.daemon for thread in threading.enumerate()[1:]):
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
         os._exit(status)
     sys.exit(status)
 
 
-def end_at_start(number: int, _: FrameType | None = None) -> NoReturn:
+def end_at_start(number: int, _: "FrameType | None" = None) -> "NoReturn":
     """The handler of signals until a command begins: there is nothing to clean up yet."""
     say_interrupted()
     os._exit(128 + number)
 
 
 def say_interrupted() -> None:
-    """Writes the line to the descriptor itself: the stream may be in use when a signal arrives, and rich not loaded."""
-    if sys.stderr is not None:
-        with suppress(OSError):
-            os.write(2, b"error: interrupted\n")
+    """Writes the line to the descriptor itself, since the stream may be in use when a signal arrives."""
+    with suppress(OSError):  # a closed standard error leads nowhere
+        os.write(2, b"error: interrupted\n")
