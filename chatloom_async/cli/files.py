@@ -246,11 +246,10 @@ def check_outputs(outputs: Iterable[tuple[str, Path | None]], inputs: Iterable[t
 
 def check_database(db: Path, inputs: Iterable[tuple[str, Path]]) -> None:
     """Raises CommandLineError if the database of `--db` is an input (what it is, path)."""
-    if (place := Place.of(db)) is not None:
-        _check_inputs({place: f"--db {db}"}, inputs)
+    _check_inputs({Place.of(db): f"--db {db}"}, inputs)
 
 
-def _check_inputs(places: "Mapping[Place, str]", inputs: Iterable[tuple[str, Path]]) -> None:
+def _check_inputs(places: Mapping[Place, str], inputs: Iterable[tuple[str, Path]]) -> None:
     for what, path in inputs:
         place = _standard(sys.stdin) if str(path) == "-" else Place.of(path)
         if place is not None and place.regular and place in places:

@@ -219,6 +219,22 @@ def test_a_path_that_cannot_be_written_is_refused_before_anything_is_sent(folder
     assert sorted(folder.iterdir()) == before
 
 
+def test_a_descriptor_of_a_closed_stream_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if its number leads somewhere: nobody asked for that place."""
+    monkeypatch.setattr(sys, "stdout", None)
+    with (
+        pytest.raises(CommandLineError, match="Standard output is closed"),
+        open_output(Path("/dev/fd/1"), content="utf-8"),
+    ):
+        pass
+
+
+def test_a_descriptor_of_another_process_is_not_one_of_this() -> None:
+    """It is opened by its path."""
+    assert files._descriptor(Path("/proc/self/fd/1")) == 1
+    assert files._descriptor(Path("/proc/1/fd/1")) is None
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
 def test_a_file_that_may_not_be_written_is_not_replaced(folder: Path) -> None:
     """Though its directory would allow it."""

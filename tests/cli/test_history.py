@@ -261,6 +261,16 @@ def test_a_selection_is_compared_with_the_whole(chatloom: Chatloom, sandbox: San
     assert "removed" not in chatloom("diff", "--db", db, "2", "1").out.replace("agents: 1 removed", "")
 
 
+def test_runs_of_different_workspaces_are_compared_if_there_are_no_others(
+    chatloom: Chatloom, sandbox: Sandbox, db: str, two: str
+) -> None:
+    """The last two: what they have in common is nothing, and the result says so."""
+    for name in ("acme", "birch"):
+        chatloom("audit", two, "--db", db, "--only", name)
+    (document,) = [json.loads(chatloom("diff", "--db", db, "--format", "json").out)]
+    assert (document["old"]["id"], document["new"]["id"]) == (1, 2)
+
+
 def test_less_than_two_runs_cannot_be_compared(chatloom: Chatloom, db: str) -> None:
     """Nor can those of a database that does not exist."""
     assert chatloom("diff", "--db", db).err.startswith("error: a.db: there is no such file. ")

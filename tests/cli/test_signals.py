@@ -1,6 +1,7 @@
 """Signals: how an audit ends gently, at once, and although something hangs."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -263,13 +264,31 @@ program()
 """
 
 
-@pytest.mark.parametrize("module", ["chatloom_async.wire.errors", "cyclopts", "chatloom_async.cli.app"])
-@pytest.mark.parametrize("number", STATUS)
+@pytest.mark.parametrize(
+    ("number", "module"),
+    [
+        (signal.SIGINT, "chatloom_async.wire.errors"),
+        (signal.SIGTERM, "attrs"),
+        (signal.SIGHUP, "cyclopts"),
+        (signal.SIGINT, "chatloom_async.cli.app"),
+        (signal.SIGTERM, "asyncio"),
+    ],
+)
 def test_a_signal_during_the_start_is_one_line(module: str, number: signal.Signals) -> None:
     """Modules are imported then, and no command has begun."""
     script = SIGNALLED.format(module=module, number=int(number))
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (STATUS[number], "", "error: interrupted\n")
+
+
+def test_signals_are_handled_before_anything_slow_is_imported() -> None:
+    """Until then, Python shows a traceback for Ctrl-C."""
+    code = "import sys; before = {*sys.modules}; import chatloom_async.cli; print(*{*sys.modules} - before)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = set(done.stdout.split())
+    ours = {"", ".cli", ".wire", ".wire.version"}
+    assert {name for name in imported if name.startswith("chatloom")} == {f"chatloom_async{name}" for name in ours}
+    assert imported.isdisjoint({"asyncio", "inspect", "logging", "pathlib", "re", "threading", "typing"})
 
 
 CLEANING_UP = """
@@ -298,6 +317,54 @@ def test_a_second_signal_ends_the_process_in_the_middle_of_the_clean_up(tmp_path
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (143, "", "error: interrupted\n")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> list[str | int]:
+    """What the process would write when it ends at once, and its status."""
+    written: list[str | int] = []
+    monkeypatch.setattr(signals, "say_interrupted", lambda: written.append("interrupted"))
+    monkeypatch.setattr("os._exit", written.append)
+    return written
+
+
+def gentle_end(_: int = 0) -> None:
+    """Neither stops nor aborts anything: nobody runs the event loop of this test."""
+
+
+def test_the_third_ctrl_c_ends_the_process_without_half_a_report(
+    ended: list[str | int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another SIGTERM does not: a supervisor repeats it, a person who presses a key means it."""
+    half = tmp_path / "half"
+    half.touch()
+    monkeypatch.setattr(signals, "unfinished", {half, tmp_path / "gone"})
+    with contextlib.closing(asyncio.new_event_loop()) as loop, handle_signals() as handling:
+        handling.gentle = signals.GentleEnd(loop, gentle_end, gentle_end)
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGTERM):
+            handling.receive(number)
+        assert (ended, half.exists()) == ([], True)
+        handling.receive(signal.SIGINT)
+        handling.say()
+    assert (ended, half.exists()) == (["interrupted", 143], False)
+
+
+def test_an_event_loop_that_does_not_react_is_interrupted_and_then_left(
+    ended: list[str | int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second signal sets an alarm, and that alarm another one."""
+    alarms: list[Any] = []
+    monkeypatch.setattr(signals, "_alarm", lambda _, handler=None: alarms.append(handler))
+    with contextlib.closing(asyncio.new_event_loop()) as loop, handle_signals() as handling:
+        handling.gentle = signals.GentleEnd(loop, gentle_end, gentle_end)
+        for _ in range(2):
+            handling.receive(signal.SIGHUP)
+        (first,) = alarms
+        with pytest.raises(Interrupted):
+            first()
+        assert ended == []
+        alarms[-1]()
+    assert ended == ["interrupted", 129]
 
 
 AT_EXIT = """

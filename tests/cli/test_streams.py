@@ -1,5 +1,6 @@
 """Standard streams of every kind: other encodings, closed ones, full disks, odd terminals."""
 
+import io
 import json
 import os
 import shlex
@@ -62,6 +63,22 @@ def test_standard_input_that_cannot_be_used_is_told(raw: bytes, reason: str) -> 
     ran = program("audit", "-", stdin=raw)
     assert (ran.returncode, ran.stdout) == (2, b"")
     assert ran.stderr.decode().startswith(f"error: {reason}")
+
+
+def test_standard_input_that_fails_is_one_line(chatloom: Chatloom, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the reason that the operating system gives."""
+
+    class Broken(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, _: object) -> int:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Broken())))
+    assert chatloom("audit", "-") == Ran(
+        2, "", "error: Standard input cannot be read: Input/output error. Redirect it from a file or a pipe.\n"
+    )
 
 
 def shell(words: str, redirections: str = "") -> "subprocess.CompletedProcess[str]":

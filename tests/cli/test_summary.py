@@ -152,3 +152,11 @@ def test_the_rate_is_that_of_what_is_read(capsys: pytest.CaptureFixture[str]) ->
         rates.append(progress._bar.tasks[0].fields["rate"])
     assert (rates, progress._bar.tasks[0].completed) == (["", "", "9.0/s", "2.5/s", "50/s"], 1100)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_line_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    """A pause that goes on says nothing new."""
+    progress = AuditProgress(2, shown=False)
+    for text in ("paused", "paused", "stopped", "paused"):
+        progress.say(text)
+    assert capsys.readouterr().err.splitlines() == ["paused", "stopped", "paused"]
