@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from ..client import AsyncChatloom
 from ..endpoints.agents import AgentList, ListAgents
+from ..policy.clock import Clock
 from ..policy.retry import RetryPolicy
 from ..transports.aiohttp.transport import AiohttpTransport
 from ..transports.interface import Transport
@@ -93,10 +94,24 @@ async def _without_key(address: str, transport: Transport) -> Observation:
 
 
 async def check_calls(
-    address: str, key: ApiKey, transport: Transport, connections: Connections, limit: TimeLimit
+    address: str,
+    key: ApiKey,
+    transport: Transport,
+    connections: Connections,
+    limit: TimeLimit,
+    *,
+    clock: Clock | None = None,
 ) -> list[Observation]:
     """Makes one call without retries; if it succeeds, makes some more and measures them."""
-    client = AsyncChatloom(key, base_url=address, transport=transport, retry=None, rate_limit=None, deadline=limit.left)
+    client = AsyncChatloom(
+        key,
+        base_url=address,
+        transport=transport,
+        retry=None,
+        rate_limit=None,
+        deadline=limit.left,
+        clock=clock,
+    )
     try:
         first = await client.exchange(ListAgents())
     except ChatloomError as error:

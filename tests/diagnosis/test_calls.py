@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from chatloom_async import ApiKey, MockTransport, RateLimitError, RedirectRefusedError, Response, Timeouts
 from chatloom_async.diagnosis.calls import NO_KEEP_ALIVE, CountingTransport, check_calls, check_without_key
 from chatloom_async.diagnosis.observation import Observation, TimeLimit, ok, warning, wrong
+from chatloom_async.testing import VirtualClock
 from chatloom_async.wire.errors import DeadlineExceededError
 from tests.raw_server import FIN, RawServer, Script, http
 from tests.samples import AGENT, AGENTS, KEY, answer, failure, in_turn
@@ -44,6 +45,20 @@ async def test_calls_on_one_connection() -> None:
     facts = told[1].facts
     assert (told[1].state, connections, facts["connections"], facts["calls"]) == ("ok", 1, 1, 3)
     assert re.sub(r"\d+\.\d", "_", told[1].found) == "min _ ms, median _ ms of 3 calls on one connection"
+
+
+async def test_the_milliseconds_of_the_calls_after_the_first() -> None:
+    """The fastest, and the one in the middle."""
+    clock, takes = VirtualClock(), [0.5, 0.03, 0.0125, 0.02]
+
+    async def slow(_: object) -> Response:
+        await clock.sleep(takes.pop(0))
+        return answer(AGENTS)
+
+    transport = MockTransport(slow)
+    told = await check_calls("https://chatloom.app", ApiKey(KEY), transport, Opened(), TimeLimit(9), clock=clock)
+    found = "min 12.5 ms, median 20.0 ms of 3 calls on one connection"
+    assert told[1] == ok("latency", found, calls=3, min_ms=12.5, median_ms=20.0, connections=1)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from attrs import evolve
 
 from chatloom_async import ApiKey, ConnectError, MockTransport, Request, Response
 from chatloom_async.diagnosis.journal import LINES, Entry, Journal, JournalTransport
@@ -160,3 +161,21 @@ def test_dots_are_kept_in_the_page() -> None:
     """A path such as ../keys leads somewhere else without one; a sentence has one full stop all the same."""
     page = markdown([ok("key", "read from ../keys"), ok("name", "It resolves.")], [], {}, NOW)
     assert "- \u2713 **key**: read from ../keys.\n- \u2713 **name**: It resolves.\n" in page
+
+
+def test_only_what_differs_in_its_time_alone_is_shown_once() -> None:
+    """Purpose, received headers and seconds differ from try to try; the first try is the one on the page."""
+    entry = Entry("Agents", "GET", URL, {}, 200, {"Date": "today"}, "a", 0.25)
+    later = evolve(entry, purpose="Again", received={"Date": "tomorrow"}, seconds=0.5)
+    others = [evolve(entry, status=404), evolve(entry, body="b"), evolve(entry, method="HEAD"), evolve(entry, url="/")]
+    assert entry != later
+    page = markdown([], [entry, later, *others], {}, NOW)
+    assert [line for line in page.splitlines() if line.startswith("### ")] == [
+        "### 1. Agents: HTTP 200, 2 times",
+        "### 2. Agents: HTTP 404",
+        "### 3. Agents: HTTP 200",
+        "### 4. Agents: HTTP 200",
+        "### 5. Agents: HTTP 200",
+    ]
+    assert page.count("After 250 ms:") == 5
+    assert entry != evolve(entry, seconds=0.5)
