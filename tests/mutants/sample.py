@@ -97,17 +97,18 @@ class Finder(libcst.CSTVisitor):
 
 
 def found(path: Path) -> tuple[libcst.Module, Finder]:
-    """The module, and what can be changed in it."""
-    wrapper, finder = MetadataWrapper(libcst.parse_module(path.read_text("utf-8"))), Finder()
+    """A module of the copy, and what can be changed in it."""
+    wrapper, finder = MetadataWrapper(libcst.parse_module((COPY / path).read_text("utf-8"))), Finder()
     wrapper.visit(finder)
     return wrapper.module, finder
 
 
-def drawn(paths: list[Path], seed: int) -> Iterator[Mutant]:
+def drawn(seed: int) -> Iterator[Mutant]:
     """Random mutants without end. A module is as likely as it is long."""
-    lots, sizes = random.Random(seed), [path.stat().st_size for path in paths]
+    lots, files = random.Random(seed), sorted((COPY / "chatloom_async").rglob("*.py"))
+    sizes = [file.stat().st_size for file in files]
     while True:
-        (path,) = lots.choices(paths, sizes)
+        path = lots.choices(files, sizes)[0].relative_to(COPY)
         module, finder = found(path)
         if finder.found:
             first, last, old, new = lots.choice(finder.found)
@@ -185,10 +186,12 @@ def is_noticed(mutant: Mutant, tests: list[str], seconds: dict[str, float]) -> b
     for test in tests:
         by_file[test.partition("::")[0]] += seconds[test]
     (COPY / "chosen.json").write_text(json.dumps(tests), "utf-8")
-    (COPY / mutant.path).write_text(mutant.after, "utf-8")
     limit = START_SECONDS + SLOWER * by_file.total()
+    module, times = COPY / mutant.path, (COPY / mutant.path).stat()
+    module.write_text(mutant.after, "utf-8")
     status = run(*PYTEST, "-x", *sorted(by_file, key=by_file.__getitem__), limit=limit, **{CHOSEN: "chosen.json"})
-    shutil.copy2(mutant.path, COPY / mutant.path)
+    module.write_text(mutant.before, "utf-8")
+    os.utime(module, ns=(times.st_atime_ns, times.st_mtime_ns))  # so that what was compiled of it fits again
     return status != 0
 
 
@@ -204,7 +207,7 @@ def main() -> int:
     reasons = explained(Path(__file__).with_name("survivors.txt").read_text("utf-8"))
     print(f"{options.count} mutants with --seed {options.seed}", flush=True)
     tried, noticed = set[Mutant](), 0
-    for mutant in drawn(sorted(Path("chatloom_async").rglob("*.py")), options.seed):
+    for mutant in drawn(options.seed):
         tests = recording.tests(mutant)
         if not tests or mutant in tried or mutant.change() in reasons:
             continue
