@@ -92,6 +92,16 @@ async def _cancelled_operations_are_lost(item: Any, operation: Any) -> Any:
         return fanout.Err(item, error)
 
 
+async def _an_old_cancellation_loses_errors(item: Any, operation: Any) -> Any:
+    try:
+        return Ok(item, await operation(item))
+    except (Exception, asyncio.CancelledError) as error:
+        task = asyncio.current_task()
+        if task and task.cancelling():  # which an operation may have swallowed
+            raise
+        return fanout.Err(item, error)
+
+
 def _any_number_of_workers(self: Any) -> None:
     concurrency, self._concurrency = self._concurrency, 99
     start_one(self)
@@ -117,6 +127,7 @@ MUTANTS: dict[str, Mutant] = {
     "a cancelled call is tried again": (AsyncChatloom, "_attempt", _tried_again_when_cancelled),
     "an error of the source is taken for its end": (_Workers, "_read", _errors_of_the_source_are_its_end),
     "a cancelled operation loses its item": (fanout, "_result", _cancelled_operations_are_lost),
+    "a swallowed cancellation loses errors": (fanout, "_result", _an_old_cancellation_loses_errors),
     "any number of operations at once": (_Workers, "start_one", _any_number_of_workers),
     "a fan-out reads without end": (_Workers, "_may_read", lambda self: not self._exhausted),
     "a result wakes nobody": (_Workers, "_tell", lambda self: None),
