@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from ..audit.document import json_text
 from ..audit.formats.text import STYLES, cell, columns, rendered
 from ..audit.rules import Rule, choose_rules
+from ..audit.rules.rule import Need
 from .files import OutputPath, check_outputs, open_output
 from .options import RuleFiles, RuleGlobs
 from .terminal import terminal_style
@@ -42,7 +43,7 @@ def _table(chosen: Sequence[Rule], stream: TextIO) -> str:
         table.add_row(cell(each.id), cell(each.severity, STYLES[each.severity]), cell(f"Why: {each.why}"))
         table.add_row("", "", cell(f"Fix: {each.fix}", "cyan"))
         if each.needs:
-            table.add_row("", "", cell(f"Needs: --{each.needs}", "dim"))
+            table.add_row("", "", cell(f"Needs: {NEEDS[each.needs]}", "dim"))
     return rendered([table], width=style.width, color=style.color)
 
 
@@ -51,4 +52,5 @@ def _json(chosen: Sequence[Rule], _: TextIO) -> str:
     return json_text({"rules": [{name: getattr(each, name) for name in names} for each in chosen]}, indent=True) + "\n"
 
 
+NEEDS: dict[Need, str] = {"dns": "--dns", "expect": "`expect` in the list of workspaces"}
 WRITERS: dict[str, Callable[[Sequence[Rule], TextIO], str]] = {"table": _table, "json": _json}

@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from chatloom_async.audit.rules import RULES
 from tests.cli.conftest import Ran
 
@@ -51,10 +53,14 @@ house-template  warning   Why: We support one template.
     )
 
 
-def test_a_rule_says_which_option_it_needs(chatloom: Chatloom) -> None:
-    """Without the option it finds nothing."""
-    ran = chatloom("rules", "--rule", "domain-private-address")
-    assert ran.out.splitlines()[-1].strip() == "Needs: --dns"
+@pytest.mark.parametrize(
+    ("rule", "needs"),
+    [("domain-private-address", "--dns"), ("domain-missing", "`expect` in the list of workspaces")],
+)
+def test_a_rule_says_what_it_needs(chatloom: Chatloom, rule: str, needs: str) -> None:
+    """Without it, the rule finds nothing."""
+    ran = chatloom("rules", "--rule", rule)
+    assert ran.out.splitlines()[-1].strip() == f"Needs: {needs}"
 
 
 def test_a_pattern_that_matches_none_is_told(chatloom: Chatloom) -> None:

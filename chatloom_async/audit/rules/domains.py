@@ -128,6 +128,7 @@ def _symbols(domain: Domain) -> str:
 @rule(
     "domain-unexpected",
     severity="error",
+    needs="expect",
     why="The entry is not in this workspace's list of expected domains, so it is not documented that this site may "
     "show the agent.",
     fix="Remove the domain from the agent, or add it to `expect` if it is wanted.",

@@ -77,6 +77,7 @@ def _names(domains: list[Domain]) -> str:
 @rule(
     "domain-missing",
     severity="error",
+    needs="expect",
     why="A site that is expected to show an agent of this workspace is allowed by none of them: the widget most "
     "likely does not load there.",
     fix="Add the domain to the agent that belongs on that site, or take it out of `expect`.",

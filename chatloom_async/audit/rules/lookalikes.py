@@ -21,6 +21,7 @@ MIN_LENGTH = 4  # characters of the name before its suffix; shorter ones are nea
 @rule(
     "domain-lookalike",
     severity="warning",
+    needs="expect",
     why="A name that resembles your own is a typing error, or belongs to somebody who exploits typing errors. Its "
     "owner can show the agent to your visitors.",
     fix="Correct the entry, or remove it. If the domain is yours, add it to `expect`.",

@@ -20,7 +20,7 @@ from ...wire.errors import ConfigurationError
 from ..values import Severity
 from .subjects import CheckedAgent, CheckedDomain, CheckedOverlap, CheckedWorkspace
 
-Need = Literal["dns"]
+Need = Literal["dns", "expect"]
 Scope = Literal["domain", "agent", "workspace", "overlap", "audit"]
 SCOPES: dict[Any, Scope] = {
     CheckedDomain: "domain",
@@ -60,7 +60,8 @@ class Rule:
     """One rule. `why` and `fix` are for people, one or two sentences each.
 
     `scope` says what `check` is called with. "audit": the audit itself finds it while it reads, `check` finds nothing.
-    `needs` names what must be asked in addition to the API: "dns". Without it, the rule finds nothing.
+    `needs` names what the rule judges by in addition to the API's answers: "dns", or the "expect" of the workspace.
+    Without it, the rule finds nothing; if it has changed, a finding that is gone is not fixed.
     """
 
     id: str
@@ -88,7 +89,8 @@ def rule(
 
     What it is called with follows from the annotation of its first parameter: `CheckedDomain`, `CheckedAgent`,
     `CheckedWorkspace` or, once all workspaces are read, `CheckedOverlap`. Texts about one subject become one finding.
-    `needs="dns"` is for rules that look at `CheckedDomain.record`. Raises RuleError.
+    `needs="dns"` is for rules that look at `CheckedDomain.record`, `needs="expect"` for those that look at
+    `CheckedWorkspace.expected`. Raises RuleError.
     """
     if not NAME.fullmatch(name):
         raise RuleError(f"{name!r} is not a valid rule id: use a-z, digits and hyphens, such as agent-status")

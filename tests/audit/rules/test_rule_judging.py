@@ -276,3 +276,13 @@ def test_findings_are_values() -> None:
     first, second = (judge(checked(audited("*", "localhost"))) for _ in range(2))
     assert first == second
     assert all(isinstance(each, Finding) for each in first)
+
+
+def test_rules_that_need_expect_find_nothing_without_it() -> None:
+    """And no other rule depends on it for its findings to exist."""
+    domains = ("shop.acme.example", "acne.example", "evil.example")
+    expected = checked(audited(*domains), expect=["acme.example", "www.acme.example"])
+    unexpected = checked(audited(*domains))
+    needing = {rule.id for rule in RULES if rule.needs == "expect"}
+    assert {finding.rule for finding in judge(expected)} & needing == needing
+    assert {finding.rule for finding in judge(expected)} - needing == {finding.rule for finding in judge(unexpected)}
