@@ -2,7 +2,7 @@
 
     exchange       endpoint.request()    wire/endpoint.py           the endpoint becomes an unsigned request
       _attempt     keys.current()       policy/keys.py             the key, and another one after a 401
-        _send_once limiter.acquire()     policy/concurrency.py      the key's turn (limiter.py), then the client's
+        _send_once limiter.acquire_now()  policy/concurrency.py     the key's turn (limiter.py), then the client's
                    key.sign()            wire/auth.py               the key goes into one header
                    transport.send()      transports/aiohttp/        bytes on the wire, and the response
                    status_error()        wire/status.py             an unsuccessful status becomes an error
@@ -224,7 +224,7 @@ class AsyncChatloom:
         limit = self._shared.lifetime.limit(call.begin_attempt(self._clock.time()))
         try:
             with limit:
-                key = await self._keys.current()
+                key = self._keys.fixed or await self._keys.current()
                 outcome = await self._send_once(request, key, call, limit)
                 if isinstance(outcome, AuthenticationError) and not call.refreshed:
                     call.refreshed = True
@@ -244,7 +244,8 @@ class AsyncChatloom:
     async def _send_once(self, request: Request, key: ApiKey, call: Call, limit: TimeLimit) -> Outcome:
         """Waits for the limiter, signs the request, sends it, and reads the status of the response."""
         call.key = self._fingerprint_of(key)
-        with await self._limiter.acquire(call.key, limit.loop) as permit:
+        limiter, loop = self._limiter, limit.loop
+        with limiter.acquire_now(call.key, loop) or await limiter.acquire(call.key, loop) as permit:
             limit.restart(call.begin_sending(self._clock.time()))
             answer = await self._shared.open_transport().send(key.sign(request, self._options.auth))
             if not isinstance(answer, ANSWERS):

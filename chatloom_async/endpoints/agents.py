@@ -2,7 +2,6 @@
 
 from collections.abc import Container, Iterator, Mapping
 from datetime import datetime
-from operator import attrgetter
 from typing import ClassVar, Final, overload
 
 from attrs import frozen
@@ -12,8 +11,6 @@ from ..wire.model import Model
 
 POSITIONS: Final = ("bottom-right", "bottom-left", "top-right", "top-left")
 STATUS_ACTIVE: Final = "active"
-
-ID: Final = attrgetter("id")
 
 
 @frozen
@@ -56,7 +53,7 @@ class AgentList(Model):
 
     @property
     def complete(self) -> bool:
-        return self.count == len(self.agents) == len(set(map(ID, self.agents)))
+        return self.count == len(self.agents) == len({agent.id for agent in self.agents})
 
     @property
     def by_id(self) -> Mapping[str, Agent]:

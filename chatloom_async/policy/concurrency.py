@@ -27,14 +27,14 @@ class Slots:
     """
 
     def __init__(self, free: int) -> None:
-        self._free = free
+        self.free: int = free
         self._queue: deque[asyncio.Future[None]] = deque()
 
     def take(self) -> bool:
         """Takes a slot if one is free. None is free while others wait: they get it first."""
-        if not self._free:
+        if not self.free:
             return False
-        self._free -= 1
+        self.free -= 1
         return True
 
     async def wait(self) -> None:
@@ -55,7 +55,7 @@ class Slots:
             if not turn.cancelled() and not turn.get_loop().is_closed():
                 turn.set_result(None)
                 return
-        self._free += 1
+        self.free += 1
 
 
 class ConcurrencyLimit:
@@ -117,17 +117,24 @@ class ClientLimiter:
 
     def __init__(self, limiter: Limiter, concurrency: ConcurrencyLimit) -> None:
         self._limiter, self._concurrency = limiter, concurrency
-        self._acquire_now = limiter.acquire_now if type(limiter) is KeyedLimiter else None
+        self._acquire_now = limiter.acquire_now if isinstance(limiter, KeyedLimiter) else None
+
+    def acquire_now(self, key: str, loop: asyncio.AbstractEventLoop) -> Permit | None:
+        """A permit, if a request may be sent at once. Saves nearly every call the coroutines of `acquire`."""
+        slots = self._concurrency.slots(loop)
+        if slots.free and self._acquire_now and self._acquire_now(key):
+            slots.take()
+            return Permit(self._limiter, key, slots)
+        return None
 
     async def acquire(self, key: str, loop: asyncio.AbstractEventLoop) -> Permit:
         """Returns when a request may be sent. Cancelling it gives up the place in the queue."""
         while True:
+            turn = self._limiter.acquire(key)
+            if not isawaitable(turn):
+                raise UsageError("acquire() of the Limiter in rate_limit must be async")
+            await turn
             slots = self._concurrency.slots(loop)
-            if self._acquire_now is None or not self._acquire_now(key):  # saves nearly every call two coroutines
-                turn = self._limiter.acquire(key)
-                if not isawaitable(turn):
-                    raise UsageError("acquire() of the Limiter in rate_limit must be async")
-                await turn
             permit = Permit(self._limiter, key, slots)
             if slots.take():
                 return permit

@@ -25,8 +25,12 @@ class KeyProvider(Protocol):
 class KeySource(Protocol):
     """What the client asks: the key to use now, and, after a 401, whether there is another one.
 
+    `fixed` is the key if it never changes: using it saves nearly every call a coroutine.
     Raises InvalidApiKeyError if a provider gave something that cannot be a key.
     """
+
+    @property
+    def fixed(self) -> ApiKey | None: ...
 
     async def current(self) -> ApiKey: ...
 
@@ -36,16 +40,16 @@ class KeySource(Protocol):
 class FixedKey:
     """One key, for good."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("fixed",)
 
     def __init__(self, key: ApiKey) -> None:
-        self._key = key
+        self.fixed: ApiKey = key
 
     def __str__(self) -> str:
-        return f"key {self._key.fingerprint}"
+        return f"key {self.fixed.fingerprint}"
 
     async def current(self) -> ApiKey:
-        return self._key
+        return self.fixed
 
     async def renewed(self, refused: ApiKey) -> None:
         return None
@@ -66,6 +70,8 @@ class ProvidedKey:
     A provider need not remember what it refreshed: if its plain answer is a refused key, the key that replaced it is
     used. That one can be refused too, and so on.
     """
+
+    fixed = None
 
     def __init__(self, provider: KeyProvider) -> None:
         self._provider = provider
