@@ -83,8 +83,15 @@ def toml_entries(text: str, _: Notice) -> Iterator[Entry]:
     document = toml_document(text)
     if isinstance(document, str):
         raise WorkspacesFileError(document)
-    lines = [text.count("\n", 0, found.start()) + 1 for found in HEADER.finditer(text)]
-    return _numbered(document, lines)
+    return _numbered(document, list(_header_lines(text)))
+
+
+def _header_lines(text: str) -> Iterator[int]:
+    """The lines on which the tables begin."""
+    line, counted = 1, 0
+    for header in HEADER.finditer(text):
+        line, counted = line + text.count("\n", counted, header.start()), header.start()
+        yield line
 
 
 def json_entries(text: str, _: Notice) -> Iterator[Entry]:

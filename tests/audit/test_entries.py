@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from chatloom_async.audit import KeyEnv, KeyFile, Workspace, WorkspacesFileError, load_ndjson, load_workspaces
+from chatloom_async.audit.entries import toml_entries
 from tests.samples import KEY
 
 TAGS, EXPECT = '["eu", "paid"]', '["acme.example"]'
@@ -163,6 +164,23 @@ def test_what_is_not_certain_is_an_error_that_says_what_was_meant(
 def test_a_workspace_knows_the_line_of_its_entry(tmp_path: Path, name: str, text: str, lines: list[int | None]) -> None:
     """Its first one; None in a TOML file that has no heading for it."""
     assert [workspace.line for workspace in loaded(tmp_path, name, text)[0]] == lines
+
+
+class Scanned(str):  # noqa: SLOT000 - it counts
+    """A text that adds up how many of its characters are searched for line breaks."""
+
+    scanned = 0
+
+    def count(self, text: str, start: int = 0, end: int | None = None, /) -> int:  # type: ignore[override]
+        self.scanned += (len(self) if end is None else end) - start
+        return super().count(text, start, end)
+
+
+def test_a_long_list_is_searched_for_lines_once() -> None:
+    """The time of a list of 20,000 workspaces is not that of its square."""
+    text = Scanned("".join(f'[[workspaces]]\nname = "w{number}"\n' for number in range(100)))
+    assert [entry.line for entry in toml_entries(text, print)] == list(range(1, 200, 2))
+    assert 0 < text.scanned <= len(text)
 
 
 def test_standard_input_is_utf_8() -> None:
