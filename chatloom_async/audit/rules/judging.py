@@ -14,7 +14,7 @@ from attrs import Factory, define, evolve, field, frozen
 from ...wire.cleaning import clean
 from ...wire.errors import ChatloomError
 from ..values import SEVERITIES, DnsReading, DomainMatching, Finding, Row, Workspace, finding
-from .hostname import parse_domain
+from .hostname import site_key
 from .overlap import OverlapIndex
 from .registry import RULE_FAILED, RULES
 from .rule import Found, Rule, Scope
@@ -248,9 +248,13 @@ class Judge:
 
     def remember(self, row: Row, evidence: Evidence = Evidence()) -> None:  # noqa: B008 - it is frozen
         """Notes the sites and the key of a row without judging it, e.g. of a row that a resumed run keeps."""
-        texts = chain.from_iterable(agent.domains or () for agent in row.agents)
-        sites = {domain.key for domain in map(parse_domain, dict.fromkeys(texts)) if domain.site}
+        texts = set(chain.from_iterable(agent.domains or () for agent in row.agents))
+        sites = {key for text in texts if (key := site_key(text))}
         self._index.add(row.workspace, sites, evidence.fingerprint)
+
+    @cached_property
+    def _overlap_rules(self) -> dict[str, Rule]:
+        return {rule.id: rule for rule in self.rules if rule.scope == "overlap"}
 
     def prepare_overlaps(self) -> None:
         """Does the longest part of `add_overlaps`, about a second for a million domains. It may run in a thread."""
@@ -260,11 +264,11 @@ class Judge:
         """The row with what the rules find in its overlaps with others, in place of such findings that it had."""
         if row.state == "failed":
             return row
-        rules = {rule.id for rule in self.rules if rule.scope == "overlap"}
+        rules = self._overlap_rules
         own = [
             finding
             for finding in row.findings
             if (finding.subject if finding.rule == RULE_FAILED.id else finding.rule) not in rules
         ]
-        findings = in_order((*own, *judge_overlap(self._index.of(row.workspace), self.rules)))
+        findings = in_order((*own, *judge_overlap(self._index.of(row.workspace), rules.values())))
         return row if findings == row.findings else evolve(row, findings=findings)

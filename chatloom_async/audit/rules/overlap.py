@@ -6,7 +6,8 @@ in which they were read. The index lies in a temporary SQLite database, so memor
 
 import sqlite3
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from threading import Lock
 
 from attrs import define, field
@@ -21,12 +22,21 @@ ADDED_AT_ONCE = 500
 
 KEY, DOMAIN = "k", "d"
 
-TABLE = "CREATE TABLE held (thing TEXT, workspace BLOB, PRIMARY KEY (thing, workspace)) WITHOUT ROWID"
-SHARED = """CREATE TABLE shared AS SELECT workspace, thing, holders FROM held
-    JOIN (SELECT thing, count(*) AS holders FROM held GROUP BY thing HAVING count(*) > 1) USING (thing)"""
-INDEX = "CREATE INDEX shared_by_workspace ON shared (workspace)"
-HELD_WITH_OTHERS = "SELECT thing, holders FROM shared WHERE workspace = ? ORDER BY thing"
-OTHERS = "SELECT workspace FROM held WHERE thing = ? AND workspace <> ? ORDER BY workspace LIMIT ?"
+TABLE = "CREATE TABLE held (thing TEXT, workspace BLOB)"
+PREPARE = (
+    "DROP TABLE IF EXISTS shared",
+    "CREATE INDEX IF NOT EXISTS held_by_thing ON held (thing, workspace)",
+    """CREATE TABLE shared AS SELECT DISTINCT workspace, thing, holders FROM held
+        JOIN (SELECT thing, count(DISTINCT workspace) AS holders FROM held
+            GROUP BY thing HAVING min(workspace) < max(workspace)) USING (thing)""",
+    "CREATE INDEX shared_by_workspace ON shared (workspace)",
+)
+"""The table has no index while it grows: sorting it once takes less time."""
+
+SHARED = "SELECT thing, holders FROM shared WHERE workspace = ? ORDER BY thing"
+HOLDERS = "SELECT DISTINCT workspace FROM held WHERE thing = ? ORDER BY workspace LIMIT ?"
+HOLDERS_CACHED = 4096
+"""Things whose first holders stay in memory: all workspaces that share a thing are told the same names."""
 
 
 def _connect() -> sqlite3.Connection:
@@ -47,6 +57,7 @@ class OverlapIndex:
     _connection: sqlite3.Connection = field(factory=_connect, init=False)
     _lock: Lock = field(factory=Lock, init=False)
     _prepared: bool = field(default=False, init=False)
+    _holders: Callable[[str], tuple[str, ...]] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         weakref.finalize(self, self._connection.close)
@@ -60,32 +71,35 @@ class OverlapIndex:
         for start in range(0, len(things), ADDED_AT_ONCE):
             with self._lock:
                 rows = [(thing, name) for thing in things[start : start + ADDED_AT_ONCE]]
-                self._connection.executemany("INSERT OR IGNORE INTO held VALUES (?, ?)", rows)
+                self._connection.executemany("INSERT INTO held VALUES (?, ?)", rows)
         self._prepared = False
 
     def prepare(self) -> None:
         """Finds what is shared. `of` does it when needed; in a thread, it does not hold up an event loop."""
         if not self._prepared:
-            self._connection.execute("DROP TABLE IF EXISTS shared")
-            self._connection.execute(SHARED)
-            self._connection.execute(INDEX)
+            for statement in PREPARE:
+                self._connection.execute(statement)
+            self._holders = lru_cache(HOLDERS_CACHED)(self._first_holders)
             self._prepared = True
 
     def of(self, workspace: str) -> CheckedOverlap:
         """What the workspace has in common with others, which are named in the order of their names."""
         self.prepare()
         name = _stored(workspace)
-        found = {
-            thing: OtherWorkspaces(self._others(thing, name), holders - 1)
-            for thing, holders in self._connection.execute(HELD_WITH_OTHERS, (name,)).fetchall()
-        }
-        domains = {thing[1:]: others for thing, others in found.items() if thing.startswith(DOMAIN)}
-        keys = (others for thing, others in found.items() if thing.startswith(KEY))
-        return CheckedOverlap(workspace, domains, next(keys, OtherWorkspaces()))
+        domains, key = dict[str, OtherWorkspaces](), OtherWorkspaces()
+        for thing, holders in self._connection.execute(SHARED, (name,)):
+            others = OtherWorkspaces(
+                tuple(other for other in self._holders(thing) if other != workspace)[:NAMED], holders - 1
+            )
+            if thing.startswith(KEY):
+                key = others
+            else:
+                domains[thing[1:]] = others
+        return CheckedOverlap(workspace, domains, key)
 
-    def _others(self, thing: str, name: bytes) -> tuple[str, ...]:
-        rows = self._connection.execute(OTHERS, (thing, name, NAMED))
-        return tuple(other.decode(errors="surrogatepass") for (other,) in rows)
+    def _first_holders(self, thing: str) -> tuple[str, ...]:
+        rows = self._connection.execute(HOLDERS, (thing, NAMED + 1))
+        return tuple(name.decode(errors="surrogatepass") for (name,) in rows)
 
 
 def _stored(workspace: str) -> bytes:

@@ -8,6 +8,7 @@ import pytest
 from chatloom_async.audit import Row, Workspace
 from chatloom_async.audit.keys import KeyEnv
 from chatloom_async.audit.rules import CheckedOverlap, Evidence, Judge, OtherWorkspaces, rule, select_rules
+from chatloom_async.audit.rules.hostname import parse_domain, site_key
 from chatloom_async.audit.rules.overlap import OverlapIndex
 from chatloom_async.audit.rules.registry import RULES
 from chatloom_async.audit.values import finding
@@ -83,6 +84,28 @@ def test_three_others_are_named_and_the_rest_is_counted() -> None:
         "w01", {"thing": OtherWorkspaces(("w00", "w02", "w03"), 99)}, OtherWorkspaces()
     )
     assert str(index.of("w01").domains["thing"]) == "w00, w02, w03 and 96 more"
+
+
+def test_a_workspace_that_is_added_twice_counts_once() -> None:
+    """Two workers may have read it."""
+    index = OverlapIndex()
+    for name in ("a", "b", "a", "c", "c"):
+        index.add(name, ["thing", f"own-{name}"], f"key of {name}")
+    others = {name: index.of(name).domains for name in "abc"}
+    assert others == {
+        "a": {"thing": OtherWorkspaces(("b", "c"), 2)},
+        "b": {"thing": OtherWorkspaces(("a", "c"), 2)},
+        "c": {"thing": OtherWorkspaces(("a", "b"), 2)},
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["A.example.", "a.local", "local", "nas.lan", "\u00e4.example", "1.2.3.4", "*.a.de", ""]
+)
+def test_the_key_of_a_site_is_that_of_its_domain(text: str) -> None:
+    """The short way for plain names gives what the whole parser gives."""
+    domain = parse_domain(text)
+    assert site_key(text) == (domain.key if domain.site else None)
 
 
 def test_what_is_added_later_counts_too() -> None:
