@@ -6,7 +6,7 @@
   wrong, and waiting does not help. The audit gives up after GIVE_UP_AFTER seconds if each workspace in progress has
   failed at least once. While one still waits for its first answer, the API may just be slow: the audit gives up after
   FIRST_ANSWER seconds, which are also the limit for a single attempt until then.
-- A 429 shows that the API is there. It is never a reason to give up.
+- A 429 shows that the API is there. The audit gives up if it is the only answer for `max_pause` seconds.
 """
 
 import asyncio
@@ -204,12 +204,15 @@ class PatientReader:
             self._show_at = self._began + SHOW_THROTTLING_AFTER
         if isinstance(attempt.error, RateLimitError):
             self._note_answer()
+            self._cause = attempt.error
+            left = max(0.0, max(self.max_pause, GIVE_UP_AFTER) - (now - self._began))
+            self._timer = None if left == inf else self._clock.call_later(left, self._give_up)
             if now >= self._show_at:
                 self._show_at = now + PROBE_EVERY
-                used = attempt.started + attempt.waited + attempt.elapsed
-                deadline = inf if self.client.deadline is None else self.client.deadline
-                self.on_pause(Pause(attempt.error, None, deadline - used))
-        elif attempt.error is not None and not self._worked:
+                self.on_pause(Pause(attempt.error, None, left))
+        elif self._worked:  # 429 is not the only answer any more
+            self._stop_timer()
+        elif attempt.error is not None:
             self._note_error(attempt.error)
 
     def _note_list(self) -> None:
@@ -235,11 +238,15 @@ class PatientReader:
         if left > ROUNDING:
             self._timer = None if left == inf else self._clock.call_later(left, self._give_up_in_time)
         elif self.gave_up is None and (isinstance(self._cause, CONCERN_ALL) or self._failed >= REFUSALS):
-            cause = Failure.of(self._cause)
-            text = f"Not read, since nothing worked in the first {elapsed:.0f} s. {cause.message}"
-            self.gave_up = Failure(cause.type, text)
-            for reading in self._running:
-                reading.limit.reschedule(0.0)
+            self._give_up()
+
+    def _give_up(self) -> None:
+        elapsed = self._clock.time() - (self._began or 0.0)
+        cause = Failure.of(self._cause)
+        text = f"Not read, since nothing worked in the first {elapsed:.0f} s. {cause.message}"
+        self.gave_up = Failure(cause.type, text)
+        for reading in self._running:
+            reading.limit.reschedule(0.0)
 
     @property
     def _patience(self) -> float:

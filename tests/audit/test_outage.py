@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import closing, suppress
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -248,7 +249,7 @@ async def test_a_slow_key_is_not_the_api() -> None:
 
 
 async def test_an_api_that_answers_429_only_is_shown() -> None:
-    """With the cause, and how long a call may still wait: at the start nothing else would be seen for minutes."""
+    """With the cause, and how long the audit still waits: at the start nothing else would be seen for minutes."""
     clock, pauses = VirtualClock(), list[Pause]()
 
     async def busy(_: Request) -> Any:
@@ -261,18 +262,42 @@ async def test_an_api_that_answers_429_only_is_shown() -> None:
     assert {row.state for row in rows} == {"ok"}
     assert len(pauses) == 5
     assert all(isinstance(pause.error, RateLimitError) and pause.seconds is None for pause in pauses)
-    assert 190 < pauses[-1].left < pauses[0].left <= 295
+    assert 790 < pauses[-1].left < pauses[0].left <= 895
     assert str(pauses[0]).startswith("paused: HTTP 429: ")
     assert str(pauses[0]).endswith(f"; waiting for {pauses[0].left:.0f} s at most")
 
 
-async def test_throttled_calls_without_a_deadline_name_no_limit() -> None:
+async def test_an_audit_gives_up_if_429_is_the_only_answer() -> None:
+    """After the longest pause, for any number of workspaces. What is in progress ends, the rest is not begun."""
+    clock, pauses = VirtualClock(), list[Pause]()
+    client = AsyncChatloom(OTHER_KEY, transport=MockTransport(lambda _: failure(429)), clock=clock)
+    rows = [row async for row in audit(WORKSPACES, client=client, on_pause=pauses.append, max_pause=60.0)]
+    assert (clock.time(), len(rows), {row.state for row in rows}) == (pytest.approx(60.0), 200, {"failed"})
+    start = "Not read, since nothing worked in the first 60 s. HTTP 429: Something went wrong. "
+    assert all(row.error and row.error.message.startswith(start) for row in rows)
+    assert [round(pause.left) for pause in pauses][-1] < 30 < round(pauses[0].left) <= 55
+
+
+async def test_failures_after_a_429_are_not_bounded_by_its_limit() -> None:
+    """Another answer came, so 429 is not the only one."""
+    clock, answers = VirtualClock(), [answer(EMPTY), failure(503), failure(503), failure(503), failure(429)]
+
+    async def slow(_: Request) -> Any:
+        await clock.sleep(5.0)
+        return answers.pop()
+
+    client = AsyncChatloom(OTHER_KEY, transport=MockTransport(slow), clock=clock)
+    (row,) = [row async for row in audit(WORKSPACES[:1], client=client, max_pause=20.0)]
+    assert (row.state, row.requests, clock.time() > 25) == ("ok", 5, True)
+
+
+async def test_throttled_calls_without_a_limit_name_none() -> None:
     """There is none."""
     clock, pauses = VirtualClock(), list[Pause]()
     answers = [failure(429, retry_after="6")] * 2
     transport = MockTransport(lambda _: answers.pop() if answers else answer(EMPTY))
     client = AsyncChatloom(OTHER_KEY, transport=transport, clock=clock)
-    rows = [row async for row in audit(WORKSPACES[:1], client=client, on_pause=pauses.append, deadline=None)]
+    rows = [row async for row in audit(WORKSPACES[:1], client=client, on_pause=pauses.append, max_pause=inf)]
     assert [row.state for row in rows] == ["ok"]
     assert [str(pause) for pause in pauses] == ["paused: HTTP 429: Something went wrong"]
 
