@@ -147,8 +147,8 @@ class InvalidApiKeyError(ConfigurationError):
     """
 
     hint = (
-        "Pass the whole key and nothing around it, as api_key or in CHATLOOM_API_KEY. If you have none, generate "
-        "one in the dashboard under Settings > API Keys; an older one then stops working."
+        "Pass the whole key and nothing around it. If you have none, generate one in the dashboard under Settings > "
+        "API Keys; an older one then stops working."
     )
 
 
@@ -237,7 +237,7 @@ class DeadlineExceededError(ChatloomError, TimeoutError):
         print(DeadlineExceededError("60 s are over", last=ServerError("Down", status=503)).last.status)  # 503
     """
 
-    hint: ClassVar[str] = "Raise deadline=, or make fewer calls per key at once if they wait for the rate limit."
+    hint: ClassVar[str] = "Raise the deadline, or make fewer calls per key at once if they wait for the rate limit."
 
     last: ChatloomError | None = field(default=None, kw_only=True)
 
@@ -270,7 +270,7 @@ class NotJSONError(DecodeError):
             print(error.reason)  # content_type
     """
 
-    hint: ClassVar[str] = "Check that base_url points at the API and that no proxy or portal answers in its place."
+    hint: ClassVar[str] = "Check that the base URL points at the API and that no proxy or portal answers in its place."
 
     reason: str = field(default="syntax", kw_only=True)
 
@@ -325,7 +325,7 @@ class ConnectError(TransportError):
         print(ConnectError("Who are you?", reason="proxy_auth").retryable)  # False
     """
 
-    hint = "Check base_url, name resolution, the proxy and the firewall."
+    hint = "Check the base URL, name resolution, the proxy and the firewall."
 
     @property
     def kind(self) -> Kind:  # type: ignore[override]
@@ -341,7 +341,7 @@ class TLSError(TransportError):
     """
 
     kind: ClassVar[Kind] = "permanent"
-    hint = "Check base_url, the clock and the CA certificates; pass ssl= to AiohttpTransport for a private CA."
+    hint = "Check the base URL, the clock and the CA certificates; name a private CA by SSL_CERT_FILE or ssl=."
 
 
 class AttemptTimeoutError(TransportError, TimeoutError):
@@ -352,7 +352,7 @@ class AttemptTimeoutError(TransportError, TimeoutError):
         print(isinstance(AttemptTimeoutError("No byte for 10 s", reason="read"), TimeoutError))  # True
     """
 
-    hint = "Raise timeouts= if the API is slow from here."
+    hint = "Raise the timeouts if the API is slow from here."
 
 
 @frozen(slots=False, eq=False, repr=False, str=False)
@@ -397,7 +397,7 @@ class ProtocolError(TransportError):
         print(ProtocolError("The head is too long", reason="head_too_large").retryable)  # False
     """
 
-    hint = "Check that base_url points at an HTTP server and that no proxy alters the answers."
+    hint = "Check that the base URL points at an HTTP server and that no proxy alters the answers."
 
     @property
     def kind(self) -> Kind:  # type: ignore[override]
@@ -430,6 +430,6 @@ class RedirectRefusedError(TransportError):
     """
 
     kind: ClassVar[Kind] = "permanent"
-    hint: ClassVar[str] = "Set base_url to the final https origin."
+    hint: ClassVar[str] = "Set the base URL to the final https origin."
 
     location: str = field(default="", kw_only=True, converter=clean)

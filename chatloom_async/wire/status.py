@@ -155,7 +155,7 @@ class NotFoundError(APIStatusError):
             print(error.message)  # Agent not found.
     """
 
-    hint = "Check the path, also that of base_url, and the id, and that the key belongs to the agent's workspace."
+    hint = "Check the path, also that of the base URL. An id must be of the key's own workspace."
 
 
 class RateLimitError(APIStatusError):
@@ -166,7 +166,7 @@ class RateLimitError(APIStatusError):
         print(RateLimitError("Slow down", status=429).retryable)  # True
     """
 
-    hint = "A few hundred requests per minute and key are fine: lower rate_limit=, or ask support@chatloom.app."
+    hint = "A few hundred requests per minute and key are fine: lower the rate limit, or ask support@chatloom.app."
 
 
 class ServerError(APIStatusError):

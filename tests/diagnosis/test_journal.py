@@ -59,7 +59,7 @@ async def test_a_failure_is_written_down() -> None:
     """In the place of an answer."""
     entry, journal = await written(ConnectError("No way", reason="refused"))
     assert (entry.status, entry.received, journal.answered) == (None, {}, None)
-    assert entry.body == "No way. Check base_url, name resolution, the proxy and the firewall."
+    assert entry.body == "No way. Check the base URL, name resolution, the proxy and the firewall."
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ def test_the_text_says_what_when_and_what_to_do(error: ChatloomError, reason: An
 
 TOO_LONG = (
     "HTTP 429, retry after 300 s: Too many requests. Gave up after attempt 1: the server asks for a longer wait than "
-    "this client may make. A few hundred requests per minute and key are fine: lower rate_limit=, or ask "
+    "this client may make. A few hundred requests per minute and key are fine: lower the rate limit, or ask "
     "support@chatloom.app."
 )
 

@@ -158,6 +158,5 @@ def test_what_is_not_found_may_have_been_asked_for_at_the_wrong_address() -> Non
     """A path too many in the base URL ends in 404 for every call, whoever's the agent is."""
     error = status_error(Response(404, body=b"Not Found"))
     assert str(error) == (
-        "HTTP 404: Not Found. Check the path, also that of base_url, and the id, and that the key belongs to the "
-        "agent's workspace."
+        "HTTP 404: Not Found. Check the path, also that of the base URL. An id must be of the key's own workspace."
     )
