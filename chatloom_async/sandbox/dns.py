@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dns.message import Message
 
 TOP_LEVEL: Final = ("example", "com", "net", "org")
-RESERVED: Final = ("example", "example.com", "example.net", "example.org")
+RESERVED: Final = (".example", ".example.com", ".example.net", ".example.org")
 GONE: Final = re.compile(r"(?:.*\.)?(?:webstudio|xn--[a-z0-9-]+)\.example")
 ALIASES: Final = {"help.katsura.example": "katsura.webstudio.example"}  # hosted by the agency
 ADDRESS: Final = "192.0.2.1"  # RFC 5737
@@ -72,12 +72,8 @@ def answer(query: "Message") -> "Message":
     if alias := ALIASES.get(name):
         response.answer.append(dns.rrset.from_text(question.name, TTL, "IN", "CNAME", f"{alias}."))
         name = alias
-    if not _under(name, RESERVED) or GONE.fullmatch(name):
+    if GONE.fullmatch(name) or not f".{name}".endswith(RESERVED):
         response.set_rcode(dns.rcode.NXDOMAIN)
     elif question.rdtype == dns.rdatatype.A:
         response.answer.append(dns.rrset.from_text(question.name, TTL, "IN", "A", ADDRESS))
     return response
-
-
-def _under(name: str, ends: tuple[str, ...]) -> bool:
-    return any(name == end or name.endswith(f".{end}") for end in ends)

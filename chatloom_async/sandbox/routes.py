@@ -17,8 +17,7 @@ from attrs import Factory, define, field, frozen
 from ..wire.auth import ApiKey, api_key_or_error
 from ..wire.cleaning import clean
 from ..wire.message import Response
-from .answers import Pages, error, pages
-from .faults import Scripted
+from .answers import Pages, Reply, error, pages
 from .workspace import Rate, SandboxWorkspace, TokenBucket
 
 WARM = 4096  # workspaces with cached responses, about 5 KB each with a dozen agents
@@ -86,43 +85,38 @@ class SandboxRequest:
     x_api_key: str = field(default="", repr=False)
 
 
-Handler = Callable[[SandboxRequest], Response | Scripted]
+Handler = Callable[[SandboxRequest], Reply]
 """`handle`, bound to a sandbox's state and clock."""
 
 
-def handle(state: State, asked: SandboxRequest, now: float) -> Response | Scripted:
+def handle(state: State, request: SandboxRequest, now: float) -> Reply:
     """The response, with the fault to carry out, if any. `now` is in seconds of any monotonic clock."""
-    path = asked.path.partition("?")[0]
-    workspace = _authenticated(state.keys, asked)
+    path = request.path.partition("?")[0]
+    workspace = _authenticated(state.keys, request)
     if isinstance(workspace, Response):
-        state.record(None, asked.method, path, workspace.status)
-        return workspace
-    fault = workspace.next_fault(path) if workspace.faults else None
-    answer = _limited(state.rate, workspace, now) if fault is None else None
-    if answer is None:
-        answer = _routed(state.pages(workspace), asked.method, path)
-    played = answer if fault is None else fault.applied(answer)
-    state.record(workspace, asked.method, path, _outcome(played))
-    return played
+        state.record(None, request.method, path, workspace.status)
+        return Reply(workspace)
+    if fault := workspace.next_fault(path):
+        reply = fault.reply(_routed(state.pages(workspace), request.method, path))
+    else:
+        refusal = _limited(state.rate, workspace, now)
+        reply = Reply(refusal or _routed(state.pages(workspace), request.method, path))
+    outcome = reply.response.status if reply.ends == "whole" else reply.ends
+    state.record(workspace, request.method, path, outcome)
+    return reply
 
 
-def _outcome(answer: Response | Scripted) -> int | str:
-    if isinstance(answer, Response):
-        return answer.status
-    return answer.response.status if answer.ends == "whole" else answer.ends
-
-
-def _authenticated(keys: dict[ApiKey, SandboxWorkspace], asked: SandboxRequest) -> SandboxWorkspace | Response:
+def _authenticated(keys: dict[ApiKey, SandboxWorkspace], request: SandboxRequest) -> SandboxWorkspace | Response:
     """The workspace of the key: "All requests must include a valid API key".
 
     The documentation does not say which header wins if both are sent. The sandbox accepts two equal keys and refuses
     two different ones, because a client that sends different keys has a mistake in one of them.
     """
-    bearer = _bearer(asked.authorization)
-    text = bearer or asked.x_api_key.strip()
+    bearer = _bearer(request.authorization)
+    text = bearer or request.x_api_key.strip()
     if not text:
         return NO_KEY
-    if asked.x_api_key and asked.authorization.strip() and bearer != asked.x_api_key.strip():
+    if request.x_api_key and request.authorization.strip() and bearer != request.x_api_key.strip():
         return TWO_KEYS
     key = api_key_or_error(text)
     return keys.get(key, UNKNOWN_KEY) if isinstance(key, ApiKey) else BAD_KEY

@@ -7,11 +7,9 @@ from contextlib import AbstractAsyncContextManager
 
 from ..wire.auth import ApiKey
 from ..wire.errors import ConfigurationError
-from ..wire.message import Response
-from .asgi import SandboxApp
-from .faults import Scripted
+from .answers import Reply
 from .routes import LogEntry, SandboxRequest, State, handle
-from .transport import SandboxTransport, Sleep
+from .skins import SandboxApp, SandboxTransport, Sleep, serving
 from .workspace import Origin, Rate, SandboxWorkspace
 
 
@@ -98,7 +96,7 @@ class Sandbox:
             for key in workspace.issued_keys():
                 yield workspace.name, key
 
-    def handle(self, request: SandboxRequest) -> Response | Scripted:
+    def handle(self, request: SandboxRequest) -> Reply:
         """The response to one request. The caller carries out a scripted fault (a wait, a broken connection).
 
         `transport()`, `asgi()` and `serve()` are ready-made callers.
@@ -121,6 +119,4 @@ class Sandbox:
         `sleep` replaces the sandbox's own for slow responses. Several servers may run at once. Needs aiohttp.
         Entering raises OSError if the port is taken.
         """
-        from .server import SandboxServer, serving  # imported here: in-memory use does not need aiohttp
-
-        return serving(SandboxServer(self.handle, sleep or self._sleep), host, port)
+        return serving(self.handle, sleep or self._sleep, host, port)

@@ -1,81 +1,102 @@
-"""The agents of a workspace, generated from a seed and the workspace's name: the same in every process and Python.
+"""The agents that the sandbox stores, and how they are generated from a seed and the workspace's name.
 
-Only `random()` of a seeded generator is used, because Python guarantees only that sequence. The result does not depend
-on the clock, on hash randomization or on earlier calls. Some agents have problems that an audit finds; all have the
-documented field types. All host names are under names reserved by RFC 2606.
+They are the same in every process and Python: only `random()` of a seeded generator is used, because Python guarantees
+only that sequence. The result does not depend on the clock, on hash randomization or on earlier calls. Some agents have
+problems that an audit finds; all have the documented field types. All host names are reserved by RFC 2606.
 """
 
 import random
 import re
 import unicodedata
 from base64 import b32encode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from itertools import cycle
-from typing import Final, TypeVar
+from typing import Final, TypedDict, TypeVar
 
-from attrs import evolve
+from attrs import evolve, field, frozen
+from attrs.validators import deep_iterable, instance_of
 
-from .agent import TODAY, AgentChanges, StoredAgent
+TODAY = datetime(2026, 1, 15, 9, tzinfo=UTC)
+"""The sandbox's today: the documentation's example of a `createdAt`."""
+
+
+class AgentChanges(TypedDict, total=False):
+    """The fields of an agent that can change."""
+
+    name: str
+    primary_color: str
+    secondary_color: str
+    position: str
+    template: str
+    status: str
+    created_at: datetime
+
+
+class NewAgent(AgentChanges, total=False):
+    """The fields of an agent that can be chosen when it is added."""
+
+    id: str
+    domains: Iterable[str]
+
+
+def _utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("created_at needs a time zone")
+    return moment.astimezone(UTC)
+
+
+def _domains(domains: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(domains, str):
+        raise TypeError("domains is a sequence of domains, not one string")
+    return tuple(domains)
+
+
+@frozen(kw_only=True)
+class StoredAgent:
+    """One stored agent. `created_at` is aware; `domains` are its allowed domains, oldest first.
+
+    Texts are not validated, so a test can store a blank name or an invalid colour.
+    """
+
+    id: str = field(validator=instance_of(str))
+    name: str = field(default="Sales Assistant", validator=instance_of(str))
+    primary_color: str = field(default="#611F69", validator=instance_of(str))
+    secondary_color: str = field(default="#764ba2", validator=instance_of(str))
+    position: str = field(default="bottom-right", validator=instance_of(str))
+    template: str = field(default="modern", validator=instance_of(str))
+    status: str = field(default="active", validator=instance_of(str))
+    created_at: datetime = field(default=TODAY, converter=_utc)
+    domains: tuple[str, ...] = field(default=(), converter=_domains, validator=deep_iterable(instance_of(str)))
+
 
 POSITIONS: Final = ("bottom-right", "bottom-right", "bottom-right", "bottom-left", "top-right", "top-left")
 """The four documented positions, the usual one most often."""
 
 TEMPLATES: Final = ("modern", "modern", "classic", "minimal", "bubble")
 
+# fmt: off
 ROLES: Final = (
-    "Sales Assistant",
-    "Returns Desk",
-    "Order Tracking",
-    "Billing Help",
-    "Store Finder",
-    "Product Advisor",
-    "Booking Assistant",
-    "Warranty Desk",
-    "Onboarding Guide",
-    "Technical Support",
-    "Careers Assistant",
-    "Press Desk",
-    "Size Guide",
-    "Gift Finder",
-    "Delivery Questions",
-    "Account Recovery",
-    "Subscription Help",
-    "Partner Portal",
-    "Spare Parts",
-    "Event Concierge",
-    "Documentation Search",
-    "Quote Request",
-    "Accessibility Help",
-    "Night Shift",
+    "Sales Assistant", "Returns Desk", "Order Tracking", "Billing Help", "Store Finder", "Product Advisor",
+    "Booking Assistant", "Warranty Desk", "Onboarding Guide", "Technical Support", "Careers Assistant",
+    "Press Desk", "Size Guide", "Gift Finder", "Delivery Questions", "Account Recovery", "Subscription Help",
+    "Partner Portal", "Spare Parts", "Event Concierge", "Documentation Search", "Quote Request",
+    "Accessibility Help", "Night Shift",
 )
 
 PALETTES: Final = (  # primary and secondary; white text is readable on all of them
-    ("#611F69", "#764ba2"),
-    ("#0B5FFF", "#003EB3"),
-    ("#0F766E", "#115E59"),
-    ("#B91C1C", "#7F1D1D"),
-    ("#1F2937", "#374151"),
-    ("#9A3412", "#7C2D12"),
-    ("#166534", "#14532D"),
-    ("#6D28D9", "#4C1D95"),
-    ("#BE185D", "#831843"),
-    ("#0369A1", "#0C4A6E"),
+    ("#611F69", "#764ba2"), ("#0B5FFF", "#003EB3"), ("#0F766E", "#115E59"), ("#B91C1C", "#7F1D1D"),
+    ("#1F2937", "#374151"), ("#9A3412", "#7C2D12"), ("#166534", "#14532D"), ("#6D28D9", "#4C1D95"),
+    ("#BE185D", "#831843"), ("#0369A1", "#0C4A6E"),
 )
 
 SITES: Final = (
-    "www.{brand}.example",
-    "shop.{brand}.example",
-    "help.{brand}.example",
-    "blog.{brand}.example",
-    "portal.{brand}.example",
-    "{brand}.example.com",
-    "support.{brand}.example.com",
-    "{brand}.example.org",
+    "www.{brand}.example", "shop.{brand}.example", "help.{brand}.example", "blog.{brand}.example",
+    "portal.{brand}.example", "{brand}.example.com", "support.{brand}.example.com", "{brand}.example.org",
     "{brand}.example.net",
 )
-
+# fmt: on
 
 Trouble = AgentChanges | str | None
 """Fields to change, or a domain to add, or None to remove all domains."""

@@ -4,7 +4,6 @@ routes.py decides about requests. Agents are generated from the seed on access, 
 20,000 workspaces take little more memory than their 20,000 keys.
 """
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Unpack
 
@@ -12,10 +11,8 @@ from attrs import define, evolve, frozen
 
 from ..wire.auth import ApiKey
 from ..wire.errors import ConfigurationError
-from .agent import TODAY, AgentChanges, NewAgent, StoredAgent
-from .answers import Pages, listed
-from .faults import Fault, FaultOptions, Mishap, make_fault
-from .seed import id_text, key_text, seeded_agents
+from .answers import Fault, FaultOptions, Mishap, Pages, listed, make_fault
+from .seed import TODAY, AgentChanges, NewAgent, StoredAgent, id_text, key_text, seeded_agents
 
 
 @frozen(kw_only=True)
@@ -52,19 +49,32 @@ class Origin:
     trouble: float
 
 
-class SandboxAgents:
-    """The agents of the workspace `name`: generated from the seed, then changed by the test.
+class SandboxWorkspace:
+    """A workspace of the sandbox: `Sandbox.add_workspace` creates it, `sandbox[name]` returns it.
 
-    `pages` are the cached responses, or None before the first request. Every change drops them.
+    `requests` counts the requests with a key of this workspace, including failed and refused ones; set it to 0 to
+    reset it. `faults` are the scripted faults that have not happened yet; `bucket` belongs to the rate limit. `pages`
+    are the cached responses, or None before the first request. Every change of the agents drops them.
     """
 
-    __slots__ = ("_count", "_edited", "_made", "_origin", "name", "pages")
+    __slots__ = (
+        *("_count", "_edited", "_key", "_keys", "_made", "_origin", "_rotations"),
+        *("bucket", "faults", "name", "pages", "requests"),
+    )
 
-    def __init__(self, name: str, count: int, origin: Origin) -> None:
+    def __init__(self, name: str, count: int, origin: Origin, keys: "dict[ApiKey, SandboxWorkspace]") -> None:
         self.name: str = name
+        self.requests: int = 0
+        self.bucket: TokenBucket | None = None
+        self.faults: tuple[Fault, ...] = ()
         self.pages: Pages | None = None
         self._origin, self._count, self._made = origin, count, count
         self._edited: list[StoredAgent] | None = None
+        self._keys, self._rotations = keys, 0
+        self._key = self._new_key()
+
+    def __repr__(self) -> str:
+        return f"SandboxWorkspace({self.name!r}, {self._count} agents)"
 
     @property
     def agents(self) -> tuple[StoredAgent, ...]:
@@ -91,8 +101,7 @@ class SandboxAgents:
             "id": id_text(self._origin.seed, self.name, self._made),
             "created_at": TODAY + timedelta(minutes=self._made),
         }
-        fresh.update(fields)
-        agent = StoredAgent(**fresh)
+        agent = StoredAgent(**(fresh | fields))
         if any(other.id == agent.id for other in agents):
             raise ConfigurationError(f"Workspace {self.name!r} already has an agent {agent.id!r}")
         self._made += 1
@@ -101,63 +110,35 @@ class SandboxAgents:
 
     def update_agent(self, agent_id: str, **changes: Unpack[AgentChanges]) -> StoredAgent:
         """Changes fields of an agent and returns it. Raises KeyError if there is no such agent."""
-        return self._replace(agent_id, lambda agent: evolve(agent, **changes))
+        return self._evolve(agent_id, **changes)
 
     def allow_domain(self, agent_id: str, domain: str) -> StoredAgent:
         """Appends a domain to an agent's list, even if it is there already. Raises KeyError for an unknown agent."""
-        return self._replace(agent_id, lambda agent: evolve(agent, domains=(*agent.domains, domain)))
+        return self._evolve(agent_id, domains=(*self._agent(agent_id).domains, domain))
 
     def disallow_domain(self, agent_id: str, domain: str) -> StoredAgent:
         """Removes every occurrence of a domain from an agent's list. Raises KeyError if there is none."""
-        return self._replace(agent_id, lambda agent: evolve(agent, domains=_without(agent.domains, domain)))
+        domains = self._agent(agent_id).domains
+        if domain not in domains:
+            raise KeyError(f"The agent's allowed domains do not hold {domain!r}")
+        return self._evolve(agent_id, domains=[other for other in domains if other != domain])
 
     def remove_agent(self, agent_id: str) -> StoredAgent:
         """Deletes an agent: not listed any more, and a 404 for its domains. Raises KeyError for an unknown agent."""
-        agents = list(self._stored())
-        removed = agents.pop(self._place(agents, agent_id))
-        self._store(agents)
+        removed = self._agent(agent_id)
+        self._store([other for other in self._stored() if other.id != agent_id])
         return removed
 
-    def _replace(self, agent_id: str, change: Callable[[StoredAgent], StoredAgent]) -> StoredAgent:
-        agents = list(self._stored())
-        place = self._place(agents, agent_id)
-        agents[place] = change(agents[place])
-        self._store(agents)
-        return agents[place]
-
-    def _place(self, agents: list[StoredAgent], agent_id: str) -> int:
-        for place, agent in enumerate(agents):
+    def _agent(self, agent_id: str) -> StoredAgent:
+        for agent in self._stored():
             if agent.id == agent_id:
-                return place
+                return agent
         raise KeyError(f"Workspace {self.name!r} has no agent {agent_id!r}")
 
-
-def _without(domains: tuple[str, ...], domain: str) -> tuple[str, ...]:
-    if domain not in domains:
-        raise KeyError(f"The agent's allowed domains do not hold {domain!r}")
-    return tuple(other for other in domains if other != domain)
-
-
-class SandboxWorkspace(SandboxAgents):
-    """A workspace of the sandbox: `Sandbox.add_workspace` creates it, `sandbox[name]` returns it.
-
-    `requests` counts the requests with a key of this workspace, including failed and refused ones; set it to 0 to
-    reset it. `faults` are the scripted faults that have not happened yet; `bucket` belongs to the rate limit.
-    """
-
-    __slots__ = ("_key", "_keys", "_rotations", "bucket", "faults", "requests")
-
-    def __init__(self, name: str, count: int, origin: Origin, keys: "dict[ApiKey, SandboxWorkspace]") -> None:
-        super().__init__(name, count, origin)
-        self.requests: int = 0
-        self.bucket: TokenBucket | None = None
-        self.faults: tuple[Fault, ...] = ()
-        self._rotations = 0
-        self._keys = keys
-        self._key = self._new_key()
-
-    def __repr__(self) -> str:
-        return f"SandboxWorkspace({self.name!r}, {self._count} agents)"
+    def _evolve(self, agent_id: str, **changes: Unpack[NewAgent]) -> StoredAgent:
+        agent = evolve(self._agent(agent_id), **changes)
+        self._store([agent if other.id == agent_id else other for other in self._stored()])
+        return agent
 
     @property
     def key(self) -> ApiKey:

@@ -92,7 +92,7 @@ def test_the_sandbox_has_a_route_for_every_operation(sample: Sample) -> None:
     sandbox = Sandbox(rate_limit=None)
     key = sandbox.add_workspace("acme").key.reveal()
     asked = SandboxRequest(sample.endpoint.method, sample.request.split()[1], x_api_key=key)
-    assert handle(sandbox._state, asked, 0.0) not in (NO_PATH, NO_METHOD), (
+    assert handle(sandbox._state, asked, 0.0).response not in (NO_PATH, NO_METHOD), (
         f"chatloom_async/sandbox/routes.py: add a route for {sample.request} to ROUTES"
     )
 
@@ -158,9 +158,8 @@ def test_open_enums() -> None:
 def answered(sandbox: Sandbox, path: str, headers: dict[str, str]) -> tuple[int, Any]:
     """Status and JSON of the sandbox's answer, without a network."""
     asked = SandboxRequest("GET", path, headers.get("Authorization", ""), headers.get("X-API-Key", ""))
-    answer = handle(sandbox._state, asked, 0.0)
-    assert isinstance(answer, Response)
-    return answer.status, json.loads(answer.body)
+    response = handle(sandbox._state, asked, 0.0).response
+    return response.status, json.loads(response.body)
 
 
 def test_the_sandbox_agrees() -> None:

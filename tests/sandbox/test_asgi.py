@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from chatloom_async.sandbox import Sandbox
-from chatloom_async.sandbox.asgi import BrokenOffError
+from chatloom_async.sandbox.skins import BrokenOffError
 from tests.sandbox.skins import bearer
 
 LIST = "/api/plugin/agents"

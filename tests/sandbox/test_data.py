@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from chatloom_async.sandbox import Sandbox, StoredAgent
-from chatloom_async.sandbox.agent import TODAY
-from chatloom_async.sandbox.seed import TROUBLES, brand, seeded_agents
+from chatloom_async.sandbox.seed import TODAY, TROUBLES, brand, seeded_agents
 
 RESERVED = re.compile(r"[a-z0-9.-]+\.(example|example\.(com|org|net))")  # RFC 2606
 ODD_COLOURS = {"#FFE066", "#FFF3BF", "purple", "#12345"}

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from chatloom_async.sandbox import SandboxWorkspace, StoredAgent
-from chatloom_async.sandbox.agent import TODAY
+from chatloom_async.sandbox.seed import TODAY
 from chatloom_async.wire.errors import ConfigurationError
 
 
