@@ -23,7 +23,7 @@ from pathlib import Path
 
 from attrs import Factory, define
 
-from chatloom_async.cli.audit_inputs import make_sandbox
+from chatloom_async.cli.sandbox import make_sandbox
 
 PROGRAM = (sys.executable, "-m", "chatloom_async")
 AGENTS, KILLS = 12, 5

@@ -20,7 +20,7 @@ from benchmarks.results import FILE as RESULTS
 from benchmarks.results import read
 from chatloom_async import AsyncChatloom, transports
 from chatloom_async.audit import keys, load_workspaces, store
-from chatloom_async.cli.audit_inputs import make_sandbox
+from chatloom_async.cli.sandbox import make_sandbox
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *(ROOT / name / "README.md" for name in ("benchmarks", "examples", "tests"))]

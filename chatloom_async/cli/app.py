@@ -54,7 +54,14 @@ COMMANDS = {
 }
 """What follows each command, and the first line of its docstring."""
 
-MODULES = {"completion": "app", "domains": "agents"}
+MODULES = {
+    "agents": "workspace",
+    "call": "workspace",
+    "completion": "app",
+    "diff": "history",
+    "domains": "workspace",
+    "runs": "history",
+}
 """The modules of commands that do not stand in one of their own name."""
 
 

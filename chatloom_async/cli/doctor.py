@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import attrs
 from attrs import frozen
@@ -13,16 +13,16 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ..audit.document import json_text
+from ..audit.formats.layout import Columns, cell
 from ..audit.keys import KeyEnv, KeyFile
 from ..diagnosis import Journal, Observation, Setup, examine
 from ..diagnosis.local import GivenKey, KeyReference
 from ..diagnosis.report import markdown
 from ..policy.keys import ENVIRONMENT_VARIABLE
 from ..wire.auth import api_key_or_error
-from .access import FROM_ENVIRONMENT, Access
-from .checklist import line, summary
 from .files import check_outputs, open_output
-from .terminal import CommandLineError, blank_line, notice, read_stdin
+from .options import FROM_ENVIRONMENT, Access
+from .terminal import CommandLineError, blank_line, notice, read_stdin, terminal_style
 
 STDIN = Path("-")
 
@@ -138,3 +138,45 @@ def _advice(observations: Sequence[Observation], options: DoctorOptions) -> str 
     if any(each.subject == "key" and each.state == "wrong" for each in observations):
         return "export CHATLOOM_API_KEY=... && chatloom doctor   (try it: chatloom doctor --sandbox)"
     return None
+
+
+MARKS = {"ok": "✓", "warning": "!", "wrong": "✗", "skipped": "-", "advice": "→"}
+PLAIN = {"ok": "+", "warning": "!", "wrong": "x", "skipped": "-", "advice": ">"}
+"""For a stream whose encoding has no ticks."""
+
+STYLES = {"ok": "green", "warning": "bold yellow", "wrong": "bold red", "skipped": "dim"}
+WIDEST = 13
+"""Width of the longest subject, so that lines printed one by one form a table."""
+
+
+def line(each: Observation, stream: TextIO) -> str:
+    """The observation as it may look on that stream."""
+    style, marks = terminal_style(stream), _marks(stream)
+    table = Columns(("", "", ""), style.width, style.color, headed=False, fixed=frozenset((0, 1)), least=(1, WIDEST))
+    faint = "dim" if each.state == "skipped" else ""
+    mark = cell(marks[each.state], STYLES[each.state])
+    rows = [(mark, cell(each.subject, faint or "bold"), cell(each.found, faint))]
+    if each.advice:
+        rows.append((cell(""), cell(""), cell(f"{marks['advice']} {each.advice}", "cyan")))
+    return table.table(rows)
+
+
+def _marks(stream: TextIO) -> dict[str, str]:
+    try:
+        "".join(MARKS.values()).encode(stream.encoding or "ascii")
+    except UnicodeEncodeError:
+        return PLAIN
+    return MARKS
+
+
+def summary(observations: Sequence[Observation]) -> tuple[str, str]:
+    """The closing line, and its style."""
+    counts = {state: sum(each.state == state for each in observations) for state in ("ok", "warning", "wrong")}
+    told = ", ".join(f"{count} {_plural(state, count)}" for state, count in counts.items() if count)
+    style = "red" if counts["wrong"] else "yellow" if counts["warning"] else "green"
+    total = sum(counts.values())
+    return f"{total} check{'' if total == 1 else 's'}: {told}", style
+
+
+def _plural(state: str, count: int) -> str:
+    return "warnings" if state == "warning" and count > 1 else state

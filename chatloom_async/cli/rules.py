@@ -1,17 +1,21 @@
-"""`chatloom rules`: what an audit looks for, why, and what to do about it, as a table or a JSON document."""
+"""The rules of an audit: `chatloom rules` lists them, and here it is decided which may ask which DNS resolver."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Annotated, Literal, TextIO
 
 from cyclopts import Parameter
 
+from ..audit.dns import Resolver
 from ..audit.document import json_text
 from ..audit.formats.text import STYLES, cell, columns, rendered
-from ..audit.rules import Rule, choose_rules
+from ..audit.rules import Rule, choose_rules, select_rules
 from ..audit.rules.rule import Need
+from ..sandbox.dns import serving_dns
 from .files import OutputPath, check_outputs, open_output
-from .options import RuleFiles, RuleGlobs
-from .terminal import terminal_style
+from .options import FindingOptions, RuleFiles, RuleGlobs
+from .sources import Kind
+from .terminal import CommandLineError, terminal_style
 
 
 async def rules(
@@ -54,3 +58,36 @@ def _json(chosen: Sequence[Rule], _: TextIO) -> str:
 
 NEEDS: dict[Need, str] = {"dns": "--dns", "expect": "`expect` in the list of workspaces"}
 WRITERS: dict[str, Callable[[Sequence[Rule], TextIO], str]] = {"table": _table, "json": _json}
+
+
+DNS_HINT = "Add --dns."
+
+
+def applied_rules(chosen: Sequence[Rule], finding: FindingOptions) -> tuple[Rule, ...]:
+    """The chosen rules, without those that need the DNS if it is not asked.
+
+    Raises CommandLineError if a pattern of --rule chose only such rules, or for --resolver without --dns.
+    """
+    if finding.dns:
+        return tuple(chosen)
+    if finding.resolver is not None:
+        raise CommandLineError("--resolver names a DNS resolver, but nothing is looked up without --dns", hint=DNS_HINT)
+    for pattern in finding.rule:
+        if all(rule.needs == "dns" for rule in select_rules(chosen, [pattern])):
+            raise CommandLineError(f"--rule {pattern}: nothing is looked up in the DNS without --dns", hint=DNS_HINT)
+    return tuple(rule for rule in chosen if rule.needs != "dns")
+
+
+@asynccontextmanager
+async def open_resolver(rules: Sequence[Rule], resolver: str | None, kind: Kind) -> AsyncIterator[Resolver | None]:
+    """The resolver to ask; None if no rule needs it. The embedded sandbox comes with one of its own.
+
+    Raises InvalidResolverError, and MissingExtraError without the extra [dns].
+    """
+    if all(rule.needs != "dns" for rule in rules):
+        yield None
+    elif kind == "sandbox" and resolver is None:
+        async with serving_dns() as address:
+            yield Resolver(address)
+    else:
+        yield Resolver(resolver)

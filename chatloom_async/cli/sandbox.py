@@ -15,7 +15,6 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ..audit.document import json_text
-from .audit_inputs import make_sandbox
 from .files import WRITABLE_PATH
 from .signals import end_gently
 from .terminal import CommandLineError, shell_command
@@ -100,3 +99,17 @@ def _instructions(sandbox: "Sandbox", url: str, agents: int, listed: Path | None
         yield shell_command("audit", str(listed.absolute()), "--inline-keys", "--base-url", url)
     else:
         yield f"# To audit all {len(sandbox)} at once, start it with --write-workspaces FILE.ndjson."
+
+
+NAMES = ("acorn", "birch", "cedar", "dogwood", "elm", "fir", "ginkgo", "hazel", "ivy", "juniper", "katsura", "larch")
+
+
+def make_sandbox(*, workspaces: int, agents: int, seed: int, rate_limit: float | None = 300) -> "Sandbox":
+    """A sandbox with this many workspaces of this many agents; the same seed gives the same keys and data."""
+    from ..sandbox import Sandbox
+
+    sandbox = Sandbox(seed=seed, rate_limit=rate_limit)
+    for number in range(workspaces):
+        cycle, place = divmod(number, len(NAMES))
+        sandbox.add_workspace(NAMES[place] + (f"-{cycle + 1}" if cycle else ""), agents=agents)
+    return sandbox

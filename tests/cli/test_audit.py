@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from chatloom_async.cli import audit_inputs
-from chatloom_async.cli.audit_inputs import make_sandbox
+from chatloom_async.cli import sources
+from chatloom_async.cli.sandbox import make_sandbox
 from chatloom_async.sandbox import Sandbox
 from tests.cli.conftest import Ran, stdin_of
 from tests.samples import KEY
@@ -26,7 +26,7 @@ ESTIMATE = "estimate: 26 requests if each workspace has 12 agents, at least 1 s 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded sandbox is small here, so that the rate limit does not make tests wait."""
-    monkeypatch.setattr(audit_inputs, "EMBEDDED", {"workspaces": 3, "agents": 2, "seed": 7})
+    monkeypatch.setattr(sources, "EMBEDDED", {"workspaces": 3, "agents": 2, "seed": 7})
 
 
 @pytest.fixture
@@ -45,9 +45,7 @@ def three(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_without_file_and_key_it_audits_the_embedded_sandbox_and_says_so(chatloom: Chatloom) -> None:
     """A first try needs no account."""
     ran = chatloom("audit")
-    domains = {
-        each.name: sum(len(agent.domains) for agent in each.agents) for each in make_sandbox(**audit_inputs.EMBEDDED)
-    }
+    domains = {each.name: sum(len(agent.domains) for agent in each.agents) for each in make_sandbox(**sources.EMBEDDED)}
     assert ran.status == 0
     assert [line.split()[:4] for line in ran.out.splitlines()[:4]] == [
         ["workspace", "state", "agents", "domains"],
@@ -254,7 +252,7 @@ def test_a_defect_is_one_line_with_its_place(chatloom: Chatloom, monkeypatch: py
     def broken(**_: Any) -> None:
         raise LookupError(f"surprise {KEY}")
 
-    monkeypatch.setattr(audit_inputs, "make_sandbox", broken)
+    monkeypatch.setattr(sources, "make_sandbox", broken)
     ran = chatloom("audit", "--sandbox")
     assert ran.status == 4
     assert ran.err.splitlines()[-1].startswith("error: unexpected LookupError: surprise clf_*** (test_audit.py, line ")
@@ -283,7 +281,7 @@ def test_the_last_line_names_the_cause_if_nothing_was_read(chatloom: Chatloom, t
 
 LIMITS = """
 import resource, sys
-from chatloom_async.cli.audit_readers import raise_descriptor_limit
+from chatloom_async.cli.readers import raise_descriptor_limit
 soft, hard = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 raise_descriptor_limit()

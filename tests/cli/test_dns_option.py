@@ -62,7 +62,7 @@ def test_a_resolver_that_does_not_answer_is_no_finding(
 ) -> None:
     """The report and the last lines say that the DNS was not read."""
     monkeypatch.setattr("chatloom_async.audit.dns.resolver.MAX_SILENT", 1)
-    monkeypatch.setattr("chatloom_async.cli.audit_dns.Resolver", lambda server: Resolver(server, timeout=0.05, tries=1))
+    monkeypatch.setattr("chatloom_async.cli.rules.Resolver", lambda server: Resolver(server, timeout=0.05, tries=1))
     ran = chatloom("audit", "--sandbox", "--dns", "--resolver", silence, "--rule", "domain-un*")
     assert "domain-unregistered" not in ran.out
     assert ran.out.count("DNS not read for ") == 5

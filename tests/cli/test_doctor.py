@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chatloom_async.cli.checklist import line, summary
+from chatloom_async.cli.doctor import line, summary
 from chatloom_async.diagnosis.observation import ok, skipped, warning, wrong
 from chatloom_async.sandbox import Sandbox
 from tests.cli.conftest import Ran, stdin_of

@@ -16,7 +16,7 @@ import pytest
 from chatloom_async.audit import Row, Workspace
 from chatloom_async.audit.keys import KeyEnv
 from chatloom_async.audit.store import RunConfig, open_store
-from chatloom_async.cli import audit_inputs
+from chatloom_async.cli import sources
 from chatloom_async.sandbox import Sandbox
 from tests.cli.conftest import Ran
 from tests.cli.test_program import STOPPING, wait_for
@@ -287,7 +287,7 @@ def test_the_embedded_sandbox_can_be_kept_and_compared(
     chatloom: Chatloom, monkeypatch: pytest.MonkeyPatch, db: str
 ) -> None:
     """Its port is another one each time, and it is the same workspaces all the same."""
-    monkeypatch.setattr(audit_inputs, "EMBEDDED", {"workspaces": 2, "agents": 2, "seed": 7})
+    monkeypatch.setattr(sources, "EMBEDDED", {"workspaces": 2, "agents": 2, "seed": 7})
     for _ in range(2):
         assert chatloom("audit", "--db", db).status == 0
     ran = chatloom("diff", "--db", db)

@@ -9,9 +9,8 @@ import orjson
 import pytest
 
 from chatloom_async import AsyncChatloom, ConfigurationError, MockTransport
-from chatloom_async.cli.access import Access
-from chatloom_async.cli.agents import agents
-from chatloom_async.cli.call import get, readable
+from chatloom_async.cli.options import Access
+from chatloom_async.cli.workspace import agents, get, readable
 from chatloom_async.sandbox import Sandbox
 from tests.cli.conftest import Ran, stdin_of
 from tests.samples import AGENTS, KEY, answer

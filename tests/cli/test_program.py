@@ -21,8 +21,7 @@ from chatloom_async.audit import KeyEnv, load_workspaces
 from chatloom_async.audit.mutes import load_mutes
 from chatloom_async.cli import main
 from chatloom_async.cli.app import COMMANDS, MODULES
-from chatloom_async.cli.audit_inputs import make_sandbox
-from chatloom_async.cli.sandbox import _instructions
+from chatloom_async.cli.sandbox import _instructions, make_sandbox
 from chatloom_async.sandbox import Sandbox
 from tests.cli.conftest import PROGRAM, Ran
 

@@ -173,7 +173,7 @@ def test_a_defect_shows_its_traceback_where_that_is_asked_for(
     def broken(*_: object, **__: object) -> None:
         raise LookupError(f"surprise {KEY}")
 
-    monkeypatch.setattr("chatloom_async.cli.audit_inputs.make_sandbox", broken)
+    monkeypatch.setattr("chatloom_async.cli.sources.make_sandbox", broken)
     assert main(["audit", "--sandbox"]) == 4
     err = capsys.readouterr().err
     assert "Traceback" not in err
@@ -196,7 +196,7 @@ def test_trouble_of_the_machine_is_not_a_defect(
     def refuse(*_: object, **__: object) -> None:
         raise problem
 
-    monkeypatch.setattr("chatloom_async.cli.audit_inputs.make_sandbox", refuse)
+    monkeypatch.setattr("chatloom_async.cli.sources.make_sandbox", refuse)
     assert main(["audit", "--sandbox"]) == 4
     where = "a.db: " if problem.filename else ""
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: {where}{problem.strerror}")

@@ -12,9 +12,8 @@ from chatloom_async.audit import KeyEnv, Summary, Workspace
 from chatloom_async.audit.session import AuditOutcome
 from chatloom_async.audit.values import Finding, Row
 from chatloom_async.cli.app import command_line
-from chatloom_async.cli.audit_outputs import estimate
-from chatloom_async.cli.progress import AuditProgress
-from chatloom_async.cli.summary import NextStep, findings, totals
+from chatloom_async.cli.audit import estimate
+from chatloom_async.cli.progress import AuditProgress, NextStep, findings, totals
 
 DB = Path("a.db")
 TRY = "export CHATLOOM_API_KEY=... && chatloom audit   (or name a file of workspaces: chatloom audit --help)"

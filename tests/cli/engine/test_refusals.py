@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from chatloom_async.audit import KeyEnv, KeyFile, Workspace
-from chatloom_async.cli.audit_inputs import make_sandbox
-from chatloom_async.cli.audit_readers import KeyFiles, absolute
+from chatloom_async.cli.readers import KeyFiles, absolute
+from chatloom_async.cli.sandbox import make_sandbox
 from chatloom_async.engines import dask
 from tests.cli.conftest import Ran
 from tests.samples import KEY

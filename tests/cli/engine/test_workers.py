@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chatloom_async.cli import audit_inputs, audit_readers
+from chatloom_async.cli import readers, sources
 from chatloom_async.engines import DaskEngine, EngineLostError, Shard, ShardResult
 from chatloom_async.engines.dask import workers_at
 from chatloom_async.sandbox import Sandbox
@@ -126,8 +126,8 @@ def test_the_embedded_sandbox_can_be_read_by_workers(
     chatloom: Chatloom, cluster: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its keys lie in files meanwhile; one process would report the same."""
-    monkeypatch.setattr(audit_inputs, "EMBEDDED", {"workspaces": 3, "agents": 2, "seed": 7})
-    monkeypatch.setattr(audit_readers, "workers_here", lambda: workers_at(cluster))
+    monkeypatch.setattr(sources, "EMBEDDED", {"workspaces": 3, "agents": 2, "seed": 7})
+    monkeypatch.setattr(readers, "workers_here", lambda: workers_at(cluster))
     ran = chatloom("audit", "--sandbox", "--engine", "dask", "--concurrency", "3", "--format", "jsonl")
     assert (ran.status, told(ran.out)) == (0, told(chatloom("audit", "--sandbox", "--format", "jsonl").out))
     assert ran.err.splitlines()[1] == "reading on a cluster on this machine, up to 3 workspaces at once"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from chatloom_async.cli.audit_inputs import EMBEDDED
-from chatloom_async.cli.audit_inputs import make_sandbox as embedded
+from chatloom_async.cli.sandbox import make_sandbox as embedded
+from chatloom_async.cli.sources import EMBEDDED
 from chatloom_async.testing.server import serve_in_thread
 from tests.engines.planted import planted
 

@@ -1,17 +1,21 @@
-"""`chatloom agents`: the list of agents as a table, a JSON document or JSON Lines."""
+"""Commands for the one workspace of a key: `chatloom agents`, `domains` and `call`."""
 
+import re
 from collections.abc import Callable
-from typing import Annotated, Literal, TextIO
+from typing import Annotated, Any, Literal, TextIO
+from urllib.parse import unquote
 
+from attrs import frozen
 from cyclopts import Parameter
 
-from ..audit.document import agent_document, json_text
+from ..audit.document import agent_document, escaped, json_text
 from ..audit.formats.text import cell, columns, rendered
 from ..endpoints.agents import Agent, AgentList
 from ..wire.cleaning import clean
-from .access import FROM_ENVIRONMENT, Access
+from ..wire.endpoint import Endpoint
 from .files import OutputPath, check_outputs, open_output
-from .terminal import notice, terminal_style
+from .options import FROM_ENVIRONMENT, Access
+from .terminal import CommandLineError, notice, terminal_style
 
 NOT_WHOLE = 3
 COLUMNS: tuple[tuple[str, Callable[[Agent], str], int], ...] = (
@@ -98,3 +102,55 @@ async def domains(
     if not allowed.domains:
         notice("The list is empty. The API's documentation does not say whether that means every site or none.")
     return 0
+
+
+PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*(\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?")
+PATH_HINT = "Give a path such as /api/plugin/agents, with anything unusual percent-encoded."
+
+
+async def call(
+    path: Annotated[str, Parameter(help="Path from the API's documentation, such as /api/plugin/agents.")],
+    /,
+    *,
+    output: OutputPath = None,
+    access: Access = FROM_ENVIRONMENT,
+) -> int:
+    """Send a GET to any path of the API and print its JSON.
+
+    Retries, rate limit and errors are as everywhere. On a terminal the JSON is indented, elsewhere it is
+    what the API sent, and a line break after it.
+
+    Example: chatloom call /api/plugin/agents | jq .count
+    """
+    endpoint = get(path)
+    check_outputs([("--output", output)], access.files())
+    async with await access.client() as client:
+        exchange = await client.exchange(endpoint)
+    sent = exchange.response.body.decode(errors="backslashreplace")
+    with open_output(output, content="json") as file:
+        file.write(readable(exchange.value, sent) if file.stream.isatty() else sent.removesuffix("\n") + "\n")
+    return 0
+
+
+def readable(document: Any, sent: str) -> str:
+    """The JSON that was sent, for a person."""
+    try:
+        return json_text(document, indent=True) + "\n"
+    except TypeError:  # nested deeper than orjson writes, though it reads it
+        return escaped(sent) + "\n"
+
+
+def get(path: str) -> Endpoint[Any]:
+    """The endpoint for a path that leads where it seems to, below the base URL. Raises CommandLineError."""
+    segments = unquote(path.partition("?")[0]).split("/")
+    if not PATH.fullmatch(path) or path.startswith("//") or not {".", ".."}.isdisjoint(segments):
+        raise CommandLineError(
+            "The path must start with a single /, hold no . or .. between slashes, and no blank or #", hint=PATH_HINT
+        )
+
+    @frozen
+    class Get(Endpoint[Any]):
+        pass
+
+    Get.path = path
+    return Get()

@@ -1,16 +1,19 @@
-"""`chatloom runs`: the audits that a database holds, as a table or a JSON document."""
+"""`chatloom runs` lists the audits that a database holds, and `chatloom diff` compares two of them."""
 
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, TextIO
 
 import attrs
 from cyclopts import Parameter
 
+from ..audit.diff import Diff, diff_runs, json_diff, markdown_diff, table_diff
 from ..audit.document import json_text
 from ..audit.formats.text import cell, columns, rendered
-from ..audit.store import RunInfo, RunState, open_store
+from ..audit.store import NoSuchRunError, RunInfo, RunState, Store, open_store
 from .files import OutputPath, check_outputs, database_files, open_output
-from .terminal import notice, shell_command, terminal_style
+from .terminal import CommandLineError, Content, notice, shell_command, terminal_style
 
 STYLES: dict[RunState, str] = {"finished": "green", "running": "cyan", "interrupted": "yellow"}
 NUMBERS = ("planned", "ok", "partial", "failed", "pending", "error", "warning", "info")
@@ -40,7 +43,7 @@ async def runs(
     async with open_store(db, write=False) as store:
         found = await store.runs()
     with open_output(output, content="locale" if form == "table" else "json") as file:
-        file.write(_table(found, file.stream) if form == "table" else _json(found))
+        file.write(_runs_table(found, file.stream) if form == "table" else _runs_json(found))
     if form == "table" and (next_step := _next(found, db)):
         notice(f"next: {next_step}", "bold", command=True)
     return 0
@@ -54,7 +57,7 @@ def _next(found: list[RunInfo], db: Path) -> str | None:
     return shell_command("diff", "--db", str(db)) if len(found) > 1 else None
 
 
-def _table(found: list[RunInfo], stream: TextIO) -> str:
+def _runs_table(found: list[RunInfo], stream: TextIO) -> str:
     style = terminal_style(stream)
     wide = style.width is None or style.width >= WIDE
     numbers = [each for each in NUMBERS if wide or each not in ("partial", "pending")]
@@ -75,7 +78,7 @@ def _took(run: RunInfo) -> str:
     return f"{minutes}:{seconds:02}"
 
 
-def _json(found: list[RunInfo]) -> str:
+def _runs_json(found: list[RunInfo]) -> str:
     return json_text({"runs": [_document(each) for each in found]}, indent=True) + "\n"
 
 
@@ -87,3 +90,67 @@ def _document(run: RunInfo) -> dict[str, Any]:
         "rules": list(run.rules),
         "pending": run.pending,
     }
+
+
+DiffFormat = Literal["table", "json", "markdown"]
+RUNS_HINT = "`chatloom runs --db PATH` lists the runs; every `chatloom audit --db PATH` adds one."
+
+
+async def diff(
+    old: Annotated[
+        int | None, Parameter(help="Number of the earlier run; alone: the run to compare with the one before it.")
+    ] = None,
+    new: Annotated[int | None, Parameter(help="Number of the later run. Default: the last one.")] = None,
+    /,
+    *,
+    db: Db,
+    form: Annotated[
+        DiffFormat, Parameter(name="--format", help="table, json (one document) or markdown (for a pull request).")
+    ] = "table",
+    output: OutputPath = None,
+) -> int:
+    """Show what changed from one audit to another.
+
+    Workspaces, agents, domains, findings and keys that came, went or became other. What a run could not read is
+    unknown, and nothing is concluded from it.
+
+    Example: chatloom diff --db audits.db --format markdown
+    """
+    check_outputs([("--output", output)], database_files(db))
+    async with open_store(db, write=False) as store:
+        before, after = await _chosen(store, old, new)
+        infos = await store.run_info(before), await store.run_info(after)
+        found = await diff_runs(*infos, store.workspaces(before), store.workspaces(after))
+    with open_output(output, content=CONTENT[form]) as file:
+        for piece in WRITERS[form](found, file.stream):
+            file.write(piece)
+    return 0
+
+
+async def _chosen(store: Store, old: int | None, new: int | None) -> tuple[int, int]:
+    ids = [each.id for each in await store.runs()]
+    if old is not None and new is None:
+        return (await store.run_before(old)).id, old
+    if old is None and new is None and len(ids) > 1:
+        with suppress(NoSuchRunError):  # if no other run is of the same workspaces, the last two are compared
+            return (await store.run_before(ids[-1])).id, ids[-1]
+        return ids[-2], ids[-1]
+    if old is None or new is None:
+        raise CommandLineError(
+            f"{store.path}: it takes two runs to compare, and there {'is one' if ids else 'are none'}", hint=RUNS_HINT
+        )
+    return old, new
+
+
+def _diff_table(found: Diff, stream: TextIO) -> Iterator[str]:
+    style = terminal_style(stream)
+    return table_diff(found, width=style.width, color=style.color)
+
+
+CONTENT: dict[DiffFormat, Content] = {"table": "locale", "json": "json", "markdown": "utf-8"}
+
+WRITERS: dict[DiffFormat, Callable[[Diff, TextIO], Iterator[str]]] = {
+    "table": _diff_table,
+    "json": lambda found, _: json_diff(found),
+    "markdown": lambda found, _: markdown_diff(found),
+}

@@ -25,8 +25,8 @@ from ..transports.aiohttp import AiohttpTransport
 from ..transports.network import descriptor_share
 from ..wire.auth import ApiKey
 from ..wire.errors import Attempt
-from .audit_inputs import Source
 from .options import RunOptions
+from .sources import Source
 from .terminal import CommandLineError, notice
 
 Say = Callable[[str], None]

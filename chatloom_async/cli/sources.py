@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from attrs import frozen
 
@@ -14,10 +14,8 @@ from ..audit.values import Workspace
 from ..policy.keys import ENVIRONMENT_VARIABLE
 from ..wire.base_url import BASE_URL, normalize_base_url
 from .options import Selection
+from .sandbox import make_sandbox
 from .terminal import CommandLineError, notice, read_stdin
-
-if TYPE_CHECKING:
-    from ..sandbox import Sandbox
 
 STDIN = Path("-")
 EMBEDDED = {"workspaces": 12, "agents": 7, "seed": 2}  # 8 requests a key: no wait for the rate limit
@@ -68,17 +66,3 @@ def _load(path: Path, *, inline_keys: bool) -> tuple[Workspace, ...]:
     if path == STDIN:
         return load_ndjson(read_stdin(), inline_keys=inline_keys)
     return load_workspaces(path, inline_keys=inline_keys)
-
-
-NAMES = ("acorn", "birch", "cedar", "dogwood", "elm", "fir", "ginkgo", "hazel", "ivy", "juniper", "katsura", "larch")
-
-
-def make_sandbox(*, workspaces: int, agents: int, seed: int, rate_limit: float | None = 300) -> "Sandbox":
-    """A sandbox with this many workspaces of this many agents; the same seed gives the same keys and data."""
-    from ..sandbox import Sandbox
-
-    sandbox = Sandbox(seed=seed, rate_limit=rate_limit)
-    for number in range(workspaces):
-        cycle, place = divmod(number, len(NAMES))
-        sandbox.add_workspace(NAMES[place] + (f"-{cycle + 1}" if cycle else ""), agents=agents)
-    return sandbox
