@@ -230,7 +230,7 @@ class Httpx2Transport:
         await self._pools.aclose()
 
     def __del__(self) -> None:
-        if "_pools" in self.__dict__ and self._pools.is_open:
+        if "_pools" in self.__dict__ and self._pools.unclosed:
             warn_unclosed(self._name)
 
 

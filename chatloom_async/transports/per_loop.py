@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ..wire.errors import ClientClosedError
 from ..wire.message import Headers
@@ -28,8 +28,10 @@ class PerLoop(Generic[T]):
         self._value: T | None = None
 
     @property
-    def is_open(self) -> bool:
-        return self._holder is not None and not (self._loop and self._loop.is_closed())
+    def unclosed(self) -> T | None:
+        """The one that neither `aclose` nor its event loop has closed."""
+        holder: Any = self._holder
+        return None if holder is None or holder.ag_frame is None else self._value
 
     def current(self) -> T | None:
         """The one of the running event loop, if it is open. Call it before `open()`, because it is quick."""

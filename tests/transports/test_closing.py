@@ -123,6 +123,21 @@ async def test_a_forgotten_client_is_named_with_the_line_that_made_it(caplog: py
     assert "nclosed" not in caplog.text
 
 
+def test_a_client_that_outlives_its_event_loop_is_named_too(caplog: pytest.LogCaptureFixture) -> None:
+    """Its loop was closed without asyncio.run, so nothing has closed the connections: one warning of this package."""
+    with elsewhere(RawServer((GOOD,))) as server, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        client = AsyncChatloom(KEY, base_url=server.url)
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(client.list_agents())
+        loop.close()
+        del client, loop
+        gc.collect()
+    texts = [text for text in unclosed(caught) if not text.startswith(("unclosed <socket", "unclosed transport"))]
+    assert [text.partition(" (")[0] for text in texts] == ["AsyncChatloom"]
+    assert "nclosed" not in caplog.text
+
+
 async def test_a_forgotten_transport_is_named_too(make: Make) -> None:
     """A user's own transport is the user's to close."""
     async with RawServer((GOOD,)) as server:

@@ -192,6 +192,9 @@ class Connections(aiohttp.TCPConnector):
         await super().close(abort_ssl=abort_ssl)
         await self.resolver.close()
 
+    def __del__(self, *_: object) -> None:
+        """Replaces aiohttp's warning: the transport gives one."""
+
     async def _connect(self, req: Any, traces: Any, limits: Any) -> ResponseHandler:
         return await super()._create_connection(req, traces, limits)
 

@@ -44,8 +44,13 @@ async def open_exchange(
 ) -> AsyncGenerator[DirectExchange]:
     """Yields an exchange for the running event loop, and closes it."""
     bound = ConnectionBound(min(max_connections, descriptor_share()))
-    async with await session(bound) as opened:
+    opened = await session(bound)
+    connections: Any = opened.connector
+    try:
         yield DirectExchange(opened, works=await works(opened), **options)
+    finally:
+        opened.detach()
+        await connections.close()
 
 
 class AiohttpTransport:
@@ -169,5 +174,6 @@ class AiohttpTransport:
         await self._exchanges.aclose()
 
     def __del__(self) -> None:
-        if "_exchanges" in self.__dict__ and self._exchanges.is_open:
+        if "_exchanges" in self.__dict__ and (direct := self._exchanges.unclosed):
+            direct.session.detach()  # aiohttp would report it a second time
             warn_unclosed(self._name)
