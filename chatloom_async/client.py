@@ -33,7 +33,7 @@ from .options import (
     LABEL,
     MAX_LABEL,
     MOST_IN_FLIGHT,
-    TRANSPORT,
+    OWN_TRANSPORT,
     ClientOptions,
     OnAttempt,
     Options,
@@ -47,7 +47,7 @@ from .policy.keys import KeyProvider, key_source, no_key
 from .policy.lifetime import TimeLimit
 from .policy.limiter import Limiter, LimitState, RateLimit, fingerprint_of, outcome_of
 from .policy.retry import RetryPolicy
-from .transports.interface import Transport
+from .transports.interface import Transport, checked, start_send
 from .wire.auth import ApiKey, Auth
 from .wire.base_url import BASE_URL
 from .wire.cleaning import clean
@@ -94,7 +94,6 @@ def method_of(endpoint: Callable[P, Endpoint[T]]) -> Callable[Concatenate[Sender
 
 
 log: Logger = getLogger("chatloom_async")
-ANSWERS: Final = (Response, TransportError)
 UNCHANGED: Any = type("Unchanged", (), {"__repr__": lambda self: "<unchanged>"})()
 
 
@@ -155,7 +154,7 @@ class AsyncChatloom:
             rate_limit=rate_limit,
             on_attempt=on_attempt,
         )
-        TRANSPORT.check("transport", transport)
+        OWN_TRANSPORT.check("transport", transport)
         CLOCK.check("clock", clock)
         MOST_IN_FLIGHT.check("max_in_flight", max_in_flight)
         self._owner = True
@@ -247,9 +246,8 @@ class AsyncChatloom:
         limiter, loop = self._limiter, limit.loop
         with limiter.acquire_now(call.key, loop) or await limiter.acquire(call.key, loop) as permit:
             limit.restart(call.begin_sending(self._clock.time()))
-            answer = await self._shared.open_transport().send(key.sign(request, self._options.auth))
-            if not isinstance(answer, ANSWERS):
-                raise UsageError(f"The transport returned {type(answer).__name__}, not a Response or a TransportError")
+            transport = self._shared.open_transport()
+            answer = checked(await start_send(transport, key.sign(request, self._options.auth)))
             error = status_error(answer, call.endpoint.success) if isinstance(answer, Response) else answer
             permit.outcome = outcome_of(answer, error)
         self._record(call, answer, error)

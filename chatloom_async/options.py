@@ -15,7 +15,7 @@ from .policy.lifetime import Lifetime
 from .policy.limiter import KeyedLimiter, Limiter, RateLimit, Unlimited
 from .policy.retrier import PolicyRetrier, Retrier, SingleAttempt
 from .policy.retry import Budgets, RetryBudget, RetryPolicy
-from .transports.interface import Transport
+from .transports.interface import TRANSPORT, Transport
 from .transports.network import descriptor_share
 from .wire.auth import Auth
 from .wire.base_url import normalize_base_url, origin
@@ -51,7 +51,7 @@ PLAIN_METHODS = Requirement(
     lambda value: not any(is_async(getattr(value, name, None)) for name in ("release", "fingerprint")),
 )
 ON_ATTEMPT = Requirement(f"{FUNCTION.what}, or None", lambda value: value is None or FUNCTION.fits(value))
-TRANSPORT = Requirement("a Transport with send(), or None", lambda value: value is None or has_methods(value, "send"))
+OWN_TRANSPORT = Requirement(f"{TRANSPORT.what}, or None", lambda value: value is None or TRANSPORT.fits(value))
 LABEL = Requirement("a str, or None", lambda value: value is None or isinstance(value, str))
 MAX_LABEL = 80  # bytes: it is in every log line of the key
 CLOCK = Requirement(

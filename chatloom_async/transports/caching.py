@@ -19,9 +19,8 @@ from ..wire.errors import TransportError
 from ..wire.message import Headers, Request, Response
 from ..wire.status import retry_after_seconds
 from ..wire.validation import COUNT, MAX_WAIT
-from .interface import Transport
+from .interface import TRANSPORT, Answer, Transport, checked, start_send
 
-Answer = Response | TransportError
 CacheKey = tuple[str, str]  # the credentials' fingerprint, and the URL
 
 DELTA_SECONDS = re.compile("[0-9]{1,9}")
@@ -153,6 +152,7 @@ class CachingTransport:
         max_entries: int = 1024,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        TRANSPORT.check("inner", inner)
         MAX_WAIT.check("ttl", ttl)
         MAX_WAIT.check("stale_if_error", stale_if_error)
         COUNT.check("max_entries", max_entries)
@@ -165,7 +165,7 @@ class CachingTransport:
         if request.method == "GET" and request.body is None:
             return self._answers.fresh(key, self._clock()) or await self._shared(key, request)
         try:
-            return await self._inner.send(request)
+            return checked(await start_send(self._inner, request))
         finally:
             if request.method not in READING:  # even one that failed may have changed something
                 self._forget(key[0])
@@ -199,7 +199,7 @@ class CachingTransport:
     async def _fetch(self, pending: PendingRequest, key: CacheKey, request: Request) -> Answer:
         asked = self._clock()
         try:
-            answer = await self._inner.send(request)
+            answer = checked(await start_send(self._inner, request))
         except TransportError as failure:
             answer = failure.with_traceback(None)
         finally:

@@ -1,9 +1,14 @@
-"""The interface of a transport: two methods."""
+"""The interface of a transport: two methods. A transport that does not follow it gets a UsageError."""
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Awaitable
+from inspect import isawaitable
+from typing import Any, Final, Protocol, runtime_checkable
 
-from ..wire.errors import TransportError
+from ..wire.errors import TransportError, UsageError
 from ..wire.message import Request, Response
+from ..wire.validation import Requirement, has_methods
+
+Answer = Response | TransportError
 
 
 @runtime_checkable
@@ -33,8 +38,27 @@ class Transport(Protocol):
         print(transport.count)  # 1
     """
 
-    async def send(self, request: Request) -> Response | TransportError: ...
+    async def send(self, request: Request) -> Answer: ...
 
     async def aclose(self) -> None:
         """Releases all resources. Closing twice is allowed."""
         ...
+
+
+TRANSPORT: Final = Requirement("a Transport with send()", lambda value: has_methods(value, "send"))
+
+
+def start_send(transport: Transport, request: Request) -> Awaitable[object]:
+    """Calls `send`. Raises UsageError if it is not async."""
+    sending: Any = transport.send(request)
+    if isawaitable(sending):
+        return sending
+    name, kind = type(transport).__name__, type(sending).__name__
+    raise UsageError(f"send() of {name} is not async, it returned {kind}: write `async def send(self, request)`")
+
+
+def checked(answer: object) -> Answer:
+    """What `send` returned. Raises UsageError if it is something else than an answer."""
+    if isinstance(answer, (Response, TransportError)):
+        return answer
+    raise UsageError(f"The transport returned {type(answer).__name__}, not a Response or a TransportError")

@@ -3,10 +3,10 @@
 import inspect
 from collections.abc import Awaitable, Callable
 
-from ..wire.errors import ChatloomError, TransportError, UsageError
+from ..wire.errors import ChatloomError, UsageError
 from ..wire.message import Request, Response
+from .interface import Answer
 
-Answer = Response | TransportError
 Handler = Callable[[Request], Answer | Awaitable[Answer]]
 
 

@@ -23,7 +23,7 @@ from ..wire.auth import PLACEHOLDER
 from ..wire.cleaning import spelling_in
 from ..wire.errors import ConfigurationError, TransportError, UsageError
 from ..wire.message import Headers, Request, Response
-from .interface import Transport
+from .interface import TRANSPORT, Answer, Transport, checked, start_send
 
 FORMAT: Final[dict[str, str | int]] = {"format": "chatloom_async cassette", "version": 1}
 STORED_HEADERS: Final = frozenset({"accept", "content-type"})
@@ -48,7 +48,7 @@ class Recorded:
 
     asked: Asked
     headers: Headers
-    outcome: Response | TransportError
+    outcome: Answer
 
 
 def asked(request: Request) -> Asked:
@@ -56,7 +56,7 @@ def asked(request: Request) -> Asked:
     return Asked(request.method, request.url, request.body)
 
 
-def recorded(request: Request, outcome: Response | TransportError) -> Recorded:
+def recorded(request: Request, outcome: Answer) -> Recorded:
     """The exchange without most of the request's headers and without the answer's cookies."""
     headers = {name: value for name, value in request.headers.items() if name.lower() in STORED_HEADERS}
     if isinstance(outcome, Response):
@@ -175,15 +175,16 @@ class RecordingTransport:
     """
 
     def __init__(self, inner: Transport, path: str | PathLike[str]) -> None:
+        TRANSPORT.check("inner", inner)
         self._inner, self._path = inner, Path(path)
         self._exchanges: list[Recorded | None] = []
 
-    async def send(self, request: Request) -> Response | TransportError:
+    async def send(self, request: Request) -> Answer:
         self._refuse(_place_of_key(request))
         turn = len(self._exchanges)
         self._exchanges.append(None)
         try:
-            outcome = await self._inner.send(request)
+            outcome = checked(await start_send(self._inner, request))
         except TransportError as failure:
             outcome = failure.with_traceback(None)
         self._refuse(_place_of_key(request, outcome))
@@ -199,7 +200,7 @@ class RecordingTransport:
             raise SecretInRecordingError(f"An API key is in {place}, so this is not written to {self._path}")
 
 
-def _place_of_key(request: Request, outcome: Response | TransportError | None = None) -> str | None:
+def _place_of_key(request: Request, outcome: Answer | None = None) -> str | None:
     """Where the request's key, or a text that looks like a key, was found. Returned, so that no traceback contains a
     frame with the key."""
     places = {"the URL": request.url.encode(), "the request's body": request.body or b""}
@@ -233,11 +234,11 @@ class ReplayTransport:
 
     def __init__(self, path: str | PathLike[str]) -> None:
         self._path = Path(path)
-        self._outcomes: dict[Asked, deque[Response | TransportError]] = {}
+        self._outcomes: dict[Asked, deque[Answer]] = {}
         for each in read(self._path):
             self._outcomes.setdefault(each.asked, deque()).append(each.outcome)
 
-    async def send(self, request: Request) -> Response | TransportError:
+    async def send(self, request: Request) -> Answer:
         outcomes = self._outcomes.get(asked(request))
         if not outcomes:
             raise NotRecordedError(self._explanation(asked(request)))

@@ -6,16 +6,20 @@ from math import inf, nan
 from typing import Any
 
 import pytest
+from attrs import frozen
 
 from chatloom_async import (
     AiohttpTransport,
     AsyncChatloom,
+    CachingTransport,
     ChatloomError,
     ConfigurationError,
+    Endpoint,
     InvalidBaseUrlError,
     ListAgents,
     MockTransport,
     RateLimit,
+    RecordingTransport,
     Response,
     RetryPolicy,
     Timeouts,
@@ -193,6 +197,14 @@ def test_an_empty_base_url_in_the_environment_is_an_error(monkeypatch: pytest.Mo
         AsyncChatloom(KEY)
 
 
+@frozen
+class Write(Endpoint[None]):
+    """Not GET, so a cache passes it on."""
+
+    method = "POST"
+    path = "/x"
+
+
 @pytest.mark.parametrize(("answer", "name"), [(None, "NoneType"), (b"{}", "bytes"), (404, "int")])
 async def test_a_transport_that_returns_something_else_is_told_so(answer: object, name: str) -> None:
     """And the permit is given back."""
@@ -207,6 +219,38 @@ async def test_a_transport_that_returns_something_else_is_told_so(answer: object
     with pytest.raises(UsageError, match=f"The transport returned {name}, not a Response or a TransportError"):
         await client.list_agents()
     assert [state.in_flight for state in client.limits.values()] == [0]
+
+
+class NotAsync:
+    """A transport as somebody writes it who comes from synchronous libraries."""
+
+    def send(self, request: object) -> Response:
+        return Response(200, body=b"{}")
+
+    async def aclose(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "wrapped", [lambda inner: inner, CachingTransport, lambda t: RecordingTransport(t, "none.json")]
+)
+async def test_a_transport_that_is_not_async_is_told_what_to_write(wrapped: Callable[[Any], Any]) -> None:
+    """Also if another transport wraps it. Python would say that a Response cannot be awaited."""
+    client = AsyncChatloom(KEY, transport=wrapped(NotAsync()))
+    text = "send() of NotAsync is not async, it returned Response: write `async def send(self, request)`"
+    for endpoint in (ListAgents(), Write()):
+        with pytest.raises(UsageError) as caught:
+            await client.send(endpoint)
+        assert caught.value.message == text
+    assert [state.in_flight for state in client.limits.values()] == [0]
+
+
+@pytest.mark.parametrize("wrapped", [CachingTransport, lambda inner: RecordingTransport(inner, "none.json")])
+def test_only_a_transport_can_be_wrapped(wrapped: Callable[[Any], object]) -> None:
+    """The class of one is none."""
+    with pytest.raises(
+        ConfigurationError, match=r"inner must be a Transport with send\(\), not the class MockTransport"
+    ):
+        wrapped(MockTransport)
 
 
 def hidden(attempt: object) -> object:
