@@ -14,6 +14,7 @@ from chatloom_async import (
     AsyncChatloom,
     Attempt,
     AttemptTimeoutError,
+    AuthenticationError,
     ConnectError,
     MockTransport,
     RateLimitError,
@@ -75,18 +76,37 @@ async def test_an_outage_is_waited_out_and_costs_no_workspace() -> None:
     assert api.clock.time() < 120
 
 
-async def test_after_an_outage_those_that_it_stopped_are_read_at_once() -> None:
+@pytest.mark.parametrize(("until", "probes", "ends"), [(100, 7, 115), (10, 1, 25)])
+async def test_after_an_outage_those_that_it_stopped_are_read_at_once(until: float, probes: int, ends: float) -> None:
     """Beside each other: one after the other, at a second each, they would take half a minute more."""
-    rows, api, pauses = await outcome(until=100, takes=1.0)
-    assert ({row.state for row in rows}, len(rows), len(pauses)) == ({"ok"}, 200, 7)
-    assert api.clock.time() < 115
+    rows, api, pauses = await outcome(until, takes=1.0)
+    assert ({row.state for row in rows}, len(rows), len(pauses)) == ({"ok"}, 200, probes)
+    assert api.clock.time() < ends
+
+
+async def test_a_second_outage_ends_as_the_first_did() -> None:
+    """All that it stopped are read at once, too."""
+    clock, pauses = VirtualClock(), list[Pause]()
+
+    async def failing_twice(_: Request) -> Any:
+        now = clock.time()
+        if 1 <= now < 30 or 31.5 <= now < 60:
+            return failure(503)
+        await clock.sleep(1.0)
+        return answer(EMPTY)
+
+    client = AsyncChatloom(OTHER_KEY, transport=MockTransport(failing_twice), clock=clock)
+    rows = audit(WORKSPACES, client=client, concurrency=50, on_pause=pauses.append, retry=PATIENT)
+    assert ({row.state async for row in rows}, len(pauses)) == ({"ok"}, 4)
+    assert clock.time() < 80
 
 
 async def test_pauses_have_a_limit() -> None:
     """What cannot be read by then is failed, at once and with one request each; nothing is waited for any more."""
-    rows, api, pauses = await outcome(until=1e9, max_pause=40)
+    rows, api, pauses = await outcome(until=1e9, max_pause=30.5)
     assert [row.state for row in rows].count("failed") == 199
-    assert [(pause.seconds, pause.left) for pause in pauses] == [(15.0, 40.0), (15.0, 25.0), (10.0, 10.0)]
+    assert [(pause.seconds, pause.left) for pause in pauses] == [(15.0, 30.5), (15.0, 15.5), (0.5, 0.5)]
+    assert {type(pause.error) for pause in pauses} == {ServerError}
     assert "the retry budget is used up" in str(rows[-1].error)
     assert api.clock.time() < 70
 
@@ -103,7 +123,7 @@ def test_the_text_of_a_pause_names_the_error_and_the_seconds(error: Any, text: s
     assert str(Pause(error, 15.0, 885.0)) == f"paused: {text}; next try in 15 s, waiting for 885 s at most"
 
 
-async def test_a_few_failures_are_no_outage() -> None:
+async def test_a_few_failures_are_no_outage(caplog: pytest.LogCaptureFixture) -> None:
     """They are retried, and nothing is paused."""
     clock, pauses = VirtualClock(), list[Pause]()
     failing = [failure(503)] * 20
@@ -111,6 +131,7 @@ async def test_a_few_failures_are_no_outage() -> None:
     client = AsyncChatloom(OTHER_KEY, transport=transport, clock=clock)
     rows = [row async for row in audit(WORKSPACES, client=client, on_pause=pauses.append)]
     assert ({row.state for row in rows}, pauses) == ({"ok"}, [])
+    assert caplog.records == []
 
 
 async def test_what_failed_for_other_reasons_is_not_read_again() -> None:
@@ -154,6 +175,50 @@ async def test_an_audit_in_which_nothing_works_ends_soon(workspaces: int, failin
     assert sum(row.requests for row in rows) == len(transport.requests)
     assert all(pause.left <= GIVE_UP_AFTER for pause in pauses)
     assert clock.time() <= GIVE_UP_AFTER
+
+
+async def test_a_pause_says_how_long_the_audit_goes_on_at_most() -> None:
+    """The seconds count from the first request, whatever the clock says."""
+    clock, pauses = VirtualClock(), list[Pause]()
+    clock.advance(1e6)
+
+    async def down(_: Request) -> Any:
+        await clock.sleep(0.25)
+        return failure(503)
+
+    client = AsyncChatloom(OTHER_KEY, transport=MockTransport(down), clock=clock)
+    assert [row async for row in audit(WORKSPACES[:25], client=client, on_pause=pauses.append, retry=PATIENT)]
+    assert [(pause.seconds, pause.left) for pause in pauses] == [(2.0, 7.375), (2.0, 5.125), (2.0, 2.875), (2.0, 0.625)]
+
+
+async def test_a_workspace_that_ends_does_not_end_the_patience_with_the_others() -> None:
+    """The audit gives up while the second one still waits."""
+    clock = VirtualClock()
+    refused = TLSError("The certificate was refused", reason="certificate")
+    answers = [(1.0, failure(503)), (2.0, refused), (60.0, answer(EMPTY))]
+
+    async def slower(_: Request) -> Any:
+        seconds, result = answers.pop(0)
+        await clock.sleep(seconds)
+        return result
+
+    client = AsyncChatloom(OTHER_KEY, transport=MockTransport(slower), clock=clock)
+    rows = [row async for row in audit(WORKSPACES[:2], client=client, retry=PATIENT)]
+    assert [(row.error and row.error.type, row.requests) for row in rows] == [("TLSError", 1)] * 2
+    assert clock.time() == GIVE_UP_AFTER
+
+
+async def test_what_has_worked_may_take_its_time() -> None:
+    """Once the API has answered, the client's own limit of an attempt counts."""
+    clock, limits = VirtualClock(), list[float | None]()
+
+    async def handler(request: Request) -> Any:
+        limits.append(request.timeouts.attempt)
+        return answer(EMPTY)
+
+    client = AsyncChatloom(OTHER_KEY, transport=MockTransport(handler), clock=clock)
+    assert {row.state async for row in audit(WORKSPACES[:2], client=client, concurrency=1)} == {"ok"}
+    assert limits == [FIRST_ANSWER, client.timeouts.attempt]
 
 
 async def test_a_server_that_accepts_nothing_is_given_up_while_calls_wait_for_it() -> None:
@@ -302,8 +367,8 @@ async def test_throttled_calls_without_a_limit_name_none() -> None:
     assert [str(pause) for pause in pauses] == ["paused: HTTP 429: Something went wrong"]
 
 
-async def rows_in_slow_motion(handler: Callable[[int], Any], count: int, **options: Any) -> list[str]:
-    """The states of workspaces that are read one after the other, at a second for each request."""
+async def read_in_slow_motion(handler: Callable[[int], Any], count: int) -> list[Row]:
+    """The rows of workspaces that are read one after the other, at a second for each request."""
     clock, number = VirtualClock(), iter(range(10**6))
 
     async def slow(_: Request) -> Any:
@@ -311,8 +376,20 @@ async def rows_in_slow_motion(handler: Callable[[int], Any], count: int, **optio
         return handler(next(number))
 
     client = AsyncChatloom(OTHER_KEY, transport=MockTransport(slow), clock=clock)
-    rows = audit(WORKSPACES[:count], client=client, concurrency=1, retry=None, **options)
-    return [f"{row.state}, {row.requests}" async for row in rows]
+    return [row async for row in audit(WORKSPACES[:count], client=client, concurrency=1, retry=None)]
+
+
+async def rows_in_slow_motion(handler: Callable[[int], Any], count: int) -> list[str]:
+    """What came of them."""
+    return [f"{row.state}, {row.requests}" for row in await read_in_slow_motion(handler, count)]
+
+
+async def test_the_cause_of_a_row_that_was_not_read_is_the_error_of_another() -> None:
+    """Without why that one was not tried again."""
+    rows = await read_in_slow_motion(lambda _: failure(401), 17)
+    hint = AuthenticationError("", status=401).hint
+    text = f"Not read, since nothing worked in the first 16 s. HTTP 401: Something went wrong. {hint}"
+    assert rows[16].error == Failure("AuthenticationError", text)
 
 
 @pytest.mark.parametrize("refusal", [failure(401), answer(["Log in"])])
