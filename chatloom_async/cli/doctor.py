@@ -16,8 +16,8 @@ from ..audit.document import json_text
 from ..audit.formats.layout import Columns, cell
 from ..audit.keys import KeyEnv, KeyFile
 from ..diagnosis import Journal, Observation, Setup, examine
+from ..diagnosis.journal import markdown
 from ..diagnosis.local import GivenKey, KeyReference
-from ..diagnosis.report import markdown
 from ..policy.keys import ENVIRONMENT_VARIABLE
 from ..wire.auth import api_key_or_error
 from .files import check_outputs, open_output

@@ -1,10 +1,11 @@
 """Checks the client with real calls: the answer, keep-alive, and this machine's clock against the `Date` header."""
 
 import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from statistics import median
-from typing import Final, Protocol
+from typing import Final
 
 from ..client import AsyncChatloom
 from ..endpoints.agents import AgentList, ListAgents
@@ -51,15 +52,15 @@ def check_clock(answered: tuple[Response, datetime] | None) -> Observation:
     if abs(ahead) <= TOLERATED:
         return ok("clock", f"within {max(1, round(abs(seconds)))} s of the server's", ahead=seconds)
     direction = "ahead of" if seconds > 0 else "behind"
-    return warning("clock", f"{_span(abs(ahead))} {direction} the server's", ADVICE, ahead=seconds)
+    return warning("clock", f"{_span(abs(ahead.total_seconds()))} {direction} the server's", ADVICE, ahead=seconds)
 
 
-def _span(length: timedelta) -> str:
-    """A number of seconds in a readable unit."""
-    for unit, seconds in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if length.total_seconds() >= 2 * seconds:
-            return f"{length.total_seconds() / seconds:.0f} {unit}"
-    return f"{length.total_seconds():.0f} s"
+def _span(seconds: float) -> str:
+    """The time in a readable unit."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 TIMES: Final = 3
@@ -70,12 +71,6 @@ PATH: Final = ListAgents.path
 NO_KEEP_ALIVE: Final = (
     "Each call pays for a new connection: the server, or something between, closes it after every answer."
 )
-
-
-class Connections(Protocol):
-    """A transport that counts the connections opened."""
-
-    opened: int
 
 
 async def check_without_key(address: str, transport: Transport, limit: TimeLimit) -> Observation:
@@ -97,12 +92,15 @@ async def check_calls(
     address: str,
     key: ApiKey,
     transport: Transport,
-    connections: Connections,
+    opened: Callable[[], int],
     limit: TimeLimit,
     *,
     clock: Clock | None = None,
 ) -> list[Observation]:
-    """Makes one call without retries; if it succeeds, makes some more and measures them."""
+    """Makes one call without retries; if it succeeds, makes some more and measures them.
+
+    `opened` gives the number of connections that `transport` has opened so far.
+    """
     client = AsyncChatloom(
         key,
         base_url=address,
@@ -122,7 +120,7 @@ async def check_calls(
     except ChatloomError as error:
         found = f"the first call worked, a later one did not: {_message(error)}"
         return [_listed(first), warning("latency", found, error.hint, error=type(error).__name__)]
-    return [_listed(first), _latency(times, connections.opened)]
+    return [_listed(first), _latency(times, opened())]
 
 
 def _listed(exchange: Exchange[AgentList]) -> Observation:

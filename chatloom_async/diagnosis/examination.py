@@ -49,37 +49,37 @@ class Setup:
 async def examine(setup: Setup, journal: Journal) -> AsyncGenerator[Observation, None]:
     """Yields every observation as soon as it is made. `journal` records the exchanges with the API."""
     yield check_versions(setup.versions)
-    key, told = await check_key(setup.key)
-    for each in told:
-        yield each
-    address, found = check_base_url(setup.base_url, setup.base_url_from, setup.environment)
-    yield found
+    key, observations = await check_key(setup.key)
+    for observation in observations:
+        yield observation
+    address, observation = check_base_url(setup.base_url, setup.base_url_from, setup.environment)
+    yield observation
     yield check_proxies(setup.environment)
     if address is None:
         return
     limit, reached = TimeLimit(setup.time_limit), True
     async with aclosing(_way(address, setup, limit)) as way:
-        async for each in way:
-            yield each
-            reached = each.state != "wrong"
+        async for observation in way:
+            yield observation
+            reached = observation.state != "wrong"
     if not reached:
         yield skipped("call", UNREACHED)
         return
     async with aclosing(_talk(address, key, setup, limit, journal)) as talk:
-        async for each in talk:
-            yield each
+        async for observation in talk:
+            yield observation
 
 
 async def _way(address: str, setup: Setup, limit: TimeLimit) -> AsyncGenerator[Observation, None]:
     """The steps up to a usable connection."""
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    addresses, found = await check_names(host, port, setup.resolve, limit)
-    yield found
+    addresses, observation = await check_names(host, port, setup.resolve, limit)
+    yield observation
     if not addresses:
         return
-    writer, found = await check_connection(addresses, port, limit)
-    yield found
+    writer, observation = await check_connection(addresses, port, limit)
+    yield observation
     if writer is None:
         return
     try:
@@ -100,15 +100,15 @@ async def _talk(
     transport.purpose = "The agents of the workspace"
     try:
         if key is None:
-            told = [await check_without_key(address, transport, limit), skipped("call", "not tried: it needs a key")]
+            calls = [await check_without_key(address, transport, limit), skipped("call", "not tried: it needs a key")]
         else:
-            told = await check_calls(address, key, transport, counting, limit)
+            calls = await check_calls(address, key, transport, lambda: counting.opened, limit)
         yield check_clock(journal.answered)
-        for each in told:
-            yield each
-        if setup.contract and key and told[0].state != "wrong":
-            for each in await check_contract(address, key, transport, limit):
-                yield each
+        for observation in calls:
+            yield observation
+        if setup.contract and key and calls[0].state != "wrong":
+            for observation in await check_contract(address, key, transport, limit):
+                yield observation
         elif setup.contract:
             yield skipped("contract", "not examined: a call has to work first")
     finally:

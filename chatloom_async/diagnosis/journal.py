@@ -1,18 +1,24 @@
-"""Records requests and responses in a form that is safe to show: no keys, no cookies, only listed headers."""
+"""Records requests and responses in a form that is safe to show, and renders them as a page for Chatloom's support.
 
-from collections.abc import Callable, Mapping
+No keys, no cookies, only listed headers. The support asks for "the request and response".
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
 import orjson
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
 from ..transports.interface import Transport
 from ..wire.base_url import origin
 from ..wire.cleaning import clean, spelling_in
 from ..wire.errors import TransportError
 from ..wire.message import Request, Response
+from .local import versions_line
+from .observation import Observation
 
 SENT: Final = frozenset({"accept", "content-type", "user-agent"})
 KEY_HEADERS: Final = frozenset({"authorization", "x-api-key"})
@@ -22,7 +28,7 @@ RECEIVED: Final = frozenset(
     | {"x-vercel-id", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"}
 )
 LINES: Final = 120
-"""Of a body, so many are kept: the list of a large workspace says nothing more at its end."""
+"""Lines of a body that are recorded: the end of a large workspace's list says nothing more."""
 
 
 @frozen
@@ -48,25 +54,28 @@ class Journal:
 
     def write(self, purpose: str, request: Request, outcome: Response | TransportError, took: float) -> None:
         keys = [value.split(" ")[-1] for name, value in request.headers.items() if name.lower() in KEY_HEADERS]
-        sent = dict(each for pair in request.headers.items() for each in _sent(*pair))
+        sent = {name: text for name, value in request.headers.items() if (text := _sent(name.lower(), value))}
         status, received, body = None, dict[str, str](), str(outcome)
         if isinstance(outcome, Response):
             status, body = outcome.status, _shown(keys, outcome.body)
-            received = dict(each for pair in outcome.headers.items() for each in _received(*pair))
+            headers = outcome.headers.items()
+            received = {name: text for name, value in headers if (text := _received(name.lower(), value))}
         self.entries.append(Entry(purpose, request.method, request.url, sent, status, received, body, took))
 
 
-def _sent(name: str, value: str) -> list[tuple[str, str]]:
-    if name.lower() in KEY_HEADERS:
+def _sent(name: str, value: str) -> str:
+    """The value of a request's header, as far as it is safe to show."""
+    if name in KEY_HEADERS:
         scheme, _, key = value.rpartition(" ")
-        return [(name, f"{scheme} {'clf_***' if key.startswith('clf_') else '***'}".strip())]
-    return [(name, clean(value))] if name.lower() in SENT else []
+        return f"{scheme} {'clf_***' if key.startswith('clf_') else '***'}".strip()
+    return clean(value) if name in SENT else ""
 
 
-def _received(name: str, value: str) -> list[tuple[str, str]]:
-    if name.lower() == "location":
-        return [(name, f"{origin(value)}/... (the rest is left out)")]
-    return [(name, clean(value))] if name.lower() in RECEIVED else []
+def _received(name: str, value: str) -> str:
+    """The value of a response's header, as far as it is safe to show."""
+    if name == "location":
+        return f"{origin(value)}/... (the rest is left out)"
+    return clean(value) if name in RECEIVED else ""
 
 
 def _shown(keys: list[str], body: bytes) -> str:
@@ -77,8 +86,10 @@ def _shown(keys: list[str], body: bytes) -> str:
     with suppress(ValueError, TypeError):  # not JSON, or nested too deep for orjson.dumps
         body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
     lines = body.decode(errors="replace").splitlines()
-    kept = [" " * (len(line) - len(line.lstrip(" "))) + clean(line) for line in lines[:LINES]]
-    return "\n".join([*kept, *([f"... and {len(lines) - LINES} more lines"] if len(lines) > LINES else [])])
+    shown = [" " * (len(line) - len(line.lstrip(" "))) + clean(line) for line in lines[:LINES]]
+    if len(lines) > LINES:
+        shown.append(f"... and {len(lines) - LINES} more lines")
+    return "\n".join(shown)
 
 
 class JournalTransport:
@@ -99,3 +110,68 @@ class JournalTransport:
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+MARKS: Final = {"ok": "✓", "warning": "!", "wrong": "✗", "skipped": "○"}
+SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|#&~])")
+
+HEAD: Final = """\
+# What this machine asked the Chatloom API, and what it answered
+
+Written {when:%Y-%m-%d %H:%M:%S} UTC by `chatloom doctor`: {versions}.
+
+API keys and cookies are left out, and so are all headers that are not known to be harmless. The answers are as they
+came, with the names and domains of the workspace: please look through them before you send this page to
+support@chatloom.app.
+"""
+
+
+def markdown(
+    observations: Sequence[Observation], entries: Sequence[Entry], versions: Mapping[str, str], when: datetime
+) -> str:
+    """The page. `when` is in UTC. Exchanges that differ only in their time are shown once."""
+    lines = [HEAD.format(when=when, versions=versions_line(versions)), "## Observations", ""]
+    for observation in observations:
+        advice = f" {_sentence(observation.advice)}" if observation.advice else ""
+        subject = f"- {MARKS[observation.state]} **{_plain(observation.subject)}**"
+        lines.append(f"{subject}: {_sentence(observation.found)}{advice}")
+    lines += ["", "## Requests and responses", ""]
+    for number, (entry, times) in enumerate(_once(entries), 1):
+        lines += _exchange(number, entry, times)
+    return "\n".join(lines if entries else [*lines, "No request was sent.", ""])
+
+
+def _sentence(text: str) -> str:
+    return _plain(text) if text.endswith(".") else f"{_plain(text)}."
+
+
+def _once(entries: Sequence[Entry]) -> list[tuple[Entry, int]]:
+    """Each distinct exchange with its number of occurrences."""
+    counts: dict[str, tuple[Entry, int]] = {}
+    for entry in entries:
+        identity = repr(evolve(entry, purpose="", seconds=0, received={}))
+        first, times = counts.get(identity, (entry, 0))
+        counts[identity] = first, times + 1
+    return list(counts.values())
+
+
+def _exchange(number: int, entry: Entry, times: int) -> Iterator[str]:
+    repeated = f", {times} times" if times > 1 else ""
+    status = "no answer" if entry.status is None else f"HTTP {entry.status}"
+    yield f"### {number}. {_plain(entry.purpose)}: {status}{repeated}\n"
+    yield from _fenced([f"{entry.method} {entry.url}", *(f"{name}: {value}" for name, value in entry.sent.items())])
+    yield f"After {entry.seconds * 1000:.0f} ms:\n"
+    head = [] if entry.status is None else [status, *(f"{name}: {value}" for name, value in entry.received.items()), ""]
+    yield from _fenced([*head, entry.body])
+
+
+def _fenced(lines: Sequence[str]) -> Iterator[str]:
+    """The text as a code block, with a fence that the text does not contain."""
+    text = "\n".join(lines).rstrip()
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    yield from (f"{fence}text", text, fence, "")
+
+
+def _plain(text: str) -> str:
+    """The text, escaped for Markdown."""
+    return SPECIAL.sub(r"\\\1", text)

@@ -7,7 +7,6 @@ import ssl
 import stat
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Final, Protocol
 
 from attrs import frozen
@@ -32,17 +31,17 @@ def installed() -> dict[str, str]:
     }
 
 
-def told(versions: Mapping[str, str]) -> str:
+def versions_line(versions: Mapping[str, str]) -> str:
     """The versions as one line of text."""
-    return ", ".join(f"{name} {each}" for name, each in versions.items())
+    return ", ".join(f"{name} {number}" for name, number in versions.items())
 
 
 def check_versions(versions: Mapping[str, str]) -> Observation:
     """Warns about an aiohttp with known vulnerabilities: the last fix in its HTTP client is in 3.14.4."""
     if tuple(int(part) for part in re.findall(r"\d+", versions["aiohttp"])[:3]) < FIXED_SINCE:
         advice = "Security fixes of aiohttp's client are missing: pip install 'aiohttp>=3.14.4,<4'"
-        return warning("versions", told(versions), advice, **versions)
-    return ok("versions", told(versions), **versions)
+        return warning("versions", versions_line(versions), advice, **versions)
+    return ok("versions", versions_line(versions), **versions)
 
 
 VARIABLE: Final = "CHATLOOM_BASE_URL"
@@ -93,33 +92,30 @@ class GivenKey:
 
 async def check_key(reference: KeyReference) -> tuple[ApiKey | None, list[Observation]]:
     """The key, or None, and the observation about it."""
-    told = list(_permissions(reference))
-    if told and told[0].state == "wrong":
-        return None, [*told, skipped("key", "not read from a file that others can read")]
+    permissions = list(_permissions(reference))
+    if permissions and permissions[0].state == "wrong":
+        return None, [*permissions, skipped("key", "not read from a file that others can read")]
+    source = str(reference)
     text = await reference.read()
-    if isinstance(text, KeyUnavailableError):
-        return None, [*told, wrong("key", text.message, InvalidApiKeyError.hint, source=str(reference), valid=False)]
     key = api_key_or_error(text) if isinstance(text, (str, ApiKey)) else text
-    if isinstance(key, InvalidApiKeyError):
-        found = f"{reference}: {key.message}"
-        return None, [*told, wrong("key", found, key.hint, source=str(reference), valid=False)]
-    shape = f"clf_ and {len(key.reveal()) - len('clf_')} more characters"
-    return key, [*told, ok("key", f"{reference}: {shape}", source=str(reference), valid=True)]
+    if isinstance(key, ApiKey):
+        shape = f"clf_ and {len(key.reveal()) - len('clf_')} more characters"
+        return key, [*permissions, ok("key", f"{source}: {shape}", source=source, valid=True)]
+    problem = key.message if isinstance(key, KeyUnavailableError) else f"{source}: {key.message}"
+    return None, [*permissions, wrong("key", problem, InvalidApiKeyError.hint, source=source, valid=False)]
 
 
 def _permissions(reference: KeyReference, *, posix: bool = os.name == "posix") -> Iterator[Observation]:
     """What other users may do with a key file. Empty for other references and for a missing file."""
     if not isinstance(reference, KeyFile) or not posix:
         return
+    path = reference.path
     try:
-        mode = stat.S_IMODE(reference.path.expanduser().stat().st_mode)
+        mode = stat.S_IMODE(path.expanduser().stat().st_mode)
     except (OSError, RuntimeError):  # RuntimeError: no home directory for ~
         return
-    yield _judged(reference.path, mode)
-
-
-def _judged(path: Path, mode: int) -> Observation:
-    shown = f"{path} has mode {mode:03o}"
+    text = f"{path} has mode {mode:03o}"
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return wrong("key file", f"{shown}: others can read it", f"chmod 600 {path}", mode=f"{mode:03o}")
-    return ok("key file", f"{shown}: only its owner can read it", mode=f"{mode:03o}")
+        yield wrong("key file", f"{text}: others can read it", f"chmod 600 {path}", mode=f"{mode:03o}")
+    else:
+        yield ok("key file", f"{text}: only its owner can read it", mode=f"{mode:03o}")

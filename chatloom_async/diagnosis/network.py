@@ -28,7 +28,8 @@ def resolve(host: str, port: int) -> Sequence[Any]:
 
 async def check_names(host: str, port: int, ask: Resolve, limit: TimeLimit) -> tuple[list[str], Observation]:
     """The addresses in the system's order, maybe none, and the observation about them."""
-    if _is_address(host):
+    with suppress(ValueError):
+        ip_address(host)
         return [host], skipped("names", f"{host} is an address, so there is nothing to look up")
     return await limit.bound(_looked_up(host, port, ask), ([], limit.passed("names")))
 
@@ -40,18 +41,10 @@ async def _looked_up(host: str, port: int, ask: Resolve) -> tuple[list[str], Obs
     if isinstance(answer, Exception):
         reason = getattr(answer, "strerror", None) or str(answer)
         return [], wrong("names", f"{host} was not found: {reason}", ADVICE, host=host, seconds=round(seconds, 4))
-    addresses = list(dict.fromkeys(str(each[4][0]) for each in answer))
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in answer))
     more = f" and {len(addresses) - SHOWN} more" if len(addresses) > SHOWN else ""
     found = f"{host} is {', '.join(addresses[:SHOWN])}{more}, found in {seconds * 1000:.0f} ms"
     return addresses, ok("names", found, host=host, addresses=addresses, seconds=round(seconds, 4))
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 async def _in_thread(ask: Resolve, host: str, port: int) -> Sequence[Any] | Exception:
@@ -59,7 +52,7 @@ async def _in_thread(ask: Resolve, host: str, port: int) -> Sequence[Any] | Exce
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Sequence[Any] | Exception] = loop.create_future()
 
-    def tell(answer: Sequence[Any] | Exception) -> None:
+    def settle(answer: Sequence[Any] | Exception) -> None:
         if not done.done():
             done.set_result(answer)
 
@@ -69,7 +62,7 @@ async def _in_thread(ask: Resolve, host: str, port: int) -> Sequence[Any] | Exce
         except (OSError, UnicodeError) as problem:  # UnicodeError: a label that is too long for DNS
             answer = problem
         with suppress(RuntimeError):  # the event loop is closed
-            loop.call_soon_threadsafe(tell, answer)
+            loop.call_soon_threadsafe(settle, answer)
 
     threading.Thread(target=look_up, name="chatloom_names", daemon=True).start()
     return await done
@@ -119,22 +112,14 @@ def check_certificate(version: str, certificate: dict[str, Any], seconds: float,
     """Warns if the certificate expires soon. `now` is in seconds since 1970."""
     issuer = {name: value for part in certificate["issuer"] for name, value in part}
     by = issuer.get("organizationName") or issuer.get("commonName") or "an authority without a name"
-    days = int((ssl.cert_time_to_seconds(certificate["notAfter"]) - now) // 86400)
-    found = f"{version} in {seconds * 1000:.1f} ms; certificate by {by}, valid for {days} more {_days(days)}"
-    facts = {
-        "version": version,
-        "issuer": by,
-        "days": days,
-        "expires": certificate["notAfter"],
-        "seconds": round(seconds, 4),
-    }
+    expires: str = certificate["notAfter"]
+    days = int((ssl.cert_time_to_seconds(expires) - now) // 86400)
+    more = f"{days} more day{'' if days == 1 else 's'}"
+    found = f"{version} in {seconds * 1000:.1f} ms; certificate by {by}, valid for {more}"
+    facts = {"version": version, "issuer": by, "days": days, "expires": expires, "seconds": round(seconds, 4)}
     if days < SOON:
         return warning("TLS", found, "If it is not renewed by then, calls fail.", **facts)
     return ok("TLS", found, **facts)
-
-
-def _days(count: int) -> str:
-    return "day" if count == 1 else "days"
 
 
 PATIENCE = 5.0  # seconds for each address, like the client's connect timeout
@@ -167,17 +152,13 @@ async def _connected(addresses: Sequence[str], port: int) -> tuple[StreamWriter 
             failed.append(f"{shown} ({_failure(problem)})")
             continue
         seconds = time.perf_counter() - began
-        return writer, _told(shown, seconds, failed)
+        found = f"{shown} in {seconds * 1000:.1f} ms"
+        facts = {"address": shown, "seconds": round(seconds, 4), "failed": failed}
+        if not failed:
+            return writer, ok("connection", found, **facts)
+        advice = "Calls work, but may begin slowly: those addresses are tried as well."
+        return writer, warning("connection", f"{found}, but not {', '.join(failed)}", advice, **facts)
     return None, wrong("connection", f"none to {', '.join(failed)}", NO_WAY, failed=failed)
-
-
-def _told(shown: str, seconds: float, failed: list[str]) -> Observation:
-    found = f"{shown} in {seconds * 1000:.1f} ms"
-    facts = {"address": shown, "seconds": round(seconds, 4), "failed": failed}
-    if not failed:
-        return ok("connection", found, **facts)
-    found += f", but not {', '.join(failed)}"
-    return warning("connection", found, "Calls work, but may begin slowly: those addresses are tried as well.", **facts)
 
 
 async def check_tls(writer: StreamWriter, host: str, context: ssl.SSLContext, limit: TimeLimit) -> Observation:

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from attrs import evolve, frozen
+from attrs import evolve
 
 from chatloom_async import ApiKey, MockTransport, RateLimitError, RedirectRefusedError, Response, Timeouts
 from chatloom_async.diagnosis.calls import NO_KEEP_ALIVE, CountingTransport, check_calls, check_without_key
@@ -19,21 +19,16 @@ NO_AGENTS = http(b'{"agents": [], "count": 0}')
 CALL = "GET /api/plugin/agents"
 
 
-@frozen
-class Opened:
-    opened: int = 1
-
-
 async def calls(*answers: Any, limit: float = 9) -> list[Observation]:
     """What calls that are answered like this come to."""
-    return await check_calls("https://chatloom.app", ApiKey(KEY), in_turn(*answers), Opened(), TimeLimit(limit))
+    return await check_calls("https://chatloom.app", ApiKey(KEY), in_turn(*answers), lambda: 1, TimeLimit(limit))
 
 
 async def on_the_wire(*scripts: Script) -> tuple[list[Observation], int]:
     """The same over a socket, with the number of connections that the server saw."""
     async with RawServer(*scripts) as server:
         transport = CountingTransport()
-        told = await check_calls(server.url, ApiKey(KEY), transport, transport, TimeLimit(9))
+        told = await check_calls(server.url, ApiKey(KEY), transport, lambda: transport.opened, TimeLimit(9))
         await transport.aclose()
     return told, server.connections
 
@@ -56,7 +51,7 @@ async def test_the_milliseconds_of_the_calls_after_the_first() -> None:
         return answer(AGENTS)
 
     transport = MockTransport(slow)
-    told = await check_calls("https://chatloom.app", ApiKey(KEY), transport, Opened(), TimeLimit(9), clock=clock)
+    told = await check_calls("https://chatloom.app", ApiKey(KEY), transport, lambda: 1, TimeLimit(9), clock=clock)
     found = "min 12.5 ms, median 20.0 ms of 3 calls on one connection"
     assert told[1] == ok("latency", found, calls=3, min_ms=12.5, median_ms=20.0, connections=1)
 
@@ -107,7 +102,7 @@ async def silence(_: object) -> Response:
 async def test_a_call_that_hangs_ends_with_the_time_limit() -> None:
     """By the client's own deadline."""
     transport = MockTransport(silence)
-    (told,) = await check_calls("https://chatloom.app", ApiKey(KEY), transport, Opened(), TimeLimit(0.02))
+    (told,) = await check_calls("https://chatloom.app", ApiKey(KEY), transport, lambda: 1, TimeLimit(0.02))
     assert told.found.startswith(f"{CALL}: The call was not done within its deadline of 0.0")
     assert evolve(told, found="") == wrong(
         "call", "", DeadlineExceededError.hint, error="DeadlineExceededError", status=None

@@ -8,9 +8,8 @@ import pytest
 from attrs import evolve
 
 from chatloom_async import ApiKey, ConnectError, MockTransport, Request, Response
-from chatloom_async.diagnosis.journal import LINES, Entry, Journal, JournalTransport
+from chatloom_async.diagnosis.journal import LINES, Entry, Journal, JournalTransport, markdown
 from chatloom_async.diagnosis.observation import ok, skipped, warning, wrong
-from chatloom_async.diagnosis.report import markdown
 from chatloom_async.wire.auth import Auth
 from tests.samples import KEY, OTHER_KEY, answer
 

@@ -72,7 +72,7 @@ async def test_the_time_of_a_look_up() -> None:
     began = time.perf_counter()
     _, told = await check_names("chatloom.invalid", 443, slow, TimeLimit(9))
     assert 0.02 <= told.facts["seconds"] <= time.perf_counter() - began + 0.0001
-    assert f"found in {told.facts['seconds'] * 1000:.0f} ms" in told.found
+    assert timeless(told).found == "chatloom.invalid is 192.0.2.1, found in _ ms"
 
 
 async def test_localhost_is_looked_up_for_real() -> None:
