@@ -10,7 +10,8 @@ from typing import Any
 KEY = "clf_benchmark0123456789abcdef0123456789"
 AGENTS = "/api/plugin/agents"
 DOMAINS = "/api/plugin/agents/agt_000000/allowed-domains"
-ONE, THOUSAND, TEN_THOUSAND = "/one", "/thousand", "/ten-thousand"  # prefixes of AGENTS: base URLs with a path
+# Prefixes of AGENTS: base URLs with a path.
+ONE, SEVEN, THOUSAND, TEN_THOUSAND = "/one", "/seven", "/thousand", "/ten-thousand"
 SLACK = "/slack/agents"
 TELEGRAM = "/telegram/getAgents"
 
@@ -38,10 +39,13 @@ def _agent(index: int) -> dict[str, str]:
 def answers() -> dict[str, Any]:
     """The JSON document of each path. Two SDKs accept only what looks like their own API, so they have an envelope."""
     ten = agents(10)
+    domains = {"domains": ["example.com", "support.example.com", "shop.example.com"]}
     return {
         AGENTS: ten,
-        DOMAINS: {"domains": ["example.com", "support.example.com", "shop.example.com"]},
+        DOMAINS: domains,
         ONE + AGENTS: agents(1),
+        SEVEN + AGENTS: agents(7),  # a workspace of usual size, whole: with the domains of each agent
+        **{SEVEN + DOMAINS.replace("000000", f"{index:06}"): domains for index in range(7)},
         THOUSAND + AGENTS: agents(1_000),
         TEN_THOUSAND + AGENTS: agents(10_000),
         SLACK: {"ok": True, **ten},

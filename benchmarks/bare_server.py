@@ -1,6 +1,7 @@
-"""A static HTTP/1.1 server in as few steps as possible, for machines without nginx: `python -m ... FOLDER PORT`.
+"""A static HTTP/1.1 server in as few steps as possible: `python -m ... FOLDER PORT [SECONDS]`.
 
-It knows what the benchmark's clients send and no more: keep-alive, no chunked requests, no ranges.
+For machines without nginx, and for answers that take some seconds. It knows what the benchmark's clients send and no
+more: keep-alive, no chunked requests, no ranges, no pipelining.
 """
 
 import asyncio
@@ -19,10 +20,10 @@ NOT_FOUND = response("404 Not Found", b'{"error":"Not found"}')
 
 
 class StaticAnswers(asyncio.Protocol):
-    """One connection. `answers` has a whole response for each path."""
+    """One connection. `answers` has a whole response for each path, which is sent after `latency` seconds."""
 
-    def __init__(self, answers: dict[bytes, bytes]) -> None:
-        self._answers, self._received = answers, bytearray()
+    def __init__(self, answers: dict[bytes, bytes], latency: float) -> None:
+        self._answers, self._latency, self._received = answers, latency, bytearray()
         self._transport: asyncio.WriteTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -37,7 +38,11 @@ class StaticAnswers(asyncio.Protocol):
             if len(self._received) < length:
                 return
             del self._received[:length]
-            self._transport.write(self._answers.get(head.split(b" ", 2)[1], NOT_FOUND))
+            answer = self._answers.get(head.split(b" ", 2)[1], NOT_FOUND)
+            if self._latency:
+                asyncio.get_running_loop().call_later(self._latency, self._transport.write, answer)
+            else:
+                self._transport.write(answer)
 
 
 def responses(folder: Path) -> dict[bytes, bytes]:
@@ -46,12 +51,12 @@ def responses(folder: Path) -> dict[bytes, bytes]:
     return {path.encode(): response("200 OK", file.read_bytes()) for path, file in files.items()}
 
 
-async def serve(answers: dict[bytes, bytes], port: int) -> None:
+async def serve(answers: dict[bytes, bytes], port: int, latency: float) -> None:
     """Serves until it is cancelled."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: StaticAnswers(answers), "127.0.0.1", port, backlog=4096)
+    server = await loop.create_server(lambda: StaticAnswers(answers, latency), "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(responses(Path(sys.argv[1])), int(sys.argv[2])))
+    asyncio.run(serve(responses(Path(sys.argv[1])), int(sys.argv[2]), float((sys.argv[3:] or ["0"])[0])))

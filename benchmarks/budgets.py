@@ -6,9 +6,11 @@ from typing import Literal
 from attrs import frozen
 
 from .arms import JSON, OURS, RAW, SDKS
+from .probes.names import FORMATS
 from .results import Results
 
-ASYNCIO, AT = "calls on asyncio", "32"
+ASYNCIO, UVLOOP, AT = "calls on asyncio", "calls on uvloop", "32"
+AUDIT, REPORT, START = "audit with a database : calls", "report on 20,000", "start of the program"
 
 Value = Callable[[Results], float | None]
 
@@ -44,10 +46,16 @@ def _best_sdk(results: Results) -> float | None:
     return max((ratio for ratio in ratios if ratio is not None), default=None)
 
 
+def _longest_stall(results: Results) -> float | None:
+    stalls = [_of(REPORT, "longest stall, ms", name)(results) for name in FORMATS]
+    return max((stall for stall in stalls if stall is not None), default=None)
+
+
 BUDGETS = (
     Budget("default client : raw aiohttp that reads the bytes", _against(RAW), 1.20),
     Budget("default client : aiohttp + json()", _against(JSON), 1.0),
-    Budget("default client : best peer SDK", _best_sdk, 0.65),
+    Budget("the same on uvloop", _against(RAW, group=UVLOOP), 1.0),
+    Budget("default client : best peer SDK", _best_sdk, 0.60),
     Budget("retry machinery on a call that succeeds", _of("retry", "retry machinery, us"), 0.5, "us"),
     Budget("decode ten agents", _of("decode", "10 agents, us"), 10, "us"),
     Budget("import of the client : of aiohttp, wall", _against("aiohttp", group="import", metric="wall, ms"), 0.6),
@@ -72,6 +80,14 @@ BUDGETS = (
         "MB",
     ),
     Budget("TLS handshakes per key, 100 calls in a row", _of("TLS", "handshakes per key"), 1, ""),
+    Budget("audit with a database : its calls in series", _of("audit", AUDIT, "plain HTTP"), 1.5),
+    Budget("the same over TLS", _of("audit", AUDIT, "TLS 1.3"), 1.3),
+    Budget("audit of 1,000 at 200 ms : bound", _of("audit", "seconds : bound", "1,000 at 200 ms"), 1.15),
+    Budget("longest stall while a report on 20,000 is written", _longest_stall, 100, "ms"),
+    *(
+        Budget(f"chatloom {name} : import aiohttp", _of(START, f"{name} : import aiohttp", "chatloom"), limit)
+        for name, limit in (("--version", 0.25), ("--help", 1.0), ("audit --help", 1.5), ("agents", 2.5))
+    ),
     Budget("longest stall while 10,000 agents are read", _of("event loop stall", "10,000 agents, ms"), 100, "ms"),
     Budget("CPU while 10,000 calls wait", _of("10,000 calls waiting", "CPU while waiting, ms/s"), 10, "ms/s"),
 )

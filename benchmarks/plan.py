@@ -8,7 +8,7 @@ from attrs import frozen
 from .arms import AGAIN, OURS, RAW, TABLE
 from .calls import LOOPS
 from .fresh import Failure, Numbers, imported, measured
-from .probes.names import FAN_OUT, IMPORTS, SCALES
+from .probes.names import FAN_OUT, FORMATS, IMPORTS, SCALES
 
 COMPARED_WITH = (RAW, AGAIN, OURS, "bare pool")
 
@@ -36,6 +36,7 @@ class Job:
 def jobs(scope: Scope, url: str) -> list[Job]:
     """Everything in the scope, and what it is compared with."""
     found = [*_calls(scope, url), *_imports(scope), *_small(scope), *_fan_outs(scope, url), *_waits(scope, url)]
+    found += _audits(scope, url)
     wanted = [job for job in found if scope.only.lower() in f"{job.group}: {job.subject}".lower()]
     groups = {job.group for job in wanted}
     return [job for job in found if job in wanted or (job.group in groups and job.subject in COMPARED_WITH)]
@@ -82,4 +83,17 @@ def _waits(scope: Scope, url: str) -> list[Job]:
     return [
         Job("event loop stall", "chatloom_async", partial(measured, "probes.waiting:stall", url=url)),
         Job("10,000 calls waiting", "chatloom_async", queue, most=2),
+    ]
+
+
+def _audits(scope: Scope, url: str) -> list[Job]:
+    workspaces, rows = (100, 2_000) if scope.quick else (400, 20_000)
+    waiting = partial(measured, "probes.auditing:waiting", workspaces=1_000, concurrency=256)
+    formats = partial(measured, "probes.reporting:formats", workspaces=rows)
+    return [
+        Job("audit", "plain HTTP", partial(measured, "probes.auditing:busy", url=url, workspaces=workspaces)),
+        Job("audit", "TLS 1.3", partial(measured, "probes.auditing:tls", workspaces=workspaces)),
+        Job("audit", "1,000 at 200 ms", waiting, most=3),
+        Job("start of the program", "chatloom", partial(measured, "probes.reporting:starts"), most=3),
+        *(Job(f"report on {rows:,}", name, partial(formats, name=name), most=2) for name in FORMATS),
     ]

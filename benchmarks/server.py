@@ -1,4 +1,4 @@
-"""Starts the static server: nginx where it is installed, else bare_server.py in a process of its own."""
+"""Starts the static server: nginx if it is installed, else bare_server.py in a process of its own."""
 
 import shutil
 import socket
@@ -44,14 +44,19 @@ class Server:
 
 
 @contextmanager
-def serving(certificate: Path | None = None) -> Iterator[Server]:
-    """A static server on a free loopback port, until the block ends; with TLS, by nginx, where a certificate is given
-    (a PEM file that holds its key, too)."""
+def serving(certificate: Path | None = None, *, latency: float = 0.0) -> Iterator[Server]:
+    """A static server on a free loopback port, until the block ends.
+
+    With a certificate (a PEM file that also holds its key) it speaks TLS, which needs nginx. With a latency, each
+    answer takes that many seconds, which bare_server.py does.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_answers(folder / "answers")
         port = _free_port()
-        server, command = _nginx(folder, port, certificate) or _bare(folder, port, certificate)
+        server, command = (not latency and _nginx(folder, port, certificate)) or _bare(
+            folder, port, certificate, latency
+        )
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             _wait_for(port, process)
@@ -73,10 +78,11 @@ def _nginx(folder: Path, port: int, certificate: Path | None) -> tuple[str, list
     return version.strip().rpartition(" ")[2], command
 
 
-def _bare(folder: Path, port: int, certificate: Path | None) -> tuple[str, list[str]]:
+def _bare(folder: Path, port: int, certificate: Path | None, latency: float) -> tuple[str, list[str]]:
     if certificate:
         raise SystemExit("Without nginx there is no server that speaks TLS.")
-    return "bare asyncio server", [sys.executable, "-m", "benchmarks.bare_server", str(folder / "answers"), str(port)]
+    command = [sys.executable, "-m", "benchmarks.bare_server", str(folder / "answers"), str(port), str(latency)]
+    return "bare asyncio server", command
 
 
 def _free_port() -> int:

@@ -1,4 +1,4 @@
-"""The subjects of the probes that have several: what is imported, how it is fanned out, and how many calls."""
+"""The subjects of the probes that have several: imports, kinds of fan-out, numbers of calls, formats of reports."""
 
 IMPORTS = {
     "aiohttp": "import aiohttp",
@@ -15,3 +15,4 @@ IMPORTS = {
 }
 FAN_OUT = ("bare pool", "fan_out, one key", "fan_out, a key each", "fan_out, a key each, shared")
 SCALES = (100, 1_000, 10_000, 100_000, 1_000_000)
+FORMATS = ("table", "json", "csv", "markdown", "html", "sarif", "junit", "github")
