@@ -6,6 +6,7 @@ nine. One lane is enough while answers come faster than the API's limit for the 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from time import monotonic, process_time
 from typing import Generic, TypeVar
 
 from ..policy.clock import Clock
@@ -18,6 +19,23 @@ SLOW_ANSWER = 0.15
 
 STUCK_AFTER = 1.0
 """Seconds after which a call opens the other lanes, whatever it waits for: a retry, say, must not hold up the rest."""
+
+CPU_SAMPLE = 0.02
+"""Seconds that a sample of the CPU time is good for. A fresh one for each call took a tenth of an audit's CPU."""
+
+
+class CpuTime:
+    """The CPU time of this process so far, sampled now and then."""
+
+    def __init__(self) -> None:
+        self._sampled, self._seconds = float("-inf"), 0.0
+
+    def recent(self) -> float:
+        """Seconds of CPU, as of at most CPU_SAMPLE seconds ago."""
+        now = monotonic()
+        if now - self._sampled > CPU_SAMPLE:
+            self._sampled, self._seconds = now, process_time()
+        return self._seconds
 
 
 class Lanes(Generic[Item]):

@@ -18,7 +18,7 @@ from ..wire.errors import ChatloomError
 from ..wire.message import Exchange
 from ..wire.status import AuthenticationError, NotFoundError
 from .keys import resolve_key
-from .lanes import SLOW_ANSWER, Lanes, one_lane_suffices
+from .lanes import SLOW_ANSWER, CpuTime, Lanes, one_lane_suffices
 from .rules.contract import unknown_fields
 from .rules.subjects import Evidence
 from .values import AuditedAgent, Failure, Finding, IncompleteListError, Row, Workspace, finding
@@ -31,6 +31,8 @@ MAX_BYTES = 32 * 1024**2
 
 SLOW_LIST = 2 * SLOW_ANSWER
 """Seconds after which the first answer counts as slow: it takes the connection's set-up, too."""
+
+CPU_TIME = CpuTime()
 
 
 class WorkspaceTooLargeError(ChatloomError):
@@ -89,7 +91,7 @@ async def read_workspace(
     if not isinstance(key, ApiKey):
         return Read(Row(workspace.name, "failed", error=Failure.of(key)))
     client = client.with_key(key, label=workspace.name)
-    busy = process_time()
+    before = CPU_TIME.recent()
     try:
         listed = await client.exchange(ListAgents())
     except ChatloomError as error:
@@ -97,7 +99,7 @@ async def read_workspace(
         return Read(row, key, error=error, budget_exhausted=_budget_exhausted([error]))
     else:
         on_listed()
-        reading = await _read_domains(listed, client, process_time() - busy)
+        reading = await _read_domains(listed, client, _is_slow(listed, SLOW_LIST, before))
     finally:
         await client.release_key()
     unknown = reading.unknown.union(unknown_fields(listed.response, listed.value))
@@ -114,14 +116,16 @@ def _budget_exhausted(errors: Iterable[BaseException]) -> ChatloomError | None:
     return None
 
 
-async def _read_domains(listed: Exchange[AgentList], client: AsyncChatloom, busy: float) -> Reading:
-    """The domains of every agent on the list, which took `busy` seconds of CPU. A refused key ends it: it would be
-    refused again."""
+async def _read_domains(listed: Exchange[AgentList], client: AsyncChatloom, is_slow: bool) -> Reading:
+    """The domains of every agent on the list. `is_slow` tells that the list came slowly.
+
+    A refused key ends it: it would be refused again.
+    """
     reading = Reading(len(listed.attempts), len(listed.response.body))
 
     async def read(agent_id: str) -> bool:
         """Whether the answer was slow, or there was none."""
-        busy = process_time()
+        before = CPU_TIME.recent()
         try:
             exchange = await client.exchange(GetAllowedDomains(agent_id))
         except (Exception, asyncio.CancelledError) as error:
@@ -138,10 +142,10 @@ async def _read_domains(listed: Exchange[AgentList], client: AsyncChatloom, busy
             reading.stopped = WorkspaceTooLargeError(f"Its answers hold more than {MAX_BYTES:,} bytes")
             lanes.stop()
         reading.unknown.update(unknown_fields(exchange.response, exchange.value))
-        return _is_slow(exchange, SLOW_ANSWER, process_time() - busy)
+        return _is_slow(exchange, SLOW_ANSWER, before)
 
     limit = client.rate_limit
-    wide = not one_lane_suffices(limit) or _is_slow(listed, SLOW_LIST, busy)
+    wide = not one_lane_suffices(limit) or is_slow
     most = min(MAX_LANES, limit.concurrency) if isinstance(limit, RateLimit) else MAX_LANES
     lanes = Lanes(dict.fromkeys(agent.id for agent in listed.value), read, most, client.clock, wide=wide)
     await lanes.run()
@@ -154,12 +158,17 @@ def _is_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-def _is_slow(exchange: Exchange[Any], seconds: float, busy: float) -> bool:
-    """Whether the API took so many seconds, or several attempts. For `busy` seconds of the exchange, this process was
-    at work: that share of the time it waited for itself, and more connections would make it wait longer."""
-    idle = 1.0 - min(1.0, busy / exchange.elapsed) if exchange.elapsed else 0.0
+def _is_slow(exchange: Exchange[Any], seconds: float, before: float) -> bool:
+    """Whether the API took so many seconds, or several attempts. `before` is the CPU time at the beginning.
+
+    While this process was busy, the answer waited for the process, and more connections would make it wait longer: that
+    share of the time does not count.
+    """
     *earlier, last = exchange.attempts
-    return bool(earlier) or last.elapsed * idle >= seconds
+    if earlier or last.elapsed < seconds:
+        return bool(earlier)
+    busy = (process_time() - before) / exchange.elapsed if exchange.elapsed else 0.0
+    return last.elapsed * (1.0 - min(1.0, busy)) >= seconds
 
 
 def _row(workspace: Workspace, listed: AgentList, reading: Reading) -> Row:

@@ -60,14 +60,14 @@ class ContainedJudge:
 
     async def _next_rules(self, judging: Judging) -> Judging:
         """Applies rules until all are done or one is stuck, and returns what is left to do."""
-        rule = judging.rules[judging.progress.done]
+        rule = judging.rules[judging.done]
         if self._stuck[rule.id] >= MAX_STUCK:
             return judging.without_current(f"is not applied any more: it was stuck on {MAX_STUCK} workspaces")
         running = InThread(lambda: judging.run(until=self._is_given_up))
-        before = judging.progress
+        before = judging.done, judging.steps.count
         while not await running.is_done_within(STUCK_AFTER):
-            now = judging.progress
-            rule = judging.rules[min(now.done, len(judging.rules) - 1)]
+            now = judging.done, judging.steps.count
+            rule = judging.rules[min(judging.done, len(judging.rules) - 1)]
             if now == before and rule not in OWN_RULES:
                 running.give_up()
                 self._stuck[rule.id] += 1

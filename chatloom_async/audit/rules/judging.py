@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import chain
 from time import monotonic
 
-from attrs import Factory, define, evolve, field, frozen
+from attrs import Factory, define, evolve, field
 
 from ...wire.cleaning import clean
 from ...wire.errors import ChatloomError
@@ -30,44 +30,47 @@ RULE_TIME = 60.0
 """Seconds that one rule may take for one workspace."""
 
 
-@frozen
-class Progress:
-    """How many rules are done, and how many subjects the current one has seen."""
+@define
+class Steps:
+    """How many subjects the rules have seen so far."""
 
-    done: int = 0
-    seen: int = 0
+    count: int = 0
 
 
 @define
 class Judging:
-    """One workspace that is being judged, rule by rule. Another thread may look at `progress`."""
+    """One workspace that is being judged, rule by rule.
+
+    `done` is the number of rules that were applied. Another thread may look at it, and at `steps`.
+    """
 
     checked: CheckedWorkspace
     rules: tuple[Rule, ...]
     findings: list[Finding] = Factory(list)
-    progress: Progress = Progress()
+    done: int = 0
+    steps: Steps = Factory(Steps)
 
     @property
     def is_done(self) -> bool:
-        return self.progress.done == len(self.rules)
+        return self.done == len(self.rules)
 
     def run(self, until: Callable[[str], bool] = lambda _: False) -> None:
         """Applies the rules that are not done yet. No rule's exception gets out. `until` is called with the id of each
         rule, and stops before it."""
         if self.checked.row.state == "failed":
-            self.progress = Progress(len(self.rules))
-        for rule in self.rules[self.progress.done :]:
+            self.done = len(self.rules)
+        for rule in self.rules[self.done :]:
             if until(rule.id):
                 return
-            self.findings += _apply(rule, self._subjects[rule.scope], self.checked.row.workspace, self._see)
-            self.progress = Progress(self.progress.done + 1)
+            if rule.needs != "dns" or self.checked.dns:
+                self.findings += _apply(rule, self._subjects[rule.scope], self.checked.row.workspace, self.steps)
+            self.done += 1
 
     def without_current(self, reason: str) -> "Judging":
         """What is left to do without the rule that is running, which a finding names. This one must not be used any
         more."""
-        done = self.progress.done
-        problem = _failed(self.rules[done], reason, self.checked.row.workspace)
-        return Judging(self.checked, self.rules, [*self.findings, problem], Progress(done + 1))
+        problem = _failed(self.rules[self.done], reason, self.checked.row.workspace)
+        return Judging(self.checked, self.rules, [*self.findings, problem], self.done + 1)
 
     @cached_property
     def _subjects(self) -> dict[Scope, list[Subject]]:
@@ -84,9 +87,6 @@ class Judging:
             "audit": [],
         }
 
-    def _see(self, number: int) -> None:
-        self.progress = Progress(self.progress.done, number)
-
 
 def judge(checked: CheckedWorkspace, rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:
     """What the rules find, the gravest first, then by rule, agent and subject. Nothing was read: nothing is found.
@@ -102,7 +102,9 @@ def judge_overlap(checked: CheckedOverlap, rules: Iterable[Rule] = RULES) -> tup
     """What the rules find in what a workspace has in common with others, in the order of `judge`."""
     subjects: list[Subject] = [checked]
     return in_order(
-        chain.from_iterable(_apply(rule, subjects, checked.workspace) for rule in rules if rule.scope == "overlap")
+        chain.from_iterable(
+            _apply(rule, subjects, checked.workspace, Steps()) for rule in rules if rule.scope == "overlap"
+        )
     )
 
 
@@ -120,23 +122,25 @@ def _place(found: Finding) -> tuple[int, str, str, str]:
     return SEVERITIES.index(found.severity), found.rule, found.agent_id or "", found.subject
 
 
-def _apply(
-    rule: Rule, subjects: list[Subject], workspace: str, see: Callable[[int], None] = lambda _: None
-) -> Iterator[Finding]:
-    """What one rule finds. `see` is called with the number of each subject."""
+def _apply(rule: Rule, subjects: list[Subject], workspace: str, steps: Steps) -> Iterator[Finding]:
+    """What one rule finds. Most rules find nothing, so a subject without a result is the cheap case."""
     problems = list[Exception]()
     count, until = 0, monotonic() + RULE_TIME
     for number, subject in enumerate(subjects, 1):
         try:
-            for place, result in enumerate(_results(rule, subject)):
-                if place == MAX_RESULTS:
-                    raise OverflowError(f"it finds more than {MAX_RESULTS:,} things in one {rule.scope}")
+            results = rule.check(subject)
+            if isinstance(results, str):
+                raise TypeError("it returned a text, not several: yield it, or return a list")
+            of_subject = count
+            for result in results:
                 count += 1
+                if count - of_subject > MAX_RESULTS:
+                    raise OverflowError(f"it finds more than {MAX_RESULTS:,} things in one {rule.scope}")
                 if count <= MAX_FINDINGS:
                     yield _finding(rule, subject, result, workspace)
         except Exception as problem:  # a user's rule may raise anything
             problems.append(problem)
-        see(number)
+        steps.count += 1
         if monotonic() > until and number < len(subjects):
             problems.append(TimeoutError(f"it was stopped after {RULE_TIME:g} s and {number} of them"))
             break
@@ -147,13 +151,6 @@ def _apply(
         where = "" if isinstance(first, ChatloomError) else f" (defined at {clean(rule.place, 300)})"
         text = f"{type(first).__name__}: {clean(str(first), 500) or 'no message'}{where}"
         yield _failed(rule, f"failed on {len(problems)} of {len(subjects)} {rule.scope}s: {text}", workspace)
-
-
-def _results(rule: Rule, subject: Subject) -> Iterable[str | Found]:
-    results = rule.check(subject)
-    if isinstance(results, str):
-        raise TypeError("it returned a text, not several: yield it, or return a list")
-    return results
 
 
 def _left_out(rule: Rule, count: int, workspace: str) -> Finding:
