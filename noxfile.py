@@ -18,6 +18,8 @@ import nox
 
 DEFAULT = ["lint", "imports", "typing", "tests", "examples"]
 PYTHONS = ["3.11", "3.12", "3.13"]
+# Most tests wait for a process or a socket, so there are more workers than cores.
+PARALLEL = ("-n", str(2 * (os.cpu_count() or 1)), "--dist", "worksteal")
 # aiohttp and what is below it in pure Python, as where no wheel fits.
 PURE = {f"{name}_NO_EXTENSIONS": "1" for name in ("AIOHTTP", "FROZENLIST", "MULTIDICT", "PROPCACHE", "YARL")}
 
@@ -76,20 +78,20 @@ def typing(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The test suite on the Python that runs nox, with 99 % of lines and branches covered. Takes pytest's arguments."""
+    """The test suite on the Python that runs nox, with every line and branch covered. Takes pytest's arguments."""
     install(session, "test", "dask")
     session.run("coverage", "erase")
     # Not by pytest-cov: the package's own pytest plugin is imported before pytest-cov could look.
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", *(session.posargs or PARALLEL))
     session.run("coverage", "combine", "--quiet")
-    session.run("coverage", "report", *([] if session.posargs else ["--fail-under=99"]))
+    session.run("coverage", "report", *([] if session.posargs else ["--fail-under=100"]))
 
 
 @nox.session(name="tests-all", python=PYTHONS)
 def tests_all(session: nox.Session) -> None:
     """The test-suite on every supported Python that is installed."""
     install(session, "test")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *(session.posargs or PARALLEL))
 
 
 @nox.session
@@ -277,14 +279,14 @@ def lowest(session: nox.Session) -> None:
         "-e", ".[cli,dns,httpx2,otel,redis]", *group("test")
     )  # leaves what is there as it is, unless a test tool needs more
     session.run("uv", "pip", "list", external=True)
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *(session.posargs or PARALLEL))
 
 
 @nox.session
 def no_extensions(session: nox.Session) -> None:
     """The test-suite with aiohttp in pure Python."""
     install(session, "test")
-    session.run("pytest", *session.posargs, env=PURE)
+    session.run("pytest", *(session.posargs or PARALLEL), env=PURE)
 
 
 @nox.session(reuse_venv=False)

@@ -241,12 +241,12 @@ async def test_a_pause_outlives_a_clock_that_is_set_back(server: RedisServer) ->
     async with limiter_at(server.url) as limiter:
         name = limiter.fingerprint(KEY)
         await limiter.acquire(name)
+        began = asyncio.get_running_loop().time()
         limiter.release(name, "throttled", 0.3)
         await reported(limiter)
         server.set_clock(name, -3600.0)
-        began = asyncio.get_running_loop().time()
-        await asyncio.wait_for(limiter.acquire(name), 2.0)
-        assert 0.2 < asyncio.get_running_loop().time() - began < 1.5
+        await asyncio.wait_for(limiter.acquire(name), 10.0)
+        assert asyncio.get_running_loop().time() - began > 0.29
 
 
 FORK = """
