@@ -56,6 +56,7 @@ from .wire.endpoint import Endpoint
 from .wire.errors import (
     ChatloomError,
     ClientClosedError,
+    DeadlineExceededError,
     DecodeError,
     InvalidApiKeyError,
     TransportError,
@@ -233,6 +234,8 @@ class AsyncChatloom:
                 return outcome
         except (TransportError, ClientClosedError) as failure:
             error: ChatloomError = failure.with_traceback(None)
+        except DeadlineExceededError as paused:
+            error = attrs.evolve(paused, last=call.last_failure)
         except TimeoutError:
             if not limit.expired:
                 raise
@@ -244,7 +247,7 @@ class AsyncChatloom:
         """Waits for the limiter, signs the request, sends it, and reads the status of the response."""
         call.key = self._fingerprint_of(key)
         limiter, loop = self._limiter, limit.loop
-        with limiter.acquire_now(call.key, loop) or await limiter.acquire(call.key, loop) as permit:
+        with limiter.acquire_now(call.key, loop) or await limiter.acquire(call.key, loop, limit.seconds) as permit:
             limit.restart(call.begin_sending(self._clock.time()))
             transport = self._shared.open_transport()
             answer = checked(await start_send(transport, key.sign(request, self._options.auth)))

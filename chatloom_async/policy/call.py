@@ -73,7 +73,7 @@ class Call:
         seconds = f"its deadline of {self.deadline - self.started:g} s"
         text = f"The call was not done within {seconds}"
         if self.sent_at is None and not self.attempts:
-            text = f"The call was not sent within {seconds}: it waited for its turn behind others, or for its key"
+            text = f"The call was not sent within {seconds}: it waited for its key or for the rate limit"
         return DeadlineExceededError(text, last=self.last_failure)
 
     @property

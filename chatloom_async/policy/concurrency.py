@@ -9,9 +9,10 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 from inspect import isawaitable, iscoroutine
+from math import ceil
 from weakref import WeakKeyDictionary
 
-from ..wire.errors import UsageError
+from ..wire.errors import DeadlineExceededError, UsageError
 from . import forks
 from .limiter import KeyedLimiter, Limiter, LimitState, Outcome
 
@@ -127,8 +128,12 @@ class ClientLimiter:
             return Permit(self._limiter, key, slots)
         return None
 
-    async def acquire(self, key: str, loop: asyncio.AbstractEventLoop) -> Permit:
-        """Returns when a request may be sent. Cancelling it gives up the place in the queue."""
+    async def acquire(self, key: str, loop: asyncio.AbstractEventLoop, seconds: float | None = None) -> Permit:
+        """Returns when a request may be sent. Cancelling it gives up the place in the queue. Raises
+        DeadlineExceededError if the key is paused for longer than `seconds`."""
+        if seconds is not None and (pause := self._pause(key)) > seconds:
+            text = f"The call was not sent: the API asked to pause this key for {ceil(pause)} s more"
+            raise DeadlineExceededError(text)
         while True:
             turn = self._limiter.acquire(key)
             if not isawaitable(turn):
@@ -143,12 +148,12 @@ class ClientLimiter:
             except BaseException:  # GeneratorExit if the call is collected after its loop was closed
                 self._limiter.release(key, "unused")
                 raise
-            if not self._is_paused(key):
+            if self._pause(key) <= 0:
                 return permit
             permit.release("unused")  # a 429 came while it waited for a slot, so it waits for its turn again
 
-    def _is_paused(self, key: str) -> bool:
-        return isinstance(self._limiter, KeyedLimiter) and self._limiter.is_paused(key)
+    def _pause(self, key: str) -> float:
+        return self._limiter.pause(key) if isinstance(self._limiter, KeyedLimiter) else 0.0
 
     def states(self) -> Mapping[str, LimitState]:
         """A snapshot of each key's limiter; empty for a user's own limiter."""

@@ -105,14 +105,15 @@ class TimeLimit:
     Like `asyncio.timeout`, it cancels the task and takes the cancellation back on the way out.
     """
 
-    __slots__ = ("_cancelling", "_lifetime", "_seconds", "_task", "due", "expired", "loop")
+    __slots__ = ("_cancelling", "_lifetime", "_task", "due", "expired", "loop", "seconds")
     due: float
     expired: bool
     loop: asyncio.AbstractEventLoop
+    seconds: float | None
     _task: "asyncio.Task[object]"
 
     def __init__(self, lifetime: Lifetime, seconds: float | None) -> None:
-        self._lifetime, self._seconds = lifetime, seconds
+        self._lifetime, self.seconds = lifetime, seconds
         self.due, self.expired = inf, False
 
     def __enter__(self) -> "TimeLimit":
@@ -121,13 +122,14 @@ class TimeLimit:
             raise RuntimeError("A call needs a task to run in")
         self._task, self._cancelling, self.loop = task, task.cancelling(), task.get_loop()
         self._lifetime.begin(self)
-        self.restart(self._seconds)
+        self.restart(self.seconds)
         return self
 
     def restart(self, seconds: float | None) -> None:
         """Starts again from now, unless it has expired, as it has when the client is closing."""
         if self.expired:
             return
+        self.seconds = seconds
         if seconds is None:
             self.due = inf
             return

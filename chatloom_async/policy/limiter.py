@@ -4,8 +4,10 @@ The rules, per key:
 - `burst` requests at once, then `per_second`, never more than `concurrency` in flight, first in, first out.
 - A 429 multiplies the rate by 0.7, at most once a second and never below 0.2/s. Each success adds 0.02/s until the
   rate is back at `per_second`.
-- A 429 pauses the key until Retry-After. Without that header the pause is 1 s, doubled by each further 429 in a row,
-  at most 20 s; 429s within one second count as one. Requests in flight finish; other keys are not affected.
+- A 429 pauses the key until Retry-After, but for a day at most: a wrong clock, here or at the server, can make any
+  date of it. Without that header the pause is 1 s, doubled by each further 429 in a row, at most 20 s; 429s
+  within one second count as one. Requests in flight finish; other keys are not affected. A call whose deadline is
+  before the end of the pause fails at once.
 - A permit whose caller was cancelled in the queue goes back.
 
 The documentation: "A few hundred requests per minute per API key is comfortably within fair use."
@@ -30,7 +32,7 @@ from . import forks
 from .clock import Clock, Timer
 
 RATE_CUT, RATE_STEP, MIN_RATE = 0.7, 0.02, 0.2
-FIRST_PAUSE, MAX_PAUSE, MAX_RETRY_AFTER = 1.0, 20.0, 900.0
+FIRST_PAUSE, MAX_PAUSE, MAX_RETRY_AFTER = 1.0, 20.0, 86_400.0
 ROUNDING = 1e-9  # of a token: tolerance for float rounding when a waiter is woken
 
 
@@ -137,18 +139,22 @@ class KeyLimiter:
 
     @property
     def is_paused(self) -> bool:
-        return self._clock.time() < self._paused_until
+        return self.pause > 0
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the end of a pause that the API asked for; 0 or less if there is none."""
+        return self._paused_until - self._clock.time()
 
     @property
     def idle(self) -> bool:
         """Whether a new limiter would behave exactly like this one, so that this one can be dropped."""
         self._refill()
         full = self._tokens >= self._limit.burst and self._rate >= self._limit.per_second
-        return full and not self._in_flight and not self._queue and self._clock.time() >= self._paused_until
+        return full and not self._in_flight and not self._queue and not self.is_paused
 
     def state(self) -> LimitState:
-        left = self._paused_until - self._clock.time()
-        until = datetime.now(UTC) + timedelta(seconds=left) if left > 0 else None
+        until = datetime.now(UTC) + timedelta(seconds=self.pause) if self.is_paused else None
         return LimitState(rate=self._rate, queued=len(self._queue), in_flight=self._in_flight, paused_until=until)
 
     def _refill(self) -> float:
@@ -168,7 +174,7 @@ class KeyLimiter:
 
     def _delay(self) -> float:
         """Seconds until a whole token is there, counted from now."""
-        return max(self._paused_until - self._clock.time(), 0.0) + max(1 - self._tokens, 0.0) / self._rate
+        return max(self.pause, 0.0) + max(1 - self._tokens, 0.0) / self._rate
 
     def _leave(self) -> None:
         self._in_flight -= 1
@@ -270,9 +276,10 @@ class KeyedLimiter:
         else:
             limiter.failed()
 
-    def is_paused(self, key: str) -> bool:
-        """Whether a 429 holds back this key's requests now. Only for a key that has a permit."""
-        return self._limiters[key].is_paused
+    def pause(self, key: str) -> float:
+        """Seconds until the end of the key's pause; 0 or less if it is not paused."""
+        limiter = self._limiters.get(key)
+        return 0.0 if limiter is None else limiter.pause
 
     def states(self) -> Mapping[str, LimitState]:
         return {key: limiter.state() for key, limiter in self._limiters.items()}

@@ -125,10 +125,10 @@ class CachingTransport:
 
     It stores answers to GET with status 200, for each key separately. Concurrent equal requests share one request and
     its failure; cancelling one caller does not affect the others. If a new request fails (TransportError, 429 or 5xx),
-    an answer younger than `ttl + stale_if_error` is served instead, and no request is sent until the failure's
-    Retry-After. A 403 or 404 drops the stored answer; a 401, or a request that may have changed something, drops all
-    answers of its key. Beyond `max_entries`, the least recently used one is dropped. `Cache-Control` is ignored: only
-    these options limit the age of an answer. `clock` returns seconds.
+    an answer younger than `ttl + stale_if_error` is served instead, and as long as it is, no request is sent until the
+    failure's Retry-After. A 403 or 404 drops the stored answer; a 401, or a request that may have changed something,
+    drops all answers of its key. Beyond `max_entries`, the least recently used one is dropped. `Cache-Control` is
+    ignored: only these options limit the age of an answer. `clock` returns seconds.
 
     Stored answers are marked by `Age` (RFC 9111) and `Cache-Status` (RFC 9211); a negative ttl means stale:
 

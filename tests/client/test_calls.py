@@ -18,6 +18,7 @@ from chatloom_async import (
     AuthenticationError,
     ChatloomError,
     ConnectError,
+    DeadlineExceededError,
     Endpoint,
     Exchange,
     GetAllowedDomains,
@@ -25,6 +26,7 @@ from chatloom_async import (
     ListAgents,
     MockTransport,
     NotFoundError,
+    RateLimitError,
     Request,
     RetryPolicy,
     SchemaMismatchError,
@@ -59,6 +61,22 @@ async def test_list_agents_sends_the_documented_request_and_returns_the_document
         "User-Agent": "chatloom-async/0.1.0",
         "Authorization": f"Bearer {KEY}",
     }
+
+
+async def test_nothing_is_sent_before_an_hour_is_over_that_the_api_asked_for() -> None:
+    """Until then a call fails at once, if its deadline is earlier; one without a deadline waits."""
+    clock = VirtualClock()
+    transport = in_turn(failure(429, retry_after="3600"), answer(AGENTS))
+    client = AsyncChatloom(KEY, transport=transport, clock=clock)
+    with pytest.raises(RateLimitError) as refused:
+        await client.list_agents()
+    clock.advance(60.0)
+    with pytest.raises(DeadlineExceededError) as paused:
+        await client.list_agents()
+    assert (refused.value.stop_reason, paused.value.stop_reason) == ("retry_after_too_long", "deadline")
+    assert paused.value.message == "The call was not sent: the API asked to pause this key for 3540 s more"
+    assert [(each.status, each.elapsed) for each in paused.value.attempts] == [(None, 0.0)]
+    assert ((await client.with_options(deadline=None).list_agents()).count, clock.slept) == (1, [3540.0])
 
 
 async def test_x_api_key_takes_the_place_of_the_authorization_header() -> None:

@@ -46,7 +46,7 @@ def test_time_left(deadline: float, limit: float | None, left: float | None) -> 
 
 LATE_CALL = DeadlineExceededError("The call was not done within its deadline of 60 s")
 NEVER_SENT = DeadlineExceededError(
-    "The call was not sent within its deadline of 60 s: it waited for its turn behind others, or for its key"
+    "The call was not sent within its deadline of 60 s: it waited for its key or for the rate limit"
 )
 LATE_ATTEMPT = AttemptTimeoutError("The attempt was not done within 15 s", reason="total")
 

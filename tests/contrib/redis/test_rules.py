@@ -96,7 +96,7 @@ async def test_outcomes(limiters: Any, outcome: Outcome, rate: float, *, again: 
 
 
 @pytest.mark.parametrize(
-    ("retry_after", "pause"), [(None, 1.0), (0.0, 0.0), (2.5, 2.5), (7.0, 7.0), (900.0, 900.0), (1e9, 900.0)]
+    ("retry_after", "pause"), [(None, 1.0), (0.0, 0.0), (2.5, 2.5), (7.0, 7.0), (3600.0, 3600.0), (1e9, 86_400.0)]
 )
 async def test_a_429_closes_the_gate_for_all(
     server: RedisServer, limiters: Any, retry_after: float | None, pause: float
