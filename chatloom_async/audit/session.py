@@ -25,8 +25,7 @@ from ..wire.base_url import BASE_URL, normalize_base_url
 from ..wire.errors import ConfigurationError
 from .diff import new_findings
 from .formats.interface import Format, StreamFormat
-from .formats.ranking import NewFindings, Worst
-from .formats.table import Block
+from .formats.ranking import NewFindings, Worst, by_findings
 from .mutes import Mute, Mutes
 from .outputs import FailOn, FormatContext, FormatName, Output, make_format, rule_texts
 from .rules import RULES, Evidence, Judge, Rule
@@ -113,11 +112,11 @@ class AuditOutcome:
     stopped: bool = False
     elapsed: float = 0.0
     cause: str = ""
-    _worst: Worst[Block] = Factory(lambda: Worst(NAMES_SHOWN))
+    _worst: Worst[Row] = Factory(lambda: Worst(NAMES_SHOWN, by_findings))
 
     @property
     def worst(self) -> list[str]:
-        return [block.workspace for block in self._worst.items()]
+        return [row.workspace for row in self._worst.items()]
 
     @property
     def gating(self) -> int:
@@ -139,13 +138,13 @@ class AuditOutcome:
     def restart(self) -> None:
         """Resets the counters."""
         self.summary, self.new, self.muted = Summary(), Counter(), 0
-        self.failing, self._worst = [], Worst(NAMES_SHOWN)
+        self.failing, self._worst = [], Worst(NAMES_SHOWN, by_findings)
 
     def add(self, row: Row) -> None:
         """Counts one reported row."""
         self.summary.add(row)
         if row.findings:
-            self._worst.add(Block.of(row))
+            self._worst.add(row)
         if row.error and len(self.failing) < NAMES_SHOWN:
             self.failing.append(row.workspace)
         if row.error and row.state == "failed":

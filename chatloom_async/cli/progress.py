@@ -61,6 +61,8 @@ class AuditProgress:
 
     def show(self, outcome: AuditOutcome) -> None:
         """The totals so far. Rows that a resumed run had already do not count for the rate and the time left."""
+        if self._bar.disable:
+            return
         summary = outcome.summary
         read = summary.workspaces - outcome.resumed.workspaces
         if not read:

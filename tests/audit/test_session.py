@@ -15,6 +15,7 @@ from chatloom_async import ApiKey, AsyncChatloom, Sandbox
 from chatloom_async.audit import Workspace, audit
 from chatloom_async.audit.mutes import Mute
 from chatloom_async.audit.rules import Judge
+from chatloom_async.audit.rules.overlap import OverlapIndex
 from chatloom_async.audit.session import (
     AuditOutcome,
     FailOn,
@@ -24,6 +25,7 @@ from chatloom_async.audit.session import (
     Reader,
     open_session,
 )
+from chatloom_async.audit.spool import DiskList
 from chatloom_async.audit.store import NoDatabaseError, NoSuchRunError, NothingToResumeError, Run, open_store
 from chatloom_async.audit.summary import Summary
 from chatloom_async.audit.values import Failure, Finding, Row
@@ -131,6 +133,34 @@ async def test_a_stopped_session_is_resumed_with_what_is_missing(tmp_path: Path)
     assert (session.outcome.resumed, session.outcome.summary.requests) == (Summary(ok=1, error=1, requests=2), 5)
     async with open_store(db, write=False) as store:
         assert [run.state for run in await store.runs()] == ["finished"]
+
+
+@pytest.mark.parametrize("name", ["table", "json"])
+async def test_a_resumed_run_looks_at_a_row_three_times(
+    tmp_path: Path, name: FormatName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the database, for what workspaces share, and for the report; so its time grows as the number of rows."""
+    names = [f"w{number}" for number in range(100)]
+    rows = {name: Row(name, "ok", requests=1) for name in names}
+    db, looks = tmp_path / "a.db", Counter[str]()
+    async with open_session(workspaces(*names), reader(rows), db=db) as session:
+        await session.write(on_row=lambda outcome: outcome.summary.ok == 99 and session.stop.set())
+
+    def counted(kind: type[object], method: str) -> None:
+        original = getattr(kind, method)
+
+        def look(*args: object) -> object:
+            looks[method] += 1
+            return original(*args)
+
+        monkeypatch.setattr(kind, method, look)
+
+    counted(DiskList, "__getitem__")
+    counted(OverlapIndex, "of")
+    async with open_session(workspaces(*names), reader(rows), db=db, resume=True) as session:
+        outcome = await session.write(Output(session.format(name), io.StringIO()))
+    assert (outcome.resumed.ok, outcome.summary.ok) == (99, 100)
+    assert looks == {"__getitem__": 2 * len(names), "of": len(names)}
 
 
 async def never(

@@ -149,19 +149,20 @@ def test_of_many_workspaces_the_worst_are_shown() -> None:
 
 def test_the_worst_are_kept_whenever_they_come() -> None:
     """In memory that does not grow with their number."""
-    trouble = Worst[Row](3)
-    assert (trouble.items(), trouble.hidden) == ([], 0)
-
-    class Number(int):
-        @property
-        def gravity(self) -> tuple[object, ...]:
-            return (-self,)
-
-    numbers = Worst[Number](3)
+    numbers = Worst[int](3, lambda number: (-number,))
+    assert (numbers.items(), numbers.hidden) == ([], 0)
     for number in (5, 1, 9, 2, 8, 3, 7):
-        numbers.add(Number(number))
+        numbers.add(number)
+        assert len(numbers._ranked) < 6
     assert (numbers.items(), numbers.hidden) == ([9, 8, 7], 4)
-    assert len(numbers._kept) < 6
+
+
+def test_of_equals_the_first_are_kept() -> None:
+    """The report is the same in every run."""
+    texts = Worst[str](2, lambda text: (len(text),))
+    for text in ("ccc", "aa", "bb", "dd", "ee", "f"):
+        texts.add(text)
+    assert texts.items() == ["f", "aa"]
 
 
 def test_an_agent_that_vanished_is_gone_also_where_that_is_muted() -> None:

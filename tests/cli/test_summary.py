@@ -143,6 +143,7 @@ def test_the_rate_is_that_of_what_is_read(capsys: pytest.CaptureFixture[str]) ->
     an earlier part of the run left."""
     now = 0.0
     progress = AuditProgress(2000, shown=False, clock=lambda: now)
+    progress._bar.disable = False  # one that no terminal shows counts nothing
     resumed = Summary(ok=900)
     progress.show(outcome(resumed, resumed=resumed))
     rates = []

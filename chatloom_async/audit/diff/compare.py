@@ -113,10 +113,10 @@ def _changed(old: AuditedAgent, new: AuditedAgent) -> AgentChange:
 
 
 def _fields(old: Agent, new: Agent) -> Iterator[FieldChange]:
-    values = agent_document(old)
-    for name, value in agent_document(new).items():
-        if values[name] != value:
-            yield FieldChange(name, str(values[name]), str(value))
+    before, after = agent_document(old), agent_document(new)
+    for name, value in after.items():
+        if before[name] != value:
+            yield FieldChange(name, str(before[name]), str(value))
 
 
 def _without(domains: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ mentions and HTML stay text; there is no table whose cells it could break out of
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import attrs
+import msgspec
 from attrs import frozen
 
 from ...wire.cleaning import clean
@@ -129,7 +129,7 @@ def table_diff(diff: Diff, *, width: int | None = None, color: bool = False) -> 
 def _rows(change: WorkspaceChange) -> Iterator[tuple[Cell, Cell, Cell]]:
     name = change.workspace
     for item in change_lines(change):
-        yield cell(name), cell(item.mark, STYLES[item.mark]), cell("".join(map(_plain, item.parts)))
+        yield cell(name), cell(item.mark, STYLES[item.mark]), Cell.of(("".join(map(_plain, item.parts)), ""))
         name = ""
 
 
@@ -192,6 +192,8 @@ def _run_document(run: RunInfo) -> dict[str, Any]:
 
 
 def _change(change: WorkspaceChange) -> dict[str, Any]:
-    agents = ("agents_added", "agents_removed")
-    members = attrs.asdict(change, filter=lambda each, _: each.name not in agents)
-    return {**members, **{name: [agent_document(each.agent) for each in getattr(change, name)] for name in agents}}
+    members: dict[str, Any] = msgspec.to_builtins(change)  # `attrs.asdict` takes ten times as long
+    for name in ("agents_added", "agents_removed"):
+        del members[name]
+        members[name] = [agent_document(audited.agent) for audited in getattr(change, name)]
+    return members

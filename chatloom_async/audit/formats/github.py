@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from ..summary import Summary
 from ..values import SEVERITIES, Row, Severity
-from .ranking import NO_TEXTS, NOT_READ, Note, RuleTexts, Worst, counted, described, notes_of, why_and_fix
+from .ranking import NO_TEXTS, NOT_READ, Note, RuleTexts, Worst, by_gravity, counted, described, notes_of, why_and_fix
 from .text import visible
 
 SHOWN = 10
@@ -26,7 +26,7 @@ class GithubFormat:
         self._texts = texts
 
     def pieces(self, rows: Sequence[Row], summary: Summary) -> Iterator[str]:
-        worst = {severity: Worst[Note](SHOWN) for severity in SEVERITIES}
+        worst = {severity: Worst[Note](SHOWN, by_gravity) for severity in SEVERITIES}
         for row in rows:
             for note in notes_of(row):
                 worst[note.level].add(note)

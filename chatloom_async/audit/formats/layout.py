@@ -6,6 +6,7 @@ Rows can be measured first and rendered later, so that a table of any length nee
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import zip_longest
+from typing import cast
 from unicodedata import category, east_asian_width
 
 from attrs import define, field, frozen
@@ -23,30 +24,38 @@ GAP = "  "
 
 @frozen
 class Cell:
-    """A line of texts, each with a style."""
+    """A line of texts, each with a style, and the columns that it takes on a terminal."""
 
     parts: tuple[tuple[str, str], ...]
+    width: int
 
-    @property
-    def width(self) -> int:
-        return sum(columns_of(text) for text, _ in self.parts)
+    @classmethod
+    def of(cls, *parts: tuple[str, str]) -> "Cell":
+        return cls(parts, sum(columns_of(text) for text, _ in parts))
 
     def rendered(self, *, color: bool) -> str:
         return "".join(_styled(text, style) if color else text for text, style in self.parts)
 
 
-EMPTY = Cell(())
+EMPTY = Cell.of()
 
 
 def cell(text: str, style: str = "") -> Cell:
     """Text from outside, as it may be shown: without control characters and keys."""
-    return Cell(((clean(text), style),))
+    text = clean(text)
+    return Cell(((text, style),), columns_of(text))
+
+
+def number_cell(number: int | str, style: str = "") -> Cell:
+    """A number, or a text of this package in ASCII."""
+    text = str(number)
+    return Cell(((text, style),), len(text))
 
 
 def line(*parts: tuple[str, str]) -> Cell:
     """Texts from outside with their styles, two blanks apart; empty ones are left out."""
     shown = [(cleaned, style) for text, style in parts if (cleaned := clean(text))]
-    return Cell(tuple(part for pair in shown for part in ((GAP, ""), pair))[1:])
+    return Cell.of(*tuple(part for pair in shown for part in ((GAP, ""), pair))[1:])
 
 
 def columns_of(text: str) -> int:
@@ -73,7 +82,7 @@ def folded(item: Cell, width: int) -> Iterator[Cell]:
         return
     text = "".join(part for part, _ in item.parts)
     for start, end in _breaks(text, width):
-        yield Cell(tuple(_between(item.parts, start, end)))
+        yield Cell.of(*_between(item.parts, start, end))
 
 
 def _breaks(text: str, width: int) -> Iterator[tuple[int, int]]:
@@ -137,6 +146,8 @@ class Columns:
         """The row, as one or more lines of text."""
         if self._fitted is None:
             self._fitted = self._fit()
+        if all(isinstance(item, Cell) and item.width <= width for item, width in zip(row, self._fitted, strict=True)):
+            return self._line(cast("tuple[Cell, ...]", row), self._fitted)
         stacks = []
         for item, width in zip(row, self._fitted, strict=True):
             parts = item if isinstance(item, tuple) else (item,)
@@ -152,11 +163,11 @@ class Columns:
         return (self.heading() if self.headed else "") + "".join(self.render(*row) for row in rows)
 
     def _line(self, items: tuple[Cell, ...], widths: list[int]) -> str:
-        texts = [" " * self.indent] if self.indent else []
-        for place, (item, width) in enumerate(zip(items, widths, strict=True)):
+        texts = []
+        for item, heading, width in zip(items, self.headings, widths, strict=True):
             text, pad = item.rendered(color=self.color), " " * (width - item.width)
-            texts.append((pad + text if self.headings[place].startswith(">") else text + pad) + GAP)
-        return "".join(texts).rstrip() + "\n"
+            texts.append(pad + text if heading.startswith(">") else text + pad)
+        return f"{' ' * self.indent}{GAP.join(texts)}".rstrip() + "\n"
 
     def _fit(self) -> list[int]:
         """The widths, with the widest columns made narrower until the row has room on the screen."""
@@ -188,7 +199,7 @@ class TextTable:
 
     def add_row(self, *cells: Cell | str) -> None:
         """Adds a row. A text is one that needs no cleaning, e.g. an empty one."""
-        self.rows.append(tuple(Cell(((item, ""),)) if isinstance(item, str) else item for item in cells))
+        self.rows.append(tuple(Cell.of((item, "")) if isinstance(item, str) else item for item in cells))
 
 
 def columns(*headings: str, headed: bool = True) -> TextTable:

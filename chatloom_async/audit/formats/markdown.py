@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from ..summary import Summary
 from ..values import Row
-from .ranking import NO_TEXTS, NOT_READ, Note, RuleTexts, Worst, counted, notes_of, why_and_fix
+from .ranking import NO_TEXTS, NOT_READ, Note, RuleTexts, Worst, by_gravity, counted, notes_of, why_and_fix
 from .text import visible
 
 LIMIT = 65_536
@@ -31,7 +31,7 @@ class MarkdownFormat:
         self._texts, self._limit = texts, limit
 
     def pieces(self, rows: Sequence[Row], summary: Summary) -> Iterator[str]:
-        worst = Worst[Note](LINES)
+        worst = Worst[Note](LINES, by_gravity)
         for row in rows:
             for note in notes_of(row):
                 worst.add(note)

@@ -1,8 +1,9 @@
 """What most formats share: the order of severities, the worst N of many findings, and the text of a rule."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from operator import itemgetter
 from types import MappingProxyType
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attrs import define, field, frozen
 
@@ -31,23 +32,21 @@ def named(number: int, noun: str) -> str:
     return noun if number == 1 else f"{noun}s"
 
 
-class Grave(Protocol):
-    """Something with a sort key; the worst comes first."""
-
-    @property
-    def gravity(self) -> tuple[object, ...]: ...
-
-
-T = TypeVar("T", bound=Grave)
+T = TypeVar("T")
 
 
 @define
 class Worst(Generic[T]):
-    """The worst `size` of the items that were added; `count` is how many were added. Equals keep their order."""
+    """The worst `size` of the items that were added; `count` is how many were added.
+
+    `key` sorts them, the worst first. Equals keep their order.
+    """
 
     size: int
+    key: Callable[[T], tuple[object, ...]]
     count: int = field(default=0, init=False)
-    _kept: list[T] = field(factory=list, init=False)
+    _ranked: list[tuple[Any, T]] = field(factory=list, init=False)
+    _limit: Any = field(default=None, init=False)
 
     @property
     def hidden(self) -> int:
@@ -56,13 +55,26 @@ class Worst(Generic[T]):
 
     def add(self, item: T) -> None:
         self.count += 1
-        self._kept.append(item)
-        if len(self._kept) >= 2 * self.size:
-            self._kept = self.items()
+        key = self.key(item)
+        if self._limit is None or key < self._limit:
+            self._ranked.append((key, item))
+            if len(self._ranked) >= 2 * self.size:
+                self._sort()
 
     def items(self) -> list[T]:
         """The worst first."""
-        return sorted(self._kept, key=lambda each: each.gravity)[: self.size]
+        self._sort()
+        return [item for _, item in self._ranked]
+
+    def _sort(self) -> None:
+        self._ranked = sorted(self._ranked, key=itemgetter(0))[: self.size]
+        if len(self._ranked) == self.size:
+            self._limit = self._ranked[-1][0]
+
+
+def by_findings(row: Row) -> tuple[object, ...]:
+    """Sorts rows: those with the most errors first, then warnings, then infos."""
+    return tuple(-count for count in row.counts.values())
 
 
 @frozen
@@ -91,10 +103,10 @@ class Note:
     place: str
     message: str
 
-    @property
-    def gravity(self) -> tuple[object, ...]:
-        """Sorts the worst first; equals keep the order of the list of workspaces."""
-        return SEVERITIES.index(self.level), self.rule != NOT_READ
+
+def by_gravity(note: Note) -> tuple[object, ...]:
+    """Sorts notes, the worst first."""
+    return SEVERITIES.index(note.level), note.rule != NOT_READ
 
 
 def notes_of(row: Row) -> Iterator[Note]:

@@ -7,37 +7,18 @@ from attrs import Factory, define, evolve, frozen
 
 from ..summary import Summary
 from ..values import SEVERITIES, Finding, Row, Severity, State
-from .layout import STYLES, Cell, Columns, cell, folded, line
-from .ranking import NO_TEXTS, RuleTexts, Worst, counted, why_and_fix
+from .layout import STYLES, Cell, Columns, cell, folded, line, number_cell
+from .ranking import NO_TEXTS, RuleTexts, Worst, by_findings, counted, why_and_fix
 
 WORKSPACES_SHOWN, FINDINGS_SHOWN, FAILURES_SHOWN, DNS_GAPS_SHOWN = 10, 4, 50, 5
 REST = "--format json has all"
 NUMBERS = ("agents", "domains", "errors", "warnings", "info")
+NUMBER_STYLES = ("", "", *(STYLES[severity] for severity in SEVERITIES))
 NARROW = 56
 """Below this width there are no columns of numbers, so that names have room."""
 ROOMY = 72
 """Below this width the advice is printed below its rule, not next to it."""
 INDENT = 2
-
-
-@frozen
-class Block:
-    """The findings of one workspace: the worst, each with its agent's name, and how many there are of each severity."""
-
-    workspace: str
-    counts: tuple[int, ...]
-    shown: tuple[tuple[Finding, str], ...]
-
-    @property
-    def gravity(self) -> tuple[object, ...]:
-        return tuple(-count for count in self.counts)
-
-    @classmethod
-    def of(cls, row: Row) -> "Block":
-        names = row.names
-        order = sorted(row.findings, key=lambda finding: SEVERITIES.index(finding.severity))
-        shown = tuple((finding, names.get(finding.agent_id or "", "")) for finding in order[:FINDINGS_SHOWN])
-        return cls(row.workspace, tuple(row.counts.values()), shown)
 
 
 @frozen
@@ -48,9 +29,10 @@ class FailedWorkspace:
     workspace: str
     text: str
 
-    @property
-    def gravity(self) -> tuple[object, ...]:
-        return (self.state != "failed",)
+
+def failed_first(workspace: FailedWorkspace) -> tuple[object, ...]:
+    """Sorts workspaces: those that could not be read at all come first."""
+    return (workspace.state != "failed",)
 
 
 @define
@@ -59,9 +41,9 @@ class FindingsSection:
 
     columns: Columns
     texts: RuleTexts = NO_TEXTS
-    _blocks: Worst[Block] = Factory(lambda: Worst(WORKSPACES_SHOWN))
-    _failed: Worst[FailedWorkspace] = Factory(lambda: Worst(FAILURES_SHOWN))
-    _dns_gaps: Worst[FailedWorkspace] = Factory(lambda: Worst(DNS_GAPS_SHOWN))
+    _worst: Worst[Row] = Factory(lambda: Worst(WORKSPACES_SHOWN, by_findings))
+    _failed: Worst[FailedWorkspace] = Factory(lambda: Worst(FAILURES_SHOWN, failed_first))
+    _dns_gaps: Worst[FailedWorkspace] = Factory(lambda: Worst(DNS_GAPS_SHOWN, failed_first))
     _rules: Counter[tuple[Severity, str]] = Factory(Counter)
 
     def add(self, row: Row) -> None:
@@ -70,14 +52,14 @@ class FindingsSection:
         if unread := str(row.dns or ""):
             self._dns_gaps.add(FailedWorkspace(row.state, row.workspace, unread))
         if row.findings:
-            self._blocks.add(Block.of(row))
+            self._worst.add(row)
             self._rules.update((finding.severity, finding.rule) for finding in row.findings)
 
     def render(self) -> Iterator[str]:
         """The failed workspaces come last, where they stay on the screen."""
-        for block in self._blocks.items():
-            yield "\n" + "".join(self._block(block))
-        if hidden := self._blocks.hidden:
+        for row in self._worst.items():
+            yield "\n" + "".join(self._block(row))
+        if hidden := self._worst.hidden:
             yield "\n" + self._text(cell(f"{counted(hidden, 'more workspace')} with findings; {REST}.", "dim"))
         if self._rules:
             yield "\n" + self._text(cell("How to fix", "bold")) + self._fixes()
@@ -91,15 +73,18 @@ class FindingsSection:
             head = line((item.state, STYLES[item.state]), (item.workspace, "bold"))
             yield "\n" + self._text(head) + self._text(cell(item.text), INDENT)
 
-    def _block(self, block: Block) -> Iterator[str]:
-        counts = zip(block.counts, SEVERITIES, strict=True)
-        heads = ((severities(count, name), STYLES[name]) for count, name in counts if count)
-        yield self._text(line((block.workspace, "bold"), *heads))
+    def _block(self, row: Row) -> Iterator[str]:
+        """The findings of one workspace, the worst of them with the agent's name, and how many there are."""
+        names = row.names
+        findings = sorted(row.findings, key=lambda finding: SEVERITIES.index(finding.severity))
+        heads = ((severities(count, name), STYLES[name]) for name, count in row.counts.items() if count)
+        yield self._text(line((row.workspace, "bold"), *heads))
         table = evolve(self.columns, headings=("", ""), least=(len("warning"),))
         yield table.table(
-            (cell(found.severity, STYLES[found.severity]), _finding(found, name)) for found, name in block.shown
+            (cell(finding.severity, STYLES[finding.severity]), _finding(finding, names.get(finding.agent_id or "", "")))
+            for finding in findings[:FINDINGS_SHOWN]
         )
-        if more := sum(block.counts) - len(block.shown):
+        if (more := len(findings) - FINDINGS_SHOWN) > 0:
             yield self._text(cell(f"and {more:,} more", "dim"), INDENT)
 
     def _fixes(self) -> str:
@@ -138,27 +123,28 @@ class TableFormat:
         self._texts, self._width, self._color = texts, width, color
 
     def pieces(self, rows: Sequence[Row], summary: Summary) -> Iterator[str]:
-        numbers = () if self._width and self._width < NARROW else NUMBERS
-        headings = ("workspace", "state", *(f">{name}" for name in numbers))
-        table = Columns(headings, self._width, self._color)
-        plain = Columns((), self._width, self._color, headed=False, indent=INDENT)
-        section = FindingsSection(plain, self._texts)
+        """The rows are read once, because reading them takes most of the time. Their totals stay in memory."""
+        names = () if self._width and self._width < NARROW else NUMBERS
+        table = Columns(("workspace", "state", *(f">{name}" for name in names)), self._width, self._color)
+        section = FindingsSection(Columns((), self._width, self._color, headed=False, indent=INDENT), self._texts)
+        lines: list[tuple[str, State, tuple[int, ...]]] = []
         for row in rows:
-            table.measure(*_cells(row, len(numbers)))
             section.add(row)
+            totals = (len(row.agents), row.domain_count, *row.counts.values())
+            lines.append((row.workspace, row.state, totals[: len(names)]))
+            table.measure(*_cells(*lines[-1]))
             yield ""
         yield table.heading()
-        for row in rows:
-            yield table.render(*_cells(row, len(numbers)))
+        yield from (table.render(*_cells(*line)) for line in lines)
         yield from section.render()
 
 
-def _cells(row: Row, numbers: int) -> tuple[Cell, ...]:
-    counts = row.counts
-    values = (len(row.agents), row.domain_count, *counts.values())
-    if row.state == "failed":
-        shown = [cell("-", "dim")] * len(values)
+def _cells(workspace: str, state: State, totals: tuple[int, ...]) -> tuple[Cell, ...]:
+    if state == "failed":
+        numbers = [number_cell("-", "dim")] * len(totals)
     else:
-        styles = ("", "", *(STYLES[severity] if counts[severity] else "dim" for severity in SEVERITIES))
-        shown = [Cell(((str(value), style),)) for value, style in zip(values, styles, strict=True)]
-    return (cell(row.workspace), cell(row.state, STYLES[row.state]), *shown[:numbers])
+        numbers = [
+            number_cell(total, style if total or not style else "dim")
+            for total, style in zip(totals, NUMBER_STYLES, strict=False)
+        ]
+    return (cell(workspace), cell(state, STYLES[state]), *numbers)

@@ -100,7 +100,7 @@ def judge(checked: CheckedWorkspace, rules: Iterable[Rule] = RULES) -> tuple[Fin
 
 def judge_overlap(checked: CheckedOverlap, rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:
     """What the rules find in what a workspace has in common with others, in the order of `judge`."""
-    subjects: list[Subject] = [checked]
+    subjects: list[Subject] = [checked] if checked else []
     return in_order(
         chain.from_iterable(
             _apply(rule, subjects, checked.workspace, Steps()) for rule in rules if rule.scope == "overlap"
@@ -267,5 +267,8 @@ class Judge:
             for finding in row.findings
             if (finding.subject if finding.rule == RULE_FAILED.id else finding.rule) not in rules
         ]
-        findings = in_order((*own, *judge_overlap(self._index.of(row.workspace), rules.values())))
+        overlap = self._index.of(row.workspace)
+        if not overlap and len(own) == len(row.findings):
+            return row
+        findings = in_order((*own, *judge_overlap(overlap, rules.values())))
         return row if findings == row.findings else evolve(row, findings=findings)

@@ -175,12 +175,17 @@ class CheckedDomain:
 class CheckedOverlap:
     """What a workspace has in common with others of the same audit. It is known once all of them are read.
 
+    Rules are applied only to workspaces that have something in common with others.
     `domains` has the other workspaces that allow the same site, by `Domain.key`; `key` are those with the same API key.
     """
 
     workspace: str
     domains: Mapping[str, OtherWorkspaces]
     key: OtherWorkspaces
+
+    def __bool__(self) -> bool:
+        """Whether it has anything in common with others."""
+        return bool(self.domains) or self.key.count > 0
 
 
 Subject = CheckedDomain | CheckedAgent | CheckedWorkspace | CheckedOverlap

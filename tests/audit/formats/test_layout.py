@@ -102,4 +102,4 @@ def test_a_column_can_have_a_least_width() -> None:
 def test_text_from_outside_is_cleaned() -> None:
     """No control character reaches a terminal, also in a line of several texts."""
     assert cell("\x1b[31mred").rendered(color=True).isprintable()
-    assert line(("\x1b[31mred", "bold"), ("", "")) == Cell((("[31mred", "bold"),))
+    assert line(("\x1b[31mred", "bold"), ("", "")) == Cell((("[31mred", "bold"),), 7)

@@ -146,7 +146,13 @@ def house_overlap(checked: CheckedOverlap) -> list[str]:
 def test_a_users_rule_can_look_at_overlaps() -> None:
     """Where it raises, a finding says so, once, also in a row that had that finding already."""
     judge = Judge((house_overlap,))
-    row = judge.add_overlaps(judge.judge(Row("a", "ok"), Workspace("a", KeyEnv("K"))))
+    first, second, alone = (
+        judge.judge(Row(name, "ok"), Workspace(name, KeyEnv("K")), Evidence(fingerprint=key))
+        for name, key in (("a", "one"), ("b", "one"), ("c", "two"))
+    )
+    assert judge.add_overlaps(alone) is alone, "it is asked only about what is shared"
+    assert judge.add_overlaps(second) != second
+    row = judge.add_overlaps(first)
     assert [(each.rule, each.subject) for each in row.findings] == [("rule-failed", "house-overlap")]
     assert "failed on 1 of 1 overlaps: ValueError: a" in row.findings[0].message
     assert judge.add_overlaps(row) is row
