@@ -14,7 +14,7 @@ from chatloom_async import Agent
 from chatloom_async.audit import AuditedAgent, Finding, Workspace
 from chatloom_async.audit.formats.text import visible
 from chatloom_async.audit.rules import RULES
-from chatloom_async.audit.rules.colors import is_color
+from chatloom_async.audit.rules.agents import is_color
 
 from .reading import Reading, State
 

@@ -5,9 +5,8 @@ from typing import Final
 
 from attrs import evolve
 
-from ..rules.hostname import Domain, parse_domain
+from ..rules.hostname import Domain, known_suffix, parse_domain, registrable_domain
 from ..rules.subjects import HostRecord, HostState, is_private
-from ..rules.suffixes import known_suffix, registrable_domain
 from ..values import Row
 from .resolver import Answer, RecordType, Resolver, Status
 

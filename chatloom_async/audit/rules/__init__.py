@@ -4,8 +4,16 @@ A rule is a pure function under the decorator `rule`; it never asks the API, and
 """
 
 from .judging import Judge, judge
-from .loading import RulesFileError, choose_rules, installed_rules, load_rules
-from .registry import RULES, UnknownRuleError, joined, select_rules
+from .registry import (
+    RULES,
+    RulesFileError,
+    UnknownRuleError,
+    choose_rules,
+    installed_rules,
+    joined,
+    load_rules,
+    select_rules,
+)
 from .rule import Found, Rule, RuleError, rule
 from .subjects import CheckedAgent, CheckedDomain, CheckedOverlap, CheckedWorkspace, Evidence, OtherWorkspaces
 

@@ -1,17 +1,22 @@
 """The rules for an agent's fields, and for several agents with the same name."""
 
 import math
+import re
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import lru_cache
+from typing import Final
 
 from ...endpoints.agents import POSITIONS, STATUS_ACTIVE
 from ...wire.cleaning import clean
-from .colors import READABLE, is_color, white_contrast
 from .hostname import quoted
 from .rule import Found, rule
 from .subjects import CheckedAgent, CheckedWorkspace
 
 SKEW = timedelta(minutes=5)  # how far apart two honest clocks may be
+READABLE: Final = 4.5
+"""The least contrast of normal text, 1.4.3 in the Web Content Accessibility Guidelines 2 (level AA)."""
+HEX: Final = re.compile(r"#(?:[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})")  # CSS Color 4; the 4th part is opacity
 
 
 @rule(
@@ -49,7 +54,7 @@ def agent_name_duplicate(checked: CheckedWorkspace) -> Iterable[Found]:
     """On all but the oldest of them, so that a new one does not move the others' findings. Case and blanks at the
     ends do not count."""
     first: dict[str, str] = {}
-    for agent in sorted((each.agent for each in checked.agents), key=lambda agent: (agent.created_at, agent.id)):
+    for agent in sorted((item.agent for item in checked.agents), key=lambda agent: (agent.created_at, agent.id)):
         name = clean(agent.name).casefold()
         if name and first.setdefault(name, agent.id) != agent.id:
             yield Found(f"An older agent, {clean(first[name])}, has the same name.", agent.name, agent.id)
@@ -112,3 +117,24 @@ def agent_created_in_future(checked: CheckedAgent) -> Iterable[str]:
     """By more than five minutes, since honest clocks differ."""
     if checked.agent.created_at > checked.workspace.now + SKEW:
         yield f"It was created at {checked.agent.created_at.isoformat(timespec='seconds')}, which is in the future."
+
+
+def is_color(text: str) -> bool:
+    """Whether this is a hex colour as CSS reads it: #RGB or #RRGGBB, with opacity or without."""
+    return HEX.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=4096)
+def white_contrast(color: str) -> float | None:
+    """The contrast ratio of the colour to white, 1 to 21. None if it is not an opaque colour.
+
+    WCAG 2's definition of contrast ratio and relative luminance.
+    """
+    if not is_color(color):
+        return None
+    digits = color[1:] if len(color) > 5 else "".join(digit * 2 for digit in color[1:])
+    if digits[6:].lower() not in ("", "ff"):
+        return None  # it depends on what is behind it
+    channels = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in channels)
+    return 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05)

@@ -6,12 +6,9 @@ whether one stands for its subdomains, nor whether wildcards are understood.
 
 from collections.abc import Iterable
 
-from .hostname import Domain, quoted
+from .hostname import is_public_suffix, quoted
 from .rule import rule
-from .scripts import deception, looks_like
 from .subjects import CheckedDomain
-from .suffixes import is_public_suffix
-from .whatwg import beyond_idna2008, described
 
 
 @rule(
@@ -94,35 +91,6 @@ def domain_ip(checked: CheckedDomain) -> Iterable[str]:
     if domain.address is not None and not domain.local:
         same = "" if str(domain.address) in domain.text.lower() else f", which browsers read as {domain.address}"
         yield f"{domain.shown} is an IP address{same}."
-
-
-@rule(
-    "domain-punycode",
-    severity="warning",
-    why="A name with letters beyond a to z can look just like another one to people. Browsers report such names "
-    "in Punycode (xn--...), and the documentation does not say which spelling is compared.",
-    fix="Check letter by letter that it is the intended name. If it is, list it in `expect`, and allow the "
-    "Punycode spelling.",
-)
-def domain_punycode(checked: CheckedDomain) -> Iterable[str]:
-    """Any letter or symbol beyond ASCII. A name that is expected, in Punycode and without lookalikes is fine."""
-    domain = checked.domain
-    if domain.host.isascii() and (domain.text.isascii() or domain.problems):
-        return
-    written = "" if domain.text.isascii() else f" Browsers report it as {domain.sent}."
-    if told := deception(domain.host):
-        like = looks_like(domain.host)
-        taken = f" It can be taken for {quoted(like)}." if like != domain.host else ""
-        yield f"{domain.shown} reads {quoted(domain.host)} and {told}.{taken}{written}"
-    elif written or not checked.workspace.expects(domain):
-        yield f"{domain.shown} reads {quoted(domain.host)}.{_symbols(domain)}{written}"
-
-
-def _symbols(domain: Domain) -> str:
-    symbols = () if domain.problems else beyond_idna2008(domain.host)
-    if not symbols:
-        return ""
-    return f" It holds {described(symbols[0])}, which browsers accept, but few registries do (it is not in IDNA 2008)."
 
 
 @rule(

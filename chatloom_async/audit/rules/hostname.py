@@ -1,17 +1,20 @@
 """Reads the text of an allowed domain: the host that was meant, and everything that is wrong with the text.
 
 The API's documentation shows plain host names and no grammar, so no text is refused here. Nothing is looked up.
+Which domains anybody can have a site under is in the Public Suffix List that the package publicsuffixlist ships. It is
+read from disk when it is first needed, and never downloaded.
 """
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_network
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from attrs import frozen
 
 from ...wire.cleaning import CONTROL, clean
+from ...wire.extras import needed_by
 from .whatwg import (
     INVISIBLE_PROBLEM,
     JOINERS,
@@ -23,6 +26,9 @@ from .whatwg import (
     read_name,
     write_ipv6,
 )
+
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
 
 MAX_TEXT: Final = 1000  # longer texts are not taken apart
 MAX_NAME: Final = 253  # RFC 1035
@@ -230,3 +236,33 @@ def local_reason(host: str, address: IPv4Address | IPv6Address | None) -> str:
     end = last if last in LOCAL_NAMES else f"{head.rpartition('.')[2]}.{last}"
     reason = LOCAL_NAMES.get(end, "")
     return reason if not reason or end == host else f"ends in .{end}, which {reason}"
+
+
+@lru_cache(maxsize=1 << 14)
+def is_public_suffix(host: str) -> bool:
+    """Whether the host (lower case, Unicode) is itself on the list: `co.uk` and `github.io`, not `acme.co.uk`.
+
+    A top-level domain that the list does not know is none. Raises MissingExtraError.
+    """
+    return _suffixes().is_public(host)
+
+
+@lru_cache(maxsize=1 << 14)
+def registrable_domain(host: str) -> str:
+    """The part of the host (Unicode) that somebody registers: `acme.co.uk` of `www.acme.co.uk`; "" if there is none.
+
+    Under a suffix of a hosting company, that is the customer's name: `acme.github.io`. Raises MissingExtraError.
+    """
+    return _suffixes().privatesuffix(host, accept_unknown=True) or ""
+
+
+def known_suffix(host: str) -> str:
+    """The public suffix of the host (Unicode); "" if its top-level domain is not on the list."""
+    return _suffixes().publicsuffix(host) or ""
+
+
+@cache
+def _suffixes() -> "PublicSuffixList":
+    with needed_by("The check for public suffixes", "publicsuffixlist", extra="audit"):
+        from publicsuffixlist import PublicSuffixList
+    return PublicSuffixList(accept_unknown=False, accept_encoded_idn=False)  # hosts come decoded: a third of the time

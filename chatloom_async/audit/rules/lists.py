@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from ..values import DomainMatching
-from .hostname import Domain, quoted
+from .hostname import Domain
 from .rule import Found, rule
-from .subjects import CheckedAgent, CheckedOverlap, CheckedWorkspace, glob_pattern, parents
+from .subjects import CheckedAgent, CheckedWorkspace, glob_pattern, parents
 
 NAMED = 3  # more names in one message are only counted
 
@@ -95,29 +95,3 @@ def domain_missing(checked: CheckedWorkspace) -> Iterable[Found]:
         if not (domain.key in allowed or covered or fitted):
             fitting = "a domain that fits " if glob else ""
             yield Found(f"No agent allows {fitting}{domain.shown}, which is expected.", domain.text)
-
-
-@rule(
-    "domain-shared",
-    severity="info",
-    why="Agents of several workspaces can be shown on one site. That is right for a shared site, and a leftover "
-    "if a site or an agency has moved on.",
-    fix="Check that each of the workspaces still belongs on that site, and remove the domain from the others.",
-)
-def domain_shared(checked: CheckedOverlap) -> Iterable[Found]:
-    """In every workspace that allows the domain."""
-    for key, others in checked.domains.items():
-        yield Found(f"{quoted(key)} is also allowed in {others}.", key)
-
-
-@rule(
-    "key-duplicate",
-    severity="warning",
-    why="Two entries of the audit's list have the same API key, so both show one workspace, and the other one is "
-    "not audited at all.",
-    fix="Correct the key reference of one of them, or remove the entry.",
-)
-def key_duplicate(checked: CheckedOverlap) -> Iterable[str]:
-    """In every workspace with the key."""
-    if checked.key.count:
-        yield f"The key is the same as that of {checked.key}."

@@ -1,21 +1,109 @@
-"""Finds allowed domains that resemble an expected one: typing errors, or domains registered to exploit them.
+"""The rules for domains that people may take for other ones.
 
-Which characters look alike is Unicode's table (UTS #39), as the package confusable-homoglyphs has it. The work grows
-with the number of domains, not with its square: names that are one edit apart have a spelling with one character less
-in common.
+- domain-punycode: letters beyond a to z, and those that look like Latin ones. After Unicode's UTS #39 (mixed scripts,
+  section 5.1; confusables), narrowed to the letters that fonts draw alike.
+- domain-lookalike: names that resemble an expected one. Which characters look alike is Unicode's table, as the package
+  confusable-homoglyphs has it. The work grows with the number of domains, not with its square: names that are one edit
+  apart have a spelling with one character less in common.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
+from typing import Final
 
 from ...wire.extras import needed_by
-from .hostname import quoted
+from .hostname import Domain, quoted, registrable_domain
 from .rule import Found, rule
-from .subjects import CheckedWorkspace
-from .suffixes import registrable_domain
+from .subjects import CheckedDomain, CheckedWorkspace
+from .whatwg import beyond_idna2008, described
 
 MIN_LENGTH = 4  # characters of the name before its suffix; shorter ones are near to too many others
+CYRILLIC = (
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u051b\u051d\u04bb\u04cf\u043a\u0475\u04af"
+)
+GREEK = "\u03b1\u03bf\u03c1\u03bd\u03b9\u03ba\u03c5\u03b3\u03c7\u03c4\u03b7\u03c9\u03f3"
+ARMENIAN = "\u0585\u0578\u057d\u0570\u0581\u0566\u0575\u0584"
+LATIN = "\u0131\u0251\u0261\u0269"  # other letters than they seem: without a dot, script a and g, iota
+PUNCTUATION = "\u2010\u2012\u2013\u2014\u2015\u2043\u2212\u2044\u2215\u29f8\ua789\u2236"  # dashes, slashes, colons
+LOOKALIKES: Final = {
+    **dict(zip(CYRILLIC, "aeopcyxijsdqwhlkvy", strict=True)),
+    **dict(zip(GREEK, "aopvikuyxtnwj", strict=True)),
+    **dict(zip(ARMENIAN, "onuhgqjp", strict=True)),
+    **dict(zip(LATIN, "iagi", strict=True)),
+    **dict(zip(PUNCTUATION, "-------///::", strict=True)),
+}
+TOGETHER: Final = (  # scripts that one language writes together (UTS #39, "highly restrictive")
+    {"Latin", "Cjk", "Hiragana", "Katakana"},
+    {"Latin", "Cjk", "Hangul"},
+    {"Latin", "Cjk", "Bopomofo"},
+)
+SHARED: Final = {"Combining", "Modifier"}  # marks that belong to the letter before them
+
+
+@rule(
+    "domain-punycode",
+    severity="warning",
+    why="A name with letters beyond a to z can look just like another one to people. Browsers report such names "
+    "in Punycode (xn--...), and the documentation does not say which spelling is compared.",
+    fix="Check letter by letter that it is the intended name. If it is, list it in `expect`, and allow the "
+    "Punycode spelling.",
+)
+def domain_punycode(checked: CheckedDomain) -> Iterable[str]:
+    """Any letter or symbol beyond ASCII. A name that is expected, in Punycode and without lookalikes is fine."""
+    domain = checked.domain
+    if domain.host.isascii() and (domain.text.isascii() or domain.problems):
+        return
+    written = "" if domain.text.isascii() else f" Browsers report it as {domain.sent}."
+    if told := deception(domain.host):
+        like = looks_like(domain.host)
+        taken = f" It can be taken for {quoted(like)}." if like != domain.host else ""
+        yield f"{domain.shown} reads {quoted(domain.host)} and {told}.{taken}{written}"
+    elif written or not checked.workspace.expects(domain):
+        yield f"{domain.shown} reads {quoted(domain.host)}.{_symbols(domain)}{written}"
+
+
+def _symbols(domain: Domain) -> str:
+    symbols = () if domain.problems else beyond_idna2008(domain.host)
+    if not symbols:
+        return ""
+    return f" It holds {described(symbols[0])}, which browsers accept, but few registries do (it is not in IDNA 2008)."
+
+
+def scripts_of(label: str) -> tuple[str, ...]:
+    """The scripts of the letters, in order of appearance. Digits and hyphens have none.
+
+    Python knows no scripts, but Unicode's names begin with them: CYRILLIC SMALL LETTER A.
+    """
+    names = (unicodedata.name(letter, "") for letter in label if letter.isalpha())
+    words = (name.replace("-", " ").partition(" ")[0].capitalize() for name in names)
+    return tuple(dict.fromkeys(word for word in words if word and word not in SHARED))
+
+
+def deception(host: str) -> str:
+    """What the first label that may deceive consists of, as the end of a sentence; "" where no label does."""
+    return next((told for label in host.split(".") if (told := _deception(label))), "")
+
+
+def _deception(label: str) -> str:
+    alike = [letter for letter in dict.fromkeys(label) if letter in LOOKALIKES]
+    scripts = scripts_of(label)
+    told = ", ".join(f'"{letter}" ({_name(letter)}) for "{LOOKALIKES[letter]}"' for letter in alike)
+    if len(scripts) > 1 and not any(set(scripts) <= allowed for allowed in TOGETHER):
+        return f"mixes {' and '.join(scripts)} letters{': ' if told else ''}{told}"
+    if alike and (scripts == ("Latin",) or all(letter in LOOKALIKES for letter in label if letter.isalpha())):
+        return f"holds characters that look like other ones: {told}"
+    return ""
+
+
+def _name(letter: str) -> str:
+    return f"{unicodedata.name(letter).title()}, U+{ord(letter):04X}"
+
+
+def looks_like(host: str) -> str:
+    """The host as a reader may take it: every lookalike replaced by the character that it resembles."""
+    return "".join(LOOKALIKES.get(letter, letter) for letter in host)
 
 
 @rule(

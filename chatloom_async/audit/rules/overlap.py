@@ -1,4 +1,4 @@
-"""Finds what workspaces of one audit have in common: sites that several of them allow, and keys that several use.
+"""Finds what workspaces of one audit have in common (sites that several allow, keys that several use), with its rules.
 
 The answer depends on every workspace, so it is known only once all of them are read. It does not depend on the order
 in which they were read. The index lies in a temporary SQLite database, so memory does not grow with the audit.
@@ -12,6 +12,8 @@ from threading import Lock
 
 from attrs import define, field
 
+from .hostname import quoted
+from .rule import Found, rule
 from .subjects import CheckedOverlap, OtherWorkspaces
 
 NAMED = 3
@@ -105,3 +107,29 @@ class OverlapIndex:
 def _stored(workspace: str) -> bytes:
     """SQLite's texts cannot hold every Python string; bytes can."""
     return workspace.encode(errors="surrogatepass")
+
+
+@rule(
+    "domain-shared",
+    severity="info",
+    why="Agents of several workspaces can be shown on one site. That is right for a shared site, and a leftover "
+    "if a site or an agency has moved on.",
+    fix="Check that each of the workspaces still belongs on that site, and remove the domain from the others.",
+)
+def domain_shared(checked: CheckedOverlap) -> Iterable[Found]:
+    """In every workspace that allows the domain."""
+    for key, others in checked.domains.items():
+        yield Found(f"{quoted(key)} is also allowed in {others}.", key)
+
+
+@rule(
+    "key-duplicate",
+    severity="warning",
+    why="Two entries of the audit's list have the same API key, so both show one workspace, and the other one is "
+    "not audited at all.",
+    fix="Correct the key reference of one of them, or remove the entry.",
+)
+def key_duplicate(checked: CheckedOverlap) -> Iterable[str]:
+    """In every workspace with the key."""
+    if checked.key.count:
+        yield f"The key is the same as that of {checked.key}."

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chatloom_async.audit.rules.colors import white_contrast
+from chatloom_async.audit.rules.agents import white_contrast
 from tests.audit.rules.cases import NOW, audited, checked, found, said
 
 SAYS: list[tuple[str, dict[str, Any], list[str]]] = [

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chatloom_async.audit.rules.domains import domain_punycode
 from chatloom_async.audit.rules.hostname import parse_domain
+from chatloom_async.audit.rules.lookalikes import domain_punycode
 from tests.audit.rules.cases import audited, checked, found, said
 
 WILDCARDS = {

@@ -22,7 +22,7 @@ from chatloom_async.audit.rules import (
     judge,
     rule,
 )
-from chatloom_async.audit.rules import suffixes as suffixes_module
+from chatloom_async.audit.rules import hostname as hostname_module
 from chatloom_async.audit.rules.registry import AGENT_GONE
 from chatloom_async.audit.values import finding
 from tests.audit.rules.cases import NOW, audited, checked, found
@@ -237,14 +237,14 @@ def test_a_rule_of_another_shape_is_a_failed_one(check: Any, problem: str, other
 def test_without_the_public_suffix_list_the_audit_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rule that needs it is named once a workspace, with the command that installs it."""
     monkeypatch.setitem(__import__("sys").modules, "publicsuffixlist", None)
-    suffixes_module.is_public_suffix.cache_clear()
-    suffixes_module._suffixes.cache_clear()
+    hostname_module.is_public_suffix.cache_clear()
+    hostname_module._suffixes.cache_clear()
     try:
         messages = found("domain-public-suffix", checked(audited("co.uk", "*", "a.example")))
         findings = judge(checked(audited("a.example")))
     finally:
-        suffixes_module.is_public_suffix.cache_clear()
-        suffixes_module._suffixes.cache_clear()
+        hostname_module.is_public_suffix.cache_clear()
+        hostname_module._suffixes.cache_clear()
     assert messages == [
         (
             None,

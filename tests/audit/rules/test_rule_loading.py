@@ -22,7 +22,7 @@ from chatloom_async.audit.rules import (
     rule,
     select_rules,
 )
-from chatloom_async.audit.rules import loading as loading_module
+from chatloom_async.audit.rules import registry as registry_module
 from tests.audit.rules.cases import RULE, audited, checked
 
 FILE = '''"""Rules of the house."""
@@ -194,8 +194,8 @@ def announced(monkeypatch: pytest.MonkeyPatch, **points: Any) -> None:
     module = ModuleType("house_rules")
     vars(module).update(points)
     monkeypatch.setitem(sys.modules, "house_rules", module)
-    found = EntryPoints(EntryPoint(name, f"house_rules:{name}", loading_module.GROUP) for name in points)
-    monkeypatch.setattr(loading_module, "entry_points", lambda *, group: found.select(group=group))
+    found = EntryPoints(EntryPoint(name, f"house_rules:{name}", registry_module.GROUP) for name in points)
+    monkeypatch.setattr(registry_module, "entry_points", lambda *, group: found.select(group=group))
 
 
 def test_installed_rules(monkeypatch: pytest.MonkeyPatch) -> None:

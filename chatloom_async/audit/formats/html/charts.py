@@ -6,7 +6,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from ...rules.colors import is_color, white_contrast
+from ...rules.agents import is_color, white_contrast
 from ...values import SEVERITIES, AuditedAgent, Severity
 
 PastRun = tuple[datetime, int, int, int]
