@@ -94,6 +94,6 @@ def _audits(scope: Scope, url: str) -> list[Job]:
         Job("audit", "plain HTTP", partial(measured, "probes.auditing:busy", url=url, workspaces=workspaces)),
         Job("audit", "TLS 1.3", partial(measured, "probes.auditing:tls", workspaces=workspaces)),
         Job("audit", "1,000 at 200 ms", waiting, most=3),
-        Job("start of the program", "chatloom", partial(measured, "probes.reporting:starts"), most=3),
+        Job("start of the program", "chatloom", partial(measured, "probes.reporting:starts", url=url), most=3),
         *(Job(f"report on {rows:,}", name, partial(formats, name=name), most=2) for name in FORMATS),
     ]

@@ -18,6 +18,7 @@ from chatloom_async.audit.session import FormatContext, FormatName, Output, make
 from chatloom_async.audit.spool import RowSpool
 from chatloom_async.audit.summary import Summary
 
+from ..answers import KEY
 from .waiting import TICK
 
 DIFFERENT = 50
@@ -79,15 +80,16 @@ def _renamed(row: Row, name: str) -> Row:
     )
 
 
-def starts() -> dict[str, float]:
-    """CPU of the program's start, and how many times that of `import aiohttp` it is; medians of turns."""
+def starts(url: str) -> dict[str, float]:
+    """CPU of the program's start, with one call to the server where the command makes one, and how many times that of `import aiohttp` it is; medians of turns."""
     commands = {"import aiohttp": ["-c", "import aiohttp"]}
     commands |= {name: ["-m", "chatloom_async", *arguments] for name, arguments in STARTS.items()}
     samples: dict[str, list[float]] = {name: [] for name in commands}
+    settings = os.environ | {"CHATLOOM_API_KEY": KEY, "CHATLOOM_BASE_URL": url}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(ROUNDS):
             for name, arguments in commands.items():
-                samples[name].append(_cpu(arguments, folder))
+                samples[name].append(_cpu(arguments, folder, settings))
     reference = samples.pop("import aiohttp")
     numbers = {"import aiohttp, ms": median(reference) * 1e3}
     for name, values in samples.items():
@@ -96,8 +98,8 @@ def starts() -> dict[str, float]:
     return numbers
 
 
-def _cpu(arguments: list[str], folder: str) -> float:
+def _cpu(arguments: list[str], folder: str, settings: dict[str, str]) -> float:
     before = os.times()
-    subprocess.run([sys.executable, *arguments], cwd=folder, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run([sys.executable, *arguments], cwd=folder, env=settings, stdout=subprocess.DEVNULL, check=True)
     after = os.times()
     return after.children_user - before.children_user + after.children_system - before.children_system
