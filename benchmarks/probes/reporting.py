@@ -81,7 +81,10 @@ def _renamed(row: Row, name: str) -> Row:
 
 
 def starts(url: str) -> dict[str, float]:
-    """CPU of the program's start, with one call to the server where the command makes one, and how many times that of `import aiohttp` it is; medians of turns."""
+    """CPU of the program's start, and how many times that of `import aiohttp` it is; medians of turns.
+
+    `agents` also makes a call, to the server at `url`.
+    """
     commands = {"import aiohttp": ["-c", "import aiohttp"]}
     commands |= {name: ["-m", "chatloom_async", *arguments] for name, arguments in STARTS.items()}
     samples: dict[str, list[float]] = {name: [] for name in commands}
