@@ -10,11 +10,13 @@ from chatloom_async import (
     ApiKey,
     AsyncChatloom,
     ConnectError,
+    ListAgents,
     MockTransport,
     RateLimit,
     Request,
 )
 from chatloom_async.audit import Failure, Row, Workspace, audit
+from chatloom_async.audit.reading import _is_slow
 from chatloom_async.audit.rules import Judge
 from chatloom_async.testing import VirtualClock
 from tests.samples import AGENT, DOMAINS, KEY, OTHER_KEY, answer, failure
@@ -131,3 +133,16 @@ async def test_a_refused_key_ends_the_workspace(seconds: float) -> None:
     assert (row.state, row.error and row.error.type) == ("partial", "AuthenticationError")
     assert sum(agent.domains is not None for agent in row.agents) <= 3
     assert api.inside == 0
+
+
+@pytest.mark.parametrize(("busy", "slow"), [(0.0, True), (1.0, True), (1.1, False), (5.0, False)])
+async def test_an_answer_is_slow_by_the_seconds_in_which_this_process_was_idle(busy: float, slow: bool) -> None:
+    """Of two seconds, half were the API's if the process was at work for one."""
+    clock = VirtualClock()
+
+    async def handler(_: Request) -> Any:
+        await clock.sleep(2.0)
+        return answer({"agents": [], "count": 0})
+
+    client = AsyncChatloom(OTHER_KEY, transport=MockTransport(handler), clock=clock)
+    assert _is_slow(await client.exchange(ListAgents()), 1.0, busy) is slow

@@ -8,10 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from chatloom_async.audit.session import FormatName
 from chatloom_async.cli import main
+from chatloom_async.cli.audit import content_of
+from chatloom_async.cli.terminal import Content
 from chatloom_async.sandbox import Sandbox
 from tests.cli.conftest import PROGRAM, Ran, stdin_of
 from tests.samples import KEY
@@ -33,6 +37,14 @@ def program(*words: str, stdin: bytes = b"", **environment: str) -> "subprocess.
     return subprocess.run(
         [*PROGRAM, *words], input=stdin, capture_output=True, env={**os.environ, **environment}, check=False
     )
+
+
+def test_each_format_is_for_people_for_json_or_for_utf_8() -> None:
+    """As far as standard output is concerned."""
+    encoded: dict[Content, list[FormatName]] = {"locale": [], "json": [], "utf-8": []}
+    for name in get_args(FormatName):
+        encoded[content_of(name)].append(name)
+    assert (encoded["locale"], encoded["json"]) == (["table"], ["json", "jsonl", "sarif"])
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

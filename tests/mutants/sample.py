@@ -215,7 +215,8 @@ def main() -> int:
         if is_noticed(mutant, tests, recording.seconds):
             noticed += 1
         else:
-            print(f"\n{len(tests)} tests notice nothing:\n{mutant.difference()}", flush=True)
+            place = f"mutant {len(tried)}, {len(tests)} tests"
+            print(f"\n{place} notice nothing:\n{mutant.difference()}", flush=True)
         if len(tried) == options.count:
             break
     print(f"\n{noticed} of {len(tried)} mutants were noticed, {noticed / len(tried):.1%}.")

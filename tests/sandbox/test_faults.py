@@ -115,7 +115,7 @@ def test_what_a_refusal_says(acme: SandboxWorkspace) -> None:
 
 @pytest.mark.parametrize("how", [500, "slow", "cut", "html"])
 async def test_a_fault_gives_head_no_body(acme: SandboxWorkspace, ask: Ask, how: Any) -> None:
-    """As HTTP demands; there is nothing that could be cut."""
+    """As HTTP demands, and the same headers; there is nothing that could be cut."""
     acme.fails(how)
-    status = {500: 500, "html": 502}.get(how, 405)
-    assert await ask("/api/plugin/agents", acme.key, method="HEAD") == (status, b"")
+    status, kind = {500: 500, "html": 502}.get(how, 405), "text/html" if how == "html" else "application/json"
+    assert await ask("/api/plugin/agents", acme.key, "content-type", method="HEAD") == (status, b"", kind)

@@ -1,0 +1,54 @@
+"""What a sample changes, and the tests that it chooses; `nox -s sample` takes one."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("mutmut", reason="mutmut is of the dependency group mutants")
+
+from tests.mutants import sample
+from tests.mutants.sample import Mutant, Recording, drawn
+
+MODULE = '''"""A module."""
+
+LIMIT = 5
+
+
+@decorated("as it is")
+def double(number: "int") -> int:
+    """A function."""
+    return (
+        2 * number
+    )
+'''
+
+
+@pytest.fixture
+def mutants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Mutant]:
+    """A hundred mutants of a package with one module."""
+    monkeypatch.setattr(sample, "COPY", tmp_path)
+    (tmp_path / "chatloom_async").mkdir()
+    (tmp_path / "chatloom_async" / "one.py").write_text(MODULE, "utf-8")
+    return [mutant for mutant, _ in zip(drawn(1), range(100), strict=False)]
+
+
+def test_functions_are_changed_and_nothing_else(mutants: list[Mutant]) -> None:
+    """Neither constants of modules nor docstrings, decorators and types."""
+    assert {(*mutant.change().removed, *mutant.change().added) for mutant in mutants} == {
+        ("2 * number", "3 * number"),
+        ("2 * number", "2 / number"),
+    }
+    assert {(mutant.change().module, mutant.first, mutant.last) for mutant in mutants} == {
+        ("chatloom_async.one", 9, 11)
+    }
+
+
+def test_the_tests_that_run_the_statement_are_chosen(mutants: list[Mutant], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fastest first, up to a limit; none that was not recorded as passed."""
+    monkeypatch.setattr(sample, "MOST_SECONDS", 3.0)
+    lines: dict[int, Any] = {7: ["def"], 10: ["", "slow", "slower", "fast"], 11: ["failed"], 12: ["other"]}
+    data: Any = SimpleNamespace(contexts_by_lineno=lambda name: lines)
+    seconds = {"def": 0.1, "slow": 2.0, "slower": 2.5, "fast": 0.1, "other": 0.1}
+    assert Recording(data, seconds).tests(mutants[0]) == ["fast", "slow"]
