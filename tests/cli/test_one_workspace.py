@@ -46,6 +46,13 @@ def test_domains_are_lines(chatloom: Chatloom, sandbox: Sandbox) -> None:
     assert document == {"agent_id": agent.id, "domains": list(agent.domains)}
 
 
+def test_domains_can_go_to_a_file(chatloom: Chatloom, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Then nothing is on stdout."""
+    agent, file = sandbox["acme"].agents[0], tmp_path / "domains.txt"
+    assert chatloom("domains", agent.id, "--output", str(file)) == Ran(0, "", "")
+    assert file.read_text("utf-8").splitlines() == [*agent.domains]
+
+
 def test_an_empty_list_of_domains_is_explained(chatloom: Chatloom, sandbox: Sandbox) -> None:
     """Since the documentation does not say what it means."""
     agent = sandbox["acme"].add_agent(name="Bare", domains=())

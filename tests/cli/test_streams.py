@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from chatloom_async.audit.session import FormatName
 from chatloom_async.cli import main
 from chatloom_async.cli.audit import content_of
-from chatloom_async.cli.terminal import Content
+from chatloom_async.cli.terminal import Content, error_line
 from chatloom_async.sandbox import Sandbox
 from tests.cli.conftest import PROGRAM, Ran, stdin_of
 from tests.samples import KEY
@@ -220,3 +221,15 @@ def test_a_key_may_come_with_the_line_ends_of_windows(
     """Only the first line is read."""
     monkeypatch.setattr(sys, "stdin", stdin_of(f"\ufeff{sandbox['acme'].key.reveal()}\r\nmore\r\n"))
     assert chatloom("agents", "--key-file", "-").status == 0
+
+
+@pytest.mark.parametrize(("terminal", "lines"), [("1", 4), ("0", 1)])
+def test_an_error_is_folded_between_words_on_a_terminal_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, terminal: str, lines: int
+) -> None:
+    """In a log it is one line."""
+    for name, value in {"TTY_COMPATIBLE": terminal, "TERM": "xterm", "COLUMNS": "40", "NO_COLOR": "1"}.items():
+        monkeypatch.setenv(name, value)
+    error_line("a sentence that is " + "very " * 20 + "long")
+    written = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err)
+    assert (written.count("\n"), " ".join(written.split())[-9:]) == (lines, "very long")

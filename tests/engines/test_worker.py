@@ -7,9 +7,11 @@ from typing import NoReturn
 import pytest
 from attrs import evolve
 
+from chatloom_async import MockTransport, RateLimit, Request, Response, Timeouts, TransportError
 from chatloom_async.audit import KeyEnv, Workspace
 from chatloom_async.audit.store.fingerprints import key_fingerprint
 from chatloom_async.engines import LocalEngine, ShardOptions, ShardResult, WorkersUnfitError, audit_shard
+from chatloom_async.testing import VirtualClock
 from chatloom_async.testing.server import serve_in_thread
 from tests.engines.planted import SALT, planted, shard_of
 
@@ -70,3 +72,24 @@ def test_a_shard_of_another_version_is_refused() -> None:
     """A worker that came late, with another version, says so and sends nothing."""
     with pytest.raises(WorkersUnfitError, match=r"^The coordinator has chatloom-async 0\.0\.9, and a worker "):
         audit_shard(evolve(shard_of(UNSET), version="0.0.9"))
+
+
+async def test_the_options_of_a_shard_are_those_of_its_client(tmp_path: Path) -> None:
+    """Its requests show them."""
+    sandbox, (workspace,) = planted(tmp_path, 1)
+    sandbox["w0"].fails(503, retry_after=20, on="*/allowed-domains")
+    clock, transport = VirtualClock(), sandbox.transport()
+    sent: list[tuple[float, bool, float | None]] = []
+
+    async def handler(request: Request) -> Response | TransportError:
+        sent.append((clock.time(), "x-api-key" in request.headers, request.timeouts.read))
+        return await transport.send(request)
+
+    options = ShardOptions(
+        auth="x-api-key", timeouts=Timeouts(read=7.0), rate_limit=RateLimit(per_second=0.5, burst=1), deadline=10.0
+    )
+    shard = shard_of(workspace, options=options)
+    result = await LocalEngine(transport=MockTransport(handler), clock=clock).run(shard)
+    assert sent == [(0.0, True, 7.0), (2.0, True, 7.0)]
+    (error,) = [agent.error and agent.error.message for agent in result.reads[0].row.agents]
+    assert "the deadline leaves no time" in str(error)

@@ -35,9 +35,6 @@ from .survivors import Change, explained
 COPY = Path(".sample")
 LEFT_OUT = (".git", ".venv*", ".nox", "*cache*", ".hypothesis", ".mutants", ".fuzz", ".sample", ".coverage*")
 ENOUGH = 0.95
-MOST_SECONDS = 60.0
-"""Of tests for one change, as recorded: what thousands of tests run is noticed by the fastest of them."""
-
 START_SECONDS, SLOWER = 30.0, 5.0
 """A run may take this long, and so many times what its tests took when they were recorded."""
 
@@ -168,16 +165,10 @@ class Recording:
         return cls(data, json.loads((COPY / SECONDS).read_text("utf-8")))
 
     def tests(self, mutant: Mutant) -> list[str]:
-        """The tests that run the statement, fastest first."""
+        """The tests that run the statement, if they passed."""
         lines = self.data.contexts_by_lineno(str((COPY / mutant.path).absolute()))
         tests = {test for line in range(mutant.first, mutant.last + 1) for test in lines.get(line, ())}
-        total, chosen = 0.0, []
-        for test in sorted(tests & self.seconds.keys(), key=self.seconds.__getitem__):
-            total += self.seconds[test]
-            if chosen and total > MOST_SECONDS:
-                break
-            chosen.append(test)
-        return chosen
+        return sorted(tests & self.seconds.keys())
 
 
 def is_noticed(mutant: Mutant, tests: list[str], seconds: dict[str, float]) -> bool:

@@ -18,9 +18,10 @@ from chatloom_async.audit import AuditedAgent, Failure, Finding, Row
 from chatloom_async.audit.formats.html import HtmlFormat
 from chatloom_async.audit.formats.html.charts import RUNS, Column, Share, card_of, shares, trends
 from chatloom_async.audit.formats.html.pages import environment
-from chatloom_async.audit.formats.html.report import Room
+from chatloom_async.audit.formats.html.report import Room, gravity_of
 from chatloom_async.audit.formats.ranking import NewFindings
 from chatloom_async.audit.formats.text import visible
+from chatloom_async.audit.values import SEVERITIES
 from tests.audit.formats.reported import (
     EMPTY,
     GLASS,
@@ -175,6 +176,23 @@ def test_of_a_large_fleet_the_page_shows_the_worst_and_says_so() -> None:
     assert page.count('<details class="fold agents">') == 2
     assert page.count("<tr data-w=") == 40
     assert "the 4 workspaces that need attention most, with 4 findings." in page
+
+
+def test_what_needs_attention_most_comes_first() -> None:
+    """Errors, then what was not read, warnings, what was read in part, and infos; of the same, the more of them."""
+    error, warning, info = (Finding("1", "rule", severity, None, "", "It is so.") for severity in SEVERITIES)
+    oops = Failure("ServerError", "Oops.")
+    rows = [
+        *(Row("errors", "ok", (), (error, error)), Row("error", "ok", (), (error, warning))),
+        *(
+            Row("failed", "failed", error=oops),
+            Row("warning", "ok", (), (warning,)),
+            Row("partial", "partial", error=oops),
+        ),
+        *(Row("infos", "ok", (), (info, info)), Row("info", "ok", (), (info,)), Row("fine", "ok")),
+    ]
+    backwards = rows[::-1]
+    assert sorted(backwards, key=gravity_of) == rows
 
 
 def data_of(page: str) -> Any:
