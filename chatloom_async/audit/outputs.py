@@ -75,11 +75,13 @@ FORMATS: dict[FormatName, Callable[[FormatContext], Format | StreamFormat]] = {
     "csv": lambda context: CsvFormat(bom=context.to_file),
     "markdown": lambda context: MarkdownFormat(context.texts),
     "html": _html,
-    "github": lambda context: GithubFormat(context.texts),
+    "github": lambda context: GithubFormat(context.texts, news=context.news),
     "junit": lambda context: JunitFormat(
         context.texts, fail_on=None if context.fail_on == "never" else context.fail_on
     ),
-    "sarif": lambda context: SarifFormat(context.texts, source=context.source, lines=context.lines, warn=context.warn),
+    "sarif": lambda context: SarifFormat(
+        context.texts, source=context.source, lines=context.lines, news=context.news, warn=context.warn
+    ),
 }
 
 

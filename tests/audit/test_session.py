@@ -70,13 +70,17 @@ async def test_a_session_does_what_the_command_does(tmp_path: Path) -> None:
         async with open_session(listed, read, db=tmp_path / "a.db") as session:
             first = [row async for row in session.rows()]
         acme.add_agent(name="Wild", domains=("localhost",))
-        rows, page = io.StringIO(), io.StringIO()
+        names: tuple[FormatName, ...] = ("jsonl", "html", "sarif", "github")
+        texts = {name: io.StringIO() for name in names}
         async with open_session(listed, read, db=tmp_path / "a.db", baseline=1) as session:
-            outcome = await session.write(Output(session.format("jsonl"), rows), Output(session.format("html"), page))
+            outcome = await session.write(*(Output(session.format(name), texts[name]) for name in names))
     assert [row.state for row in first] == ["ok"]
-    (document,) = map(json.loads, rows.getvalue().splitlines())
+    (document,) = map(json.loads, texts["jsonl"].getvalue().splitlines())
     assert (document["workspace"], len(document["agents"])) == ("acme", 3)
-    assert "1 finding is new since run 1, and marked as new." in page.getvalue()
+    assert "1 finding is new since run 1, and marked as new." in texts["html"].getvalue()
+    results = json.loads(texts["sarif"].getvalue())["runs"][0]["results"]
+    assert [result["baselineState"] for result in results].count("new") == 1
+    assert texts["github"].getvalue().count("title=acme%3A new ") == 1
     assert (outcome.run, outcome.baseline, outcome.new, outcome.exit_status) == (2, 1, Counter(error=1), 1)
     async with open_store(tmp_path / "a.db", write=False) as store:
         assert [run.state for run in await store.runs()] == ["finished", "finished"]

@@ -94,7 +94,10 @@ NOT_READ = ""
 
 @frozen
 class Note:
-    """One finding, or the reason why a workspace is not whole. `place` is an agent's id, or empty."""
+    """One finding, or the reason why a workspace is not whole.
+
+    `place` is an agent's id, or empty. `finding` is the id of the finding, or empty.
+    """
 
     level: Severity
     workspace: str
@@ -102,6 +105,7 @@ class Note:
     subject: str
     place: str
     message: str
+    finding: str = ""
 
 
 def by_gravity(note: Note) -> tuple[object, ...]:
@@ -115,8 +119,9 @@ def notes_of(row: Row) -> Iterator[Note]:
         yield Note(LEVELS[row.state], row.workspace, NOT_READ, row.error.type, "", row.error.message)
     if unread := str(row.dns or ""):
         yield Note("info", row.workspace, NOT_READ, "DNS", "", unread)
-    for each in row.findings:
-        yield Note(each.severity, row.workspace, each.rule, each.subject, each.agent_id or "", each.message)
+    for finding in row.findings:
+        about = finding.subject, finding.agent_id or "", finding.message
+        yield Note(finding.severity, row.workspace, finding.rule, *about, finding.id)
 
 
 def described(subject: str, place: str | None, message: str) -> str:

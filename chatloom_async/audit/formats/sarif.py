@@ -16,7 +16,7 @@ from ...wire.version import VERSION
 from ..document import json_text
 from ..summary import Summary
 from ..values import SEVERITIES, Finding, Row, Severity
-from .ranking import LEVELS, NO_TEXTS, RuleTexts, counted, why_and_fix
+from .ranking import LEVELS, NO_TEXTS, NewFindings, RuleTexts, counted, why_and_fix
 from .text import visible
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -58,7 +58,8 @@ class SarifFormat:
 
     `source` is the path of the file of workspaces, "-" for standard input and None if there is none. `lines` has the
     line of each workspace in it, as far as they are known. GitHub takes only results with a file below the directory
-    that the run is in, so where there is none a placeholder stands for it.
+    that the run is in; a placeholder stands for one that is missing. With `news`, each result says whether it is new
+    since the baseline.
     """
 
     def __init__(
@@ -67,9 +68,10 @@ class SarifFormat:
         *,
         source: str | None = None,
         lines: Mapping[str, int] = NO_LINES,
+        news: NewFindings | None = None,
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._texts, self._lines, self._warn = texts, lines, warn
+        self._texts, self._lines, self._news, self._warn = texts, lines, news, warn
         self._uri, self._problem = _place(source)
 
     def pieces(self, rows: Sequence[Row], summary: Summary) -> Iterator[str]:
@@ -117,10 +119,14 @@ class SarifFormat:
         rule, _ = results.rules.setdefault(finding.rule, (len(results.rules), finding.severity))
         parts = [visible(part) for part in (workspace, finding.agent_id) if part is not None]
         name, identity = "/".join(parts), visible(finding.id)
+        state = {}
+        if self._news:
+            state = {"baselineState": "new" if finding.id in self._news.findings else "unchanged"}
         return {
             "ruleId": visible(finding.rule),
             "ruleIndex": rule,
             "level": SARIF_LEVELS[finding.severity],
+            **state,
             "message": _message(f"{name}: {finding.message}"),
             "locations": [
                 {

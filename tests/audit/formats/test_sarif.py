@@ -9,10 +9,11 @@ import pytest
 
 from chatloom_async.audit import Failure, Finding, Row
 from chatloom_async.audit.formats import sarif
+from chatloom_async.audit.formats.ranking import NewFindings
 from chatloom_async.audit.formats.sarif import RESULTS, SarifFormat
 from chatloom_async.audit.formats.text import visible
 from chatloom_async.audit.values import Severity
-from tests.audit.formats.reported import HOSTILE, SHARED, TEXTS, golden, hostile_rows, written
+from tests.audit.formats.reported import EMPTY, HOSTILE, SHARED, TEXTS, golden, hostile_rows, written
 
 
 def valid(text: str) -> dict[str, Any]:
@@ -53,6 +54,15 @@ def test_a_result_is_recognised_by_its_findings_id() -> None:
         "chatloomFindingId/v1": SHARED.id,
         "primaryLocationLineHash": f"{SHARED.id}:1",
     }
+
+
+def test_with_a_baseline_each_result_says_whether_it_is_new() -> None:
+    """Without one, none does: a state on some results only would be against the standard."""
+    (run,) = valid(written(SarifFormat(news=NewFindings(1, {EMPTY.id}))))["runs"]
+    states = {result["ruleId"]: result["baselineState"] for result in run["results"]}
+    assert states == {"domain-wildcard": "unchanged", "domains-empty": "new", "domain-shared": "unchanged"}
+    (run,) = valid(written(SarifFormat()))["runs"]
+    assert not any("baselineState" in result for result in run["results"])
 
 
 def places(text: str) -> list[tuple[str, int]]:
