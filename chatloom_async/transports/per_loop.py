@@ -1,6 +1,7 @@
 """Resources that belong to one event loop: opened for the running loop, and closed with it, without tasks."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
@@ -9,6 +10,9 @@ from ..wire.errors import ClientClosedError
 from ..wire.message import Headers
 
 T = TypeVar("T")
+
+INHERITED: list[object] = []
+"""What a forked process got from its parent. It is kept: collecting it would write to the parent's event loop."""
 
 
 class PerLoop(Generic[T]):
@@ -26,6 +30,7 @@ class PerLoop(Generic[T]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._holder: AsyncGenerator[T] | None = None
         self._value: T | None = None
+        self._process = os.getpid()
 
     @property
     def unclosed(self) -> T | None:
@@ -41,6 +46,7 @@ class PerLoop(Generic[T]):
         """Opens one for the running event loop, and closes that of another loop. Not allowed after `aclose`."""
         if self.closed:
             raise ClientClosedError("The transport is closed; nothing was sent")
+        self._leave_to_parent()
         loop, last, holder = self._loop, self._holder, self._opened()
         value = await anext(holder)
         if (other := self.current()) is not None or self.closed:  # in the meantime
@@ -54,6 +60,7 @@ class PerLoop(Generic[T]):
 
     async def aclose(self) -> None:
         """Closes it, if it belongs to this event loop or to one that is closed. Closing twice is allowed."""
+        self._leave_to_parent()
         holder, self._holder, self._value, self.closed = self._holder, None, None, True
         if holder is None or self._loop is None:
             return
@@ -62,6 +69,13 @@ class PerLoop(Generic[T]):
         elif self._loop.is_closed():
             with suppress(RuntimeError):
                 await holder.aclose()
+
+    def _leave_to_parent(self) -> None:
+        """Forgets what was opened before a fork."""
+        if self._process != os.getpid():
+            INHERITED.append((self._loop, self._holder, self._value))
+            self._loop = self._holder = self._value = None
+            self._process = os.getpid()
 
 
 MAX_HEADERS = 1024

@@ -1,12 +1,14 @@
 """What belongs to one event loop: opened once, even if two ask at the same time, and closed with the transport."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
 
 from chatloom_async import ClientClosedError
-from chatloom_async.transports.per_loop import PerLoop
+from chatloom_async.transports.per_loop import INHERITED, PerLoop
 
 
 class Slow:
@@ -46,3 +48,17 @@ async def test_closing_while_it_is_opened_closes_it() -> None:
     with pytest.raises(ClientClosedError):
         await task
     assert (slow.opened, slow.closed) == ([1], [1])
+
+
+async def test_what_the_parent_process_opened_is_kept_but_not_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end would be noticed by the parent. Here the process only seems to be another one."""
+    slow = Slow()
+    values = PerLoop(slow.open)
+    await values.open()
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert (await values.open(), slow.closed) == (2, [])
+    await values.aclose()
+    assert slow.closed == [2]
+    parents: Any = INHERITED.pop()
+    await parents[1].aclose()
+    assert slow.closed == [2, 1]
