@@ -4,8 +4,8 @@
 
 mutmut's operators make the changes, in a copy of the project, inside of functions. The tests of the copy run once
 under coverage, which records the lines that each test runs. A change is tried with the tests that run its statement,
-the fastest files first. Prints each change that no test notices, and the rate. Ends with 1 if the rate is below
-ENOUGH. A change that survivors.txt explains does not count.
+the fastest files first. Prints who notices each change, the changes that nobody notices, and the rate. Ends with 1 if
+the rate is below ENOUGH. A change that survivors.txt explains does not count.
 """
 
 import argparse
@@ -171,8 +171,8 @@ class Recording:
         return sorted(tests & self.seconds.keys())
 
 
-def is_noticed(mutant: Mutant, tests: list[str], seconds: dict[str, float]) -> bool:
-    """Whether one of the tests fails, or does not end."""
+def noticed_by(mutant: Mutant, tests: list[str], seconds: dict[str, float]) -> str:
+    """The first test that fails, or how else the run ended; empty if all tests passed."""
     by_file = Counter[str]()
     for test in tests:
         by_file[test.partition("::")[0]] += seconds[test]
@@ -183,7 +183,10 @@ def is_noticed(mutant: Mutant, tests: list[str], seconds: dict[str, float]) -> b
     status = run(*PYTEST, "-x", *sorted(by_file, key=by_file.__getitem__), limit=limit, **{CHOSEN: "chosen.json"})
     module.write_text(mutant.before, "utf-8")
     os.utime(module, ns=(times.st_atime_ns, times.st_mtime_ns))  # so that what was compiled of it fits again
-    return status != 0
+    if status == 0:
+        return ""
+    lines = (COPY / "run.log").read_text("utf-8", "replace").splitlines()
+    return next((line for line in lines if line.startswith(("FAILED", "ERROR"))), f"status {status}")
 
 
 def main() -> int:
@@ -203,14 +206,13 @@ def main() -> int:
         if not tests or mutant in tried or mutant.change() in reasons:
             continue
         tried.add(mutant)
-        if is_noticed(mutant, tests, recording.seconds):
-            noticed += 1
-        else:
-            place = f"mutant {len(tried)}, {len(tests)} tests"
-            print(f"\n{place} notice nothing:\n{mutant.difference()}", flush=True)
+        by = noticed_by(mutant, tests, recording.seconds)
+        noticed += bool(by)
+        said = by or f"{len(tests)} tests notice nothing:\n{mutant.difference()}\n"
+        print(f"{len(tried)} {mutant.path}: {said}", flush=True)
         if len(tried) == options.count:
             break
-    print(f"\n{noticed} of {len(tried)} mutants were noticed, {noticed / len(tried):.1%}.")
+    print(f"{noticed} of {len(tried)} mutants were noticed, {noticed / len(tried):.1%}.")
     return int(noticed < ENOUGH * len(tried))
 
 
