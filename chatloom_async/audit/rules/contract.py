@@ -46,7 +46,7 @@ def contract_count(checked: CheckedWorkspace) -> Iterable[str]:
 )
 def contract_order(checked: CheckedWorkspace) -> Iterable[str]:
     """The first two agents that stand in the wrong order."""
-    for newer, older in pairwise(each.agent for each in checked.agents):
+    for newer, older in pairwise(item.agent for item in checked.agents):
         if newer.created_at < older.created_at:
             yield f"The list holds {clean(newer.id)} before {clean(older.id)}, which was created later."
             return
@@ -80,8 +80,8 @@ def unknown_fields(response: Response, value: Any) -> tuple[str, ...]:
 
 def _unknown(document: Any, model: Any, path: str) -> Iterator[str]:
     if isinstance(document, list):
-        for each in document:
-            yield from _unknown(each, get_args(model)[0], f"{path}[]")
+        for item in document:
+            yield from _unknown(item, get_args(model)[0], f"{path}[]")
     elif isinstance(document, dict) and attrs.has(model):
         known = _members(model)
         for name, value in document.items():
@@ -100,4 +100,4 @@ def _decoder(model: Any) -> FastDecoder | None:
 @cache
 def _members(model: Any) -> dict[str, Any]:
     hints = get_type_hints(model)
-    return {wire_name(each): hints[each.name] for each in attrs.fields(model)}
+    return {wire_name(field): hints[field.name] for field in attrs.fields(model)}

@@ -50,23 +50,18 @@ PIECES: Final = {  # in the order in which they are cut off; what is left is `re
     "a port": re.compile(r"(?P<rest>[^:]*|\[[^\]]*\])(?P<piece>:\d*)", re.DOTALL),
     "a zone": re.compile(r"\[?(?P<rest>[0-9a-fA-F:.]*:[0-9a-fA-F:.]*)(?P<piece>%[^\]]*)\]?", re.DOTALL),
 }
-LOCAL_NETWORKS: Final = tuple(
-    (ip_network(network), reason)
-    for network, reason in (
-        ("127.0.0.0/8", "is the loopback address: the visitor's own machine"),
-        ("::1/128", "is the loopback address: the visitor's own machine"),
-        ("0.0.0.0/8", "is the address of no machine but one's own (RFC 1122)"),
-        ("::/128", "is the address of no machine but one's own (RFC 4291)"),
-        ("10.0.0.0/8", "is a private address (RFC 1918)"),
-        ("172.16.0.0/12", "is a private address (RFC 1918)"),
-        ("192.168.0.0/16", "is a private address (RFC 1918)"),
-        ("100.64.0.0/10", "is an address inside a provider's network (RFC 6598)"),
-        ("169.254.0.0/16", "is a link-local address (RFC 3927)"),
-        ("fe80::/10", "is a link-local address (RFC 4291)"),
-        ("fc00::/7", "is a private address (RFC 4193)"),
-    )
-)
-LOCAL_NAMES: Final = {
+LOCAL_NETWORKS: Final[dict[str, tuple[str, ...]]] = {
+    "is the loopback address: the visitor's own machine": ("127.0.0.0/8", "::1/128"),
+    "is the address of no machine but one's own (RFC 1122)": ("0.0.0.0/8",),
+    "is the address of no machine but one's own (RFC 4291)": ("::/128",),
+    "is a private address (RFC 1918)": ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),
+    "is an address inside a provider's network (RFC 6598)": ("100.64.0.0/10",),
+    "is a link-local address (RFC 3927)": ("169.254.0.0/16",),
+    "is a link-local address (RFC 4291)": ("fe80::/10",),
+    "is a private address (RFC 4193)": ("fc00::/7",),
+}
+NETWORKS: Final = [(ip_network(network), reason) for reason, group in LOCAL_NETWORKS.items() for network in group]
+LOCAL_NAMES: Final[dict[str, str]] = {
     "localhost": "is the visitor's own machine (RFC 6761)",
     "localdomain": "is a name for the machine's own network",
     "local": "is a name inside one local network (RFC 6762)",
@@ -75,11 +70,9 @@ LOCAL_NAMES: Final = {
     "internal": "is reserved for private networks (ICANN, 2024)",
     "alt": "is reserved for names outside the DNS (RFC 9476)",
     "home.arpa": "is reserved for home networks (RFC 8375)",
-    "intranet": "is a name inside private networks (RFC 6762, appendix G)",
-    "private": "is a name inside private networks (RFC 6762, appendix G)",
-    "corp": "is a name inside private networks (RFC 6762, appendix G)",
-    "home": "is a name inside private networks (RFC 6762, appendix G)",
-    "lan": "is a name inside private networks (RFC 6762, appendix G)",
+    **dict.fromkeys(
+        ("intranet", "private", "corp", "home", "lan"), "is a name inside private networks (RFC 6762, appendix G)"
+    ),
 }
 """By the end of the name. `.example` is not among them: no network uses it, and all of the sandbox is under it."""
 
@@ -168,12 +161,10 @@ def site_key(text: str) -> str | None:
 
 
 def _without_blanks(text: str, problems: list[str]) -> str:
-    kept = "".join(text.split())
-    problems += ["it holds blanks"] if kept != text else []
-    if not CONTROL.search(kept):
-        return kept
-    visible = "".join(letter for letter in kept if letter in JOINERS or not CONTROL.match(letter))
-    problems += [INVISIBLE_PROBLEM] if visible != kept else []
+    rest = "".join(text.split())
+    problems += ["it holds blanks"] if rest != text else []
+    visible = "".join(letter for letter in rest if letter in JOINERS or not CONTROL.match(letter))
+    problems += [INVISIBLE_PROBLEM] if visible != rest else []
     return visible
 
 
@@ -181,10 +172,10 @@ def _without_pieces(rest: str, problems: list[str]) -> str:
     if ":" not in rest.partition("[")[2]:  # otherwise, the brackets are those of an IPv6 address
         rest = _without_quotes(rest, problems)
     for kind, pattern in PIECES.items():
-        if (kind != "a port" or read_ipv6(rest) is None) and (found := pattern.fullmatch(rest)):
-            shown = "" if kind == "a user name" else f" ({clean(found['piece'], SHOWN)})"  # a password may follow it
+        if (kind != "a port" or read_ipv6(rest) is None) and (match := pattern.fullmatch(rest)):
+            shown = "" if kind == "a user name" else f" ({clean(match['piece'], SHOWN)})"  # a password may follow it
             problems.append(f"it holds {kind}{shown}")
-            rest = found["rest"]
+            rest = match["rest"]
     if escape := PERCENT.search(rest):
         problems.append(f"it holds percent-encoding ({escape[0]})")
         rest = unquote(rest)
@@ -231,7 +222,7 @@ def _name(rest: str, problems: list[str]) -> tuple[bool, str, str, IPv4Address |
 def local_reason(host: str, address: IPv4Address | IPv6Address | None) -> str:
     """Why nobody outside of one machine or network can reach a site of this host; "" where they may."""
     if address is not None:
-        return next((reason for network, reason in LOCAL_NETWORKS if address in network), "")
+        return next((reason for network, reason in NETWORKS if address in network), "")
     head, _, last = host.rpartition(".")
     end = last if last in LOCAL_NAMES else f"{head.rpartition('.')[2]}.{last}"
     reason = LOCAL_NAMES.get(end, "")

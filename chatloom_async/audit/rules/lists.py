@@ -52,7 +52,7 @@ def _covered(seen: dict[str, Domain], matching: DomainMatching) -> dict[str, lis
     support.example.com side by side.
     """
     covered: dict[str, list[Domain]] = {}
-    wildcards = matching != "exact" and any(each.wildcard for each in seen.values())
+    wildcards = matching != "exact" and any(domain.wildcard for domain in seen.values())
     if wildcards or matching == "subdomains":
         for domain in seen.values():
             for key in _over(domain, matching):
@@ -71,7 +71,7 @@ def _over(domain: Domain, matching: DomainMatching) -> list[str]:
 
 def _names(domains: list[Domain]) -> str:
     more = len(domains) - NAMED
-    return ", ".join(each.shown for each in domains[:NAMED]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(domain.shown for domain in domains[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 @rule(

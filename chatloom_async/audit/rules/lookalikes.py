@@ -9,12 +9,12 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import Final
 
 from ...wire.extras import needed_by
-from .hostname import Domain, quoted, registrable_domain
+from .hostname import quoted, registrable_domain
 from .rule import Found, rule
 from .subjects import CheckedDomain, CheckedWorkspace
 from .whatwg import beyond_idna2008, described
@@ -56,19 +56,15 @@ def domain_punycode(checked: CheckedDomain) -> Iterable[str]:
     if domain.host.isascii() and (domain.text.isascii() or domain.problems):
         return
     written = "" if domain.text.isascii() else f" Browsers report it as {domain.sent}."
-    if told := deception(domain.host):
+    if likeness := deception(domain.host):
         like = looks_like(domain.host)
         taken = f" It can be taken for {quoted(like)}." if like != domain.host else ""
-        yield f"{domain.shown} reads {quoted(domain.host)} and {told}.{taken}{written}"
+        yield f"{domain.shown} reads {quoted(domain.host)} and {likeness}.{taken}{written}"
     elif written or not checked.workspace.expects(domain):
-        yield f"{domain.shown} reads {quoted(domain.host)}.{_symbols(domain)}{written}"
-
-
-def _symbols(domain: Domain) -> str:
-    symbols = () if domain.problems else beyond_idna2008(domain.host)
-    if not symbols:
-        return ""
-    return f" It holds {described(symbols[0])}, which browsers accept, but few registries do (it is not in IDNA 2008)."
+        symbols = () if domain.problems else beyond_idna2008(domain.host)
+        accepted = "which browsers accept, but few registries do (it is not in IDNA 2008)"
+        symbol = f" It holds {described(symbols[0])}, {accepted}." if symbols else ""
+        yield f"{domain.shown} reads {quoted(domain.host)}.{symbol}{written}"
 
 
 def scripts_of(label: str) -> tuple[str, ...]:
@@ -83,22 +79,19 @@ def scripts_of(label: str) -> tuple[str, ...]:
 
 def deception(host: str) -> str:
     """What the first label that may deceive consists of, as the end of a sentence; "" where no label does."""
-    return next((told for label in host.split(".") if (told := _deception(label))), "")
+    return next(filter(None, map(_deception, host.split("."))), "")
 
 
 def _deception(label: str) -> str:
     alike = [letter for letter in dict.fromkeys(label) if letter in LOOKALIKES]
     scripts = scripts_of(label)
-    told = ", ".join(f'"{letter}" ({_name(letter)}) for "{LOOKALIKES[letter]}"' for letter in alike)
+    names = {letter: f"{unicodedata.name(letter).title()}, U+{ord(letter):04X}" for letter in alike}
+    pairs = ", ".join(f'"{letter}" ({name}) for "{LOOKALIKES[letter]}"' for letter, name in names.items())
     if len(scripts) > 1 and not any(set(scripts) <= allowed for allowed in TOGETHER):
-        return f"mixes {' and '.join(scripts)} letters{': ' if told else ''}{told}"
+        return f"mixes {' and '.join(scripts)} letters{': ' if pairs else ''}{pairs}"
     if alike and (scripts == ("Latin",) or all(letter in LOOKALIKES for letter in label if letter.isalpha())):
-        return f"holds characters that look like other ones: {told}"
+        return f"holds characters that look like other ones: {pairs}"
     return ""
-
-
-def _name(letter: str) -> str:
-    return f"{unicodedata.name(letter).title()}, U+{ord(letter):04X}"
 
 
 def looks_like(host: str) -> str:
@@ -117,7 +110,10 @@ def looks_like(host: str) -> str:
 def domain_lookalike(checked: CheckedWorkspace) -> Iterable[Found]:
     """One edit, one added hyphen, or only look-alike characters away from an expected domain, but another domain."""
     expected = {name for domain in checked.expected or () if (name := registrable_domain(domain.host))}
-    index = _index(name for name in expected if _long_enough(name))
+    index: dict[str, list[str]] = {}  # by every spelling of a name, the names
+    for name in sorted(filter(_long_enough, expected)):
+        for spelling in _spellings(name):
+            index.setdefault(spelling, []).append(name)
     likenesses = dict.fromkeys(expected, "")
     for agent in checked.agents if index else ():
         for domain in dict.fromkeys(agent.domains or ()):
@@ -125,7 +121,8 @@ def domain_lookalike(checked: CheckedWorkspace) -> Iterable[Found]:
             if not _long_enough(name) or checked.expects(domain):
                 continue
             if name not in likenesses:
-                likenesses[name] = next(filter(None, (_likeness(name, other) for other in _near(name, index))), "")
+                near = dict.fromkeys(other for spelling in _spellings(name) for other in index.get(spelling, ()))
+                likenesses[name] = next(filter(None, (_likeness(name, other) for other in near)), "")
             if likenesses[name]:
                 yield Found(f"{domain.shown} {likenesses[name]}.", domain.text, agent.agent.id)
 
@@ -134,20 +131,8 @@ def _long_enough(name: str) -> bool:
     return len(name.partition(".")[0]) >= MIN_LENGTH
 
 
-def _index(names: Iterable[str]) -> Mapping[str, list[str]]:
-    """By every spelling that a name has with a character less, and by its own, the names."""
-    index: dict[str, list[str]] = {}
-    for name in sorted(names):
-        for spelling in _spellings(name):
-            index.setdefault(spelling, []).append(name)
-    return index
-
-
-def _near(name: str, index: Mapping[str, list[str]]) -> Iterable[str]:
-    return dict.fromkeys(other for spelling in _spellings(name) for other in index.get(spelling, ()))
-
-
 def _spellings(name: str) -> set[str]:
+    """The name and what it looks like, whole and with each character left out."""
     return {part for text in {name, skeleton(name)} for part in (text, *_shortened(text))}
 
 

@@ -4,73 +4,65 @@ A file of rules is a program and runs with all that the audit may do; load only 
 """
 
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from hashlib import blake2b
 from importlib.metadata import EntryPoint, entry_points
+from itertools import chain
 from pathlib import Path
+from traceback import walk_tb
 from types import ModuleType
 from typing import Any, Final
 
 from ...wire.cleaning import clean
 from ...wire.errors import ChatloomError
+from ..values import SEVERITIES, Severity
 from . import agents, contract, domains, lists, lookalikes, overlap, resolution
 from .rule import Rule, RuleError
 
-AGENT_GONE: Final = Rule(
+
+def _audit_rule(name: str, severity: Severity, *, why: str, fix: str) -> Rule:
+    """A rule that the audit itself applies, while it reads or reports."""
+    return Rule(name, severity, why, fix, scope="audit", check=lambda _: ())
+
+
+AGENT_GONE: Final = _audit_rule(
     "agent-gone",
     "info",
     why="The agent was deleted while the audit ran, so that its domains are not part of it.",
     fix="Nothing, if the deletion was intended.",
-    scope="audit",
-    check=lambda _: (),
 )
-MUTE_EXPIRED: Final = Rule(
+MUTE_EXPIRED: Final = _audit_rule(
     "mute-expired",
     "warning",
     why="The muted finding still exists, and the mute has expired.",
     fix="Correct the finding's cause, or give the mute a new date and reason.",
-    scope="audit",
-    check=lambda _: (),
 )
-RULE_FAILED: Final = Rule(
+RULE_FAILED: Final = _audit_rule(
     "rule-failed",
     "error",  # a finding has the severity of the rule that failed
     why="A rule could not be applied, so its findings are missing from this report.",
     fix="Correct the rule, or install its dependencies, and run the audit again.",
-    scope="audit",
-    check=lambda _: (),
 )
-RULES: Final[tuple[Rule, ...]] = (
-    domains.domain_wildcard,
-    domains.domain_local,
-    domains.domain_malformed,
-    domains.domain_public_suffix,
-    domains.domain_unexpected,
-    lists.domain_missing,
-    *resolution.DNS_RULES,
-    domains.domain_ip,
-    lookalikes.domain_punycode,
-    lookalikes.domain_lookalike,
-    lists.domains_empty,
-    agents.agent_status,
-    agents.agent_name_blank,
-    agents.agent_name_duplicate,
-    agents.agent_color_invalid,
-    agents.agent_created_in_future,
-    overlap.key_duplicate,
-    lists.domain_duplicate,
-    overlap.domain_shared,
-    agents.agent_color_contrast,
-    agents.agent_position_unknown,
-    contract.contract_count,
-    contract.contract_order,
-    contract.contract_unknown_field,
-    AGENT_GONE,
-    MUTE_EXPIRED,
-    RULE_FAILED,
+
+
+def _rules_of(*modules: ModuleType) -> Iterator[Rule]:
+    return (value for module in modules for value in vars(module).values() if isinstance(value, Rule))
+
+
+RULES: Final = tuple(
+    sorted(
+        (
+            *_rules_of(domains, lists),
+            *resolution.DNS_RULES,
+            *_rules_of(lookalikes, agents, overlap, contract),
+            *(AGENT_GONE, MUTE_EXPIRED, RULE_FAILED),
+        ),
+        key=lambda rule: SEVERITIES.index(rule.severity),
+    )
 )
+"""Every rule that these modules define, the gravest first."""
 
 
 class UnknownRuleError(RuleError):
@@ -85,11 +77,11 @@ def select_rules(rules: Iterable[Rule], patterns: Iterable[str]) -> tuple[Rule, 
     Raises UnknownRuleError for a pattern that matches none, with the ids that resemble it.
     """
     rules, patterns = tuple(rules), tuple(patterns)
-    ids = [each.id for each in rules]
+    ids = [rule.id for rule in rules]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in ids):
             raise UnknownRuleError(no_rule(pattern, ids))
-    return tuple(each for each in rules if not patterns or any(fnmatchcase(each.id, one) for one in patterns))
+    return tuple(rule for rule in rules if not patterns or any(fnmatchcase(rule.id, text) for text in patterns))
 
 
 def no_rule(name: str, ids: Collection[str]) -> str:
@@ -102,12 +94,12 @@ def no_rule(name: str, ids: Collection[str]) -> str:
 
 def joined(*groups: Iterable[Rule]) -> tuple[Rule, ...]:
     """The rules of all groups, in their order. Raises RuleError if two different ones have the same id."""
-    found: dict[str, Rule] = {}
-    for each in (rule for group in groups for rule in group):
-        if found.setdefault(each.id, each) is not each:
-            taken = found[each.id].place
-            raise RuleError(f"The rule id {each.id} at {each.place} is already taken by {taken}: choose another one")
-    return tuple(found.values())
+    by_id: dict[str, Rule] = {}
+    for rule in chain.from_iterable(groups):
+        if by_id.setdefault(rule.id, rule) is not rule:
+            taken = by_id[rule.id].place
+            raise RuleError(f"The rule id {rule.id} at {rule.place} is already taken by {taken}: choose another one")
+    return tuple(by_id.values())
 
 
 GROUP = "chatloom_async.rules"
@@ -142,18 +134,11 @@ def _reason(problem: BaseException, path: Path) -> str:
         return f"cannot be read: {problem.strerror}"
     if isinstance(problem, SyntaxError):
         return f"not valid Python: {problem.msg}" + (f" (line {problem.lineno})" if problem.lineno else "")
+    lines = [line for frame, line in walk_tb(problem.__traceback__) if frame.f_code.co_filename == str(path)]
+    place = f"line {lines[-1]}: " if lines else ""
     if isinstance(problem, ChatloomError):
-        return f"{_line(problem, path)}{problem.message}"
-    return f"{_line(problem, path)}{type(problem).__name__}: {clean(str(problem)) or 'no message'}"
-
-
-def _line(problem: BaseException, path: Path) -> str:
-    """The last line of the file itself on the way to the problem."""
-    line, trace = 0, problem.__traceback__
-    while trace is not None:
-        line = trace.tb_lineno if trace.tb_frame.f_code.co_filename == str(path) else line
-        trace = trace.tb_next
-    return f"line {line}: " if line else ""
+        return f"{place}{problem.message}"
+    return f"{place}{type(problem).__name__}: {clean(str(problem)) or 'no message'}"
 
 
 def installed_rules() -> tuple[Rule, ...]:
@@ -161,8 +146,8 @@ def installed_rules() -> tuple[Rule, ...]:
 
     An entry point leads to a rule, a module, or several rules. Raises RulesFileError, which names the package.
     """
-    found = sorted(entry_points(group=GROUP), key=lambda each: each.name)
-    return tuple(rule for each in found for rule in _announced(each))
+    points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
+    return tuple(rule for point in points for rule in _announced(point))
 
 
 def _announced(point: EntryPoint) -> tuple[Rule, ...]:
@@ -179,9 +164,9 @@ def _announced(point: EntryPoint) -> tuple[Rule, ...]:
 
 def _rules_in(target: Any, place: str) -> tuple[Rule, ...]:
     values = vars(target).values() if isinstance(target, ModuleType) else target
-    known = {id(each) for each in RULES}
-    found = values if isinstance(values, Iterable) else (values,)
-    rules = {id(each): each for each in found if isinstance(each, Rule) and id(each) not in known}
+    known = set(map(id, RULES))
+    candidates = values if isinstance(values, Iterable) else (values,)
+    rules = {id(value): value for value in candidates if isinstance(value, Rule) and id(value) not in known}
     if not rules:
         raise RulesFileError(f"{place}: holds no rule: decorate a function with chatloom_async.audit.rules.rule")
     return tuple(rules.values())
