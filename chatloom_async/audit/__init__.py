@@ -1,11 +1,18 @@
-"""Audits many workspaces at once: reads every agent and its allowed domains, and gives one row a workspace."""
+"""Audits many workspaces at once: reads every agent and its allowed domains, and gives one row a workspace.
 
-from .keys import KeyCommand, KeyEnv, KeyFile, KeyJson, KeyReference, KeyUnavailableError
-from .loading import WorkspacesFileError, load_ndjson, load_workspaces
-from .outage import MAX_PAUSE, Pause
-from .runner import AUDIT_DEADLINE, AUDIT_RETRY, audit
-from .summary import Summary
-from .values import AuditedAgent, Failure, Finding, IncompleteListError, Row, Workspace
+Every name is imported when it is first used, as in `chatloom_async`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .keys import KeyCommand, KeyEnv, KeyFile, KeyJson, KeyReference, KeyUnavailableError
+    from .loading import WorkspacesFileError, load_ndjson, load_workspaces
+    from .outage import MAX_PAUSE, Pause
+    from .runner import AUDIT_DEADLINE, AUDIT_RETRY, audit
+    from .summary import Summary
+    from .values import AuditedAgent, Failure, Finding, IncompleteListError, Row, Workspace
 
 __all__ = [
     "AUDIT_DEADLINE",
@@ -30,3 +37,20 @@ __all__ = [
     "load_ndjson",
     "load_workspaces",
 ]
+
+_NAMES = {
+    ".keys": "KeyCommand KeyEnv KeyFile KeyJson KeyReference KeyUnavailableError",
+    ".loading": "WorkspacesFileError load_ndjson load_workspaces",
+    ".outage": "MAX_PAUSE Pause",
+    ".runner": "AUDIT_DEADLINE AUDIT_RETRY audit",
+    ".summary": "Summary",
+    ".values": "AuditedAgent Failure Finding IncompleteListError Row Workspace",
+}
+_MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_MODULES[name], __name__), name)
+    return value

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 from attrs import field, frozen
 
@@ -24,10 +24,7 @@ from .formats.table import TableFormat
 from .rules import Rule
 from .store import RunInfo
 from .summary import Summary
-from .values import Row
-
-FormatName = Literal["table", "json", "jsonl", "csv", "markdown", "html", "github", "junit", "sarif"]
-FailOn = Literal["error", "warning", "info", "never"]
+from .values import FailOn, FormatName, Row
 
 SLICE = 0.02
 """Seconds that reports are written without a pause for other tasks."""

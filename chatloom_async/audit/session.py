@@ -27,12 +27,12 @@ from .diff import new_findings
 from .formats.interface import Format, StreamFormat
 from .formats.ranking import NewFindings, Worst, by_findings
 from .mutes import Mute, Mutes
-from .outputs import FailOn, FormatContext, FormatName, Output, make_format, rule_texts
+from .outputs import FormatContext, Output, make_format, rule_texts
 from .rules import RULES, Evidence, Judge, Rule
 from .spool import RowSpool
 from .store import NoDatabaseError, NothingToResumeError, Run, RunConfig, RunInfo, Store, open_store
 from .summary import Summary
-from .values import DomainMatching, Row, Severity, Workspace, at_or_above
+from .values import DomainMatching, FailOn, FormatName, Row, Severity, Workspace, at_or_above
 
 __all__ = [
     "AuditOutcome",

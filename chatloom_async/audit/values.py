@@ -20,6 +20,10 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 DomainMatching = Literal["exact", "subdomains", "unknown"]
 """What an allowed domain matches: its host name, its subdomains too, or unknown. The API does not document it."""
 
+FormatName = Literal["table", "json", "jsonl", "csv", "markdown", "html", "github", "junit", "sarif"]
+FailOn = Literal["error", "warning", "info", "never"]
+"""The least severe finding that makes an audit fail."""
+
 UNREAD_SHOWN = 3  # so many hosts are named in a sentence
 
 
