@@ -25,9 +25,16 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 def main(arguments: "Sequence[str] | None" = None) -> int:
     """Runs one command and returns its exit status; None takes the arguments of this process."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if list(arguments) == ["--version"] and sys.stdout is not None:
-        with suppress(OSError):  # if it cannot be written, the program below tells why
-            sys.stdout.write(f"{VERSION}\n")
+    answer = ""
+    if list(arguments) == ["--version"]:
+        answer = f"{VERSION}\n"
+    elif not arguments or list(arguments) in (["--help"], ["-h"]):
+        from .help import overview
+
+        answer = overview()
+    if answer and sys.stdout is not None:
+        with suppress(OSError):  # the program below says why it cannot be written
+            sys.stdout.write(answer)
             sys.stdout.flush()
             return 0
     from ..wire.errors import MissingExtraError

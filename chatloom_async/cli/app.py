@@ -1,4 +1,4 @@
-"""Registers the commands, and converts the end of each into an exit status and at most one line.
+"""Runs commands, and converts the end of each into an exit status and at most one line.
 
 0 done, 1 findings, 2 usage or configuration, 3 some workspaces were not fully audited, 4 nothing could be read,
 130 interrupted, 141 nobody reads what is written.
@@ -8,18 +8,19 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from inspect import iscoroutine
+from collections.abc import Sequence
+from inspect import getdoc, iscoroutine
 from logging import NullHandler, getLogger
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
+from cyclopts import App, CoercionError, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
 
 from ..wire.cleaning import clean
 from ..wire.errors import ChatloomError, ConfigurationError, UsageError
 from ..wire.version import VERSION
 from .files import OutputError
+from .help import COMMANDS, FLAGS, overview, page
 from .signals import SignalHandling, handle_signals
 from .terminal import error_line, forget_stream, prepare_streams, print_lines, stdout
 
@@ -35,25 +36,6 @@ NO_KEY_HERE = (
     "a file with --key-file where a command has that option"
 )
 
-HELP = """Reads and audits Chatloom workspaces.
-
-The key comes from the environment variable CHATLOOM_API_KEY, never from an argument. \
-`chatloom audit` needs none to try it: without a key it audits an embedded sandbox."""
-
-COMMANDS = {
-    "audit": ("[WORKSPACES] [OPTIONS]", "Audit every agent and allowed domain of many workspaces."),
-    "runs": ("--db PATH [OPTIONS]", "List the audits that a database holds."),
-    "rules": ("[OPTIONS]", "List the rules that an audit applies, and why."),
-    "diff": ("--db PATH [OLD NEW] [OPTIONS]", "Show what changed from one audit to another."),
-    "agents": ("[OPTIONS]", "List the agents of one workspace, newest first."),
-    "domains": ("AGENT_ID [OPTIONS]", "List the domains on which an agent's widget may load, oldest first."),
-    "call": ("PATH [OPTIONS]", "Send a GET to any path of the API and print its JSON."),
-    "doctor": ("[OPTIONS]", "Check, step by step, whether calls to the API work from here."),
-    "sandbox": ("[OPTIONS]", "Serve a stand-in for the API on this machine until Ctrl-C."),
-    "completion": ("SHELL", "Print a script that lets a shell complete commands and options."),
-}
-"""What follows each command, and the first line of its docstring."""
-
 MODULES = {
     "agents": "workspace",
     "call": "workspace",
@@ -65,46 +47,57 @@ MODULES = {
 """The modules of commands that do not stand in one of their own name."""
 
 
+ADVICE = {
+    "AttemptTimeoutError": "Try again later; `chatloom doctor` shows which step is slow.",
+    "ConfigurationError": "See `chatloom --help`.",
+    "DeadlineExceededError": "Try again later; `chatloom doctor` shows which step is slow.",
+    "InvalidAgentIdError": "`chatloom agents` lists the ids.",
+    "InvalidBaseUrlError": "Name the final https address in --base-url or CHATLOOM_BASE_URL, such as "
+    "https://chatloom.app, without credentials, query or fragment.",
+    "NoDatabaseGivenError": "Name the database: --db PATH.",
+    "RateLimitError": "Wait a minute; let other programs with this key make fewer requests, or ask "
+    "support@chatloom.app.",
+    "ResponseTooLargeError": "The program reads 8 MiB at most.",
+    "TLSError": "Check the base URL, the clock and the CA certificates; name a private CA by SSL_CERT_FILE.",
+}
+"""Hints of errors in the terms of the command line, where the library's name arguments and methods."""
+
+
 def command_line(asked: str | None) -> App:
-    """The program. Only the file of the command that is asked for is imported; its docstring is its help text."""
+    """The program. Only the file of the command that is asked for is imported."""
     app = App(
         "chatloom",
-        help=HELP,
-        help_format="markdown",
         version=VERSION,
-        default_parameter=Parameter(negative=(), show_default=_shown),
+        help_format="plaintext",
+        default_parameter=Parameter(negative=()),
         result_action="return_value",
         exit_on_error=False,
         print_error=False,
         suppress_keyboard_interrupt=False,
     )
-    for place, (name, (usage, summary)) in enumerate(COMMANDS.items()):
-        app.command(
-            f"{__package__}.{MODULES.get(name, name)}:{name}",
-            name=name,
-            help=None if name == asked else summary,
-            usage=f"Usage: chatloom {name} {usage}",
-            sort_key=place,
-        )
+    for name, (_, summary) in COMMANDS.items():
+        module = f"{__package__}.{MODULES.get(name, name)}:{name}"
+        app.command(module, name=name, help=None if name == asked else summary)
     return app
 
 
+def command_help(name: str) -> str:
+    """The page of a command, which ends with its examples."""
+    command = command_line(name)[name]
+    return page(name, getdoc(command.default_command) or "", command.assemble_argument_collection())
+
+
 async def completion(
-    shell: Annotated[
-        Literal["bash", "zsh", "fish"], Parameter(help="The shell that is to complete: bash, zsh or fish.")
-    ],
-    /,
+    shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(help="The shell: bash, zsh or fish.")], /
 ) -> int:
     """Print a script that lets a shell complete commands and options.
 
-    Example: chatloom completion bash > ~/.local/share/bash-completion/completions/chatloom
+    Examples:
+        $ chatloom completion bash > ~/.local/share/bash-completion/completions/chatloom
+        $ chatloom completion fish > ~/.config/fish/completions/chatloom.fish
     """
     stdout("locale").write(command_line(None).generate_completion(shell=shell))
     return 0
-
-
-def _shown(default: object) -> str | None:
-    return None if default is False or default is None or default == () else str(default)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -127,9 +120,7 @@ def _status(arguments: Sequence[str], signals: SignalHandling) -> int:
         status = _run(arguments, signals)
         if sys.stdout is not None:
             sys.stdout.flush()
-    except (BrokenPipeError, SystemExit) as end:  # rich exits with 1 if nobody reads the help
-        if isinstance(end, SystemExit) and not isinstance(end.__context__, BrokenPipeError):
-            raise
+    except BrokenPipeError:
         forget_stream(sys.stdout)
         status = PIPE_CLOSED
     except OSError as problem:  # the machine's trouble, not a defect
@@ -145,11 +136,21 @@ def _status(arguments: Sequence[str], signals: SignalHandling) -> int:
 
 
 def _run(arguments: Sequence[str], signals: SignalHandling) -> int:
-    command, bound, _ = command_line(_asked(arguments)).parse_args(arguments, print_error=False, exit_on_error=False)
-    if isinstance(getattr(command, "__self__", None), App):  # it prints the help or the version
-        stdout("locale")
+    words = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    name = _command(words)
+    if "--version" in words:
+        stdout("locale").write(f"{VERSION}\n")
+        return 0
+    if not words or (FLAGS.intersection(words) and (name or set(words) <= FLAGS)):
+        stdout("locale").write(command_help(name) if name else overview())
+        return 0
+    command, bound, _ = command_line(name).parse_args(arguments, print_error=False, exit_on_error=False)
     result = command(*bound.args, **bound.kwargs)
     return (signals.run(result) if iscoroutine(result) else result) or 0
+
+
+def _command(words: Sequence[str]) -> str | None:
+    return next((word for word in words if word in COMMANDS), None)
 
 
 def _os_error(problem: OSError) -> str:
@@ -158,42 +159,43 @@ def _os_error(problem: OSError) -> str:
 
 
 def _ending(error: Exception, arguments: Sequence[str]) -> tuple[int, str]:
-    for kinds, status, text in ENDINGS:
-        if isinstance(error, kinds):
-            return status, text(error, arguments)
+    """The exit status for an error, and its line."""
+    if isinstance(error, CycloptsError):
+        return USAGE, _usage_error(error, arguments)
+    if isinstance(error, ChatloomError):
+        advice = ADVICE.get(type(error).__name__)
+        text = str(error).replace(error.hint, advice) if advice and error.hint else str(error)
+        return USAGE if isinstance(error, (ConfigurationError, UsageError)) else NOTHING_READ, text
     frame = error.__traceback__
     while frame and frame.tb_next:
         frame = frame.tb_next
     place = f"{Path(frame.tb_frame.f_code.co_filename).name}, line {frame.tb_lineno}" if frame else "no place known"
     message = f"unexpected {type(error).__name__}: {clean(str(error))} ({place})"
     if os.environ.get(TRACEBACK):
-        lines = "".join(traceback.format_exception(error)).splitlines()
-        print_lines(lines)
+        print_lines("".join(traceback.format_exception(error)).splitlines())
         return NOTHING_READ, f"{message}. This is a defect: please report it with the traceback above."
     return NOTHING_READ, f"{message}. This is a defect: please report it. {TRACEBACK}=1 shows the traceback."
 
 
-def _asked(arguments: Sequence[str]) -> str | None:
-    return next((each for each in arguments if each in COMMANDS), None)
-
-
-def _parse_error(error: Exception, arguments: Sequence[str]) -> str:
-    command = " ".join(filter(None, ("chatloom", _asked(arguments))))
+def _usage_error(error: CycloptsError, arguments: Sequence[str]) -> str:
+    """The sentences for a command line that cannot be parsed."""
+    name, argument = _command(arguments), error.argument
     text = re.sub(r"Available commands:.*", f"The commands are {', '.join(COMMANDS)}", clean(str(error))).rstrip(". ")
-    if isinstance(error, MissingArgumentError) and error.argument and error.argument.required:
-        text = f"{error.argument.name} {error.argument.parameter.metavar or ''}".strip() + " is needed"
-    if any(KEY_GIVEN.match(each) for each in arguments):
+    if isinstance(error, MissingArgumentError) and argument and argument.required:
+        text = f"{argument.name} {argument.parameter.metavar or ''}".strip() + " is needed"
+    elif isinstance(error, UnusedCliTokensError):
+        text = f"Unexpected: {clean(' '.join(error.unused_tokens or ()))}"
+    elif isinstance(error, CoercionError) and argument and error.token:
+        wanted = KINDS.get(argument.name, "a number")
+        text = f'Invalid value "{clean(error.token.value)}" for {argument.name}. Give {wanted}'
+    if any(KEY_GIVEN.match(word) for word in arguments):
         text += f"{_stop(text)} {NO_KEY_HERE}"
-    return f"{text}{_stop(text)} See `{command} --help`."
+    return f"{text}{_stop(text)} See `{' '.join(filter(None, ('chatloom', name)))} --help`."
+
+
+KINDS = {"--baseline": "the number of a run, or last"}
 
 
 def _stop(text: str) -> str:
     """What ends a sentence that may have its question mark already."""
     return "" if text.endswith(("?", "!", ".")) else "."
-
-
-ENDINGS: tuple[tuple[tuple[type[Exception], ...], int, Callable[[Exception, Sequence[str]], str]], ...] = (
-    ((CycloptsError,), USAGE, _parse_error),
-    ((ConfigurationError, UsageError), USAGE, lambda error, _: str(error)),
-    ((ChatloomError,), NOTHING_READ, lambda error, _: str(error)),
-)

@@ -18,13 +18,9 @@ from ..audit.keys import KeyEnv, KeyFile
 from ..diagnosis import Journal, Observation, Setup, examine
 from ..diagnosis.journal import markdown
 from ..diagnosis.local import GivenKey, KeyReference
-from ..policy.keys import ENVIRONMENT_VARIABLE
-from ..wire.auth import api_key_or_error
 from .files import check_outputs, open_output
-from .options import FROM_ENVIRONMENT, Access
-from .terminal import CommandLineError, blank_line, notice, read_stdin, terminal_style
-
-STDIN = Path("-")
+from .options import FROM_ENVIRONMENT, KEY_VARIABLE, STDIN, Access, key_from_stdin
+from .terminal import CommandLineError, blank_line, notice, terminal_style
 
 
 @Parameter(name="*")
@@ -32,31 +28,34 @@ STDIN = Path("-")
 class DoctorOptions:
     """The scope and the output of an examination."""
 
-    contract: Annotated[bool, Parameter(help="Also ask whether the API still does what its documentation says.")] = (
-        False
-    )
+    contract: Annotated[bool, Parameter(help="Also check whether the API does what its documentation says.")] = False
     report: Annotated[
         Path | None,
         Parameter(
-            metavar="FILE", help="Write requests and responses, without keys, as Markdown to send to the support."
+            metavar="FILE", help="Write requests and responses, without keys, to this Markdown file for the support."
         ),
     ] = None
-    json: Annotated[bool, Parameter(help="One JSON document in place of lines.")] = False
-    sandbox: Annotated[bool, Parameter(help="Examine the way to an embedded sandbox.")] = False
+    json: Annotated[bool, Parameter(help="Print one JSON document instead of lines.")] = False
+    sandbox: Annotated[bool, Parameter(help="Check an embedded sandbox instead of the API.")] = False
     time_limit: Annotated[
-        float, Parameter(metavar="SECONDS", help="For all that goes over the network.", validator=Number(gt=0))
+        float, Parameter(metavar="SECONDS", help="Time limit for all steps together.", validator=Number(gt=0))
     ] = 30.0
 
 
 async def doctor(*, options: DoctorOptions = DoctorOptions(), access: Access = FROM_ENVIRONMENT) -> int:
     """Check, step by step, whether calls to the API work from here.
 
-    What is in order has a ✓, what is unusual a !, what has to be put right a ✗, with the next step below it.
-    The key itself is never shown.
+    Each step is marked: ✓ is in order, ! is unusual, ✗ has to be put right. The next step is below it. The key is never
+    shown.
 
-    Exit status: 0 a call works, 1 something is wrong, 2 wrong usage.
+    Exit status:
+        0  a call works
+        1  something is wrong
+        2  wrong usage
 
-    Example: chatloom doctor --contract --report report.md
+    Examples:
+        $ chatloom doctor
+        $ chatloom doctor --contract --report report.md
     """
     if options.report:
         check_outputs([("--report", options.report)], access.files())
@@ -113,11 +112,9 @@ async def _setup(options: DoctorOptions, access: Access) -> AsyncIterator[Setup]
 
 def _reference(path: Path | None) -> KeyReference:
     if path is None:
-        return KeyEnv(ENVIRONMENT_VARIABLE)
+        return KeyEnv(KEY_VARIABLE)
     if path == STDIN:
-        return GivenKey(
-            "standard input", api_key_or_error(read_stdin(one_line=True).removesuffix("\n").removesuffix("\r"))
-        )
+        return GivenKey("standard input", key_from_stdin())
     return KeyFile(path)
 
 

@@ -10,18 +10,12 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any, Final, TextIO, cast
+from typing import Any, Final, TextIO, cast
 
 from attrs import define, field, frozen
-from cyclopts import Parameter
 
 from ..wire.errors import ChatloomError
 from .terminal import CommandLineError, Content, require_open, stdout
-
-OutputPath = Annotated[
-    Path | None,
-    Parameter(name=("--output", "-o"), metavar="FILE", show_default=False, help="Write to this file. Default: stdout."),
-]
 
 WRITABLE_PATH = "Choose a path in a directory that exists and that you may write to."
 OTHER_PATH = "Choose another file to write to."

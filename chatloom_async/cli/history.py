@@ -12,7 +12,8 @@ from ..audit.diff import Diff, diff_runs, json_diff, markdown_diff, table_diff
 from ..audit.document import json_text
 from ..audit.formats.text import cell, columns, rendered
 from ..audit.store import NoSuchRunError, RunInfo, RunState, Store, open_store
-from .files import OutputPath, check_outputs, database_files, open_output
+from .files import check_outputs, database_files, open_output
+from .options import Db, OutputPath
 from .terminal import CommandLineError, Content, notice, shell_command, terminal_style
 
 STYLES: dict[RunState, str] = {"finished": "green", "running": "cyan", "interrupted": "yellow"}
@@ -21,23 +22,22 @@ LEFT = ("pending", "failed")
 WIDE = 92
 """Narrower terminals do without the time that a run took and its numbers of partial and pending workspaces."""
 
-Db = Annotated[Path, Parameter(metavar="PATH", help="File that `chatloom audit --db PATH` wrote.")]
-
 
 async def runs(
     *,
     db: Db,
     form: Annotated[
-        Literal["table", "json"], Parameter(name="--format", help="table, or json (one document).")
+        Literal["table", "json"], Parameter(name="--format", metavar="FORMAT", help="table or json.")
     ] = "table",
     output: OutputPath = None,
 ) -> int:
     """List the audits that a database holds.
 
-    The newest is last. Also works while an audit is writing; one that was killed is interrupted. Of the last run,
-    --resume reads what is pending or failed.
+    The newest is last. This works while an audit is writing, too. A run whose process was killed counts as interrupted.
+    `chatloom audit --resume` continues the last run: it reads what is pending or failed.
 
-    Example: chatloom runs --db audits.db
+    Examples:
+        $ chatloom runs --db audits.db
     """
     check_outputs([("--output", output)], database_files(db))
     async with open_store(db, write=False) as store:
@@ -98,23 +98,25 @@ RUNS_HINT = "`chatloom runs --db PATH` lists the runs; every `chatloom audit --d
 
 async def diff(
     old: Annotated[
-        int | None, Parameter(help="Number of the earlier run; alone: the run to compare with the one before it.")
+        int | None, Parameter(help="Number of the earlier run. Without NEW: the run to compare with the one before it.")
     ] = None,
     new: Annotated[int | None, Parameter(help="Number of the later run. Default: the last one.")] = None,
     /,
     *,
     db: Db,
     form: Annotated[
-        DiffFormat, Parameter(name="--format", help="table, json (one document) or markdown (for a pull request).")
+        DiffFormat, Parameter(name="--format", metavar="FORMAT", help="table, json, or markdown (for a pull request).")
     ] = "table",
     output: OutputPath = None,
 ) -> int:
     """Show what changed from one audit to another.
 
-    Workspaces, agents, domains, findings and keys that came, went or became other. What a run could not read is
-    unknown, and nothing is concluded from it.
+    The result lists workspaces, agents, domains, findings and keys that were added, removed or changed. What one of the
+    runs could not read is not compared. Without OLD and NEW, the last run is compared with the one before it.
 
-    Example: chatloom diff --db audits.db --format markdown
+    Examples:
+        $ chatloom diff --db audits.db
+        $ chatloom diff --db audits.db 1 2 --format markdown -o changes.md
     """
     check_outputs([("--output", output)], database_files(db))
     async with open_store(db, write=False) as store:

@@ -1,29 +1,50 @@
 """The options of the commands, as values: how to reach a workspace, and, in groups, those of `chatloom audit`."""
 
+import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from attrs import frozen
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
-from ..audit.keys import KeyFile, resolve_key
-from ..audit.session import FailOn, FormatName
-from ..audit.values import DomainMatching
-from ..client import AsyncChatloom
-from ..wire.auth import ApiKey, api_key_or_error
-from .files import OutputPath
-from .terminal import read_stdin
+from ..audit.values import DomainMatching, FailOn, FormatName
+from .terminal import CommandLineError, read_stdin
+
+if TYPE_CHECKING:
+    from ..client import AsyncChatloom
+    from ..wire.auth import ApiKey
+    from ..wire.errors import InvalidApiKeyError
+
+KEY_VARIABLE = "CHATLOOM_API_KEY"
+STDIN = Path("-")
+
+FREQUENT, WHICH, FINDINGS, RUN = (
+    Group(name, sort_key=place)
+    for place, name in enumerate(("Frequent options", "Which workspaces", "Rules and findings", "How it runs"), 2)
+)
 
 BaseUrl = Annotated[
     str | None,
-    Parameter(metavar="URL", help="Address of the API. Default: CHATLOOM_BASE_URL, else https://chatloom.app."),
+    Parameter(metavar="URL", help="Address of the API. Default: CHATLOOM_BASE_URL, or https://chatloom.app."),
 ]
+OutputPath = Annotated[
+    Path | None, Parameter(name=("--output", "-o"), metavar="FILE", help="Write to this file. Default: stdout.")
+]
+RuleGlobs = Annotated[
+    tuple[str, ...],
+    Parameter(metavar="GLOB", help="Only the rules whose ids match this glob pattern; may be repeated."),
+]
+RuleFiles = Annotated[
+    tuple[Path, ...],
+    Parameter(metavar="FILE", help="Python file with rules of your own. It is executed. May be repeated."),
+]
+Db = Annotated[Path, Parameter(metavar="PATH", help="File that `chatloom audit --db PATH` wrote.")]
 
 
 def file_or_stdin(_: object, value: Path | None) -> None:
     """A validator: of all that begins with a hyphen, only - itself stands for something."""
-    if value is not None and str(value) != "-" and str(value).startswith("-"):
+    if value is not None and value != STDIN and str(value).startswith("-"):
         raise ValueError("This is neither a file nor an option of this command")
 
 
@@ -35,7 +56,8 @@ class Access:
     key_file: Annotated[
         Path | None,
         Parameter(
-            help="File with the key, readable by its owner only; - is stdin. Default: CHATLOOM_API_KEY.",
+            metavar="FILE",
+            help=f"File with the key, readable by its owner only; - is stdin. Default: {KEY_VARIABLE}.",
             allow_leading_hyphen=True,
             validator=file_or_stdin,
         ),
@@ -46,29 +68,39 @@ class Access:
         """The inputs that no output may overwrite."""
         return [] if self.key_file is None else [("the file of --key-file", self.key_file)]
 
-    async def client(self) -> AsyncChatloom:
+    async def client(self) -> "AsyncChatloom":
         """A client for the key's workspace. Raises ConfigurationError if there is no key."""
-        key = None if self.key_file is None else await _key(self.key_file)
-        if key is None or isinstance(key, ApiKey):
-            return AsyncChatloom(key, base_url=self.base_url)
-        raise key
+        from ..client import AsyncChatloom
+
+        if self.key_file is None:
+            if KEY_VARIABLE not in os.environ:
+                raise CommandLineError(f"There is no API key: {KEY_VARIABLE} is not set", hint=NO_KEY)
+            return AsyncChatloom(base_url=self.base_url)
+        key = await _read_key(self.key_file)
+        if isinstance(key, Exception):
+            raise key
+        return AsyncChatloom(key, base_url=self.base_url)
 
 
 FROM_ENVIRONMENT = Access()
-
-
-async def _key(path: Path) -> ApiKey | Exception:
-    if path == Path("-"):
-        return api_key_or_error(read_stdin(one_line=True).removesuffix("\n").removesuffix("\r"))
-    return await resolve_key(KeyFile(path))
-
-
-EngineName = Literal["local", "dask"]
-
-WHICH, FINDINGS, REPORT, HISTORY, RUN = (
-    Group(name, sort_key=place)
-    for place, name in enumerate(("Which workspaces", "Findings", "Report", "History", "Run"), 1)
+NO_KEY = (
+    "Set it, or name a file with --key-file. Keys are made in the dashboard under Settings > API Keys. "
+    "Without a key, `chatloom audit` shows an embedded sandbox."
 )
+
+
+async def _read_key(path: Path) -> "ApiKey | Exception":
+    """The key or the error as data, so that no frame with the key's text is on a traceback."""
+    from ..audit.keys import KeyFile, resolve_key
+
+    return key_from_stdin() if path == STDIN else await resolve_key(KeyFile(path))
+
+
+def key_from_stdin() -> "ApiKey | InvalidApiKeyError":
+    """The key in the first line of standard input, or the error."""
+    from ..wire.auth import api_key_or_error
+
+    return api_key_or_error(read_stdin(one_line=True).removesuffix("\n").removesuffix("\r"))
 
 
 @Parameter(name="*", group=WHICH)
@@ -77,29 +109,23 @@ class Selection:
     """Filters; all of them must agree. One that leaves nothing is an error."""
 
     only: Annotated[
-        tuple[str, ...], Parameter(metavar="GLOB", help="Names to audit, as a glob pattern; may be repeated.")
+        tuple[str, ...],
+        Parameter(metavar="GLOB", help="Only workspaces whose names match this glob pattern; may be repeated."),
     ] = ()
     exclude: Annotated[
-        tuple[str, ...], Parameter(metavar="GLOB", help="Names to leave out, as a glob pattern; may be repeated.")
+        tuple[str, ...],
+        Parameter(metavar="GLOB", help="Not the workspaces whose names match this glob pattern; may be repeated."),
     ] = ()
     tag: Annotated[
-        tuple[str, ...], Parameter(metavar="TAG", help="Audit those with this tag; may be repeated, any will do.")
+        tuple[str, ...], Parameter(metavar="TAG", help="Only workspaces with this tag, or one of several tags.")
     ] = ()
-    inline_keys: Annotated[bool, Parameter(help="Accept a field `key` with the key itself.")] = False
-    sandbox: Annotated[bool, Parameter(help="Audit the embedded sandbox, also if there is a key.")] = False
+    inline_keys: Annotated[
+        bool, Parameter(help="Accept keys in the list itself, in a field `key`. Such a file is a secret.")
+    ] = False
+    sandbox: Annotated[bool, Parameter(help="Audit the embedded sandbox, even if there is a key.")] = False
 
 
 DEFAULT_SELECTION = Selection()
-
-
-RuleGlobs = Annotated[
-    tuple[str, ...],
-    Parameter(metavar="GLOB", help="Rules to apply, as a glob pattern of ids; may be repeated. Default: all."),
-]
-RuleFiles = Annotated[
-    tuple[Path, ...],
-    Parameter(metavar="FILE", help="Python file with rules of your own, which is run; may be repeated."),
-]
 
 
 @Parameter(name="*", group=FINDINGS)
@@ -113,32 +139,35 @@ class FindingOptions:
         FailOn | None,
         Parameter(
             metavar="LEVEL",
-            help="Findings from error, warning or info on make the exit status 1; never: none do. "
+            group=FREQUENT,
+            help="Exit with status 1 on findings of this severity or worse: error, warning, info, or never. "
             "Default: error, and never for the embedded sandbox.",
         ),
     ] = None
     mutes: Annotated[
         Path | None,
-        Parameter(metavar="FILE", help="TOML file of findings that are accepted, with reason and last day."),
+        Parameter(metavar="FILE", group=FREQUENT, help="TOML file of findings that are accepted until a day."),
     ] = None
     baseline: Annotated[
         Literal["last"] | int | None,
         Parameter(
             metavar="RUN",
-            help="Only findings that this run of --db did not have make the exit status 1. "
-            "last: the newest complete run.",
+            group=FREQUENT,
+            help="Fail only on findings that this run of --db did not have: the number of a run, or last for the "
+            "newest complete one.",
         ),
     ] = None
     domain_matching: Annotated[
         DomainMatching,
         Parameter(
-            help="What an allowed domain stands for, if you know it: exact (its own name), subdomains (they too), or "
-            "unknown (the documentation does not say: findings leave it open)."
+            metavar="KIND",
+            help="What an allowed domain stands for: exact (that name only), subdomains (its subdomains, too), or "
+            "unknown (the API's documentation does not say, so findings leave it open).",
         ),
     ] = "unknown"
     dns: Annotated[
         bool,
-        Parameter(help="Also ask the DNS about allowed domains: is it registered, and does it have an address?"),
+        Parameter(help="Also look up allowed domains in the DNS: are they registered, do they have an address?"),
     ] = False
     resolver: Annotated[
         str | None,
@@ -149,7 +178,7 @@ class FindingOptions:
 DEFAULT_FINDINGS = FindingOptions()
 
 
-@Parameter(name="*", group=REPORT)
+@Parameter(name="*", group=FREQUENT)
 @frozen
 class ReportOptions:
     """The format and the destination of the report."""
@@ -157,18 +186,21 @@ class ReportOptions:
     format: Annotated[
         FormatName,
         Parameter(
+            metavar="FORMAT",
             help="For people: table, markdown, html. For programs: json, csv, sarif, junit, github (annotations of a "
-            "workflow), and jsonl (a line for each workspace as soon as it is read, in order of completion; without "
-            "findings that concern several workspaces)."
+            "workflow), or jsonl (one line per workspace as soon as it is read, without findings that concern "
+            "several workspaces).",
         ),
     ] = "table"
     output: OutputPath = None
-    html: Annotated[Path | None, Parameter(metavar="PATH", help="Also write an HTML report to this file.")] = None
+    html: Annotated[Path | None, Parameter(metavar="FILE", help="Also write an HTML report to this file.")] = None
     write_expect: Annotated[
         Path | None,
         Parameter(
             metavar="FILE",
-            help="Write the list of workspaces to this TOML file, with what is allowed today as `expect`.",
+            group=FINDINGS,
+            help="Write a TOML list of the workspaces that expects the domains which are allowed today. "
+            "Audit that list later, and every change is a finding.",
         ),
     ] = None
 
@@ -176,17 +208,18 @@ class ReportOptions:
 DEFAULT_REPORT = ReportOptions()
 
 
-@Parameter(name="*", group=HISTORY)
+@Parameter(name="*", group=FREQUENT)
 @frozen
 class HistoryOptions:
     """Where runs are kept."""
 
     db: Annotated[
-        Path | None, Parameter(metavar="PATH", help="Keep the run in this file; every row is safe once it is read.")
+        Path | None,
+        Parameter(metavar="PATH", help="Keep runs in this database. An interrupted run keeps what it read."),
     ] = None
-    resume: Annotated[
-        bool, Parameter(help="Continue the last run of --db: read only what it has not, and what failed.")
-    ] = False
+    resume: Annotated[bool, Parameter(help="Continue the last run of --db: read what is missing, and what failed.")] = (
+        False
+    )
 
 
 DEFAULT_HISTORY = HistoryOptions()
@@ -200,31 +233,35 @@ class RunOptions:
     concurrency: Annotated[
         int | None,
         Parameter(
+            metavar="N",
             help="Workspaces at once. Default: 64, or as many as the workers of --engine dask have room for.",
             validator=Number(gte=1),
         ),
     ] = None
-    base_url: BaseUrl = None
-    quiet: Annotated[bool, Parameter(help="Print closing lines only if something failed, and no progress.")] = False
-    verbose: Annotated[bool, Parameter(help="Print a line for each attempt at a request, without keys.")] = False
-    dry_run: Annotated[bool, Parameter(help="List what would be audited and what it costs, and send nothing.")] = False
     max_pause: Annotated[
         float,
         Parameter(
             metavar="SECONDS",
-            help="Longest wait for an API that is down, all outages together.",
+            help="Longest wait for an API that is down or that answers 429 only, all pauses together.",
             validator=Number(gte=0),
         ),
     ] = 900
+    base_url: BaseUrl = None
+    dry_run: Annotated[
+        bool, Parameter(group=FREQUENT, help="List what would be audited and what it costs, and send nothing.")
+    ] = False
+    quiet: Annotated[bool, Parameter(help="Show no progress, and closing lines only if something failed.")] = False
+    verbose: Annotated[bool, Parameter(help="Show a line for each attempt at a request, without keys.")] = False
     engine: Annotated[
-        EngineName,
+        Literal["local", "dask"],
         Parameter(
-            help="local: this process reads. dask: workers do, in processes of this machine, or those of --scheduler."
+            metavar="ENGINE",
+            help="Who reads: local (this process), or dask (workers on this machine or on a cluster).",
         ),
     ] = "local"
     scheduler: Annotated[
         str | None,
-        Parameter(metavar="ADDRESS", help="Scheduler of the Dask cluster to read on: tcp://HOST:8786, tls://..."),
+        Parameter(metavar="ADDRESS", help="Scheduler of the Dask cluster, such as tcp://HOST:8786 or tls://HOST:8786."),
     ] = None
 
     @property

@@ -2,13 +2,15 @@
 
 import glob
 import shlex
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from attrs import frozen
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..audit.formats.ranking import counted
@@ -16,14 +18,22 @@ from ..audit.formats.table import severities
 from ..audit.session import AuditOutcome
 from ..audit.values import SEVERITIES
 from ..wire.cleaning import clean
-from .terminal import shell_command, stderr_console
+from .terminal import forget_stream, shell_command, terminal_style
+
+
+class StandardError(Console):
+    """Without a reader it is silent; rich would discard standard output, too, and end the command."""
+
+    def on_broken_pipe(self) -> None:
+        forget_stream(sys.stderr)
 
 
 class AuditProgress:
     """A context manager around the audit. Call `show` after every row. `clock` returns seconds."""
 
     def __init__(self, total: int, *, shown: bool, clock: Callable[[], float] = time.monotonic) -> None:
-        console = stderr_console()
+        width = terminal_style(sys.stderr).width  # rich would loop for ever on a few columns
+        console = StandardError(stderr=True, highlight=False, markup=False, emoji=False, width=width or 80)
         self._bar = Progress(
             TextColumn("auditing"),
             BarColumn(bar_width=20, complete_style="cyan", finished_style="cyan"),
@@ -35,7 +45,7 @@ class AuditProgress:
             console=console,
             transient=True,
             redirect_stdout=False,
-            disable=not (shown and console.is_terminal),
+            disable=not (shown and width),
         )
         self._task = self._bar.add_task("", total=total, rate="", findings="", failures="")
         self._clock, self._started, self._last_text = clock, clock(), ""
@@ -83,6 +93,7 @@ class AuditProgress:
 
 
 NEW_DB = "audits.db"
+NAMES_SHOWN = 3
 
 
 def totals(outcome: AuditOutcome) -> str:
@@ -132,6 +143,8 @@ class NextStep:
     kind: str
     db: Path | None
     outcome: AuditOutcome
+    unset: Sequence[str] = ()
+    """Environment variables that keys were looked for in, and that are not set."""
 
     def text(self) -> str | None:
         """One line, or None if there is nothing better to do than what was done."""
@@ -148,12 +161,18 @@ class NextStep:
                 "export CHATLOOM_API_KEY=... && chatloom audit   (or name a file of workspaces: chatloom audit --help)"
             )
         if summary.failed and self.db:
-            return f"add --resume to read {counted(summary.failed, 'failed workspace')} again"
+            return f"{self._first()}add --resume to read {counted(summary.failed, 'failed workspace')} again"
         if self.kind == "file" and failing:
             names = " ".join(f"--only {shlex.quote(_pattern(name))}" for name in failing)
             more = f" (and {unread - len(failing)} more)" if unread > len(failing) else ""
-            return f"add {names} to read only {'it' if unread == 1 else 'them'} again{more}"
+            return f"{self._first()}add {names} to read only {'it' if unread == 1 else 'them'} again{more}"
         return None if unread else self._after_a_whole_audit()
+
+    def _first(self) -> str:
+        """What to do before the same command is run again."""
+        names = ", ".join(self.unset[:NAMES_SHOWN])
+        more = f" and {len(self.unset) - NAMES_SHOWN:,} more variables" if len(self.unset) > NAMES_SHOWN else ""
+        return f"set {names}{more}, then " if self.unset else ""
 
     def _after_a_whole_audit(self) -> str | None:
         """Keep the run, compare it, and then fail on new findings only."""

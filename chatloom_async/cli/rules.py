@@ -12,8 +12,8 @@ from ..audit.formats.text import STYLES, cell, columns, rendered
 from ..audit.rules import Rule, choose_rules, select_rules
 from ..audit.rules.rule import Need
 from ..sandbox.dns import serving_dns
-from .files import OutputPath, check_outputs, open_output
-from .options import FindingOptions, RuleFiles, RuleGlobs
+from .files import check_outputs, open_output
+from .options import FindingOptions, OutputPath, RuleFiles, RuleGlobs
 from .sources import Kind
 from .terminal import CommandLineError, terminal_style
 
@@ -23,15 +23,17 @@ async def rules(
     rule: RuleGlobs = (),
     files: Annotated[RuleFiles, Parameter(name="--rules")] = (),
     form: Annotated[
-        Literal["table", "json"], Parameter(name="--format", help="table, or json (one document).")
+        Literal["table", "json"], Parameter(name="--format", metavar="FORMAT", help="table or json.")
     ] = "table",
     output: OutputPath = None,
 ) -> int:
     """List the rules that an audit applies, and why.
 
-    Those of this package, of installed packages that announce some, and of the files that --rules names.
+    The list holds the rules of this package, of installed packages that provide some, and of the files of --rules.
 
-    Example: chatloom rules --rule 'domain-*'
+    Examples:
+        $ chatloom rules
+        $ chatloom rules --rule 'domain-*' --format json | jq -r '.rules[].id'
     """
     chosen, _ = choose_rules(rule, files)
     check_outputs([("--output", output)], [("a file of --rules", path) for path in files])

@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ..audit.document import json_text
+from ..audit.formats.ranking import counted
 from .files import WRITABLE_PATH
 from .signals import end_gently
 from .terminal import CommandLineError, shell_command
@@ -22,9 +23,7 @@ from .terminal import CommandLineError, shell_command
 if TYPE_CHECKING:
     from ..sandbox import Sandbox
 
-KEYS_SHOWN = 3
-
-
+OTHERS_SHOWN = 2
 PORT_HINT = "Choose another --port; 0 takes any free one."
 
 
@@ -36,25 +35,32 @@ def ndjson(_: object, value: Path | None) -> None:
 
 async def sandbox(
     *,
-    port: Annotated[int, Parameter(help="Port on 127.0.0.1; 0: any free one.", validator=Number(gte=0, lt=65536))] = 0,
-    workspaces: Annotated[int, Parameter(help="How many workspaces there are.", validator=Number(gte=1))] = 3,
-    agents: Annotated[int, Parameter(help="How many agents each has.", validator=Number(gte=0))] = 12,
-    seed: Annotated[int, Parameter(help="The same seed gives the same keys and data.")] = 7,
+    port: Annotated[
+        int,
+        Parameter(metavar="PORT", help="Port on 127.0.0.1; 0: any free one.", validator=Number(gte=0, lt=65536)),
+    ] = 0,
+    workspaces: Annotated[int, Parameter(metavar="N", help="Number of workspaces.", validator=Number(gte=1))] = 3,
+    agents: Annotated[int, Parameter(metavar="N", help="Agents in each workspace.", validator=Number(gte=0))] = 12,
+    seed: Annotated[int, Parameter(metavar="N", help="The same seed gives the same keys and data.")] = 7,
     rate_limit: Annotated[
-        float, Parameter(metavar="PER_MINUTE", help="Requests per minute and key; 0: any.", validator=Number(gte=0))
+        float, Parameter(metavar="N", help="Requests per minute and key; 0 means no limit.", validator=Number(gte=0))
     ] = 300,
     write_workspaces: Annotated[
         Path | None,
         Parameter(
             metavar="FILE.ndjson",
-            help="Write all workspaces and their keys to this file, for `chatloom audit`, as long as it serves.",
+            help="Write a list of all workspaces, with keys, for `chatloom audit`. It is removed at the end.",
             validator=ndjson,
         ),
     ] = None,
 ) -> None:
-    """Serve a stand-in for the API on this machine until Ctrl-C, and print the lines that point a shell at it.
+    """Serve a stand-in for the API on this machine until Ctrl-C.
 
-    Example: chatloom sandbox --workspaces 20 --write-workspaces all.ndjson
+    It prints the lines that point a shell at it. Its data is fictional, and its keys open nothing else.
+
+    Examples:
+        $ chatloom sandbox
+        $ chatloom sandbox --workspaces 20 --write-workspaces all.ndjson
     """
     served = make_sandbox(workspaces=workspaces, agents=agents, seed=seed, rate_limit=rate_limit or None)
     async with AsyncExitStack() as server:
@@ -90,15 +96,18 @@ def _listed(sandbox: "Sandbox", path: Path) -> Iterator[None]:
 
 def _instructions(sandbox: "Sandbox", url: str, agents: int, listed: Path | None) -> Iterator[str]:
     """Lines for a shell."""
-    yield f"# A Chatloom sandbox: {len(sandbox)} workspaces of {agents} agents. Ctrl-C ends it. In another shell:"
+    first, *others = sandbox
+    size = f"{counted(len(sandbox), 'workspace')} with {counted(agents, 'agent')}{' each' if others else ''}"
+    yield f"# A Chatloom sandbox: {size}. Ctrl-C ends it. In another shell:"
     yield f"export CHATLOOM_BASE_URL={url}"
-    for workspace in list(sandbox)[:KEYS_SHOWN]:
-        yield f"export CHATLOOM_API_KEY={workspace.key.reveal()}  # workspace {workspace.name}"
+    yield f"export CHATLOOM_API_KEY={first.key.reveal()}  # workspace {first.name}"
+    for workspace in others[:OTHERS_SHOWN]:
+        yield f"# or CHATLOOM_API_KEY={workspace.key.reveal()}  # workspace {workspace.name}"
     yield "chatloom agents"
     if listed:
         yield shell_command("audit", str(listed.absolute()), "--inline-keys", "--base-url", url)
-    else:
-        yield f"# To audit all {len(sandbox)} at once, start it with --write-workspaces FILE.ndjson."
+    elif others:
+        yield "# To audit all workspaces, start the sandbox with --write-workspaces FILE.ndjson."
 
 
 NAMES = ("acorn", "birch", "cedar", "dogwood", "elm", "fir", "ginkgo", "hazel", "ivy", "juniper", "katsura", "larch")

@@ -65,4 +65,4 @@ async def open_source(path: Path | None, selection: Selection, base_url: str | N
 def _load(path: Path, *, inline_keys: bool) -> tuple[Workspace, ...]:
     if path == STDIN:
         return load_ndjson(read_stdin(), inline_keys=inline_keys)
-    return load_workspaces(path, inline_keys=inline_keys)
+    return load_workspaces(path, inline_keys=inline_keys, notice=notice)

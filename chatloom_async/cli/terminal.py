@@ -3,20 +3,16 @@
 import codecs
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import Literal, TextIO
 
 from attrs import field, frozen
 
+from ..audit.formats.layout import Cell, Columns
 from ..wire.cleaning import clean
 from ..wire.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
 
 
 @frozen(slots=False, eq=False, repr=False, str=False)
@@ -35,25 +31,9 @@ def prepare_streams() -> None:
         while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
             pass
         os.close(number)
-    _set_width()
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
-
-
-NARROWEST, WIDEST = 20, 1000
-"""Columns for layout. Libraries loop for ever on a few columns, and fill memory on a million."""
-
-
-def _set_width() -> None:
-    """Corrects a width that nothing can be laid out for, of the terminal or in COLUMNS."""
-    given = os.environ.get("COLUMNS", "")
-    width = (
-        int(given) if given.isascii() and given.isdigit() and len(given) < 10 else shutil.get_terminal_size().columns
-    )
-    fitting = min(max(width, NARROWEST), WIDEST)
-    if width != fitting or (given and given != str(fitting)):
-        os.environ["COLUMNS"] = str(fitting)
 
 
 Content = Literal["locale", "utf-8", "json"]
@@ -116,69 +96,64 @@ def read_stdin(*, one_line: bool = False) -> str:
     raise CommandLineError(reason, hint="Redirect it from a file or a pipe.")
 
 
-def stderr_console() -> "Console":
-    """Standard error, for everything that is not data."""
-    from rich.console import Console
-
-    class StandardError(Console):
-        """Without a reader it is silent; rich would discard standard output, too, and end the command."""
-
-        def on_broken_pipe(self) -> None:
-            forget_stream(sys.stderr)
-
-    return StandardError(stderr=True, highlight=False, markup=False, emoji=False)
-
-
-def _print(text: "str | Text", style: str = "", *, wrap: bool) -> None:
-    """Prints to standard error. If that is full or closed, the command continues."""
-    console = stderr_console()
+def _print(*parts: tuple[str, str], wrap: bool) -> None:
+    """Prints a line of texts with their styles to standard error. If that is full or closed, the command continues."""
+    stream = sys.stderr
+    if stream is None:
+        return
+    style = terminal_style(stream)
+    columns = Columns(("",), style.width if wrap else None, style.color, headed=False)
     try:
-        console.print(text, style=style, soft_wrap=not wrap)
+        stream.write(columns.table([(Cell.of(*parts),)]))
+        stream.flush()
     except OSError:
-        forget_stream(sys.stderr)
+        forget_stream(stream)
 
 
 def notice(text: str, style: str = "", *, command: bool = False) -> None:
     """Prints a line to people. It wraps on a terminal, unless it is a command, which must stay in one piece."""
-    _print(clean(text), style, wrap=not command and stderr_console().is_terminal)
+    _print((clean(text), style), wrap=not command)
 
 
 def print_lines(lines: Iterable[str]) -> None:
     """Prints lines with their indentation, without keys and control characters."""
     for line in lines:
         indentation = line[: len(line) - len(line.lstrip())]
-        _print(indentation + clean(line), wrap=False)
+        _print((indentation + clean(line), ""), wrap=False)
 
 
 def blank_line() -> None:
     """A blank line between data and the lines about it, on a terminal."""
-    if stderr_console().is_terminal:
-        _print("", wrap=False)
+    if terminal_style(sys.stderr).width is not None:
+        _print(wrap=False)
 
 
 def error_line(text: str) -> None:
     """The one line in which a command fails; `text` is clean already."""
-    from rich.text import Text
-
-    _print(Text.assemble(("error:", "bold red"), f" {text}"), wrap=stderr_console().is_terminal)
+    _print(("error:", "bold red"), (f" {text}", ""), wrap=True)
 
 
 @frozen
 class TerminalStyle:
-    """How a table may look on a stream; `width` None is as wide as it needs."""
+    """How text may look on a stream; `width` None is as wide as it needs, for what is not a terminal."""
 
     width: int | None = None
     color: bool = False
 
 
-def terminal_style(stream: TextIO) -> TerminalStyle:
-    """Colour only on a terminal that has it (NO_COLOR and TERM are honoured), and lines no wider than the terminal."""
-    from rich.console import Console
+NARROWEST, WIDEST = 20, 1000
+"""Columns for layout. A terminal may claim any number of them, and so may COLUMNS."""
 
-    console = Console(file=stream)
-    if not console.is_terminal:
+
+def terminal_style(stream: TextIO | None) -> TerminalStyle:
+    """No lines wider than the terminal, and color if it has any. NO_COLOR, FORCE_COLOR, TERM and COLUMNS count."""
+    if stream is None or not (stream.isatty() or os.environ.get("FORCE_COLOR")):
         return TerminalStyle()
-    return TerminalStyle(console.width, console.color_system is not None and not console.no_color)
+    width = 0
+    with suppress(OSError, ValueError):
+        width = int(os.environ.get("COLUMNS") or os.get_terminal_size(stream.fileno()).columns)
+    color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in ("dumb", "unknown")
+    return TerminalStyle(min(max(width or 80, NARROWEST), WIDEST), color)
 
 
 def shell_command(*words: str) -> str:

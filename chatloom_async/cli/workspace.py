@@ -13,8 +13,8 @@ from ..audit.formats.text import cell, columns, rendered
 from ..endpoints.agents import Agent, AgentList
 from ..wire.cleaning import clean
 from ..wire.endpoint import Endpoint
-from .files import OutputPath, check_outputs, open_output
-from .options import FROM_ENVIRONMENT, Access
+from .files import check_outputs, open_output
+from .options import FROM_ENVIRONMENT, Access, OutputPath
 from .terminal import CommandLineError, notice, terminal_style
 
 NOT_WHOLE = 3
@@ -34,16 +34,18 @@ async def agents(
     *,
     form: Annotated[
         Literal["table", "json", "jsonl"],
-        Parameter(name="--format", help="table, json (one document) or jsonl (one agent a line)."),
+        Parameter(name="--format", metavar="FORMAT", help="table, json, or jsonl (one agent per line)."),
     ] = "table",
     output: OutputPath = None,
     access: Access = FROM_ENVIRONMENT,
 ) -> int:
     """List the agents of one workspace, newest first.
 
-    A narrow terminal shows fewer columns; json and jsonl always have every field.
+    The table has fewer columns on a narrow terminal. json and jsonl have every field.
 
-    Example: chatloom agents --format jsonl | jq -r .id
+    Examples:
+        $ chatloom agents
+        $ chatloom agents --format jsonl | jq -r .id
     """
     check_outputs([("--output", output)], access.files())
     async with await access.client() as client:
@@ -82,14 +84,16 @@ async def domains(
     /,
     *,
     form: Annotated[
-        Literal["text", "json"], Parameter(name="--format", help="text (one domain a line) or json.")
+        Literal["text", "json"],
+        Parameter(name="--format", metavar="FORMAT", help="text (a domain per line) or json."),
     ] = "text",
     output: OutputPath = None,
     access: Access = FROM_ENVIRONMENT,
 ) -> int:
     """List the domains on which an agent's widget may load, oldest first.
 
-    Example: chatloom domains agt_abc123
+    Examples:
+        $ chatloom domains agt_abc123
     """
     check_outputs([("--output", output)], access.files())
     async with await access.client() as client:
@@ -109,7 +113,7 @@ PATH_HINT = "Give a path such as /api/plugin/agents, with anything unusual perce
 
 
 async def call(
-    path: Annotated[str, Parameter(help="Path from the API's documentation, such as /api/plugin/agents.")],
+    path: Annotated[str, Parameter(help="Path of an endpoint, such as /api/plugin/agents.")],
     /,
     *,
     output: OutputPath = None,
@@ -117,10 +121,11 @@ async def call(
 ) -> int:
     """Send a GET to any path of the API and print its JSON.
 
-    Retries, rate limit and errors are as everywhere. On a terminal the JSON is indented, elsewhere it is
-    what the API sent, and a line break after it.
+    The call has the retries and the rate limit of all other calls. A terminal shows the JSON indented. Otherwise, it is
+    printed as the API sent it, followed by a line break.
 
-    Example: chatloom call /api/plugin/agents | jq .count
+    Examples:
+        $ chatloom call /api/plugin/agents | jq .count
     """
     endpoint = get(path)
     check_outputs([("--output", output)], access.files())

@@ -92,8 +92,8 @@ def test_workspaces_that_fail_are_told_and_make_the_status_3(chatloom: Chatloom,
     assert "KeyUnavailableError: The environment variable CEDAR_KEY is not set." in ran.out
     assert ran.err.splitlines()[0].startswith("3 workspaces: 1 ok, 1 partial, 1 failed | 5 agents, ")
     assert ran.err.splitlines()[2] in (
-        "next: add --only birch --only cedar to read only them again",
-        "next: add --only cedar --only birch to read only them again",
+        "next: set CEDAR_KEY, then add --only birch --only cedar to read only them again",
+        "next: set CEDAR_KEY, then add --only cedar --only birch to read only them again",
     )
 
 
@@ -184,7 +184,7 @@ def test_a_dry_run_can_be_a_json_document(chatloom: Chatloom) -> None:
         (["--concurrency", "0"], 'Invalid value "0" for --concurrency. Must be >= 1.'),
         (["--format", "xml"], 'Invalid value "xml" for --format.'),
         (["--bogus"], 'Invalid value "--bogus" for WORKSPACES. This is neither a file nor an option of this command'),
-        (["one.toml", KEY], "Unused Tokens: ['clf_***"),
+        (["one.toml", KEY], "Unexpected: clf_***. A key is never an argument"),
         (["--baseline", "1", "--resume", "--db", "no.db"], "no.db: there is no such file. Leave --resume out"),
     ],
 )

@@ -188,7 +188,7 @@ def test_a_broken_promise_makes_it_1(chatloom: Chatloom, sandbox: Sandbox) -> No
             "--report /no/such/dir/report cannot be written: No such file or directory.",
         ),
         (["--time-limit", "0"], 'Invalid value "0.0" for --time-limit. Must be > 0.'),
-        ([KEY], "Unused Tokens: ['clf_***"),
+        ([KEY], "Unexpected: clf_***. A key is never an argument"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(chatloom: Chatloom, arguments: list[str], error: str) -> None:

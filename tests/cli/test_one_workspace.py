@@ -1,6 +1,7 @@
 """`chatloom agents`, `domains` and `call`: one workspace, one key, which is never an argument."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -113,7 +114,7 @@ def test_without_a_key_there_is_a_hint(chatloom: Chatloom) -> None:
     """Status 2: it is a matter of configuration."""
     ran = chatloom("agents")
     assert (ran.status, ran.out) == (2, "")
-    assert ran.err.startswith("error: There is no API key: none was passed, and CHATLOOM_API_KEY is not set.")
+    assert ran.err.startswith("error: There is no API key: CHATLOOM_API_KEY is not set. Set it, or name a file with ")
 
 
 def test_the_key_may_come_from_a_file(
@@ -150,8 +151,40 @@ def test_an_agent_that_is_not_there_is_one_line(chatloom: Chatloom, sandbox: San
     ran = chatloom("domains", "agt_nobody")
     assert (ran.status, ran.out) == (4, "")
     assert ran.err.startswith("error: HTTP 404: ")
-    assert chatloom("domains", "../x").status == 2
     assert KEY not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "end"),
+    [
+        (("domains", "../x"), 2, " `chatloom agents` lists the ids."),
+        (
+            ("call", "/no/such/path"),
+            4,
+            " Check the path, also that of the base URL. An id must be of the key's own workspace.",
+        ),
+        (("agents", "--base-url", "http://example.com"), 2, ", without credentials, query or fragment."),
+    ],
+)
+def test_hints_are_in_the_terms_of_the_command_line(
+    chatloom: Chatloom, sandbox: Sandbox, words: tuple[str, ...], status: int, end: str
+) -> None:
+    """The library's name its arguments and methods."""
+    ran = chatloom(*words)
+    assert (ran.status, ran.err.endswith(f"{end}\n")) == (status, True), ran.err
+    assert re.search(r"list_agents|AsyncChatloom|base_url|=", ran.err) is None
+
+
+def test_an_answer_that_is_429_to_the_end_says_what_to_do(
+    chatloom: Chatloom, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no option for the rate limit to be lowered with."""
+    sandbox["acme"].fails(429, times=None, retry_after=3600)
+    ran = chatloom("agents")
+    assert ran.status == 4
+    assert ran.err.endswith(
+        " Wait a minute; let other programs with this key make fewer requests, or ask support@chatloom.app.\n"
+    )
 
 
 class HalfAList(Access):

@@ -292,7 +292,7 @@ def test_signals_are_handled_before_anything_slow_is_imported() -> None:
 
 
 CLEANING_UP = """
-import os, signal
+import os, signal, sys
 from chatloom_async.cli import app, files, program
 from pathlib import Path
 
@@ -307,6 +307,7 @@ async def rules():
         print("not reached")
 
 app._run = lambda arguments, signals: signals.run(rules())
+sys.argv = ["chatloom", "rules"]
 program()
 """
 

@@ -12,7 +12,7 @@ from chatloom_async.audit import KeyEnv, Summary, Workspace
 from chatloom_async.audit.session import AuditOutcome
 from chatloom_async.audit.values import Finding, Row
 from chatloom_async.cli.app import command_line
-from chatloom_async.cli.audit import estimate
+from chatloom_async.cli.auditing import estimate
 from chatloom_async.cli.progress import AuditProgress, NextStep, findings, totals
 
 DB = Path("a.db")

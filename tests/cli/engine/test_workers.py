@@ -45,7 +45,7 @@ def test_workers_report_what_one_process_does(chatloom: Chatloom, three: str, cl
     first, totals, *_, advice = ran.err.splitlines()
     assert first == f"reading on the cluster at {cluster}, up to 32 workspaces at once"
     assert totals.startswith("3 workspaces: 2 ok, 1 failed | 5 agents, ")
-    assert advice == "next: add --only cedar to read only it again"
+    assert advice == "next: set CEDAR_KEY, then add --only cedar to read only it again"
 
 
 def test_workers_resolve_a_member_of_a_json_object(

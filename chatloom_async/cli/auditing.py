@@ -1,0 +1,212 @@
+"""Carries out `chatloom audit`: from the options to a session, through its reports, to the exit status."""
+
+import asyncio
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TextIO
+
+from ..audit.document import json_text, workspace_document
+from ..audit.formats.expectation import ExpectationFormat
+from ..audit.formats.ranking import counted
+from ..audit.formats.text import cell, columns, rendered
+from ..audit.keys import KeyCommand, KeyEnv, KeyFile, KeyJson
+from ..audit.loading import select
+from ..audit.mutes import load_mutes
+from ..audit.rules import choose_rules
+from ..audit.session import AuditOutcome, AuditSession, FormatName, Output, check_database, open_session
+from ..audit.values import Workspace
+from ..policy.limiter import RateLimit
+from .files import check_database as check_database_file
+from .files import check_outputs, database_files, open_output
+from .options import FindingOptions, HistoryOptions, ReportOptions, RunOptions, Selection
+from .progress import AuditProgress, NextStep, dns_gaps, findings, totals
+from .readers import open_reader, raise_descriptor_limit
+from .rules import applied_rules, open_resolver
+from .signals import end_gently
+from .sources import open_source
+from .terminal import Content, blank_line, notice, terminal_style
+
+
+async def run_audit(
+    workspaces: Path | None,
+    *,
+    selection: Selection,
+    finding: FindingOptions,
+    report: ReportOptions,
+    history: HistoryOptions,
+    run: RunOptions,
+) -> int:
+    """The exit status of an audit with these options."""
+    raise_descriptor_limit()
+    check_database(history.db, resume=history.resume, baseline=finding.baseline)
+    chosen_rules, every_rule = choose_rules(finding.rule, finding.rules)
+    rules = applied_rules(chosen_rules, finding)
+    mutes = () if finding.mutes is None else load_mutes(finding.mutes, rules=[rule.id for rule in every_rule])
+    inputs = list(_inputs(workspaces, finding))
+    if history.db is not None:
+        check_database_file(history.db, inputs)
+        inputs += database_files(history.db)
+    check_outputs(_outputs(report), inputs)
+    stop = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        source = await stack.enter_async_context(open_source(workspaces, selection, run.base_url))
+        chosen = select(source.workspaces, only=selection.only, exclude=selection.exclude, tags=selection.tag)
+        key_files = list(_key_files(source.workspaces))
+        check_outputs(_outputs(report), (*inputs, *key_files))
+        if history.db is not None:
+            check_database_file(history.db, key_files)
+        check_expectation(report, chosen)
+        dns = await stack.enter_async_context(open_resolver(rules, finding.resolver, source.kind))
+        if run.dry_run:
+            output = stack.enter_context(open_output(report.output, content=content_of(report.format)))
+            output.write(plan(report.format, chosen, output.stream))
+            notice(estimate(chosen, run.at_once))
+            if dns:
+                notice(f"DNS: would ask {dns.shown} about the allowed domains, each once")
+            return 0
+        progress = AuditProgress(len(chosen), shown=_bar_fits(report) and not (run.quiet or run.verbose))
+        read = await stack.enter_async_context(open_reader(run, source, chosen, dns=dns, say=progress.say, stop=stop))
+        session = await stack.enter_async_context(
+            open_session(
+                chosen,
+                read,
+                rules=rules,
+                matching=finding.domain_matching,
+                mutes=mutes,
+                fail_on=finding.fail_on or ("never" if source.kind == "sandbox" else "error"),
+                db=history.db,
+                resume=history.resume,
+                baseline=finding.baseline,
+                base_url=source.identity,
+                listed=[workspace.name for workspace in source.workspaces],
+                source=str(workspaces) if source.kind == "file" else None,
+                warn=notice,
+                stop=stop,
+            )
+        )
+        outputs = open_outputs(report, session, stack)
+        with end_gently(stop.set, session.abort, progress.say), progress:
+            outcome = await session.write(*outputs, on_row=progress.show, on_read=progress.stop)
+    if outcome.exit_status or not run.quiet:
+        _close(outcome, NextStep(source.kind, history.db, outcome, _unset_variables(chosen)))
+    return outcome.exit_status
+
+
+def _outputs(report: ReportOptions) -> list[tuple[str, Path | None]]:
+    others = (("--html", report.html), ("--write-expect", report.write_expect))
+    return [("--output", report.output), *((option, path) for option, path in others if path)]
+
+
+def _inputs(workspaces: Path | None, finding: FindingOptions) -> Iterator[tuple[str, Path]]:
+    """The files that the options name and that no report may overwrite."""
+    if workspaces is not None:
+        yield "the list of workspaces", workspaces
+    if finding.mutes is not None:
+        yield "the file of --mutes", finding.mutes
+    for path in finding.rules:
+        yield "a file of --rules", path
+
+
+def _key_files(workspaces: Iterable[Workspace]) -> Iterator[tuple[str, Path]]:
+    """Key files, and the files that key commands name: the program itself, and every word that is a file."""
+    for workspace in workspaces:
+        if isinstance(workspace.key, KeyFile):
+            yield f"the key file of workspace {workspace.name}", workspace.key.path.expanduser()
+        elif isinstance(workspace.key, KeyCommand):
+            program = shutil.which(workspace.key.argv[0])
+            for word in (*workspace.key.argv, *([program] if program else [])):
+                yield f"a file of the key command of workspace {workspace.name}", Path(word)
+
+
+def _bar_fits(report: ReportOptions) -> bool:
+    """Whether no rows appear on the terminal before the end: a bar would mix with them."""
+    return report.format == "table" or report.output is not None or not (sys.stdout and sys.stdout.isatty())
+
+
+def _unset_variables(workspaces: Iterable[Workspace]) -> list[str]:
+    """The environment variables of keys that are not set, each once."""
+    keys = (workspace.key for workspace in workspaces)
+    names = (
+        key.name if isinstance(key, KeyEnv) else key.variable for key in keys if isinstance(key, (KeyEnv, KeyJson))
+    )
+    return [name for name in dict.fromkeys(names) if name not in os.environ]
+
+
+def _close(outcome: AuditOutcome, next_step: NextStep) -> None:
+    """The closing lines, on standard error."""
+    summary = outcome.summary
+    read = summary.ok or summary.partial
+    blank_line()
+    notice(totals(outcome), "green" if summary.ok == outcome.planned else "yellow" if read else "red")
+    style = "red" if summary.error or not read else "yellow" if summary.warning else "green"
+    notice(findings(outcome), style)
+    if unread := dns_gaps(outcome):
+        notice(unread, "yellow")
+    for unused in outcome.unused_mutes:
+        notice(unused, "yellow")
+    if text := next_step.text():
+        notice(f"next: {text}", "bold", command=True)
+    if outcome.cause and not read:
+        notice(f"cause: {outcome.cause}", "red")
+
+
+def check_expectation(report: ReportOptions, workspaces: Collection[Workspace]) -> None:
+    """Raises KeyInListError if --write-expect would have to write a key into its list."""
+    if report.write_expect is not None:
+        ExpectationFormat(workspaces)
+
+
+def content_of(name: FormatName) -> Content:
+    """How a report of this format is encoded on standard output."""
+    return "locale" if name == "table" else "json" if name in ("json", "jsonl", "sarif") else "utf-8"
+
+
+def open_outputs(report: ReportOptions, session: AuditSession, stack: AsyncExitStack) -> list[Output]:
+    """The report and the other files that are asked for. Raises CommandLineError, MissingExtraError."""
+    file = stack.enter_context(open_output(report.output, content=content_of(report.format)))
+    style, path = terminal_style(file.stream), report.output
+    to_file = path is not None and (path.is_file() or not path.exists())
+    made = session.format(report.format, to_file=to_file, width=style.width, color=style.color)
+    outputs = [Output(made, file, file.commit)]
+    if report.html is not None:
+        page = stack.enter_context(open_output(report.html, "--html", content="utf-8"))
+        outputs.append(Output(session.format("html"), page, page.commit))
+    if report.write_expect is not None:
+        listed = stack.enter_context(open_output(report.write_expect, "--write-expect", content="utf-8"))
+        outputs.append(Output(ExpectationFormat(session.workspaces), listed, listed.commit))
+    return outputs
+
+
+def plan(name: str, workspaces: Sequence[Workspace], stream: TextIO) -> str:
+    """What would be audited, as JSON or JSON Lines if that is the format, else as a table."""
+    if name == "json":
+        return json_text({"workspaces": [workspace_document(each) for each in workspaces]}, indent=True) + "\n"
+    if name == "jsonl":
+        return "".join(json_text(workspace_document(each)) + "\n" for each in workspaces)
+    style, table = terminal_style(stream), columns("workspace", "key", "tags", "expected domains")
+    for workspace in workspaces:
+        cells = (workspace.name, str(workspace.key), " ".join(workspace.tags), " ".join(workspace.expect or ()))
+        table.add_row(*(cell(text) for text in cells))
+    return rendered([table], width=style.width, color=style.color)
+
+
+ASSUMED_AGENTS = 12
+
+
+def estimate(workspaces: Collection[Workspace], concurrency: int) -> str:
+    """How many requests the audit sends, and how long the rate limit of each key makes it take at least."""
+    limit, each = RateLimit(), 1 + ASSUMED_AGENTS
+    waits = [
+        max(0, count * each - limit.burst) / limit.per_second
+        for count in Counter(workspace.key for workspace in workspaces).values()
+    ]
+    seconds = max(*waits, sum(waits) / concurrency)
+    return (
+        f"estimate: {counted(len(workspaces) * each, 'request')} if each workspace has {ASSUMED_AGENTS} agents, "
+        f"at least {seconds:,.0f} s at {limit.per_second:g} requests a second and key"
+    )
