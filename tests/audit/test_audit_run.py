@@ -9,7 +9,7 @@ import pytest
 from chatloom_async import ApiKey, AsyncChatloom, MockTransport, Request
 from chatloom_async.audit import Failure, KeyEnv, Row, Workspace, audit
 from chatloom_async.audit.rules import CheckedAgent, Evidence, Judge, rule
-from chatloom_async.audit.store import Run, RunConfig, Stored, StoreFullError, open_store
+from chatloom_async.audit.store import Run, RunConfig, StoredWorkspace, StoreFullError, open_store
 from chatloom_async.testing import VirtualClock
 from tests.samples import AGENT, DOMAINS, KEY, OTHER_KEY, answer, api
 
@@ -83,8 +83,8 @@ async def test_a_row_is_durable_and_judged_before_it_comes_out(tmp_path: Path) -
         async with aclosing(audit([ACME], client=client_of(), run=run)) as rows:
             row = await anext(rows)
             assert [each async for each in store.workspaces(run.id)] == [
-                Stored("acme", row, run.fingerprint(ApiKey(KEY))),
-                Stored("birch"),
+                StoredWorkspace("acme", row, run.fingerprint(ApiKey(KEY))),
+                StoredWorkspace("birch"),
             ]
         judge = Judge()
         judge.remember(row, Evidence(fingerprint=run.fingerprint(ApiKey(KEY))))

@@ -15,7 +15,7 @@ from ..formats.ranking import counted
 from ..rules.hostname import parse_domain
 from ..rules.registry import RULES
 from ..spool import DiskList
-from ..store.values import RunInfo, Stored
+from ..store.values import RunInfo, StoredWorkspace
 from ..values import AuditedAgent, Finding, IncompleteListError, Row, State
 from .values import AgentChange, Diff, FieldChange, WorkspaceChange, counted_changes
 
@@ -37,7 +37,7 @@ def new_findings(findings: Iterable[Finding], known: Container[str]) -> tuple[Fi
     return tuple(each for each in findings if each.id not in known)
 
 
-def compare(old: Stored | None, new: Stored | None) -> WorkspaceChange | None:
+def compare(old: StoredWorkspace | None, new: StoredWorkspace | None) -> WorkspaceChange | None:
     """What differs, or None if nothing does. A side is None if its run did not include the workspace."""
     if new is None:
         return _removed(old) if old else None
@@ -47,20 +47,20 @@ def compare(old: Stored | None, new: Stored | None) -> WorkspaceChange | None:
     return attrs.evolve(_compared(old, new), key_rotated=rotated) or None
 
 
-def _removed(old: Stored) -> WorkspaceChange:
+def _removed(old: StoredWorkspace) -> WorkspaceChange:
     return WorkspaceChange(old.workspace, "removed", old_state=_state(old))
 
 
-def _added(new: Stored) -> WorkspaceChange:
+def _added(new: StoredWorkspace) -> WorkspaceChange:
     findings = new.row.findings if new.row else ()
     return WorkspaceChange(new.workspace, "added", new_state=_state(new), findings_new=findings)
 
 
-def _state(stored: Stored) -> State | None:
+def _state(stored: StoredWorkspace) -> State | None:
     return stored.row.state if stored.row else None
 
 
-def _compared(old: Stored, new: Stored) -> WorkspaceChange:
+def _compared(old: StoredWorkspace, new: StoredWorkspace) -> WorkspaceChange:
     states = (_state(old), _state(new))
     reasons = [f"{run} run: {reason}" for run, side in (("old", old), ("new", new)) if (reason := _missing(side.row))]
     if old.row is None or new.row is None or reasons:
@@ -137,7 +137,7 @@ def _only_in(row: Row, other: Row) -> tuple[Finding, ...]:
     return tuple(each for each in row.findings if each.id not in known and could(each))
 
 
-Stream = AsyncIterator[Stored]
+Stream = AsyncIterator[StoredWorkspace]
 
 
 async def diff_runs(old: RunInfo, new: RunInfo, old_workspaces: Stream, new_workspaces: Stream) -> Diff:
@@ -182,7 +182,7 @@ async def diff_runs(old: RunInfo, new: RunInfo, old_workspaces: Stream, new_work
     return Diff(old, new, tuple(notes), changes, compared - len(changes), not_compared, counts)
 
 
-def _lacks(stored: Stored | None, other: Stored | None) -> bool:
+def _lacks(stored: StoredWorkspace | None, other: StoredWorkspace | None) -> bool:
     """Whether a workspace is on the list of a run, which did not read it whole, while the other run read it."""
     if stored is None or other is None or other.row is None or other.row.state == "failed":
         return False
@@ -218,7 +218,9 @@ def _keep_findings(
     return attrs.evolve(change, findings_new=findings[0], findings_fixed=findings[1])
 
 
-async def merged(old: Stream, new: Stream) -> AsyncGenerator[tuple[Stored | None, Stored | None], None]:
+async def merged(
+    old: Stream, new: Stream
+) -> AsyncGenerator[tuple[StoredWorkspace | None, StoredWorkspace | None], None]:
     """Pairs of the same workspace, by name; None if a run does not have it."""
     left, right = await anext(old, None), await anext(new, None)
     while left or right:

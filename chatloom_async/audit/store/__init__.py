@@ -24,7 +24,7 @@ from .errors import (
     StoreVersionError,
 )
 from .store import Run, Store, open_store
-from .values import RunConfig, RunInfo, RunState, Stored
+from .values import RunConfig, RunInfo, RunState, StoredWorkspace
 
 __all__ = [
     "ConfigurationChangedError",
@@ -45,6 +45,6 @@ __all__ = [
     "StoreInUseError",
     "StoreUsageError",
     "StoreVersionError",
-    "Stored",
+    "StoredWorkspace",
     "open_store",
 ]

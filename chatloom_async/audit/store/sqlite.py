@@ -30,7 +30,7 @@ from .errors import (
     translated,
 )
 from .locking import connected_to, write_lock
-from .values import RunInfo, Stored
+from .values import RunInfo, StoredWorkspace
 
 APPLICATION_ID = int.from_bytes(b"CLAU", "big")
 """In the file's header, so that `file` and this package can tell it from the databases of other programs."""
@@ -299,22 +299,22 @@ def _add_findings(connection: Connection, run: int, row: Row) -> None:
     connection.executemany("INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", texts)
 
 
-def page(connection: Connection, run: int, after: str | None) -> list[Stored]:
+def page(connection: Connection, run: int, after: str | None) -> list[StoredWorkspace]:
     """The workspaces that follow `after` in the order of their names; None: the first ones."""
     query = FIRST_PAGE if after is None else NEXT_PAGE
     found = connection.execute(query, {"run": run, "after": after, "most": PAGE})
     return [_stored(run, *values) for values in found]
 
 
-def _stored(run: int, name: str, document: bytes | None, fingerprint: str | None, selected: int) -> Stored:
+def _stored(run: int, name: str, document: bytes | None, fingerprint: str | None, selected: int) -> StoredWorkspace:
     if document is None:
-        return Stored(name, selected=bool(selected))
+        return StoredWorkspace(name, selected=bool(selected))
     try:
         row = decode_row(document)
     except ValueError as problem:
         reason = str(problem)
     else:
-        return Stored(name, row, fingerprint)
+        return StoredWorkspace(name, row, fingerprint)
     raise StoreDamagedError(f"The row of workspace {name!r} in run {run} cannot be read: {reason}")
 
 

@@ -35,7 +35,7 @@ from .sqlite import (
     writable,
 )
 from .thread import DatabaseThread
-from .values import RunConfig, RunInfo, Stored
+from .values import RunConfig, RunInfo, StoredWorkspace
 
 NAMES_SHOWN = 3
 
@@ -287,7 +287,7 @@ class Store:
         found = await self._thread.call(query)
         return [evolve(each, state="interrupted") if each.state == "running" else each for each in found]
 
-    async def workspaces(self, run_id: int) -> AsyncGenerator[Stored, None]:
+    async def workspaces(self, run_id: int) -> AsyncGenerator[StoredWorkspace, None]:
         """Every workspace of the run, by name; also those that were not reached, and those that were on its list, but
         not selected. 64 at a time are in memory.
 

@@ -78,7 +78,7 @@ class RunInfo:
 
 
 @frozen
-class Stored:
+class StoredWorkspace:
     """One workspace of a run: its row, or None if it was not reached, and the salted fingerprint of its key.
 
     One that is not `selected` was on the list, but the run was not to read it.

@@ -18,7 +18,7 @@ from chatloom_async.audit.diff import (
     table_diff,
 )
 from chatloom_async.audit.diff.compare import compare, merged
-from chatloom_async.audit.store import Stored, open_store
+from chatloom_async.audit.store import StoredWorkspace, open_store
 from chatloom_async.audit.values import DnsReading, finding
 from tests.audit.store.samples import agent, config, failed, found, row, run_info, stream
 from tests.samples import KEY, OTHER_KEY
@@ -153,36 +153,36 @@ ROWS: dict[str, tuple[Row, Row, WorkspaceChange | None]] = {
 @pytest.mark.parametrize(("old", "new", "change"), ROWS.values(), ids=ROWS)
 def test_two_rows_differ_in_this(old: Row, new: Row, change: WorkspaceChange | None) -> None:
     """Whole values: what is not named did not change."""
-    assert compare(Stored("acme", old), Stored("acme", new)) == change
+    assert compare(StoredWorkspace("acme", old), StoredWorkspace("acme", new)) == change
 
 
-SIDES: dict[str, tuple[Stored | None, Stored | None, WorkspaceChange | None]] = {
+SIDES: dict[str, tuple[StoredWorkspace | None, StoredWorkspace | None, WorkspaceChange | None]] = {
     "in neither": (None, None, None),
     "added": (
         None,
-        Stored("acme", acme(agent(), findings=(LOCAL,))),
+        StoredWorkspace("acme", acme(agent(), findings=(LOCAL,))),
         WorkspaceChange("acme", "added", None, "ok", findings_new=(LOCAL,)),
     ),
-    "added, not reached": (None, Stored("acme"), WorkspaceChange("acme", "added")),
+    "added, not reached": (None, StoredWorkspace("acme"), WorkspaceChange("acme", "added")),
     "removed": (
-        Stored("acme", acme(agent(), findings=(LOCAL,))),
+        StoredWorkspace("acme", acme(agent(), findings=(LOCAL,))),
         None,
         WorkspaceChange("acme", "removed", "ok"),
     ),
-    "removed, not reached": (Stored("acme"), None, WorkspaceChange("acme", "removed")),
+    "removed, not reached": (StoredWorkspace("acme"), None, WorkspaceChange("acme", "removed")),
     "not reached later": (
-        Stored("acme", acme(agent())),
-        Stored("acme"),
+        StoredWorkspace("acme", acme(agent())),
+        StoredWorkspace("acme"),
         WorkspaceChange("acme", "not_comparable", "ok", None, "new run: not reached"),
     ),
     "key rotated": (
-        Stored("acme", acme(agent()), "k1"),
-        Stored("acme", acme(agent()), "k2"),
+        StoredWorkspace("acme", acme(agent()), "k1"),
+        StoredWorkspace("acme", acme(agent()), "k2"),
         changed(key_rotated=True),
     ),
     "key rotated, and refused": (
-        Stored("acme", failed("acme"), "k1"),
-        Stored("acme", acme(agent()), "k2"),
+        StoredWorkspace("acme", failed("acme"), "k1"),
+        StoredWorkspace("acme", acme(agent()), "k2"),
         WorkspaceChange(
             "acme",
             "not_comparable",
@@ -192,13 +192,13 @@ SIDES: dict[str, tuple[Stored | None, Stored | None, WorkspaceChange | None]] = 
             key_rotated=True,
         ),
     ),
-    "key unknown": (Stored("acme", acme(agent())), Stored("acme", acme(agent()), "k2"), None),
+    "key unknown": (StoredWorkspace("acme", acme(agent())), StoredWorkspace("acme", acme(agent()), "k2"), None),
 }
 
 
 @pytest.mark.parametrize(("old", "new", "change"), SIDES.values(), ids=SIDES)
 def test_two_runs_differ_in_this_workspace(
-    old: Stored | None, new: Stored | None, change: WorkspaceChange | None
+    old: StoredWorkspace | None, new: StoredWorkspace | None, change: WorkspaceChange | None
 ) -> None:
     """A workspace that failed or was not reached has not lost everything: it is not comparable."""
     assert compare(old, new) == change
@@ -206,13 +206,16 @@ def test_two_runs_differ_in_this_workspace(
 
 async def test_workspaces_meet_by_name() -> None:
     """Each once, in order, with what the other run has of it."""
-    old, new = (Stored("a"), Stored("c"), Stored("d")), (Stored("b"), Stored("c"), Stored("e"))
+    old, new = (
+        (StoredWorkspace("a"), StoredWorkspace("c"), StoredWorkspace("d")),
+        (StoredWorkspace("b"), StoredWorkspace("c"), StoredWorkspace("e")),
+    )
     assert [pair async for pair in merged(stream(*old), stream(*new))] == [
-        (Stored("a"), None),
-        (None, Stored("b")),
-        (Stored("c"), Stored("c")),
-        (Stored("d"), None),
-        (None, Stored("e")),
+        (StoredWorkspace("a"), None),
+        (None, StoredWorkspace("b")),
+        (StoredWorkspace("c"), StoredWorkspace("c")),
+        (StoredWorkspace("d"), None),
+        (None, StoredWorkspace("e")),
     ]
 
 
@@ -222,8 +225,11 @@ def shared(workspace: str, others: str) -> Finding:
     return finding(workspace, "domain-shared", "info", agent_id=None, subject="x.example", message=message)
 
 
-SHARING = (Stored("a", row("a", findings=(shared("a", "b"),))), Stored("b", row("b", findings=(shared("b", "a"),))))
-ALONE = (Stored("a", row("a")), Stored("b", row("b")))
+SHARING = (
+    StoredWorkspace("a", row("a", findings=(shared("a", "b"),))),
+    StoredWorkspace("b", row("b", findings=(shared("b", "a"),))),
+)
+ALONE = (StoredWorkspace("a", row("a")), StoredWorkspace("b", row("b")))
 
 
 async def test_a_finding_about_several_workspaces_is_new_or_fixed_if_both_runs_read_them() -> None:
@@ -232,16 +238,21 @@ async def test_a_finding_about_several_workspaces_is_new_or_fixed_if_both_runs_r
     fixed = tuple(changed_in(name, findings_fixed=(shared(name, other),)) for name, other in ("ab", "ba"))
     assert (await diff_runs(run_info(), run_info(), stream(*ALONE), stream(*SHARING))).changes == new
     assert (await diff_runs(run_info(), run_info(), stream(*SHARING), stream(*ALONE))).changes == fixed
-    reworded = Stored("a", row("a", findings=(shared("a", "b, c"),)))
+    reworded = StoredWorkspace("a", row("a", findings=(shared("a", "b, c"),)))
     same = await diff_runs(run_info(), run_info(), stream(SHARING[0]), stream(reworded))
     assert (same.changes, set(same.summary().values())) == ((), {0, 1})
     assert (same.unchanged, "".join(table_diff(same)).splitlines()[1:]) == (1, ["1 workspace did not change"])
 
 
 @pytest.mark.parametrize(
-    "unread", [Stored("b", failed("b")), Stored("b"), Stored("b", row("b", state="partial", error=READ_ERROR))]
+    "unread",
+    [
+        StoredWorkspace("b", failed("b")),
+        StoredWorkspace("b"),
+        StoredWorkspace("b", row("b", state="partial", error=READ_ERROR)),
+    ],
 )
-async def test_it_is_neither_where_a_run_could_not_read_one_of_them(unread: Stored) -> None:
+async def test_it_is_neither_where_a_run_could_not_read_one_of_them(unread: StoredWorkspace) -> None:
     """The other workspace may be why the finding is not there. A note says so."""
     note = "Some findings that concern several workspaces are not compared: the {} run did not read them all."
     kinds = {} if unread.row and unread.row.state == "partial" else {"b": "not_comparable"}
@@ -260,8 +271,8 @@ async def test_an_added_workspace_brings_all_of_its_findings() -> None:
         changed_in("a", findings_new=(shared("a", "b"),)),
         WorkspaceChange("b", "added", new_state="ok", findings_new=(shared("b", "a"),)),
     )
-    old = (ALONE[0], Stored("c"))
-    diff = await diff_runs(run_info(), run_info(), stream(*old), stream(*SHARING, Stored("c", row("c"))))
+    old = (ALONE[0], StoredWorkspace("c"))
+    diff = await diff_runs(run_info(), run_info(), stream(*old), stream(*SHARING, StoredWorkspace("c", row("c"))))
     assert [(change.workspace, change.kind) for change in diff.changes] == [("b", "added"), ("c", "not_comparable")]
 
 
@@ -282,23 +293,28 @@ async def test_what_makes_two_runs_hard_to_compare_is_noted() -> None:
     )
 
 
-UNSELECTED = Stored("b", selected=False)
+UNSELECTED = StoredWorkspace("b", selected=False)
 GONE = {"b": "removed", "c": "added"}
 
 
 @pytest.mark.parametrize(
     ("old", "new", "kinds", "not_compared"),
     [
-        ((Stored("b", row("b")),), (UNSELECTED,), {}, 1),
-        ((UNSELECTED,), (Stored("b", row("b")),), {}, 1),
+        ((StoredWorkspace("b", row("b")),), (UNSELECTED,), {}, 1),
+        ((UNSELECTED,), (StoredWorkspace("b", row("b")),), {}, 1),
         ((UNSELECTED,), (UNSELECTED,), {}, 0),
         ((UNSELECTED,), (), {}, 0),
-        ((Stored("b", row("b")),), (Stored("c", row("c")),), GONE, 0),
-        ((Stored("b", row("b")), Stored("c", selected=False)), (Stored("c", row("c")),), {"b": "removed"}, 1),
+        ((StoredWorkspace("b", row("b")),), (StoredWorkspace("c", row("c")),), GONE, 0),
+        (
+            (StoredWorkspace("b", row("b")), StoredWorkspace("c", selected=False)),
+            (StoredWorkspace("c", row("c")),),
+            {"b": "removed"},
+            1,
+        ),
     ],
 )
 async def test_what_a_run_was_not_to_read_is_not_compared(
-    old: tuple[Stored, ...], new: tuple[Stored, ...], kinds: dict[str, str], not_compared: int
+    old: tuple[StoredWorkspace, ...], new: tuple[StoredWorkspace, ...], kinds: dict[str, str], not_compared: int
 ) -> None:
     """It is neither removed nor added; what is not on the list at all is."""
     diff = await diff_runs(run_info(1), run_info(2), stream(*old), stream(*new))
@@ -309,8 +325,8 @@ async def test_what_a_run_was_not_to_read_is_not_compared(
 async def test_a_selection_is_noted_and_concludes_nothing_of_what_several_workspaces_share() -> None:
     """Those that share a domain may be among the ones that were left out. What a workspace has alone is compared."""
     own = found("a", "localhost")
-    both = (Stored("a", row("a", findings=(shared("a", "b"), own))), Stored("b", row("b")))
-    alone = (Stored("a", row("a")), UNSELECTED)
+    both = (StoredWorkspace("a", row("a", findings=(shared("a", "b"), own))), StoredWorkspace("b", row("b")))
+    alone = (StoredWorkspace("a", row("a")), UNSELECTED)
     old, new = run_info(1, planned=2, ok=2), run_info(2, unselected=1)
     note = "run was to read only 1 of 2 workspaces. The others are not compared."
     doubt = "Some findings that concern several workspaces are not compared: the {} run did not read them all."
@@ -329,7 +345,7 @@ def changed_in(workspace: str, **fields: object) -> WorkspaceChange:
 
 async def test_what_a_rule_found_is_not_fixed_where_it_was_not_applied() -> None:
     """Nor new. It is noted that the rules differ."""
-    local, wide = (Stored("a", row("a", findings=each)) for each in ((LOCAL,), (WIDE,)))
+    local, wide = (StoredWorkspace("a", row("a", findings=each)) for each in ((LOCAL,), (WIDE,)))
     old, new = run_info(1, rules=("domain-local",)), run_info(2, rules=("domain-missing",))
     note = "Only one of the runs applied these rules: domain-local, domain-missing."
     assert await diff_runs(old, new, stream(local), stream(wide)) == Diff(old, new, (note,), (), 1)

@@ -21,8 +21,8 @@ from chatloom_async.audit.store import (
     RunInfo,
     Store,
     StoreClosedError,
-    Stored,
     StoreDamagedError,
+    StoredWorkspace,
     StoreUsageError,
     open_store,
 )
@@ -47,9 +47,9 @@ async def test_what_was_committed_is_read_again_by_name(store: Store) -> None:
     assert [each async for each in store.rows(run.id)] == [failed("a"), row("b")]
     assert [each async for each in store.rows(run.id, failed=False)] == [row("b")]
     assert [each async for each in store.workspaces(run.id)] == [
-        Stored("a", failed("a")),
-        Stored("b", row("b"), run.fingerprint(ApiKey(KEY))),
-        Stored("c"),
+        StoredWorkspace("a", failed("a")),
+        StoredWorkspace("b", row("b"), run.fingerprint(ApiKey(KEY))),
+        StoredWorkspace("c"),
     ]
 
 
@@ -68,7 +68,7 @@ async def test_a_run_remembers_what_else_was_on_its_list(store: Store) -> None:
     await asyncio.gather(*(run.commit(row(name)) for name in names[::2]))
     await run.finish()
     stored = [each async for each in store.workspaces(run.id)]
-    assert stored == [Stored(name, row(name)) if place % 2 == 0 else Stored(name, selected=False)
+    assert stored == [StoredWorkspace(name, row(name)) if place % 2 == 0 else StoredWorkspace(name, selected=False)
                       for place, name in enumerate(names)]  # fmt: skip
     info = await store.run_info(run.id)
     assert (info.planned, info.unselected, info.pending) == (150, 150, 0)
