@@ -6,6 +6,7 @@ Data that a run could not read is unknown, not absent: no conclusion is drawn fr
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Iterable, Iterator
+from itertools import filterfalse
 
 import attrs
 
@@ -27,6 +28,9 @@ OVERLAP_RULES = frozenset(rule.id for rule in RULES if rule.scope == "overlap")
 
 DNS_RULES = frozenset(rule.id for rule in RULES if rule.needs == "dns")
 """Their findings depend on what the DNS answered."""
+
+EXPECT_RULES = frozenset(rule.id for rule in RULES if rule.needs == "expect")
+"""Their findings depend on what the list of workspaces expects."""
 
 
 def new_findings(findings: Iterable[Finding], known: Container[str]) -> tuple[Finding, ...]:
@@ -66,6 +70,7 @@ def _compared(old: StoredWorkspace, new: StoredWorkspace) -> WorkspaceChange:
     if old.row is None or new.row is None or reasons:
         return WorkspaceChange(new.workspace, "not_comparable", *states, reason="; ".join(reasons))
     before, after = _by_id(old.row), _by_id(new.row)
+    gone, could_find = _only_in(old.row, new.row), _could_find(new, new.row)
     return WorkspaceChange(
         new.workspace,
         "changed",
@@ -73,8 +78,9 @@ def _compared(old: StoredWorkspace, new: StoredWorkspace) -> WorkspaceChange:
         agents_added=tuple(each for name, each in after.items() if name not in before and _listed(old.row)),
         agents_removed=tuple(each for name, each in before.items() if name not in after and _listed(new.row)),
         agents_changed=tuple(_changes(before, after)),
-        findings_new=_only_in(new.row, old.row),
-        findings_fixed=_only_in(old.row, new.row),
+        findings_new=tuple(filter(_could_find(old, old.row), _only_in(new.row, old.row))),
+        findings_fixed=tuple(filter(could_find, gone)),
+        findings_unchecked=tuple(filterfalse(could_find, gone)),
     )
 
 
@@ -124,17 +130,26 @@ def _without(domains: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ..
 
 
 def _only_in(row: Row, other: Row) -> tuple[Finding, ...]:
-    """The findings of `row` that the other row could have had, and has not."""
-    known = {each.id for each in other.findings}
-    unread = {each.agent.id for each in other.agents if each.domains is None}
-    unread_hosts = {host for host, _ in other.dns.unread} if other.dns else set()
+    known = {finding.id for finding in other.findings}
+    return tuple(finding for finding in row.findings if finding.id not in known)
 
-    def could(found: Finding) -> bool:
-        if found.rule in DNS_RULES and (other.dns is None or parse_domain(found.subject).sent in unread_hosts):
+
+def _could_find(stored: StoredWorkspace, row: Row) -> Callable[[Finding], bool]:
+    """A function that says whether this run could find something in the workspace, from what it read and was told."""
+    unread_agents = {audited.agent.id for audited in row.agents if audited.domains is None}
+    unread_hosts = {host for host, _ in row.dns.unread} if row.dns else set()
+    agents = None if _listed(row) else {audited.agent.id for audited in row.agents}
+
+    def could(finding: Finding) -> bool:
+        if finding.rule in DNS_RULES and (row.dns is None or parse_domain(finding.subject).sent in unread_hosts):
             return False
-        return other.state == "ok" if found.agent_id is None else found.agent_id not in unread
+        if finding.rule in EXPECT_RULES and not stored.expects:
+            return False
+        if finding.agent_id is None:
+            return row.state == "ok"
+        return finding.agent_id not in unread_agents and (agents is None or finding.agent_id in agents)
 
-    return tuple(each for each in row.findings if each.id not in known and could(each))
+    return could
 
 
 Stream = AsyncIterator[StoredWorkspace]
@@ -144,14 +159,14 @@ async def diff_runs(old: RunInfo, new: RunInfo, old_workspaces: Stream, new_work
     """What changed from the old run to the new one; the streams are what `Store.workspaces` gives for them.
 
     Nothing is concluded from what one of the runs was not to read, or could not read, nor from a rule that it did not
-    apply. The changes lie on disk.
+    apply: what only the old run found is then no longer checked, rather than fixed. The changes lie on disk.
     """
     changes = DiskList(WorkspaceChange)
     compared = not_compared = 0
     unread = {"old": False, "new": False}
     async for before, after in merged(old_workspaces, new_workspaces):
         unread["old"] |= _lacks(before, after)
-        unread["new"] |= _lacks(after, before)
+        unread["new"] |= _lacks(after, before) or (after is None and before is not None and before.row is not None)
         selected = [stored.selected for stored in (before, after) if stored]
         if not all(selected):
             not_compared += any(selected)
@@ -190,8 +205,8 @@ def _lacks(stored: StoredWorkspace | None, other: StoredWorkspace | None) -> boo
 
 
 def _applied(change: WorkspaceChange, old: RunInfo, new: RunInfo) -> WorkspaceChange:
-    """Without findings of rules that the other run did not apply."""
-    return _keep_findings(
+    """Without new findings of rules that the old run did not apply; those of the new run are no longer checked."""
+    return _settled(
         change,
         lambda finding: not old.rules or finding.rule in old.rules,
         lambda finding: not new.rules or finding.rule in new.rules,
@@ -199,23 +214,24 @@ def _applied(change: WorkspaceChange, old: RunInfo, new: RunInfo) -> WorkspaceCh
 
 
 def _without_overlaps(change: WorkspaceChange, *, old: bool, new: bool) -> WorkspaceChange:
-    """Without findings that the other run may have missed, because it did not read another workspace."""
+    """The same for findings that a run may have missed, because it did not read another workspace."""
     if change.kind == "added":
         return change
-    return _keep_findings(
+    return _settled(
         change,
         lambda finding: not old or finding.rule not in OVERLAP_RULES,
         lambda finding: not new or finding.rule not in OVERLAP_RULES,
     )
 
 
-def _keep_findings(
-    change: WorkspaceChange, new: Callable[[Finding], bool], fixed: Callable[[Finding], bool]
+def _settled(
+    change: WorkspaceChange, is_new: Callable[[Finding], bool], is_fixed: Callable[[Finding], bool]
 ) -> WorkspaceChange:
-    findings = tuple(filter(new, change.findings_new)), tuple(filter(fixed, change.findings_fixed))
-    if findings == (change.findings_new, change.findings_fixed):
+    new, fixed = (tuple(filter(*pair)) for pair in ((is_new, change.findings_new), (is_fixed, change.findings_fixed)))
+    if (new, fixed) == (change.findings_new, change.findings_fixed):
         return change
-    return attrs.evolve(change, findings_new=findings[0], findings_fixed=findings[1])
+    unchecked = (*change.findings_unchecked, *filterfalse(is_fixed, change.findings_fixed))
+    return attrs.evolve(change, findings_new=new, findings_fixed=fixed, findings_unchecked=unchecked)
 
 
 async def merged(

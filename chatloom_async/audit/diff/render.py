@@ -44,10 +44,13 @@ TITLES: dict[str, tuple[str, ...]] = {
     "workspaces": ("added", "removed", "changed", "not_comparable", "not_compared"),
     "agents": ("added", "removed", "changed", "renamed", "recoloured"),
     "domains": ("added", "removed"),
-    "findings": ("new", "fixed"),
+    "findings": ("new", "fixed", "unchecked"),
     "keys": ("rotated",),
 }
 """The totals of a comparison, in groups for the output."""
+
+WORDS = {"not_comparable": "not comparable", "not_compared": "not compared", "unchecked": "no longer checked"}
+"""The totals that have another name in the output."""
 
 
 def heading(diff: Diff) -> str:
@@ -60,10 +63,9 @@ def totals(diff: Diff) -> tuple[str, ...]:
     counts = diff.summary()
     lines = []
     for noun, words in TITLES.items():
-        told = ", ".join(
-            f"{counts[f'{noun}_{word}']} {word.replace('_', ' ')}" for word in words if counts[f"{noun}_{word}"]
-        )
-        lines += [f"{noun}: {told}"] if told else []
+        numbers = [(counts[f"{noun}_{word}"], WORDS.get(word, word)) for word in words]
+        if parts := ", ".join(f"{number} {word}" for number, word in numbers if number):
+            lines.append(f"{noun}: {parts}")
     return (*lines, f"{counted(diff.unchanged, 'workspace')} did not change")
 
 
@@ -83,6 +85,7 @@ def change_lines(change: WorkspaceChange) -> Iterator[ChangeLine]:
         yield from _agent(agent)
     yield from _findings("+", "new", change.findings_new)
     yield from _findings("-", "fixed", change.findings_fixed)
+    yield from _findings("?", "no longer checked:", change.findings_unchecked)
 
 
 def _agent(change: AgentChange) -> Iterator[ChangeLine]:

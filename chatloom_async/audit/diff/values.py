@@ -39,6 +39,9 @@ class WorkspaceChange:
     added, removed: only one run was to read it; the findings of an added one are all new. not_comparable: at least
     one run has nothing to compare, and `reason` says why; nothing is concluded from its absence. `old_state` and
     `new_state` are None if there is no row. `key_rotated` is True only if both keys are known.
+
+    `findings_fixed` were looked for again and not found. `findings_unchecked` could not be found again: the new run did
+    not apply their rule, did not read what they are about, or the list no longer says what is expected.
     """
 
     workspace: str
@@ -52,6 +55,7 @@ class WorkspaceChange:
     agents_changed: tuple[AgentChange, ...] = ()
     findings_new: tuple[Finding, ...] = ()
     findings_fixed: tuple[Finding, ...] = ()
+    findings_unchecked: tuple[Finding, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether it says anything."""
@@ -102,6 +106,7 @@ COUNTS: dict[str, Callable[[WorkspaceChange], int]] = {
     "domains_removed": lambda change: sum(len(agent.domains_removed) for agent in change.agents_changed),
     "findings_new": lambda change: len(change.findings_new),
     "findings_fixed": lambda change: len(change.findings_fixed),
+    "findings_unchecked": lambda change: len(change.findings_unchecked),
 }
 """What one workspace adds to each total. The domains of agents that come or go are not counted."""
 

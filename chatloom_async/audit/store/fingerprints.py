@@ -28,6 +28,11 @@ def reference_digest(reference: KeyReference, salt: bytes) -> bytes:
     return words_digest(_words(reference), salt)
 
 
+def expectation_digest(expect: tuple[str, ...] | None, salt: bytes) -> bytes:
+    """The same for the same expected domains in the same order; None: nothing is expected."""
+    return words_digest(("nothing",) if expect is None else ("domains", *expect), salt)
+
+
 def words_digest(words: tuple[str, ...], salt: bytes) -> bytes:
     """Of these texts, in this order; their boundaries count."""
     digest = blake2b(key=salt, digest_size=SIZE)

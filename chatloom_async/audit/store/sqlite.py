@@ -210,10 +210,10 @@ RUNS = """SELECT id, started, finished, state, version, options, paused,
     FROM runs WHERE id = :run OR :run IS NULL ORDER BY id"""
 STATES = "SELECT state, count(*) FROM rows WHERE run = ? GROUP BY state"
 SEVERITIES = "SELECT severity, count(*) FROM findings WHERE run = ? GROUP BY severity"
-PAGES = """SELECT planned.name AS name, document, fingerprint, 1
+PAGES = """SELECT planned.name AS name, document, fingerprint, 1, expect <> :nothing
     FROM planned LEFT JOIN rows ON rows.run = planned.run AND rows.name = planned.name
     WHERE planned.run = :run AND {0}
-    UNION ALL SELECT unselected.name, NULL, NULL, 0 FROM unselected WHERE unselected.run = :run AND {1}
+    UNION ALL SELECT unselected.name, NULL, NULL, 0, 0 FROM unselected WHERE unselected.run = :run AND {1}
     ORDER BY name LIMIT :most"""
 FIRST_PAGE = PAGES.format("TRUE", "TRUE")
 NEXT_PAGE = PAGES.format("planned.name > :after", "unselected.name > :after")
@@ -299,22 +299,24 @@ def _add_findings(connection: Connection, run: int, row: Row) -> None:
     connection.executemany("INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", texts)
 
 
-def page(connection: Connection, run: int, after: str | None) -> list[StoredWorkspace]:
-    """The workspaces that follow `after` in the order of their names; None: the first ones."""
+def page(connection: Connection, run: int, after: str | None, nothing: bytes) -> list[StoredWorkspace]:
+    """The workspaces that follow `after` in the order of their names; None: the first ones.
+
+    `nothing` is the digest of an expectation that the list does not have.
+    """
     query = FIRST_PAGE if after is None else NEXT_PAGE
-    found = connection.execute(query, {"run": run, "after": after, "most": PAGE})
-    return [_stored(run, *values) for values in found]
+    rows = connection.execute(query, {"run": run, "after": after, "most": PAGE, "nothing": nothing})
+    return [_stored(run, values) for values in rows]
 
 
-def _stored(run: int, name: str, document: bytes | None, fingerprint: str | None, selected: int) -> StoredWorkspace:
-    if document is None:
-        return StoredWorkspace(name, selected=bool(selected))
+def _stored(run: int, values: tuple[str, bytes | None, str | None, int, int]) -> StoredWorkspace:
+    name, document, fingerprint, selected, expects = values
     try:
-        row = decode_row(document)
+        row = None if document is None else decode_row(document)
     except ValueError as problem:
         reason = str(problem)
     else:
-        return StoredWorkspace(name, row, fingerprint)
+        return StoredWorkspace(name, row, fingerprint, selected=bool(selected), expects=bool(expects))
     raise StoreDamagedError(f"The row of workspace {name!r} in run {run} cannot be read: {reason}")
 
 

@@ -19,7 +19,7 @@ from ...wire.base_url import origin
 from ...wire.version import VERSION
 from ..values import Row, Workspace
 from .errors import ConfigurationChangedError, NoSuchRunError, NothingToResumeError, StoreUsageError
-from .fingerprints import SIZE, key_fingerprint, reference_digest, words_digest
+from .fingerprints import SIZE, expectation_digest, key_fingerprint, reference_digest, words_digest
 from .locking import is_being_written
 from .sqlite import (
     ROW_SCHEMA,
@@ -75,9 +75,9 @@ class Plan:
 
     def entries(self) -> Iterator[tuple[str, bytes, bytes]]:
         """Name, digest of the key reference and digest of what is expected, for each workspace."""
-        for each in self.config.workspaces:
-            expect = ("nothing",) if each.expect is None else ("domains", *each.expect)
-            yield each.name, reference_digest(each.key, self.salt), words_digest(expect, self.salt)
+        for workspace in self.config.workspaces:
+            expect = expectation_digest(workspace.expect, self.salt)
+            yield workspace.name, reference_digest(workspace.key, self.salt), expect
 
     def insert(self, connection: Connection, run: int) -> None:
         """Raises StoreUsageError for a name that occurs twice or is not valid Unicode."""
@@ -294,11 +294,11 @@ class Store:
         Raises NoSuchRunError, and StoreDamagedError at a row that cannot be read.
         """
         await self.run_info(run_id)
-        after = None
-        while stored := await self._thread.call(partial(page, run=run_id, after=after)):
-            for each in stored:
-                yield each
-            after = stored[-1].workspace
+        after, nothing = None, expectation_digest(None, self._salt)
+        while workspaces := await self._thread.call(partial(page, run=run_id, after=after, nothing=nothing)):
+            for workspace in workspaces:
+                yield workspace
+            after = workspaces[-1].workspace
 
     async def rows(self, run_id: int, *, failed: bool = True) -> AsyncGenerator[Row, None]:
         """The rows of the run, by workspace; without `failed`, those that a resumed run keeps."""

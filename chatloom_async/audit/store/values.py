@@ -81,10 +81,12 @@ class RunInfo:
 class StoredWorkspace:
     """One workspace of a run: its row, or None if it was not reached, and the salted fingerprint of its key.
 
-    One that is not `selected` was on the list, but the run was not to read it.
+    A workspace that is not `selected` was on the list, but the run was not to read it. `expects`: the list says what
+    its agents should allow.
     """
 
     workspace: str
     row: Row | None = None
     key: str | None = None
     selected: bool = True
+    expects: bool = False

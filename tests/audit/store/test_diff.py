@@ -101,10 +101,15 @@ ROWS: dict[str, tuple[Row, Row, WorkspaceChange | None]] = {
         acme(agent(), findings=(attrs.evolve(LOCAL, message="Other words.", severity="info"),)),
         None,
     ),
-    "findings on an agent that could not be read later are not fixed": (
+    "findings on an agent that could not be read later are no longer checked": (
         acme(agent(), findings=(LOCAL, WIDE, OTHER)),
         acme(agent(domains=None), state="partial", error=READ_ERROR),
-        WorkspaceChange("acme", "changed", "ok", "partial", findings_fixed=(OTHER,)),
+        WorkspaceChange("acme", "changed", "ok", "partial", findings_fixed=(OTHER,), findings_unchecked=(LOCAL, WIDE)),
+    ),
+    "findings on an agent that an incomplete list lacks are no longer checked": (
+        acme(agent(), agent("agt_2"), findings=(LOCAL, OTHER)),
+        acme(agent(), state="partial", error=INCOMPLETE),
+        WorkspaceChange("acme", "changed", "ok", "partial", findings_fixed=(LOCAL,), findings_unchecked=(OTHER,)),
     ),
     "findings on an agent that could not be read before are not new": (
         acme(agent(domains=None), state="partial", error=READ_ERROR),
@@ -121,10 +126,15 @@ ROWS: dict[str, tuple[Row, Row, WorkspaceChange | None]] = {
         acme(agent(), agent("agt_2")),
         WorkspaceChange("acme", "changed", "partial", "ok"),
     ),
-    "findings about a host for which the DNS gave no answer later are not fixed": (
+    "findings about a host for which the DNS gave no answer later are no longer checked": (
         attrs.evolve(acme(agent(), findings=(FREE, LOST)), dns=DnsReading(2)),
         attrs.evolve(acme(agent()), dns=DnsReading(2, (("free.example", "SERVFAIL"),))),
-        changed(findings_fixed=(LOST,)),
+        changed(findings_fixed=(LOST,), findings_unchecked=(FREE,)),
+    ),
+    "findings about the DNS are no longer checked where it is not asked any more": (
+        attrs.evolve(acme(agent(), findings=(FREE, LOCAL)), dns=DnsReading(2)),
+        acme(agent()),
+        changed(findings_fixed=(LOCAL,), findings_unchecked=(FREE,)),
     ),
     "findings about the DNS are not new where it was not asked before": (
         acme(agent()),
@@ -153,7 +163,19 @@ ROWS: dict[str, tuple[Row, Row, WorkspaceChange | None]] = {
 @pytest.mark.parametrize(("old", "new", "change"), ROWS.values(), ids=ROWS)
 def test_two_rows_differ_in_this(old: Row, new: Row, change: WorkspaceChange | None) -> None:
     """Whole values: what is not named did not change."""
-    assert compare(StoredWorkspace("acme", old), StoredWorkspace("acme", new)) == change
+    sides = (StoredWorkspace("acme", side, expects=True) for side in (old, new))
+    assert compare(*sides) == change
+
+
+def test_what_was_expected_is_no_longer_checked_where_the_list_expects_nothing() -> None:
+    """It is not fixed; and it is not new where nothing was expected before. Another expectation is still one."""
+    unwanted = found("acme", "shop.example", rule="domain-unexpected")
+    bad, good = acme(agent(), findings=(LOCAL, unwanted, WIDE)), acme(agent())
+    with_list, without = (StoredWorkspace("acme", good, expects=expects) for expects in (True, False))
+    old = StoredWorkspace("acme", bad, expects=True)
+    assert compare(old, without) == changed(findings_fixed=(LOCAL,), findings_unchecked=(unwanted, WIDE))
+    assert compare(old, with_list) == changed(findings_fixed=(LOCAL, unwanted, WIDE))
+    assert compare(without, old) == changed(findings_new=(LOCAL,))
 
 
 SIDES: dict[str, tuple[StoredWorkspace | None, StoredWorkspace | None, WorkspaceChange | None]] = {
@@ -253,11 +275,11 @@ async def test_a_finding_about_several_workspaces_is_new_or_fixed_if_both_runs_r
     ],
 )
 async def test_it_is_neither_where_a_run_could_not_read_one_of_them(unread: StoredWorkspace) -> None:
-    """The other workspace may be why the finding is not there. A note says so."""
+    """The other workspace may be why the finding is not there: it is no longer checked. A note says so."""
     note = "Some findings that concern several workspaces are not compared: the {} run did not read them all."
     kinds = {} if unread.row and unread.row.state == "partial" else {"b": "not_comparable"}
     diff = await diff_runs(run_info(1), run_info(2), stream(*SHARING), stream(ALONE[0], unread))
-    assert {change.workspace: change.kind for change in diff.changes if change.workspace == "a"} == {}
+    assert diff.changes[0] == changed_in("a", findings_unchecked=(shared("a", "b"),))
     assert diff.notes == (note.format("new"),)
     diff = await diff_runs(run_info(1), run_info(2), stream(ALONE[0], unread), stream(*SHARING))
     assert {change.workspace: change.kind for change in diff.changes if change.kind != "changed"} == kinds
@@ -332,7 +354,8 @@ async def test_a_selection_is_noted_and_concludes_nothing_of_what_several_worksp
     doubt = "Some findings that concern several workspaces are not compared: the {} run did not read them all."
     forth = await diff_runs(old, new, stream(*both), stream(*alone))
     notes = (f"The new {note}", doubt.format("new"))
-    assert forth == Diff(old, new, notes, (changed_in("a", findings_fixed=(own,)),), 0, 1)
+    change = changed_in("a", findings_fixed=(own,), findings_unchecked=(shared("a", "b"),))
+    assert forth == Diff(old, new, notes, (change,), 0, 1)
     back = await diff_runs(new, old, stream(*alone), stream(*both))
     notes = (f"The old {note}", doubt.format("old"))
     assert back == Diff(new, old, notes, (changed_in("a", findings_new=(own,)),), 0, 1)
@@ -343,12 +366,24 @@ def changed_in(workspace: str, **fields: object) -> WorkspaceChange:
     return attrs.evolve(changed(**fields), workspace=workspace)
 
 
-async def test_what_a_rule_found_is_not_fixed_where_it_was_not_applied() -> None:
-    """Nor new. It is noted that the rules differ."""
-    local, wide = (StoredWorkspace("a", row("a", findings=each)) for each in ((LOCAL,), (WIDE,)))
+async def test_what_several_workspaces_shared_is_no_longer_checked_where_one_left_the_list() -> None:
+    """It may still be shared with the workspace that is gone."""
+    diff = await diff_runs(run_info(), run_info(), stream(*SHARING), stream(ALONE[0]))
+    assert diff.changes == (
+        changed_in("a", findings_unchecked=(shared("a", "b"),)),
+        WorkspaceChange("b", "removed", "ok"),
+    )
+    assert diff.summary()["findings_unchecked"] == 1
+
+
+async def test_what_a_rule_found_is_no_longer_checked_where_it_is_not_applied() -> None:
+    """And not new where it was not. It is noted that the rules differ."""
+    local, wide = (StoredWorkspace("a", row("a", findings=each), expects=True) for each in ((LOCAL,), (WIDE,)))
     old, new = run_info(1, rules=("domain-local",)), run_info(2, rules=("domain-missing",))
     note = "Only one of the runs applied these rules: domain-local, domain-missing."
-    assert await diff_runs(old, new, stream(local), stream(wide)) == Diff(old, new, (note,), (), 1)
+    assert await diff_runs(old, new, stream(local), stream(wide)) == Diff(
+        old, new, (note,), (changed_in("a", findings_unchecked=(LOCAL,)),), 0
+    )
 
 
 async def test_two_runs_of_a_store_are_compared(tmp_path: Path) -> None:
@@ -389,6 +424,7 @@ async def test_two_runs_of_a_store_are_compared(tmp_path: Path) -> None:
         "domains_removed": 1,
         "findings_new": 1,
         "findings_fixed": 1,
+        "findings_unchecked": 0,
         "unchanged": 0,
     }
 

@@ -42,6 +42,7 @@ DIFF = Diff(
             ),
             findings_new=(found("acme", "localhost"), found("acme", "", agent_id=None, rule="list-odd")),
             findings_fixed=(found("acme", "::1"),),
+            findings_unchecked=(found("acme", "10.0.0.1"),),
         ),
         WorkspaceChange("birch", "not_comparable", "ok", "failed", "new run: failed (ServerError)"),
         WorkspaceChange("cedar", "removed", "ok"),
@@ -58,7 +59,7 @@ note: The new run did not reach 8 of its 9 workspaces.
 workspaces: 1 removed, 2 changed, 1 not comparable, 2 not compared
 agents: 1 added, 1 removed, 1 changed, 1 renamed
 domains: 1 added, 1 removed
-findings: 2 new, 1 fixed
+findings: 2 new, 1 fixed, 1 no longer checked
 keys: 2 rotated
 7 workspaces did not change
 
@@ -73,6 +74,7 @@ acme       ~  state ok -> partial
            +  new error domain-local localhost in agent agt_1: localhost is local.
            +  new error list-odd: is local.
            -  fixed error domain-local ::1 in agent agt_1: ::1 is local.
+           ?  no longer checked: error domain-local 10.0.0.1 in agent agt_1: 10.0.0.1 is local.
 birch      ?  workspace not comparable: new run: failed (ServerError)
 cedar      -  workspace removed
 dogwood    ~  key rotated
@@ -84,7 +86,7 @@ MARKDOWN = """\
 - workspaces: 1 removed, 2 changed, 1 not comparable, 2 not compared
 - agents: 1 added, 1 removed, 1 changed, 1 renamed
 - domains: 1 added, 1 removed
-- findings: 2 new, 1 fixed
+- findings: 2 new, 1 fixed, 1 no longer checked
 - keys: 2 rotated
 - 7 workspaces did not change
 
@@ -103,6 +105,7 @@ MARKDOWN = """\
 - **+** new error `domain-local` `localhost` in agent `agt_1`: `localhost is local.`
 - **+** new error `list-odd`: `is local.`
 - **-** fixed error `domain-local` `::1` in agent `agt_1`: `::1 is local.`
+- **?** no longer checked: error `domain-local` `10.0.0.1` in agent `agt_1`: `10.0.0.1 is local.`
 
 ## `birch`
 
@@ -175,6 +178,7 @@ def test_json_is_one_document() -> None:
         "agents_changed": [],
         "findings_new": [],
         "findings_fixed": [],
+        "findings_unchecked": [],
         "agents_added": [],
         "agents_removed": [],
     }

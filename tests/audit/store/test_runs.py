@@ -53,6 +53,14 @@ async def test_what_was_committed_is_read_again_by_name(store: Store) -> None:
     ]
 
 
+async def test_a_run_remembers_which_workspaces_expected_something(store: Store) -> None:
+    """An empty list of domains is an expectation, too. What is expected is not stored."""
+    expected = {"a": None, "b": (), "c": ("c.example",)}
+    listed = [Workspace(name, KeyJson("KEYS", name), expect=expect) for name, expect in expected.items()]
+    run = await store.begin(RunConfig(workspaces=listed, base_url=URL))
+    assert [stored.expects async for stored in store.workspaces(run.id)] == [False, True, True]
+
+
 async def test_long_runs_are_read_page_by_page(store: Store) -> None:
     """Every workspace once, in the order of code points, also beyond ASCII and with an empty name."""
     names = [f"w{number:03}" for number in range(150)] + ["", "é", "Z", "\U0001f600", "\uffee", "a\0b"]
