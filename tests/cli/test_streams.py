@@ -15,7 +15,7 @@ import pytest
 
 from chatloom_async.audit.session import FormatName
 from chatloom_async.cli import main
-from chatloom_async.cli.audit import content_of
+from chatloom_async.cli.auditing import content_of
 from chatloom_async.cli.terminal import Content, error_line
 from chatloom_async.sandbox import Sandbox
 from tests.cli.conftest import PROGRAM, Ran, stdin_of
