@@ -37,8 +37,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
             sys.stdout.write(answer)
             sys.stdout.flush()
             return 0
-    from ..wire.errors import MissingExtraError
-    from ..wire.extras import needed_by
+    from ..wire.errors import MissingExtraError, needed_by
 
     try:
         with needed_by("The command line", "cyclopts", "rich", extra="cli"):

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from ..client import AsyncChatloom
-from ..wire.extras import needed_by
+from ..wire.errors import needed_by
 from .asgi import chatloom, lifespan
 
 with needed_by("The dependency for FastAPI", "fastapi", "starlette"):

@@ -15,8 +15,7 @@ from attrs import frozen
 from ..client import AsyncChatloom
 from ..transports.interface import Transport
 from ..wire.endpoint import Endpoint
-from ..wire.errors import Attempt, ChatloomError, TransportError
-from ..wire.extras import needed_by
+from ..wire.errors import Attempt, ChatloomError, TransportError, needed_by
 from ..wire.message import Exchange, Request, Response
 from ..wire.version import VERSION
 

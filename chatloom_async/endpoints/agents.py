@@ -6,8 +6,8 @@ from typing import ClassVar, Final, overload
 
 from attrs import frozen
 
+from ..wire.encode import Model
 from ..wire.endpoint import Endpoint
-from ..wire.model import Model
 
 POSITIONS: Final = ("bottom-right", "bottom-left", "top-right", "top-left")
 STATUS_ACTIVE: Final = "active"

@@ -16,8 +16,7 @@ from uuid import uuid4
 from attrs import frozen
 
 from ..audit.values import Failure
-from ..wire.errors import ChatloomError
-from ..wire.extras import needed_by
+from ..wire.errors import ChatloomError, needed_by
 from ..wire.version import VERSION
 from .shard import (
     EngineLostError,

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from ..wire.extras import needed_by
+from ..wire.errors import needed_by
 
 if TYPE_CHECKING:
     from dns.message import Message

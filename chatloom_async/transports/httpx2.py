@@ -15,8 +15,7 @@ from ssl import SSLContext
 from typing import Any
 
 from ..wire.base_url import origin
-from ..wire.errors import ClientClosedError, ConfigurationError, TransportError
-from ..wire.extras import needed_by
+from ..wire.errors import ClientClosedError, ConfigurationError, TransportError, needed_by
 from ..wire.message import Request, Response
 from ..wire.validation import COUNT
 from . import failures

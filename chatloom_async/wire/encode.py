@@ -1,14 +1,15 @@
-"""Encodes an endpoint's values: names, path segments, query parameters and JSON bodies.
+"""Encodes values: an endpoint's names, path segments, query parameters and JSON body, and models as JSON.
 
 A value without a safe and exact encoding raises ConfigurationError before anything is sent.
 """
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
 import attrs
 import orjson
@@ -18,6 +19,7 @@ from .errors import ConfigurationError, InvalidAgentIdError
 __all__ = [
     "NAME",
     "NULL",
+    "Model",
     "Null",
     "camel",
     "json_body",
@@ -157,3 +159,64 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return list(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+class Model:
+    """An attrs model of an answer. `to_dict()` converts it to JSON types. It works as a FastAPI `response_model`.
+
+    pydantic calls the hook below; its schemas are plain dictionaries, so this package does not import it.
+    """
+
+    __slots__ = ()
+
+    def to_dict(self, *, python_names: bool = False) -> dict[str, Any]:
+        """The model as JSON types, with the API's names (`primaryColor`) or Python's (`primary_color`). A datetime
+        becomes a string in the API's format.
+
+            agents = await chatloom.list_agents()
+            print(agents.to_dict()["agents"][0]["createdAt"])  # 2026-01-12T14:41:57.480Z
+        """
+        names = {field.name: field.name if python_names else wire_name(field) for field in _fields(type(self))}
+        return {shown: _json(getattr(self, name), python_names=python_names) for name, shown in names.items()}
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
+        """pydantic's hook: an object with the model's fields under the API's names. Instances pass unchanged."""
+        hints, fields = get_type_hints(cls), _fields(cls)
+        members = {
+            field.name: {
+                "type": "typed-dict-field",
+                "schema": handler.generate_schema(hints[field.name]),
+                "validation_alias": wire_name(field),
+                "serialization_alias": wire_name(field),
+                "required": True,
+            }
+            for field in fields
+        }
+        mapping = {"type": "typed-dict", "fields": members}
+
+        def validate(value: Any, structure: Callable[[Any], dict[str, Any]]) -> Any:
+            return value if isinstance(value, cls) else cls(**structure(value))
+
+        def serialize(value: Any, write: Callable[[dict[str, Any]], Any]) -> Any:
+            return write({field.name: getattr(value, field.name) for field in fields})
+
+        return {
+            "type": "function-wrap",
+            "function": {"type": "no-info", "function": validate},
+            "schema": mapping,
+            "serialization": {"type": "function-wrap", "function": serialize, "schema": mapping},
+            "ref": f"{cls.__module__}.{cls.__qualname__}:{id(cls)}",
+        }
+
+
+def _fields(cls: Any) -> "tuple[attrs.Attribute[Any], ...]":
+    return cls.__attrs_attrs__  # type: ignore[no-any-return]
+
+
+def _json(value: Any, *, python_names: bool) -> Any:
+    if isinstance(value, Model):
+        return value.to_dict(python_names=python_names)
+    if isinstance(value, tuple):
+        return [_json(item, python_names=python_names) for item in value]
+    return timestamp(value) if isinstance(value, date) else value

@@ -13,6 +13,8 @@ Code that finds an error returns it as data. The client adds the attempts made a
 raises it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, Literal
 
 import attrs
@@ -201,6 +203,25 @@ class MissingExtraError(ConfigurationError, ModuleNotFoundError):
     def hint(self) -> str:  # type: ignore[override]
         wanted = f"'chatloom-async[{self.extra}]', or '.[{self.extra}]' in a clone" if self.extra else self.module
         return f"Install it: pip install {wanted}."
+
+
+@contextmanager
+def needed_by(what: str, *modules: str, extra: str = "") -> Iterator[None]:
+    """Raises MissingExtraError if an import in the block fails because one of the modules is missing.
+
+        with needed_by("RedisLimiter", "redis", extra="redis"):
+            import redis
+
+    `extra` is the extra that installs the modules. Other import errors are raised unchanged.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        name = missing.name or ""
+        if name.partition(".")[0] not in modules:
+            raise
+        text = f"{what} needs {name}, which is not installed"
+        raise MissingExtraError(text, extra=extra, module=name) from None
 
 
 class UsageError(ChatloomError, RuntimeError):

@@ -13,8 +13,8 @@ from attrs import frozen
 
 import chatloom_async
 from chatloom_async import AsyncChatloom, endpoints
+from chatloom_async.wire.encode import Model
 from chatloom_async.wire.endpoint import Endpoint
-from chatloom_async.wire.model import Model
 from tests.endpoints.samples import SAMPLES
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from chatloom_async import ConfigurationError, MissingExtraError
-from chatloom_async.wire.extras import needed_by
+from chatloom_async.wire.errors import needed_by
 
 HIDING = """
 import sys

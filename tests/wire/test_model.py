@@ -10,7 +10,7 @@ from attrs import frozen
 from pydantic import TypeAdapter, ValidationError
 
 from chatloom_async import Agent, AgentList, AllowedDomains, member
-from chatloom_async.wire.model import Model
+from chatloom_async.wire.encode import Model
 
 SALES = Agent(
     "agt_1", "Sales", "#611F69", "#764ba2", "bottom-right", "modern", "active", datetime(2026, 1, 15, tzinfo=UTC)

@@ -15,8 +15,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from attrs import define, field, frozen
 
-from ...wire.errors import ConfigurationError
-from ...wire.extras import needed_by
+from ...wire.errors import ConfigurationError, needed_by
 
 if TYPE_CHECKING:
     from dns.message import Message

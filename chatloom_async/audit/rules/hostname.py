@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from attrs import frozen
 
 from ...wire.cleaning import CONTROL, clean
-from ...wire.extras import needed_by
+from ...wire.errors import needed_by
 from .whatwg import (
     INVISIBLE_PROBLEM,
     JOINERS,

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import Final
 
-from ...wire.extras import needed_by
+from ...wire.errors import needed_by
 from .hostname import quoted, registrable_domain
 from .rule import Found, rule
 from .subjects import CheckedDomain, CheckedWorkspace

@@ -5,7 +5,7 @@ queue.py     the callers of one event loop, key by key
 script.py    the round trips: values <-> step.lua, which holds the rules
 """
 
-from ...wire.extras import needed_by
+from ...wire.errors import needed_by
 
 with needed_by("RedisLimiter", "redis", extra="redis"):
     from .limiter import RedisLimiter

@@ -10,7 +10,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from ....wire.extras import needed_by
+from ....wire.errors import needed_by
 from ..ranking import counted
 from ..text import visible
 
