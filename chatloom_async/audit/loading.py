@@ -73,21 +73,20 @@ def _workspaces(
     inline_keys: bool,
     notice: Notice = lambda text: None,
 ) -> tuple[Workspace, ...]:
-    found: dict[str, Workspace] = {}
+    workspaces: list[Workspace] = []
     places: dict[str, str] = {}
     try:
         for entry in entries(_text(raw), lambda text: notice(f"{source}: {text}")):
             workspace = _workspace(entry, directory, inline_keys)
-            if workspace.name in found:
-                taken = places[workspace.name]
+            if (taken := places.setdefault(workspace.name, entry.place)) != entry.place:
                 raise _error(entry.place, f"the name {workspace.name!r} is already that of {taken}: rename one")
-            found[workspace.name], places[workspace.name] = workspace, entry.place
-        if not found:
+            workspaces.append(workspace)
+        if not workspaces:
             raise WorkspacesFileError("holds no workspace: add one, or leave the file out to audit one key's workspace")
     except WorkspacesFileError as problem:
         reason = problem.message
     else:
-        return tuple(found.values())
+        return tuple(workspaces)
     raise WorkspacesFileError(f"{source}: {reason}")
 
 
@@ -112,7 +111,7 @@ def _workspace(entry: Entry, directory: Path, inline_keys: bool) -> Workspace:
     if not isinstance(fields, dict):
         raise _error(place, "not an object with a name and a key reference")
     if unknown := sorted(str(name) for name in set(fields) - set(FIELDS)):
-        known = ", ".join(each for each in FIELDS if each != "key" or inline_keys)
+        known = ", ".join(field for field in FIELDS if field != "key" or inline_keys)
         named = ", ".join(f"{clean(name, 80)}{meant(name)}" for name in unknown)
         raise _error(place, f"unknown field {named}: the known ones are {known}")
     name = fields.get("name")
@@ -154,54 +153,40 @@ def _key(entry: dict[str, Any], place: str, directory: Path, inline_keys: bool) 
     if len(given) != 1:
         raise _error(place, f"{'no key reference' if not given else 'has ' + ' and '.join(given)}: {ONE_OF}")
     (field,) = given
-    reference = KEYS[field](entry[field], directory)
+    value = entry[field]
+    words = value.split("#") if isinstance(value, str) else ()
+    if field in BELONGS and any(word.startswith("clf_") for word in words):
+        raise _error(place, f"{field} holds a key: put {BELONGS[field]} there, and treat that key as exposed")
+    reference = _reference(field, value, directory)
     if isinstance(reference, str):
         raise _error(place, f"{field} {reference}")
     return reference
 
 
-def _env(value: Any, _: Path) -> KeyReference | str:
-    if _is_key(value):
-        return "holds a key: put the name of an environment variable there, and treat that key as exposed"
-    return KeyEnv(value) if isinstance(value, str) and VARIABLE.fullmatch(value) else "is not the name of a variable"
-
-
-def _json(value: Any, _: Path) -> KeyReference | str:
-    variable, _hash, member = value.partition("#") if isinstance(value, str) else ("", "", "")
-    if _is_key(variable) or _is_key(member):
-        return "holds a key: put VARIABLE#NAME there, and treat that key as exposed"
-    return KeyJson(variable, member) if VARIABLE.fullmatch(variable) and member else "is not VARIABLE#NAME"
-
-
-def _file(value: Any, directory: Path) -> KeyReference | str:
-    if _is_key(value):
-        return "holds a key: put the path of a file there, and treat that key as exposed"
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
-        return "is not a path"
-    return KeyFile(value if value.startswith("~") else directory / value)
-
-
-def _command(value: Any, _: Path) -> KeyReference | str:
-    return command_key(value) or "is neither a command line nor a list of its words"
-
-
-def _inline(value: Any, _: Path) -> KeyReference | str:
-    key = api_key_or_error(value)
-    return key if isinstance(key, ApiKey) else f"cannot be used: {key.message}"
-
-
-def _is_key(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith("clf_")
-
-
-KEYS: dict[str, Callable[[Any, Path], KeyReference | str]] = {
-    "key_env": _env,
-    "key_json": _json,
-    "key_file": _file,
-    "key_command": _command,
-    "key": _inline,
+BELONGS = {
+    "key_env": "the name of an environment variable",
+    "key_json": "VARIABLE#NAME",
+    "key_file": "the path of a file",
 }
-"""Reads each kind of key reference; returns a string that says what is wrong with it."""
+"""What belongs into a field that people put a key into by mistake."""
+
+
+def _reference(field: str, value: Any, directory: Path) -> KeyReference | str:
+    """The key reference; a string says what is wrong with the value."""
+    if field == "key":
+        key = api_key_or_error(value)
+        return key if isinstance(key, ApiKey) else f"cannot be used: {key.message}"
+    if field == "key_command":
+        return command_key(value) or "is neither a command line nor a list of its words"
+    text = value if isinstance(value, str) else ""
+    if field == "key_env":
+        return KeyEnv(text) if VARIABLE.fullmatch(text) else "is not the name of a variable"
+    if field == "key_json":
+        variable, _, member = text.partition("#")
+        return KeyJson(variable, member) if VARIABLE.fullmatch(variable) and member else "is not VARIABLE#NAME"
+    if not text.strip() or "\0" in text:
+        return "is not a path"
+    return KeyFile(text if text.startswith("~") else directory / text)
 
 
 class NothingSelectedError(ConfigurationError):
