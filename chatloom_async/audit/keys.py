@@ -1,6 +1,6 @@
 """Key references (an environment variable, a file, a command) and how they become keys. Never shows a key.
 
-Opening a key file never blocks: a pipe without a writer would otherwise block the audit for ever.
+Opening a key file never blocks: a pipe without a writer would otherwise hang the audit.
 """
 
 import asyncio
@@ -26,7 +26,12 @@ from ..wire.errors import ConfigurationError
 from ..wire.validation import Requirement
 
 LIMIT = 4096
-"""Bytes: many times the longest key."""
+"""Bytes of a key file: many times the longest key."""
+
+PRINTED = 65536
+"""Bytes of a command's output that are kept: more than any key has."""
+
+COMMAND_TIMEOUT = 30.0
 
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -35,24 +40,23 @@ async def private_bytes(path: Path, patience: float) -> bytes | str:
     """The content of a file, or of a pipe that is written to within `patience` seconds; else the error as text.
 
     A file that others may read or write is refused (POSIX). A symbolic link is followed, and its target is judged.
-    Raises OSError, and RuntimeError where ~ leads to no home directory. A file is opened by a thread of a small pool
-    of its own, since a network drive may block; a pipe is waited for by the event loop, and holds up no thread.
+    Raises OSError, and RuntimeError if ~ leads to no home directory. A file is opened by a thread of a small pool of
+    its own, since a network drive may block. The event loop waits for a pipe, so it blocks no thread.
     """
-    opening = _threads(os.getpid()).submit(_opened, path)
+    opening = _threads(os.getpid()).submit(_open, path)
     try:
-        opened = await asyncio.wrap_future(opening)
+        content = await asyncio.wrap_future(opening)
     except asyncio.CancelledError:
-        opening.add_done_callback(_let_go)
+        opening.add_done_callback(_close_pipe)
         raise
-    if isinstance(opened, int):
+    if isinstance(content, int):
         try:
             async with asyncio.timeout(patience):
-                opened = await _piped(opened)
+                content = await _read_pipe(content)
         except TimeoutError:
             raise TimeoutError("nothing was written to this pipe in time") from None
-    return (
-        opened if len(opened) <= LIMIT or isinstance(opened, str) else f"holds more than {LIMIT} bytes, and so no key"
-    )
+    too_long = isinstance(content, bytes) and len(content) > LIMIT
+    return f"holds more than {LIMIT} bytes, and so no key" if too_long else content
 
 
 @cache
@@ -61,7 +65,7 @@ def _threads(_process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(4, "chatloom-key-files")
 
 
-def _opened(path: Path) -> bytes | str | int:
+def _open(path: Path) -> bytes | str | int:
     """The content of a file, what is wrong with it, or the descriptor of a pipe."""
     file = os.open(path.expanduser(), FLAGS)
     pipe = False
@@ -78,13 +82,13 @@ def _opened(path: Path) -> bytes | str | int:
             os.close(file)
 
 
-def _let_go(opening: Future[bytes | str | int]) -> None:
+def _close_pipe(opening: Future[bytes | str | int]) -> None:
     """Closes a pipe whose caller was cancelled."""
     if not opening.cancelled() and opening.exception() is None and isinstance(pipe := opening.result(), int):
         os.close(pipe)
 
 
-async def _piped(pipe: int) -> bytes:
+async def _read_pipe(pipe: int) -> bytes:
     """Reads the pipe to its end, or a little more than LIMIT. Closes it."""
     reader, raw = asyncio.StreamReader(), b""
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
@@ -98,18 +102,15 @@ async def _piped(pipe: int) -> bytes:
     return raw
 
 
-KEPT = 65536
-
-
 async def printed_bytes(argv: Sequence[str], timeout: float) -> bytes | str:  # noqa: ASYNC109 - the command's own
     """The standard output of the command, read within `timeout` seconds, or the error as text.
 
     There is no shell, and no input. Raises OSError or ValueError if the command cannot be started.
     """
-    process = await _started(argv)
+    process = await _start(argv)
     try:
         async with asyncio.timeout(timeout):
-            output, complaint = await asyncio.gather(_first(process.stdout), _first(process.stderr))
+            output, complaint = await asyncio.gather(_read_first(process.stdout), _read_first(process.stderr))
             await process.wait()
     except TimeoutError:
         await _end(process)
@@ -118,22 +119,22 @@ async def printed_bytes(argv: Sequence[str], timeout: float) -> bytes | str:  # 
         await _end(process)
         raise
     if process.returncode != 0:
-        said = clean(complaint.decode(errors="replace"), 200) or "it said nothing"
-        return f"ended with status {process.returncode}: {said}"
+        reason = clean(complaint.decode(errors="replace"), 200) or "it said nothing"
+        return f"ended with status {process.returncode}: {reason}"
     return output
 
 
-async def _first(stream: Any) -> bytes:
-    """Reads to the end and keeps only the first bytes: more than any key has, in bounded memory."""
-    kept = b""
-    while data := await stream.read(KEPT):
-        kept += data[: KEPT - len(kept)]
-    return kept
+async def _read_first(stream: Any) -> bytes:
+    """Reads to the end, and keeps the first bytes only."""
+    first = b""
+    while data := await stream.read(PRINTED):
+        first += data[: PRINTED - len(first)]
+    return first
 
 
-async def _started(argv: Sequence[str]) -> Process:
-    """The process. If the wait for it is cancelled, it is killed with its children: asyncio alone would kill
-    the command without its children, and wait for as long as one of them holds a pipe open."""
+async def _start(argv: Sequence[str]) -> Process:
+    """The process. If the wait for it is cancelled, it is killed with its children: asyncio alone would kill the
+    command without its children, and wait as long as one of them holds a pipe open."""
     starting = asyncio.create_task(
         asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True)
     )
@@ -141,28 +142,28 @@ async def _started(argv: Sequence[str]) -> Process:
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
         with suppress(asyncio.CancelledError):
-            await _over(starting)  # in milliseconds; before that, the process is not known
+            await _wait_for(starting)  # takes milliseconds; before that, the process is not known
         if starting.exception() is None:
             await _end(starting.result())
         raise
 
 
 async def _end(process: Process) -> None:
-    """Kills what still runs, children included, and lets go of the pipes, which a child that has left for a session of
-    its own may hold open."""
+    """Kills what still runs, children included, and closes the pipes, which a child in a session of its own may hold
+    open."""
     with suppress(ProcessLookupError):
         if sys.platform == "win32":  # pragma: no cover
             process.kill()
         else:
-            os.killpg(process.pid, signal.SIGKILL)  # its children, too, where it has ended itself already
+            os.killpg(process.pid, signal.SIGKILL)  # its children too, if it has ended already
     for number in (1, 2):  # not the transport as a whole, which would take the exit status from asyncio's own watcher
         pipe = process._transport.get_pipe_transport(number)  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
         pipe.close()
-    await _over(asyncio.ensure_future(process.wait()))
+    await _wait_for(asyncio.ensure_future(process.wait()))
 
 
-async def _over(task: asyncio.Future[Any]) -> None:
-    """Returns when it is done. A cancellation has to wait for that, and is raised then."""
+async def _wait_for(task: asyncio.Future[Any]) -> None:
+    """Returns when the task is done. A cancellation has to wait for that, and is raised then."""
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
@@ -171,9 +172,6 @@ async def _over(task: asyncio.Future[Any]) -> None:
             cancelled = error
     if cancelled is not None:
         raise cancelled
-
-
-COMMAND_TIMEOUT = 30.0
 
 
 class KeyUnavailableError(ConfigurationError):
@@ -186,14 +184,14 @@ VARIABLE = Requirement("the name of a variable", lambda name: isinstance(name, s
 MEMBER = Requirement("the name of a member", lambda name: isinstance(name, str) and bool(name))
 COMMAND = Requirement(
     "a command, as a list of words or one line",
-    lambda words: bool(words) and all(isinstance(each, str) for each in words) and bool(words[0]),
+    lambda words: bool(words) and all(isinstance(word, str) for word in words) and bool(words[0]),
 )
 
 
 def _words(command: str | Iterable[str]) -> tuple[str, ...]:
     try:
         return tuple(shlex.split(command) if isinstance(command, str) else command)
-    except (ValueError, TypeError):  # an open quote, or nothing to go through
+    except (ValueError, TypeError):  # an open quote, or not iterable
         return ()
 
 
@@ -296,11 +294,10 @@ async def resolve_key(reference: KeyReference) -> ApiKey | ConfigurationError:
     if isinstance(text, KeyUnavailableError):
         return text
     key = api_key_or_error(text)
-    return (
-        key
-        if isinstance(key, ApiKey)
-        else type(key)(f"{str(reference)[:1].upper()}{str(reference)[1:]}: {key.message}")
-    )
+    if isinstance(key, ApiKey):
+        return key
+    place = str(reference)
+    return type(key)(f"{place[:1].upper()}{place[1:]}: {key.message}")
 
 
 def command_key(command: object) -> KeyCommand | None:
@@ -320,7 +317,7 @@ def _text(raw: bytes | str, reference: KeyFile | KeyCommand) -> str | KeyUnavail
     except UnicodeDecodeError:
         return KeyUnavailableError(f"The {reference} gives something that is not UTF-8 text")
     if lines := text.count("\n"):
-        return KeyUnavailableError(f"The {reference} gives {lines + 1} lines, where the key alone should be")
+        return KeyUnavailableError(f"The {reference} gives {lines + 1} lines instead of the key alone")
     return text
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from chatloom_async import ApiKey, ConfigurationError, InvalidApiKeyError
 from chatloom_async.audit import KeyCommand, KeyEnv, KeyFile, KeyJson, KeyUnavailableError, Workspace, load_workspaces
-from chatloom_async.audit.keys import KEPT, command_key, printed_bytes, resolve_key
+from chatloom_async.audit.keys import PRINTED, command_key, printed_bytes, resolve_key
 from tests.descriptors import back_to, open_descriptors, opened_below
 from tests.samples import KEY, OTHER_KEY
 
@@ -121,7 +121,7 @@ async def test_a_key_file_in_the_home_directory_may_start_with_a_tilde(
 
 
 LOOSE = "can be read by others: chmod 600 {}"
-LINES = "gives {} lines, where the key alone should be"
+LINES = "gives {} lines instead of the key alone"
 FILES: dict[str, tuple[Callable[[Path], object], str | None]] = {
     "a key": (written(KEY), None),
     "a key and a newline": (written(f"{KEY}\n"), None),
@@ -290,7 +290,7 @@ async def test_a_command_that_ends_before_its_children_leaves_nothing_open(child
 async def test_of_what_a_command_prints_only_the_beginning_is_kept() -> None:
     """However much it is, in no more memory."""
     printed = await printed_bytes(["/bin/sh", "-c", "head -c 3000000 /dev/zero; head -c 3000000 /dev/zero >&2"], 30.0)
-    assert printed == bytes(KEPT)
+    assert printed == bytes(PRINTED)
 
 
 async def test_a_command_that_leaves_a_daemon_behind_does_not_hold_the_audit_up(tmp_path: Path) -> None:
