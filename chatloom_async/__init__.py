@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from .sandbox import Sandbox
     from .transports.aiohttp.transport import AiohttpTransport
     from .transports.caching import CachingTransport
-    from .transports.interface import Transport
-    from .transports.mock import MockTransport
+    from .transports.interface import MockTransport, Transport
     from .transports.recording import RecordingTransport, ReplayTransport
     from .watching import AgentAdded, AgentChanged, AgentRemoved, DomainsChanged, watch
     from .wire.auth import ApiKey
@@ -140,8 +139,7 @@ _NAMES = {
     ".fanout": "Err Ok fan_out",
     ".policy.limiter": "LimitState Limiter RateLimit SharedLimiter",
     ".policy.retry": "RetryPolicy",
-    ".transports.interface": "Transport",
-    ".transports.mock": "MockTransport",
+    ".transports.interface": "MockTransport Transport",
     ".wire.auth": "ApiKey",
     ".wire.encode": "NULL Null",
     ".wire.endpoint": "Endpoint member query",

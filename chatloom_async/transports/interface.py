@@ -1,10 +1,10 @@
-"""The interface of a transport: two methods. A transport that does not follow it gets a UsageError."""
+"""The interface of a transport, and the simplest transport: one for tests."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import Any, Final, Protocol, runtime_checkable
 
-from ..wire.errors import TransportError, UsageError
+from ..wire.errors import ChatloomError, TransportError, UsageError
 from ..wire.message import Request, Response
 from ..wire.validation import Requirement, has_methods
 
@@ -62,3 +62,33 @@ def checked(answer: object) -> Answer:
     if isinstance(answer, (Response, TransportError)):
         return answer
     raise UsageError(f"The transport returned {type(answer).__name__}, not a Response or a TransportError")
+
+
+Handler = Callable[[Request], Answer | Awaitable[Answer]]
+
+
+class MockTransport:
+    """Answers every request with `handler(request)`, sync or async. `requests` are the sent requests, in order.
+
+    The handler returns a `Response`, or returns or raises a TransportError to simulate a broken network. The call
+    raises UsageError if it returns anything else.
+
+        transport = MockTransport(lambda request: Response(200, body=b'{"agents": [], "count": 0}'))
+        client = AsyncChatloom("clf_test", transport=transport)
+    """
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self.requests: list[Request] = []
+
+    async def send(self, request: Request) -> Answer:
+        self.requests.append(request)
+        answer = self._handler(request)
+        if isawaitable(answer):
+            answer = await answer
+        if not isinstance(answer, (Response, ChatloomError)):
+            raise UsageError(f"The handler of a MockTransport returned {type(answer).__name__}, not a Response")
+        return answer
+
+    async def aclose(self) -> None:
+        """Nothing to release."""

@@ -19,7 +19,7 @@ from chatloom_async import (
     TLSError,
     TransportError,
 )
-from chatloom_async.transports.aiohttp.errors import transport_error
+from chatloom_async.transports.aiohttp.transport import transport_error
 
 PLACE = ConnectionKey("api.example", 443, True, True, None, None, None, None)
 ASKED = aiohttp.RequestInfo(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chatloom_async import AiohttpTransport, ConnectError, Response, TLSError
-from chatloom_async.transports import tls as module
+from chatloom_async.transports import network as module
 from chatloom_async.transports.aiohttp.connection import Connections
 from tests.faults.scenes import serving, trusting
 from tests.raw_server import RawServer, free_port, http

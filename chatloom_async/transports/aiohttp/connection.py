@@ -9,14 +9,18 @@ transport would be broken, an error is raised; a mere optimization is skipped (s
 """
 
 import asyncio
+import socket
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from math import inf
 from types import FunctionType
 from typing import Any, NoReturn
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.http_exceptions import HttpProcessingError
@@ -25,9 +29,7 @@ from yarl import URL
 
 from ...wire.errors import ConfigurationError
 from ..body import ACCEPTED
-from ..network import ConnectionBound
-from ..tls import ResumingContext
-from .resolver import ThreadResolver
+from ..network import ConnectionBound, ResumingContext
 
 SUPPORTED = "aiohttp>=3.14.4,<3.15"
 """The versions that were tried, as in pyproject.toml."""
@@ -146,6 +148,47 @@ class WatchedConnection(ResponseHandler):
     def _end_body(self, problem: BaseException) -> None:
         if self._payload is not None and not self._payload.is_eof():
             self._payload.set_exception(problem)
+
+
+DNS_THREADS = 4
+FLAGS = 0 if sys.platform == "win32" else socket.AI_ADDRCONFIG  # on Windows it hides localhost without a network
+NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+
+
+class ThreadResolver(AbstractResolver):
+    """Resolves host names as the operating system does, in threads of its own.
+
+    asyncio's default executor is open to any blocking work of a program. If that hangs, for example on a network drive
+    that does not answer, lookups in the same executor would wait behind it.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(DNS_THREADS, "chatloom_async-dns")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, look_up, host, port, family)
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def look_up(host: str, port: int, family: int) -> list[ResolveResult]:
+    """The addresses of a host. Blocks. Raises OSError."""
+    try:
+        found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=FLAGS)
+    except socket.gaierror:
+        socket.socket().close()  # the resolver does not report a lack of descriptors; this raises it
+        raise
+    return [_result(host, *each) for each in found]
+
+
+def _result(host: str, family: int, _: int, protocol: int, __: str, address: tuple[Any, ...]) -> ResolveResult:
+    scope = address[3] if family == socket.AF_INET6 else 0  # of a link-local address
+    numeric = f"{address[0]}%{scope}" if scope else address[0]
+    return ResolveResult(hostname=host, host=numeric, port=address[1], family=family, proto=protocol, flags=NUMERIC)
 
 
 class Connections(aiohttp.TCPConnector):

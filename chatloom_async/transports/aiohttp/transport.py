@@ -10,8 +10,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import lru_cache, partial
 from math import inf
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from yarl import URL
 
 from ...wire.base_url import origin
@@ -20,11 +22,17 @@ from ...wire.message import DEFAULT_TIMEOUTS, Headers, Request, Response, Timeou
 from ...wire.validation import COUNT
 from .. import failures
 from ..body import MAX_BODY, received
-from ..network import MAX_CONNECTIONS, ConnectionBound, checked_proxy, default_tls, descriptor_share, warn_unclosed
+from ..network import (
+    MAX_CONNECTIONS,
+    ConnectionBound,
+    ResumingContext,
+    checked_proxy,
+    default_tls,
+    descriptor_share,
+    warn_unclosed,
+)
 from ..per_loop import PerLoop
-from ..tls import ResumingContext
 from .connection import open_session
-from .errors import transport_error
 from .exchange import DirectExchange, prepare, read_body, works
 
 
@@ -67,7 +75,7 @@ class AiohttpTransport:
     `on_connect` is called for each new connection.
 
     New connections to a host resume its TLS session for a minute, independent of the key. `tls_resumption=False`
-    disables that; see transports/tls.py.
+    disables that.
 
     Unsolicited bytes on an idle connection are taken for the answer to that key's next request. To prevent that, pass
     `connection_reuse=False`: each request then opens its own connection and pays for its handshakes.
@@ -177,3 +185,42 @@ class AiohttpTransport:
         if "_exchanges" in self.__dict__ and (direct := self._exchanges.unclosed):
             direct.session.detach()  # aiohttp would report it a second time
             warn_unclosed(self._name)
+
+
+def transport_error(problem: BaseException, url: str, *, proxied: bool) -> TransportError | None:
+    """The TransportError for an exception of aiohttp; None if it is not a failure of the transport."""
+    where = origin(url)
+    match problem:
+        case aiohttp.ConnectionTimeoutError():
+            return failures.connect_timeout(where)
+        case TimeoutError():
+            return failures.read_timeout(where)
+        case aiohttp.ClientHttpProxyError():
+            return failures.proxy_refused(where, str(problem.status))
+        case aiohttp.ClientConnectorCertificateError():
+            at_proxy = proxied and problem.host != urlsplit(url).hostname
+            return failures.no_connection(problem.certificate_error, where, at_proxy=at_proxy)
+        case aiohttp.ClientConnectorError():
+            at_proxy = proxied and _is_about_the_proxy(problem, url)
+            return failures.no_connection(problem.os_error, where, at_proxy=at_proxy)
+        case aiohttp.ClientResponseError() | HttpProcessingError():
+            return failures.invalid_answer(where, too_large=_is_too_large(problem))
+        case aiohttp.ClientConnectionError():
+            how = "closed" if isinstance(problem, aiohttp.ServerDisconnectedError) else failures.name_of(problem)
+            return failures.connection_lost(where, how, begun=getattr(problem, "begun", False))
+        case aiohttp.ClientError():
+            return failures.exchange_failed(where, problem)
+    return None
+
+
+def _is_about_the_proxy(problem: aiohttp.ClientConnectorError, url: str) -> bool:
+    """Whether the error is about the proxy: only its name is resolved here, but TLS may also fail behind it."""
+    at_proxy = isinstance(problem, (aiohttp.ClientProxyConnectionError, aiohttp.ClientConnectorDNSError))
+    return at_proxy or problem.host != urlsplit(url).hostname
+
+
+def _is_too_large(problem: BaseException) -> bool:
+    """Whether the head exceeds aiohttp's limits. It would do so again."""
+    while problem.__cause__ is not None:
+        problem = problem.__cause__
+    return isinstance(problem, LineTooLong) or "Too many headers" in str(problem)
