@@ -5,19 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from .options import (
-    DEFAULT_FINDINGS,
-    DEFAULT_HISTORY,
-    DEFAULT_REPORT,
-    DEFAULT_RUN,
-    DEFAULT_SELECTION,
-    FindingOptions,
-    HistoryOptions,
-    ReportOptions,
-    RunOptions,
-    Selection,
-    file_or_stdin,
-)
+from .options import FindingOptions, HistoryOptions, ReportOptions, RunOptions, Selection, file_or_stdin
 
 
 async def audit(
@@ -31,11 +19,11 @@ async def audit(
     ] = None,
     /,
     *,
-    report: ReportOptions = DEFAULT_REPORT,
-    finding: FindingOptions = DEFAULT_FINDINGS,
-    history: HistoryOptions = DEFAULT_HISTORY,
-    selection: Selection = DEFAULT_SELECTION,
-    run: RunOptions = DEFAULT_RUN,
+    report: ReportOptions = ReportOptions(),
+    finding: FindingOptions = FindingOptions(),
+    history: HistoryOptions = HistoryOptions(),
+    selection: Selection = Selection(),
+    run: RunOptions = RunOptions(),
 ) -> int:
     """Audit every agent and allowed domain of many workspaces.
 

@@ -171,8 +171,8 @@ def open_outputs(report: ReportOptions, session: AuditSession, stack: AsyncExitS
     file = stack.enter_context(open_output(report.output, content=content_of(report.format)))
     style, path = terminal_style(file.stream), report.output
     to_file = path is not None and (path.is_file() or not path.exists())
-    made = session.format(report.format, to_file=to_file, width=style.width, color=style.color)
-    outputs = [Output(made, file, file.commit)]
+    text = session.format(report.format, to_file=to_file, width=style.width, color=style.color)
+    outputs = [Output(text, file, file.commit)]
     if report.html is not None:
         page = stack.enter_context(open_output(report.html, "--html", content="utf-8"))
         outputs.append(Output(session.format("html"), page, page.commit))
@@ -185,9 +185,11 @@ def open_outputs(report: ReportOptions, session: AuditSession, stack: AsyncExitS
 def plan(name: str, workspaces: Sequence[Workspace], stream: TextIO) -> str:
     """What would be audited, as JSON or JSON Lines if that is the format, else as a table."""
     if name == "json":
-        return json_text({"workspaces": [workspace_document(each) for each in workspaces]}, indent=True) + "\n"
+        return (
+            json_text({"workspaces": [workspace_document(workspace) for workspace in workspaces]}, indent=True) + "\n"
+        )
     if name == "jsonl":
-        return "".join(json_text(workspace_document(each)) + "\n" for each in workspaces)
+        return "".join(json_text(workspace_document(workspace)) + "\n" for workspace in workspaces)
     style, table = terminal_style(stream), columns("workspace", "key", "tags", "expected domains")
     for workspace in workspaces:
         cells = (workspace.name, str(workspace.key), " ".join(workspace.tags), " ".join(workspace.expect or ()))
@@ -200,13 +202,13 @@ ASSUMED_AGENTS = 12
 
 def estimate(workspaces: Collection[Workspace], concurrency: int) -> str:
     """How many requests the audit sends, and how long the rate limit of each key makes it take at least."""
-    limit, each = RateLimit(), 1 + ASSUMED_AGENTS
+    limit, requests = RateLimit(), 1 + ASSUMED_AGENTS
     waits = [
-        max(0, count * each - limit.burst) / limit.per_second
+        max(0, count * requests - limit.burst) / limit.per_second
         for count in Counter(workspace.key for workspace in workspaces).values()
     ]
     seconds = max(*waits, sum(waits) / concurrency)
     return (
-        f"estimate: {counted(len(workspaces) * each, 'request')} if each workspace has {ASSUMED_AGENTS} agents, "
+        f"estimate: {counted(len(workspaces) * requests, 'request')} if each workspace has {ASSUMED_AGENTS} agents, "
         f"at least {seconds:,.0f} s at {limit.per_second:g} requests a second and key"
     )

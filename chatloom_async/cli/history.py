@@ -41,32 +41,33 @@ async def runs(
     """
     check_outputs([("--output", output)], database_files(db))
     async with open_store(db, write=False) as store:
-        found = await store.runs()
+        infos = await store.runs()
     with open_output(output, content="locale" if form == "table" else "json") as file:
-        file.write(_runs_table(found, file.stream) if form == "table" else _runs_json(found))
-    if form == "table" and (next_step := _next(found, db)):
+        file.write(_runs_table(infos, file.stream) if form == "table" else _runs_json(infos))
+    if form == "table" and (next_step := _next(infos, db)):
         notice(f"next: {next_step}", "bold", command=True)
     return 0
 
 
-def _next(found: list[RunInfo], db: Path) -> str | None:
-    last = found[-1] if found else None
+def _next(infos: list[RunInfo], db: Path) -> str | None:
+    """The next command, if there is something to do."""
+    last = infos[-1] if infos else None
     if last and last.resumable:
         left = " and ".join(f"{count:,} {name}" for name in LEFT if (count := getattr(last, name)))
         return f"run {last.id} has {left or 'nothing'} left: add --resume to the command that began it"
-    return shell_command("diff", "--db", str(db)) if len(found) > 1 else None
+    return shell_command("diff", "--db", str(db)) if len(infos) > 1 else None
 
 
-def _runs_table(found: list[RunInfo], stream: TextIO) -> str:
+def _runs_table(infos: list[RunInfo], stream: TextIO) -> str:
     style = terminal_style(stream)
     wide = style.width is None or style.width >= WIDE
-    numbers = [each for each in NUMBERS if wide or each not in ("partial", "pending")]
-    table = columns(">run", "started (UTC)", *([">took"] * wide), "state", *(f">{each}" for each in numbers))
-    for each in found:
-        took = [cell(_took(each))] * wide
-        counts = (cell(f"{getattr(each, name):,}") for name in numbers)
-        state = cell(each.state, STYLES[each.state])
-        table.add_row(cell(str(each.id)), cell(f"{each.started:%Y-%m-%d %H:%M}"), *took, state, *counts)
+    numbers = [name for name in NUMBERS if wide or name not in ("partial", "pending")]
+    table = columns(">run", "started (UTC)", *([">took"] * wide), "state", *(f">{name}" for name in numbers))
+    for info in infos:
+        took = [cell(_took(info))] * wide
+        counts = (cell(f"{getattr(info, name):,}") for name in numbers)
+        state = cell(info.state, STYLES[info.state])
+        table.add_row(cell(str(info.id)), cell(f"{info.started:%Y-%m-%d %H:%M}"), *took, state, *counts)
     return rendered([table], width=style.width, color=style.color)
 
 
@@ -78,18 +79,18 @@ def _took(run: RunInfo) -> str:
     return f"{minutes}:{seconds:02}"
 
 
-def _runs_json(found: list[RunInfo]) -> str:
-    return json_text({"runs": [_document(each) for each in found]}, indent=True) + "\n"
-
-
-def _document(run: RunInfo) -> dict[str, Any]:
-    moments = {"started": run.started.isoformat(), "finished": run.finished and run.finished.isoformat()}
-    return {
-        **attrs.asdict(run),
-        **moments,
-        "rules": list(run.rules),
-        "pending": run.pending,
-    }
+def _runs_json(infos: list[RunInfo]) -> str:
+    documents: list[dict[str, Any]] = [
+        {
+            **attrs.asdict(info),
+            "started": info.started.isoformat(),
+            "finished": info.finished and info.finished.isoformat(),
+            "rules": list(info.rules),
+            "pending": info.pending,
+        }
+        for info in infos
+    ]
+    return json_text({"runs": documents}, indent=True) + "\n"
 
 
 DiffFormat = Literal["table", "json", "markdown"]
@@ -122,15 +123,15 @@ async def diff(
     async with open_store(db, write=False) as store:
         before, after = await _chosen(store, old, new)
         infos = await store.run_info(before), await store.run_info(after)
-        found = await diff_runs(*infos, store.workspaces(before), store.workspaces(after))
+        changes = await diff_runs(*infos, store.workspaces(before), store.workspaces(after))
     with open_output(output, content=CONTENT[form]) as file:
-        for piece in WRITERS[form](found, file.stream):
+        for piece in WRITERS[form](changes, file.stream):
             file.write(piece)
     return 0
 
 
 async def _chosen(store: Store, old: int | None, new: int | None) -> tuple[int, int]:
-    ids = [each.id for each in await store.runs()]
+    ids = [info.id for info in await store.runs()]
     if old is not None and new is None:
         return (await store.run_before(old)).id, old
     if old is None and new is None and len(ids) > 1:
@@ -144,15 +145,14 @@ async def _chosen(store: Store, old: int | None, new: int | None) -> tuple[int, 
     return old, new
 
 
-def _diff_table(found: Diff, stream: TextIO) -> Iterator[str]:
+def _diff_table(changes: Diff, stream: TextIO) -> Iterator[str]:
     style = terminal_style(stream)
-    return table_diff(found, width=style.width, color=style.color)
+    return table_diff(changes, width=style.width, color=style.color)
 
 
 CONTENT: dict[DiffFormat, Content] = {"table": "locale", "json": "json", "markdown": "utf-8"}
-
 WRITERS: dict[DiffFormat, Callable[[Diff, TextIO], Iterator[str]]] = {
     "table": _diff_table,
-    "json": lambda found, _: json_diff(found),
-    "markdown": lambda found, _: markdown_diff(found),
+    "json": lambda changes, _: json_diff(changes),
+    "markdown": lambda changes, _: markdown_diff(changes),
 }

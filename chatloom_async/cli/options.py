@@ -82,7 +82,6 @@ class Access:
         return AsyncChatloom(key, base_url=self.base_url)
 
 
-FROM_ENVIRONMENT = Access()
 NO_KEY = (
     "Set it, or name a file with --key-file. Keys are made in the dashboard under Settings > API Keys. "
     "Without a key, `chatloom audit` shows an embedded sandbox."
@@ -123,9 +122,6 @@ class Selection:
         bool, Parameter(help="Accept keys in the list itself, in a field `key`. Such a file is a secret.")
     ] = False
     sandbox: Annotated[bool, Parameter(help="Audit the embedded sandbox, even if there is a key.")] = False
-
-
-DEFAULT_SELECTION = Selection()
 
 
 @Parameter(name="*", group=FINDINGS)
@@ -175,9 +171,6 @@ class FindingOptions:
     ] = None
 
 
-DEFAULT_FINDINGS = FindingOptions()
-
-
 @Parameter(name="*", group=FREQUENT)
 @frozen
 class ReportOptions:
@@ -205,9 +198,6 @@ class ReportOptions:
     ] = None
 
 
-DEFAULT_REPORT = ReportOptions()
-
-
 @Parameter(name="*", group=FREQUENT)
 @frozen
 class HistoryOptions:
@@ -220,9 +210,6 @@ class HistoryOptions:
     resume: Annotated[bool, Parameter(help="Continue the last run of --db: read what is missing, and what failed.")] = (
         False
     )
-
-
-DEFAULT_HISTORY = HistoryOptions()
 
 
 @Parameter(name="*", group=RUN)
@@ -268,6 +255,3 @@ class RunOptions:
     def at_once(self) -> int:
         """Workspaces at once in one process."""
         return self.concurrency or 64
-
-
-DEFAULT_RUN = RunOptions()

@@ -6,72 +6,57 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from attrs import frozen
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..audit.formats.ranking import counted
 from ..audit.formats.table import severities
 from ..audit.session import AuditOutcome
 from ..audit.values import SEVERITIES
 from ..wire.cleaning import clean
-from .terminal import forget_stream, shell_command, terminal_style
+from .terminal import forget_stream, notice, shell_command, terminal_style
 
-
-class StandardError(Console):
-    """Without a reader it is silent; rich would discard standard output, too, and end the command."""
-
-    def on_broken_pipe(self) -> None:
-        forget_stream(sys.stderr)
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 class AuditProgress:
-    """A context manager around the audit. Call `show` after every row. `clock` returns seconds."""
+    """A context manager around the audit. Call `show` after every row. `clock` returns seconds.
+
+    Without a terminal, or if it is not to be `shown`, there is no bar, and only `say` prints something.
+    """
 
     def __init__(self, total: int, *, shown: bool, clock: Callable[[], float] = time.monotonic) -> None:
-        width = terminal_style(sys.stderr).width  # rich would loop for ever on a few columns
-        console = StandardError(stderr=True, highlight=False, markup=False, emoji=False, width=width or 80)
-        self._bar = Progress(
-            TextColumn("auditing"),
-            BarColumn(bar_width=20, complete_style="cyan", finished_style="cyan"),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}", style="dim"),
-            TextColumn("{task.fields[findings]}", style="yellow"),
-            TextColumn("{task.fields[failures]}", style="red"),
-            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            console=console,
-            transient=True,
-            redirect_stdout=False,
-            disable=not (shown and width),
-        )
-        self._task = self._bar.add_task("", total=total, rate="", findings="", failures="")
+        width = terminal_style(sys.stderr).width if shown else None
+        self._bar = None if width is None else _bar(width)
+        self._task = self._bar.add_task("", total=total, rate="", findings="", failures="") if self._bar else None
         self._clock, self._started, self._last_text = clock, clock(), ""
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        if self._bar:
+            self._bar.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def stop(self) -> None:
         """Takes the bar off the terminal, for what is printed next."""
-        self._bar.stop()
+        if self._bar:
+            self._bar.stop()
 
     def say(self, text: str) -> None:
         """Prints a line above the bar, unless it is the same as the last one."""
-        if text != self._last_text:
-            self._bar.console.print(clean(text), style="yellow", soft_wrap=not self._bar.console.is_terminal)
+        if text != self._last_text and self._bar:
+            self._bar.console.print(clean(text), style="yellow")
+        elif text != self._last_text:
+            notice(text, "yellow")
         self._last_text = text
 
     def show(self, outcome: AuditOutcome) -> None:
         """The totals so far. Rows that a resumed run had already do not count for the rate and the time left."""
-        if self._bar.disable:
+        if self._bar is None or self._task is None:
             return
         summary = outcome.summary
         read = summary.workspaces - outcome.resumed.workspaces
@@ -90,6 +75,31 @@ class AuditProgress:
         """Workspaces per second; empty in the first second, which is too short to tell."""
         elapsed = self._clock() - self._started
         return f"{read / elapsed:.{0 if read >= 10 * elapsed else 1}f}/s" if elapsed >= 1 else ""
+
+
+def _bar(width: int) -> "Progress":
+    """The bar, on standard error. A width is given, since rich would loop for ever on a few columns."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    class StandardError(Console):
+        """Without a reader it is silent; rich would discard standard output, too, and end the command."""
+
+        def on_broken_pipe(self) -> None:
+            forget_stream(sys.stderr)
+
+    return Progress(
+        TextColumn("auditing"),
+        BarColumn(bar_width=20, complete_style="cyan", finished_style="cyan"),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}", style="dim"),
+        TextColumn("{task.fields[findings]}", style="yellow"),
+        TextColumn("{task.fields[failures]}", style="red"),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        console=StandardError(stderr=True, highlight=False, markup=False, emoji=False, width=width),
+        transient=True,
+        redirect_stdout=False,
+    )
 
 
 NEW_DB = "audits.db"

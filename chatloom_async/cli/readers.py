@@ -18,7 +18,7 @@ from ..audit.session import Reader
 from ..audit.store import Run
 from ..audit.values import Row, Workspace
 from ..client import AsyncChatloom
-from ..engines import DaskEngine, EngineLostError, ShardOptions, audit_on
+from ..engines import EngineLostError, audit_on
 from ..engines.dask import workers_at, workers_here
 from ..engines.shard import DEFAULTS, fitting_size, refuse_keys
 from ..transports.aiohttp import AiohttpTransport
@@ -76,8 +76,7 @@ async def open_reader(
                 dns=dns,
             )
         else:
-            workers = await _workers(options, source, workspaces, stack, say=say, stop=stop)
-            yield evolve(workers, dns=dns)
+            yield await _workers(options, source, workspaces, stack, dns=dns, say=say, stop=stop)
 
 
 def raise_descriptor_limit() -> None:
@@ -106,53 +105,17 @@ def _no_key(*, force_refresh: bool = False) -> NoReturn:
     raise RuntimeError("An audit has a key for each workspace, and none of its own")  # pragma: no cover
 
 
-@frozen
-class WorkersReader:
-    """The workers of a cluster: `window` shards of up to `size` workspaces at once. `portable` is what travels."""
-
-    engine: DaskEngine
-    base_url: str
-    portable: Callable[[Workspace], Workspace]
-    window: int
-    size: int
-    options: ShardOptions
-    say: Say
-    stop: asyncio.Event
-    dns: Resolver | None = None
-
-    async def __call__(
-        self, workspaces: AsyncGenerator[Workspace, None], /, *, judge: Judge, run: Run | None
-    ) -> AsyncGenerator[Row, None]:
-        """Ends early, with a line that says so, where the workers are lost: what was read is worth its report."""
-        rows = audit_on(
-            self.engine,
-            (self.portable(workspace) async for workspace in workspaces),
-            base_url=self.base_url,
-            judge=judge,
-            run=run,
-            options=self.options,
-            shard_size=self.size,
-            window=self.window,
-            wanted=lambda: not self.stop.is_set(),
-            dns=self.dns,
-        )
-        try:
-            async with aclosing(rows):
-                async for row in rows:
-                    yield row
-        except EngineLostError as lost:
-            self.say(f"stopped: {lost}")
-
-
 async def _workers(
     options: RunOptions,
     source: Source,
     workspaces: Sequence[Workspace],
     stack: AsyncExitStack,
     *,
+    dns: Resolver | None,
     say: Say,
     stop: asyncio.Event,
-) -> WorkersReader:
+) -> Reader:
+    """A reader whose work is done by the workers of a cluster, in shards."""
     if source.kind != "sandbox":
         portable = absolute
         refuse_keys(workspaces)
@@ -167,16 +130,32 @@ async def _workers(
     window = asked // in_each  # rounded down: never more than was asked for
     where = f"the cluster at {options.scheduler}" if options.scheduler else "a cluster on this machine"
     notice(f"reading on {where}, up to {window * in_each} workspaces at once", "dim")
-    return WorkersReader(
-        engine,
-        source.address,
-        portable,
-        window,
-        fitting_size(len(workspaces), window, in_each),
-        evolve(DEFAULTS, concurrency=in_each, max_pause=options.max_pause),
-        say,
-        stop,
-    )
+
+    async def read(
+        workspaces: AsyncGenerator[Workspace, None], /, *, judge: Judge, run: Run | None
+    ) -> AsyncGenerator[Row, None]:
+        """If the workers are lost, it ends early and says so: what was read is worth its report."""
+        rows = audit_on(
+            engine,
+            (portable(workspace) async for workspace in workspaces),
+            base_url=source.address,
+            judge=judge,
+            run=run,
+            options=evolve(DEFAULTS, concurrency=in_each, max_pause=options.max_pause),
+            shard_size=size,
+            window=window,
+            wanted=lambda: not stop.is_set(),
+            dns=dns,
+        )
+        try:
+            async with aclosing(rows):
+                async for row in rows:
+                    yield row
+        except EngineLostError as lost:
+            say(f"stopped: {lost}")
+
+    size = fitting_size(len(workspaces), window, in_each)
+    return read
 
 
 def absolute(workspace: Workspace) -> Workspace:

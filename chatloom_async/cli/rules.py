@@ -45,17 +45,17 @@ async def rules(
 def _table(chosen: Sequence[Rule], stream: TextIO) -> str:
     style = terminal_style(stream)
     table = columns("rule", "severity", "why it matters, and what to do")
-    for each in chosen:
-        table.add_row(cell(each.id), cell(each.severity, STYLES[each.severity]), cell(f"Why: {each.why}"))
-        table.add_row("", "", cell(f"Fix: {each.fix}", "cyan"))
-        if each.needs:
-            table.add_row("", "", cell(f"Needs: {NEEDS[each.needs]}", "dim"))
+    for rule in chosen:
+        table.add_row(cell(rule.id), cell(rule.severity, STYLES[rule.severity]), cell(f"Why: {rule.why}"))
+        table.add_row("", "", cell(f"Fix: {rule.fix}", "cyan"))
+        if rule.needs:
+            table.add_row("", "", cell(f"Needs: {NEEDS[rule.needs]}", "dim"))
     return rendered([table], width=style.width, color=style.color)
 
 
 def _json(chosen: Sequence[Rule], _: TextIO) -> str:
     names = ("id", "severity", "scope", "needs", "why", "fix")
-    return json_text({"rules": [{name: getattr(each, name) for name in names} for each in chosen]}, indent=True) + "\n"
+    return json_text({"rules": [{name: getattr(rule, name) for name in names} for rule in chosen]}, indent=True) + "\n"
 
 
 NEEDS: dict[Need, str] = {"dns": "--dns", "expect": "`expect` in the list of workspaces"}

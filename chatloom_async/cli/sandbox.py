@@ -87,7 +87,9 @@ def _listed(sandbox: "Sandbox", path: Path) -> Iterator[None]:
             f"--write-workspaces {path} cannot be written: {problem.strerror}", hint=WRITABLE_PATH
         ) from None
     with os.fdopen(file, "w", encoding="utf-8") as stream:
-        stream.writelines(json_text({"name": each.name, "key": each.key.reveal()}) + "\n" for each in sandbox)
+        stream.writelines(
+            json_text({"name": workspace.name, "key": workspace.key.reveal()}) + "\n" for workspace in sandbox
+        )
     try:
         yield
     finally:

@@ -59,7 +59,7 @@ async def open_source(path: Path | None, selection: Selection, base_url: str | N
         notice(f"{reason}: auditing an embedded sandbox on this machine. Its data is fictional.", "dim")
         embedded = make_sandbox(**EMBEDDED)
         async with embedded.serve() as url:
-            yield Source("sandbox", tuple(Workspace(each.name, each.key) for each in embedded), url)
+            yield Source("sandbox", tuple(Workspace(stored.name, stored.key) for stored in embedded), url)
 
 
 def _load(path: Path, *, inline_keys: bool) -> tuple[Workspace, ...]:

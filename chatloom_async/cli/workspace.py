@@ -14,7 +14,7 @@ from ..endpoints.agents import Agent, AgentList
 from ..wire.cleaning import clean
 from ..wire.endpoint import Endpoint
 from .files import check_outputs, open_output
-from .options import FROM_ENVIRONMENT, Access, OutputPath
+from .options import Access, OutputPath
 from .terminal import CommandLineError, notice, terminal_style
 
 NOT_WHOLE = 3
@@ -37,7 +37,7 @@ async def agents(
         Parameter(name="--format", metavar="FORMAT", help="table, json, or jsonl (one agent per line)."),
     ] = "table",
     output: OutputPath = None,
-    access: Access = FROM_ENVIRONMENT,
+    access: Access = Access(),
 ) -> int:
     """List the agents of one workspace, newest first.
 
@@ -88,7 +88,7 @@ async def domains(
         Parameter(name="--format", metavar="FORMAT", help="text (a domain per line) or json."),
     ] = "text",
     output: OutputPath = None,
-    access: Access = FROM_ENVIRONMENT,
+    access: Access = Access(),
 ) -> int:
     """List the domains on which an agent's widget may load, oldest first.
 
@@ -117,7 +117,7 @@ async def call(
     /,
     *,
     output: OutputPath = None,
-    access: Access = FROM_ENVIRONMENT,
+    access: Access = Access(),
 ) -> int:
     """Send a GET to any path of the API and print its JSON.
 

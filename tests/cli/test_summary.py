@@ -138,12 +138,13 @@ def test_an_estimate_knows_the_rate_limit_of_a_key(keys: str, at_once: int, text
     assert estimate(workspaces, at_once) == f"{text}4 requests a second and key"
 
 
-def test_the_rate_is_that_of_what_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_rate_is_that_of_what_is_read(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing in the first second, in which a handful of answers would make thousands a second; and nothing of what
     an earlier part of the run left."""
     now = 0.0
-    progress = AuditProgress(2000, shown=False, clock=lambda: now)
-    progress._bar.disable = False  # one that no terminal shows counts nothing
+    monkeypatch.setenv("FORCE_COLOR", "1")  # without a terminal there is no bar
+    progress = AuditProgress(2000, shown=True, clock=lambda: now)
+    assert progress._bar is not None
     resumed = Summary(ok=900)
     progress.show(outcome(resumed, resumed=resumed))
     rates = []
@@ -154,9 +155,29 @@ def test_the_rate_is_that_of_what_is_read(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_line_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
-    """A pause that goes on says nothing new."""
-    progress = AuditProgress(2, shown=False)
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_line_is_not_repeated(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, shown: bool
+) -> None:
+    """A pause that goes on says nothing new, with and without a bar."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    progress = AuditProgress(2, shown=shown)
     for text in ("paused", "paused", "stopped", "paused"):
         progress.say(text)
     assert capsys.readouterr().err.splitlines() == ["paused", "stopped", "paused"]
+
+
+@pytest.mark.parametrize(
+    ("unset", "first"),
+    [
+        ((), ""),
+        (("A_KEY",), "set A_KEY, then "),
+        (("A", "B", "C", "D", "E"), "set A, B, C and 2 more variables, then "),
+    ],
+)
+def test_variables_that_are_not_set_come_first(unset: tuple[str, ...], first: str) -> None:
+    """To read the workspace again without them would fail again."""
+    result = outcome(Summary(ok=8, failed=1), failing=["acme"])
+    assert NextStep("file", None, result, unset).text() == f"{first}add --only acme to read only it again"
+    assert NextStep("file", DB, result, unset).text() == f"{first}add --resume to read 1 failed workspace again"
