@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from chatloom_async.audit import outage
 from chatloom_async.cli import sources
 from chatloom_async.cli.sandbox import make_sandbox
 from chatloom_async.sandbox import Sandbox
@@ -95,6 +96,38 @@ def test_workspaces_that_fail_are_told_and_make_the_status_3(chatloom: Chatloom,
         "next: set CEDAR_KEY, then add --only birch --only cedar to read only them again",
         "next: set CEDAR_KEY, then add --only cedar --only birch to read only them again",
     )
+
+
+def test_every_variable_that_is_not_set_is_named_once(chatloom: Chatloom, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Of references of both kinds."""
+    (tmp_path / "w.csv").write_text("name,key_env,key_json\na,CHATLOOM_API_KEY,\nb,,KEYS#b\nc,,KEYS#c\nd,D_KEY,\n")
+    assert chatloom("audit", str(tmp_path / "w.csv")).err.splitlines()[-1] == (
+        "next: set KEYS, D_KEY, then add --only b --only c --only d to read only them again"
+    )
+
+
+def test_columns_that_are_ignored_are_reported(chatloom: Chatloom, sandbox: Sandbox, tmp_path: Path) -> None:
+    """On standard error, with the name of the file."""
+    path = tmp_path / "w.csv"
+    path.write_text("name;key_env;owner;city\nacme;CHATLOOM_API_KEY;Ann;Oslo\n")
+    ran = chatloom("audit", str(path), "--format", "jsonl")
+    assert ran.status == 0
+    assert ran.err.splitlines()[0] == f"{path}: ignored the columns owner, city: they are not a field"
+
+
+def test_an_api_that_answers_429_only_ends_the_audit_after_the_longest_pause(
+    chatloom: Chatloom, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last line names the cause."""
+    monkeypatch.setattr(outage, "GIVE_UP_AFTER", 0.0)
+    monkeypatch.setattr(outage, "SHOW_THROTTLING_AFTER", 0.0)
+    sandbox["acme"].fails(429, times=None)
+    ran = chatloom("audit", "--max-pause", "0.3")
+    first, *_, last = ran.err.splitlines()
+    assert ran.status == 4
+    assert first.startswith("paused: HTTP 429: ")
+    assert last.startswith("cause: Not read, since nothing worked in the first 0 s. HTTP 429: ")
+    assert chatloom("audit", "--max-pause", "-1").err.startswith('error: Invalid value "-1.0" for --max-pause. ')
 
 
 def test_where_nothing_can_be_audited_the_status_is_4(chatloom: Chatloom, three: str) -> None:
