@@ -23,7 +23,7 @@ from ..wire.errors import ConfigurationError
 from .entries import toml_document
 from .formats.text import visible
 from .rules.registry import no_rule
-from .values import Finding, finding
+from .values import Finding, make_finding
 
 __all__ = ["Mute", "MuteResult", "Muted", "Mutes", "MutesFileError", "load_mutes"]
 
@@ -141,7 +141,7 @@ def _ended(workspace: str, mute: Mute) -> Finding:
         f"The mute ended on {mute.until.isoformat()} (it was there because: {mute.reason}). "
         "Correct what it was for, or give it a new date."
     )
-    return finding(workspace, "mute-expired", "warning", agent_id=None, subject=mute.target, message=message)
+    return make_finding(workspace, "mute-expired", "warning", agent_id=None, subject=mute.target, message=message)
 
 
 TARGETS = ("rule", "finding")

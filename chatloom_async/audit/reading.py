@@ -21,7 +21,7 @@ from .keys import resolve_key
 from .lanes import SLOW_ANSWER, CpuTime, Lanes, one_lane_suffices
 from .rules.contract import unknown_fields
 from .rules.subjects import Evidence
-from .values import AuditedAgent, Failure, Finding, IncompleteListError, Row, Workspace, finding
+from .values import AuditedAgent, Failure, Finding, IncompleteListError, Row, Workspace, make_finding
 
 MAX_LANES = 8
 """Calls in flight for one workspace: the default limiter lets no more through per key, so more would only queue."""
@@ -201,4 +201,4 @@ def _problem(listed: AgentList, reading: Reading) -> Failure | None:
 
 def _gone(workspace: str, agent_id: str, name: str) -> Finding:
     message = "The agent was listed, but no longer there when its domains were asked for; it was probably deleted."
-    return finding(workspace, "agent-gone", "info", agent_id=agent_id, subject=name, message=message)
+    return make_finding(workspace, "agent-gone", "info", agent_id=agent_id, subject=name, message=message)

@@ -97,7 +97,7 @@ class Finding:
     message: str
 
 
-def finding(
+def make_finding(
     workspace: str, rule: str, severity: Severity, *, agent_id: str | None, subject: str, message: str
 ) -> Finding:
     """The finding with its id, which follows from everything but the message and the severity."""

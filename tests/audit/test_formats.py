@@ -8,7 +8,7 @@ from chatloom_async.audit import AuditedAgent, Failure, KeyEnv, KeyFile, Row, Su
 from chatloom_async.audit.document import json_text, workspace_document
 from chatloom_async.audit.formats.interface import Format
 from chatloom_async.audit.formats.json import JsonFormat, JsonLinesFormat
-from chatloom_async.audit.values import finding
+from chatloom_async.audit.values import make_finding
 from tests.samples import KEY
 
 SALES = Agent(
@@ -21,7 +21,9 @@ SALES = Agent(
     status="active",
     created_at=datetime(2026, 1, 15, 9, tzinfo=UTC),
 )
-GONE = finding("acme", "agent-gone", "info", agent_id="agt_abc123", subject="Sales Assistant", message="It is gone.")
+GONE = make_finding(
+    "acme", "agent-gone", "info", agent_id="agt_abc123", subject="Sales Assistant", message="It is gone."
+)
 ROWS = (
     Row("acme", "ok", (AuditedAgent(SALES, ("example.com", "support.example.com")),), (), None, 2),
     Row("birch", "ok", (AuditedAgent(SALES, None),), (GONE,), None, 2),

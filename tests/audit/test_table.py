@@ -5,7 +5,7 @@ import pytest
 from chatloom_async.audit import Failure, Finding, Row, Summary
 from chatloom_async.audit.formats.ranking import RuleTexts, Worst
 from chatloom_async.audit.formats.table import TableFormat
-from chatloom_async.audit.values import finding
+from chatloom_async.audit.values import make_finding
 from tests.audit.test_formats import EVIL, ROWS, SALES, written
 from tests.samples import KEY
 
@@ -13,10 +13,10 @@ TEXTS: RuleTexts = {
     "agent-gone": ("info", "It is gone.", "Nothing, if the deletion was intended."),
     "domain-wildcard": ("error", "Sites that nobody approved can show it.", "List the host names one by one."),
 }
-WILDCARD = finding(
+WILDCARD = make_finding(
     "acme", "domain-wildcard", "error", agent_id=SALES.id, subject="*.com", message='"*.com" is a wildcard.'
 )
-STALE = finding("acme", "mute-expired", "warning", agent_id=None, subject="rule domain-ip", message="It ended.")
+STALE = make_finding("acme", "mute-expired", "warning", agent_id=None, subject="rule domain-ip", message="It ended.")
 FOUND = (Row("acme", "ok", ROWS[0].agents, (STALE, WILDCARD), None, 2), *ROWS[1:])
 
 TABLE = """\

@@ -13,7 +13,7 @@ from attrs import Factory, define, evolve, field
 
 from ...wire.cleaning import clean
 from ...wire.errors import ChatloomError
-from ..values import SEVERITIES, DnsReading, DomainMatching, Finding, Row, Workspace, finding
+from ..values import SEVERITIES, DnsReading, DomainMatching, Finding, Row, Workspace, make_finding
 from .hostname import site_key
 from .overlap import OverlapIndex
 from .registry import RULE_FAILED, RULES
@@ -155,7 +155,7 @@ def _apply(rule: Rule, subjects: list[Subject], workspace: str, steps: Steps) ->
 
 def _left_out(rule: Rule, count: int, workspace: str) -> Finding:
     text = f"{count:,} more findings of this rule are left out."
-    return finding(workspace, rule.id, rule.severity, agent_id=None, subject="", message=text)
+    return make_finding(workspace, rule.id, rule.severity, agent_id=None, subject="", message=text)
 
 
 def _finding(rule: Rule, subject: Subject, result: str | Found, workspace: str) -> Finding:
@@ -164,7 +164,7 @@ def _finding(rule: Rule, subject: Subject, result: str | Found, workspace: str) 
     elif not isinstance(result, Found):
         raise TypeError(f"it gave {type(result).__name__}, neither a text nor Found")
     agent_id, about = _identity(subject)
-    return finding(
+    return make_finding(
         workspace,
         rule.id,
         rule.severity,
@@ -183,7 +183,7 @@ def _identity(subject: Subject) -> tuple[str | None, str]:
 
 def _failed(rule: Rule, what: str, workspace: str) -> Finding:
     text = f"The rule {rule.id} {what}"
-    return finding(workspace, RULE_FAILED.id, rule.severity, agent_id=None, subject=rule.id, message=text)
+    return make_finding(workspace, RULE_FAILED.id, rule.severity, agent_id=None, subject=rule.id, message=text)
 
 
 def _reading(dns: Mapping[str, HostRecord]) -> DnsReading:

@@ -9,7 +9,7 @@ from chatloom_async import Agent
 from chatloom_async.audit import AuditedAgent, Failure, Finding, Row, Summary
 from chatloom_async.audit.formats.interface import Format
 from chatloom_async.audit.formats.ranking import RuleTexts
-from chatloom_async.audit.values import finding
+from chatloom_async.audit.values import make_finding
 from tests.samples import KEY
 
 NOW = datetime(2026, 3, 5, 14, 30, tzinfo=UTC)
@@ -29,13 +29,15 @@ TEXTS: RuleTexts = {
     "domain-wildcard": ("error", "Sites that nobody approved can show it.", "List the host names one by one."),
     "domains-empty": ("warning", "What an empty list means is not documented.", "List the sites."),
 }
-WILDCARD = finding(
+WILDCARD = make_finding(
     "acme", "domain-wildcard", "error", agent_id="agt_abc123", subject="*.com", message='"*.com" is a wildcard.'
 )
-EMPTY = finding(
+EMPTY = make_finding(
     "acme", "domains-empty", "warning", agent_id="agt_glass", subject="Product Advisor", message="No domain."
 )
-SHARED = finding("", "domain-shared", "info", agent_id=None, subject="example.com", message="Also allowed elsewhere.")
+SHARED = make_finding(
+    "", "domain-shared", "info", agent_id=None, subject="example.com", message="Also allowed elsewhere."
+)
 ROWS = (
     Row("birch", "ok", (AuditedAgent(SALES, ("example.com",)),), (), None, 2),
     Row(

@@ -24,7 +24,7 @@ from chatloom_async.audit.rules import (
 )
 from chatloom_async.audit.rules import hostname as hostname_module
 from chatloom_async.audit.rules.registry import AGENT_GONE
-from chatloom_async.audit.values import finding
+from chatloom_async.audit.values import make_finding
 from tests.audit.rules.cases import NOW, audited, checked, found
 
 SEVERITIES = {
@@ -99,7 +99,7 @@ def test_the_gravest_first() -> None:
 def test_ids_are_those_of_the_audit() -> None:
     """They follow from workspace, rule, agent and subject, not from the message."""
     assert judge(checked(audited("*"))) == (
-        finding(
+        make_finding(
             "acme",
             "domain-wildcard",
             "error",
@@ -129,7 +129,7 @@ def test_unread_domains_are_no_domains() -> None:
 
 def test_a_rules_findings_join_the_rows_own() -> None:
     """The row keeps all that it had."""
-    gone = finding("acme", "agent-gone", "info", agent_id="agt_9", subject="Old", message="Gone.")
+    gone = make_finding("acme", "agent-gone", "info", agent_id="agt_9", subject="Old", message="Gone.")
     row = Row("acme", "ok", (audited("*"),), (gone,), requests=3)
     judged = Judge(clock=lambda: NOW).judge(row, Workspace("acme", KeyEnv("K")))
     assert judged == evolve(row, findings=(*judge(checked(audited("*"))), gone))
@@ -155,11 +155,11 @@ def test_a_rule_for_workspaces_can_name_an_agent() -> None:
     assert places == {
         "The workspace's.": (
             None,
-            finding("acme", "house-rule", "info", agent_id=None, subject="thing", message="").id,
+            make_finding("acme", "house-rule", "info", agent_id=None, subject="thing", message="").id,
         ),
         "The agent's.": (
             "agt_1",
-            finding("acme", "house-rule", "info", agent_id="agt_1", subject="thing", message="").id,
+            make_finding("acme", "house-rule", "info", agent_id="agt_1", subject="thing", message="").id,
         ),
     }
 
@@ -191,8 +191,12 @@ def test_a_rule_that_raises_loses_only_its_own_findings(severity: Any) -> None:
     where = f"{__file__}:{stumbling.__code__.co_firstlineno}"
     message = f"The rule house-rule failed on 2 of 3 domains: ValueError: no bad.example  clf_*** (defined at {where})"
     assert {each.rule: each for each in judge(workspace, [failing])} == {
-        "house-rule": finding("acme", "house-rule", severity, agent_id="agt_1", subject="a.example", message="Fine."),
-        "rule-failed": finding("acme", "rule-failed", severity, agent_id=None, subject="house-rule", message=message),
+        "house-rule": make_finding(
+            "acme", "house-rule", severity, agent_id="agt_1", subject="a.example", message="Fine."
+        ),
+        "rule-failed": make_finding(
+            "acme", "rule-failed", severity, agent_id=None, subject="house-rule", message=message
+        ),
     }
 
 

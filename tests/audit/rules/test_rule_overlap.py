@@ -11,7 +11,7 @@ from chatloom_async.audit.rules import CheckedOverlap, Evidence, Judge, OtherWor
 from chatloom_async.audit.rules.hostname import parse_domain, site_key
 from chatloom_async.audit.rules.overlap import OverlapIndex
 from chatloom_async.audit.rules.registry import RULES
-from chatloom_async.audit.values import finding
+from chatloom_async.audit.values import make_finding
 from tests.audit.rules.cases import NOW, audited
 
 ACROSS = select_rules(RULES, ["domain-shared", "key-duplicate"])
@@ -37,12 +37,12 @@ def judged(order: Any, judge: Judge | None = None) -> dict[str, Row]:
 
 def shared(workspace: str, message: str) -> Any:
     """A finding about the site that a, b and d allow."""
-    return finding(workspace, "domain-shared", "info", agent_id=None, subject="agency.example", message=message)
+    return make_finding(workspace, "domain-shared", "info", agent_id=None, subject="agency.example", message=message)
 
 
 def twin(workspace: str, message: str) -> Any:
     """A finding about the key that a and c have."""
-    return finding(workspace, "key-duplicate", "warning", agent_id=None, subject="", message=message)
+    return make_finding(workspace, "key-duplicate", "warning", agent_id=None, subject="", message=message)
 
 
 def test_every_workspace_is_told_what_it_shares() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from chatloom_async import Agent
 from chatloom_async.audit import AuditedAgent, Failure, Finding, KeyEnv, Row, Workspace
 from chatloom_async.audit.store import RunConfig, RunInfo
-from chatloom_async.audit.values import finding
+from chatloom_async.audit.values import make_finding
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 URL = "https://chatloom.app"
@@ -43,7 +43,7 @@ def agent(agent_id: str = "agt_1", domains: Iterable[str] | None = ("example.com
 
 def found(workspace: str, subject: str, *, agent_id: str | None = "agt_1", rule: str = "domain-local") -> Finding:
     """A finding as a rule would make it."""
-    return finding(workspace, rule, "error", agent_id=agent_id, subject=subject, message=f"{subject} is local.")
+    return make_finding(workspace, rule, "error", agent_id=agent_id, subject=subject, message=f"{subject} is local.")
 
 
 def row(name: str, **fields: Any) -> Row:

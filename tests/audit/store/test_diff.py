@@ -19,7 +19,7 @@ from chatloom_async.audit.diff import (
 )
 from chatloom_async.audit.diff.compare import compare, merged
 from chatloom_async.audit.store import StoredWorkspace, open_store
-from chatloom_async.audit.values import DnsReading, finding
+from chatloom_async.audit.values import DnsReading, make_finding
 from tests.audit.store.samples import agent, config, failed, found, row, run_info, stream
 from tests.samples import KEY, OTHER_KEY
 
@@ -244,7 +244,7 @@ async def test_workspaces_meet_by_name() -> None:
 def shared(workspace: str, others: str) -> Finding:
     """A finding that depends on other workspaces."""
     message = f"Also allowed in {others}."
-    return finding(workspace, "domain-shared", "info", agent_id=None, subject="x.example", message=message)
+    return make_finding(workspace, "domain-shared", "info", agent_id=None, subject="x.example", message=message)
 
 
 SHARING = (

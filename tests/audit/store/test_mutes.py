@@ -12,7 +12,7 @@ from chatloom_async.audit.formats.csv import CsvFormat
 from chatloom_async.audit.formats.text import visible
 from chatloom_async.audit.mutes import Mute, Muted, MuteResult, Mutes, MutesFileError, load_mutes
 from chatloom_async.audit.summary import Summary
-from chatloom_async.audit.values import Row, finding
+from chatloom_async.audit.values import Row, make_finding
 from chatloom_async.wire.cleaning import clean
 from tests.audit.store.samples import found
 
@@ -144,7 +144,7 @@ def test_a_mute_is_valid_to_the_end_of_its_last_day() -> None:
 def test_an_expired_mute_mutes_nothing_and_is_found_itself() -> None:
     """Once a workspace, however many findings it had silenced, with the same id in every run."""
     old = mute(rule="domain-local", workspace="ac*", until=date(2026, 2, 28), place="entry 3")
-    ended = finding(
+    ended = make_finding(
         "acme",
         "mute-expired",
         "warning",
