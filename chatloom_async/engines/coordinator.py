@@ -44,7 +44,7 @@ async def audit_on(
     further shard begins. If nothing has worked and a shard gives up, the workspaces of the other shards are failed
     rows. `dns` is as in `audit`; this process asks it, not the workers.
 
-    Raises KeyInShardError for a workspace that holds its key, WorkersUnfitError, both before anything is sent,
+    Raises ConfigurationError for a workspace that holds its key, NoWorkersError, both before anything is sent,
     EngineLostError, after which the run can be resumed, and StoreError.
     """
     salt = secrets.token_bytes(32) if run is None else run.salt

@@ -19,13 +19,12 @@ from ..audit.values import Failure
 from ..wire.errors import ChatloomError, needed_by
 from ..wire.version import VERSION
 from .shard import (
+    EngineError,
     EngineLostError,
-    SchedulerUnreachableError,
+    NoWorkersError,
     Shard,
-    ShardDeadlineError,
     ShardLostError,
     ShardResult,
-    WorkersUnfitError,
 )
 from .worker import audit_shard
 
@@ -57,9 +56,9 @@ class DaskEngine:
         answers: Any = self.client.run(resolve_name, VERSION_PLACE, on_error="return")
         versions = await answers
         if not versions:
-            raise WorkersUnfitError("The scheduler has no workers")
+            raise NoWorkersError("The scheduler has no workers")
         if unfit := list(_unfit(versions)):
-            raise WorkersUnfitError(_listed(unfit))
+            raise NoWorkersError(_listed(unfit))
         return await self._threads()
 
     async def run(self, shard: Shard) -> ShardResult:
@@ -93,7 +92,7 @@ class DaskEngine:
     async def _overdue(self, shard: Shard) -> ShardResult:
         text = f"Shard {shard.id} did not come back, though its deadline of {shard.deadline:g} s is long over"
         if await self._threads():
-            return shard.failed(Failure.of(ShardDeadlineError(text)))
+            return shard.failed(Failure.of(EngineError(text)))
         raise EngineLostError(f"{text}: the scheduler has no workers")
 
     async def _threads(self) -> int:
@@ -131,7 +130,7 @@ SETTINGS: dict[str, object] = {
 async def workers_at(address: str) -> AsyncIterator[DaskEngine]:
     """An engine on the cluster whose scheduler has this address, which goes on after the audit.
 
-    Raises MissingExtraError and SchedulerUnreachableError. For `tls://` the certificates are Dask's own settings.
+    Raises MissingExtraError and NoWorkersError. For `tls://` the certificates are Dask's own settings.
     """
     async with _connected(_distributed(), address) as engine:
         yield engine
@@ -187,4 +186,4 @@ async def _connected(distributed: Any, target: Any) -> AsyncIterator[DaskEngine]
             return
     finally:
         await client.close()
-    raise SchedulerUnreachableError(reason)
+    raise NoWorkersError(reason)

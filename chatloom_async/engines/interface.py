@@ -9,7 +9,7 @@ class Engine(Protocol):
     """Runs shards elsewhere, several at once."""
 
     async def prepare(self) -> int:
-        """How many shards to have in flight. Raises WorkersUnfitError if no shard could run, before any does."""
+        """How many shards to have in flight. Raises NoWorkersError if no shard could run, before any does."""
         ...
 
     async def run(self, shard: Shard) -> ShardResult:

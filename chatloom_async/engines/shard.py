@@ -22,55 +22,29 @@ from ..wire.version import VERSION
 
 
 class EngineError(ChatloomError):
-    """The workers, or what leads to them, failed. Rows that were committed are kept."""
+    """The workers, or the connection to them, failed. Committed rows are kept."""
 
     hint = "See the logs of the workers, then continue with --resume."
 
 
 class EngineLostError(EngineError):
-    """The workers cannot be reached, e.g. because the scheduler ended. Shards in flight are lost."""
+    """The workers cannot be reached any more, e.g. because the scheduler ended. Shards in flight are lost."""
 
-    hint = "Start it again, then continue with --resume: what was committed is kept."
+    hint = "Start it again, then continue with --resume: committed rows are kept."
 
 
 class ShardLostError(EngineError):
-    """The workers that a shard was given to died under it, as often as the engine tries. The others go on."""
+    """Every worker that read this shard died, as often as the engine tries. Other shards continue."""
 
 
-class WorkersUnfitError(EngineError, ConfigurationError):
-    """There is no worker, or one without this package or with another version of it."""
-
-    hint = "Start workers in an environment with the coordinator's version of chatloom-async."
-
-
-class SchedulerUnreachableError(EngineError, ConfigurationError):
-    """Nobody could be spoken to at the scheduler's address. Nothing was sent."""
+class NoWorkersError(EngineError, ConfigurationError):
+    """No worker can be used: the scheduler cannot be reached, it has no workers, or one has another version."""
 
     hint = (
-        "Give the address that `dask scheduler` prints, such as tcp://127.0.0.1:8786; for tls://, also Dask's settings "
-        "distributed.comm.tls: https://distributed.dask.org/en/stable/tls.html."
+        "Start workers in an environment with the coordinator's version of chatloom-async, and give the address that "
+        "`dask scheduler` prints, such as tcp://127.0.0.1:8786; for tls://, also Dask's settings distributed.comm.tls: "
+        "https://distributed.dask.org/en/stable/tls.html."
     )
-
-
-class KeyInShardError(ConfigurationError):
-    """A workspace holds its key itself. It would travel through the scheduler's memory, so it does not travel."""
-
-    hint = (
-        "Use key_env, key_json, key_file or key_command: a worker resolves them where it runs. "
-        "Or audit it in one process."
-    )
-
-
-class ShardDeadlineError(ChatloomError):
-    """The shard's time was over before this workspace was read. A row carries it; it is never raised."""
-
-    hint = "Audit it again with --resume; if it happens often, make shards smaller or their deadline longer."
-
-
-class WorkerKilledError(ChatloomError):
-    """Every worker that was given this workspace, alone at the end, died. A row carries it; it is never raised."""
-
-    hint = "Look at the workers' logs and their limit of memory; audit it by itself: chatloom audit --only NAME."
 
 
 SHARD_DEADLINE = 3600.0
@@ -98,10 +72,11 @@ DEFAULTS = ShardOptions()
 
 
 def refuse_keys(workspaces: Iterable[Workspace]) -> None:
-    """Raises KeyInShardError for the first one that holds an ApiKey."""
-    for each in workspaces:
-        if isinstance(each.key, ApiKey):
-            raise KeyInShardError(f"Workspace {each.name!r} holds its key itself, and keys do not travel to workers")
+    """Raises ConfigurationError for the first one that holds an ApiKey."""
+    for workspace in workspaces:
+        if isinstance(workspace.key, ApiKey):
+            text = f"Workspace {workspace.name!r} holds its key itself, and keys are not sent to workers"
+            raise ConfigurationError(f"{text}: use key_env, key_json, key_file or key_command, or audit in one process")
 
 
 @frozen(kw_only=True)
@@ -133,7 +108,7 @@ class ShardResult:
 class Shard:
     """Workspaces to be read by one worker, which has `deadline` seconds for it, counted from its own start.
 
-    Raises KeyInShardError for a workspace that holds an ApiKey. `salt` is that of the run's fingerprints.
+    Raises ConfigurationError for a workspace that holds an ApiKey. `salt` is that of the run's fingerprints.
     """
 
     id: str

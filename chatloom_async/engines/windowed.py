@@ -14,7 +14,7 @@ from attrs import Factory, define, frozen
 from ..audit.values import Failure
 from ..fanout import Ok, fan_out
 from .interface import Engine
-from .shard import Shard, ShardLostError, ShardRead, ShardResult, WorkerKilledError
+from .shard import EngineError, Shard, ShardLostError, ShardRead, ShardResult
 
 PARTS = 8
 """Into which a lost shard is split. Each round costs the engine's number of tries in workers, whatever the number of
@@ -108,4 +108,4 @@ class Splitter:
                 return await self.engine.run(shard)
             except ShardLostError:
                 text = f"Every worker died that read workspace {shard.workspaces[0].name!r}, at last alone"
-        return shard.failed(Failure.of(WorkerKilledError(text)))
+        return shard.failed(Failure.of(EngineError(text)))

@@ -19,18 +19,18 @@ from ..fanout import Ok, fan_out
 from ..policy.clock import Clock
 from ..transports.interface import Transport
 from ..wire.version import VERSION
-from .shard import Shard, ShardDeadlineError, ShardRead, ShardResult, WorkersUnfitError
+from .shard import EngineError, NoWorkersError, Shard, ShardRead, ShardResult
 
 
 def audit_shard(shard: Shard) -> ShardResult:
     """One read for every workspace of the shard, whatever becomes of each, within the shard's deadline.
 
-    Runs an event loop of its own, in whatever thread. Raises WorkersUnfitError if the shard comes from another
+    Runs an event loop of its own, in whatever thread. Raises NoWorkersError if the shard comes from another
     version of this package, and nothing for a workspace.
     """
     if shard.version != VERSION:
         reason = f"The coordinator has chatloom-async {shard.version}, and a worker {VERSION}"
-        raise WorkersUnfitError(reason)
+        raise NoWorkersError(reason)
     return asyncio.run(read_shard(shard))
 
 
@@ -75,7 +75,7 @@ def _portable(read: Read, salt: bytes) -> ShardRead:
 
 def _late(shard: Shard, number: int) -> ShardRead:
     text = f"Shard {shard.id} was not done within its deadline of {shard.deadline:g} s"
-    return ShardRead.failed(shard.workspaces[number], Failure.of(ShardDeadlineError(text)))
+    return ShardRead.failed(shard.workspaces[number], Failure.of(EngineError(text)))
 
 
 def _no_key(*, force_refresh: bool = False) -> NoReturn:

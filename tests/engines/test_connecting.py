@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chatloom_async import ConfigurationError, MissingExtraError
-from chatloom_async.engines import SchedulerUnreachableError, dask
+from chatloom_async.engines import NoWorkersError, dask
 from chatloom_async.engines.dask import dask_setup, workers_at, workers_here
 
 distributed = pytest.importorskip("distributed")
@@ -46,12 +46,12 @@ async def test_where_no_scheduler_is_the_error_says_so(
 ) -> None:
     """With Dask's own reason, and what to give instead; nothing is left open."""
     monkeypatch.setattr(dask, "CONNECT_TIMEOUT", 0.2)
-    with pytest.raises(SchedulerUnreachableError) as caught:
+    with pytest.raises(NoWorkersError) as caught:
         async with workers_at(address):
             pass
     assert isinstance(caught.value, ConfigurationError)
     assert str(caught.value).startswith(f"No scheduler of Dask at {address}: {reason}")
-    assert " Give the address that `dask scheduler` prints, such as tcp://127.0.0.1:8786;" in str(caught.value)
+    assert " give the address that `dask scheduler` prints, such as tcp://127.0.0.1:8786;" in str(caught.value)
 
 
 @pytest.mark.parametrize("module", ["distributed", "cryptography"])

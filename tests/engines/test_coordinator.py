@@ -10,8 +10,9 @@ from chatloom_async import ApiKey, AsyncChatloom
 from chatloom_async.audit import KeyFile, Row, Workspace, audit
 from chatloom_async.audit.rules import Judge
 from chatloom_async.audit.store import NothingToResumeError, RunConfig, open_store
-from chatloom_async.engines import EngineLostError, KeyInShardError, LocalEngine, Shard, ShardResult, audit_on
+from chatloom_async.engines import EngineLostError, LocalEngine, Shard, ShardResult, audit_on
 from chatloom_async.sandbox import Sandbox
+from chatloom_async.wire.errors import ConfigurationError
 from tests.engines.planted import planted
 from tests.samples import KEY
 
@@ -104,7 +105,7 @@ async def test_a_workspace_that_holds_its_key_is_refused_at_once(tmp_path: Path)
         base_url=URL,
         shard_size=1,
     )
-    with pytest.raises(KeyInShardError):
+    with pytest.raises(ConfigurationError):
         await anext(rows)
     assert sandbox.requests == 0
 

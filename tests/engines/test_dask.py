@@ -13,11 +13,11 @@ from attrs import evolve
 from chatloom_async.audit import Failure, KeyEnv, KeyFile, Workspace
 from chatloom_async.engines import (
     DaskEngine,
+    EngineError,
     EngineLostError,
-    ShardDeadlineError,
+    NoWorkersError,
     ShardLostError,
     ShardResult,
-    WorkersUnfitError,
     audit_on,
     dask,
 )
@@ -68,10 +68,10 @@ async def test_unfit_workers_are_named(cluster: str, monkeypatch: pytest.MonkeyP
     async with connected(cluster) as client:
         monkeypatch.setattr(dask, "VERSION", "9.9.9")
         worker = r"^Not every worker has chatloom-async 9\.9\.9: tcp://127\.0\.0\.1:\d+ "
-        with pytest.raises(WorkersUnfitError, match=rf"{worker}has {VERSION}, tcp.* has {VERSION}\. Start "):
+        with pytest.raises(NoWorkersError, match=rf"{worker}has {VERSION}, tcp.* has {VERSION}\. Start "):
             await DaskEngine(client).prepare()
         monkeypatch.setattr(dask, "VERSION_PLACE", "chatloom_async.nowhere:VERSION")
-        with pytest.raises(WorkersUnfitError, match=worker + r"cannot import it \(ModuleNotFoundError: No module "):
+        with pytest.raises(NoWorkersError, match=worker + r"cannot import it \(ModuleNotFoundError: No module "):
             await DaskEngine(client).prepare()
 
 
@@ -85,7 +85,7 @@ def test_only_the_first_unfit_workers_are_named() -> None:
 async def test_a_worker_refuses_a_shard_of_another_version(cluster: str) -> None:
     """The worker's own error arrives as it is."""
     async with connected(cluster) as client:
-        with pytest.raises(WorkersUnfitError, match=r"^The coordinator has chatloom-async 0\.0\.9"):
+        with pytest.raises(NoWorkersError, match=r"^The coordinator has chatloom-async 0\.0\.9"):
             await DaskEngine(client).run(evolve(shard_of(UNSET), version="0.0.9"))
 
 
@@ -107,14 +107,14 @@ async def test_a_worker_that_hangs_cannot_keep_the_audit(
     async with connected(cluster) as client:
         result = await DaskEngine(client).run(shard)
     text = "Shard 1 did not come back, though its deadline of 0.5 s is long over"
-    assert result == shard.failed(Failure.of(ShardDeadlineError(text)))
+    assert result == shard.failed(Failure.of(EngineError(text)))
 
 
 async def test_without_workers_no_audit_begins(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor does one go on whose last worker has left."""
     monkeypatch.setattr(dask, "GRACE", 0.0)
     async with connected(empty, 0) as client:
-        with pytest.raises(WorkersUnfitError, match="The scheduler has no workers"):
+        with pytest.raises(NoWorkersError, match="The scheduler has no workers"):
             await DaskEngine(client).prepare()
         with pytest.raises(EngineLostError, match="the scheduler has no workers"):
             await DaskEngine(client).run(shard_of(UNSET, deadline=0.01))

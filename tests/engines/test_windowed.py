@@ -8,12 +8,12 @@ from attrs import define, field
 
 from chatloom_async.audit import Failure, KeyEnv, Row, Workspace
 from chatloom_async.engines import (
+    EngineError,
     EngineLostError,
     Shard,
     ShardLostError,
     ShardRead,
     ShardResult,
-    WorkerKilledError,
     partition,
     windowed,
 )
@@ -89,7 +89,7 @@ async def test_a_thousand_workspaces_take_four_rounds() -> None:
     engine = RecordingEngine(poison=frozenset({"w0"}))
     shard = shard_of(*(Workspace(f"w{number}", KeyEnv(str(number))) for number in range(1000)))
     async for _, result in windowed(engine, [shard]):
-        error = WorkerKilledError("Every worker died that read workspace 'w0', at last alone")
+        error = EngineError("Every worker died that read workspace 'w0', at last alone")
         assert result.reads[0] == ShardRead.failed(shard.workspaces[0], Failure.of(error))
     assert engine.lost == [1000, 125, 16, 2, 1, 1]
 

@@ -10,7 +10,7 @@ from attrs import evolve
 from chatloom_async import MockTransport, RateLimit, Request, Response, Timeouts, TransportError
 from chatloom_async.audit import KeyEnv, Workspace
 from chatloom_async.audit.store.fingerprints import key_fingerprint
-from chatloom_async.engines import LocalEngine, ShardOptions, ShardResult, WorkersUnfitError, audit_shard
+from chatloom_async.engines import LocalEngine, NoWorkersError, ShardOptions, ShardResult, audit_shard
 from chatloom_async.testing import VirtualClock
 from chatloom_async.testing.server import serve_in_thread
 from tests.engines.planted import SALT, planted, shard_of
@@ -70,7 +70,7 @@ async def test_a_defect_of_one_workspace_is_its_row(tmp_path: Path) -> None:
 
 def test_a_shard_of_another_version_is_refused() -> None:
     """A worker that came late, with another version, says so and sends nothing."""
-    with pytest.raises(WorkersUnfitError, match=r"^The coordinator has chatloom-async 0\.0\.9, and a worker "):
+    with pytest.raises(NoWorkersError, match=r"^The coordinator has chatloom-async 0\.0\.9, and a worker "):
         audit_shard(evolve(shard_of(UNSET), version="0.0.9"))
 
 

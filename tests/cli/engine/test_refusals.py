@@ -30,7 +30,7 @@ Chatloom = Callable[..., Ran]
         ),
         (
             ["inline.json", "--inline-keys", "--engine", "dask"],
-            "Workspace 'acme' holds its key itself, and keys do not travel to workers. Use key_env, key_json, ",
+            "Workspace 'acme' holds its key itself, and keys are not sent to workers: use key_env, key_json, ",
         ),
         (
             ["w.csv", "--engine", "dask", "--scheduler", "tcp://127.0.0.1:9"],

@@ -116,7 +116,7 @@ def test_what_was_read_before_the_workers_were_lost_is_reported(
     ran = chatloom(*begin, "--engine", "dask", "--scheduler", cluster)
     assert (ran.status, list(told(ran.out))) == (status, read)
     assert ran.err.splitlines()[1] == (
-        "stopped: The scheduler is gone. Start it again, then continue with --resume: what was committed is kept."
+        "stopped: The scheduler is gone. Start it again, then continue with --resume: committed rows are kept."
     )
     assert ran.err.splitlines()[-1] == "next: add --resume to continue"
     assert sorted(told(chatloom(*begin, "--resume").out)) == ["acme", "birch", "cedar"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from chatloom_async.audit import KeyEnv, Workspace
-from chatloom_async.engines import DaskEngine, EngineLostError, WorkersUnfitError
+from chatloom_async.engines import DaskEngine, EngineLostError, NoWorkersError
 from chatloom_async.wire.version import VERSION
 from tests.engines.cluster import Cluster
 from tests.engines.planted import shard_of
@@ -25,11 +25,11 @@ async def test_workers_without_the_package_or_with_another_version_are_named(emp
     async with connected(empty.address, 1) as client:
         engine, worker = DaskEngine(client), rf"^Not every worker has chatloom-async {VERSION}: tcp://127\.0\.0\.1:\d+ "
         cannot = r"cannot import it \(ModuleNotFoundError: No module named 'chatloom_async\.wire\.version'\)\. Start "
-        with pytest.raises(WorkersUnfitError, match=worker + cannot):
+        with pytest.raises(NoWorkersError, match=worker + cannot):
             await engine.prepare()
         (other / "__init__.py").touch()
         (other / "version.py").write_text('VERSION = "0.0.9"')
-        with pytest.raises(WorkersUnfitError, match=worker + r"has 0\.0\.9\. Start "):
+        with pytest.raises(NoWorkersError, match=worker + r"has 0\.0\.9\. Start "):
             await engine.prepare()
         with pytest.raises(
             EngineLostError, match=r"^Dask cannot run shard 1: RuntimeError: Error during deserialization"

@@ -10,7 +10,7 @@ import pytest
 
 from chatloom_async.audit import Failure, KeyEnv, Row, Workspace
 from chatloom_async.audit.store import RunConfig, open_store
-from chatloom_async.engines import DaskEngine, EngineLostError, WorkerKilledError, WorkersUnfitError, audit_on, dask
+from chatloom_async.engines import DaskEngine, EngineError, EngineLostError, NoWorkersError, audit_on, dask
 from tests.engines.cluster import Cluster
 from tests.engines.planted import POISON, planted, shard_of
 from tests.engines.threads import connected
@@ -54,7 +54,7 @@ async def test_only_the_poisonous_workspace_fails(cluster: Cluster, tmp_path: Pa
     asked = (*workspaces[:31], POISON, *workspaces[31:])
     async with connected(cluster.address) as client, sandbox.serve() as url:
         rows = {row.workspace: row async for row in audit_on(DaskEngine(client), asked, base_url=url, shard_size=8)}
-    error = WorkerKilledError("Every worker died that read workspace 'poison', at last alone")
+    error = EngineError("Every worker died that read workspace 'poison', at last alone")
     assert rows.pop("poison") == Row("poison", "failed", error=Failure.of(error))
     assert {name: row.state for name, row in rows.items()} == {each.name: "ok" for each in workspaces}
 
@@ -75,7 +75,7 @@ async def test_a_worker_lost_with_its_nanny_is_done_without(
                 await lose(empty, nannies.pop(), client)
         assert sorted(seen) == sorted(each.name for each in workspaces)
         await lose(empty, nannies.pop(), client)
-        with pytest.raises(WorkersUnfitError, match="The scheduler has no workers"):
+        with pytest.raises(NoWorkersError, match="The scheduler has no workers"):
             await DaskEngine(client).prepare()
         monkeypatch.setattr(dask, "GRACE", 0.5)
         with pytest.raises(EngineLostError, match="the scheduler has no workers"):
