@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -65,7 +66,11 @@ class Mutant:
 
 
 class Finder(libcst.CSTVisitor):
-    """Finds what mutmut's operators can change inside of functions, with the lines of the statement around it."""
+    """Finds what mutmut's operators can change inside of functions, with the lines of the statement around it.
+
+    Left out are changes that hardly ever mean anything: of the case of letters, since headers and SQL have none, and
+    of False to None.
+    """
 
     METADATA_DEPENDENCIES = (PositionProvider,)
 
@@ -85,12 +90,17 @@ class Finder(libcst.CSTVisitor):
             lines = self.get_metadata(PositionProvider, self._around[-1])
             for kind, operator in mutation_operators:
                 if isinstance(node, kind):
-                    self.found += [(lines.start.line, lines.end.line, node, new) for new in operator(node)]
+                    changes = [new for new in operator(node) if _meaning(new) != _meaning(node)]
+                    self.found += [(lines.start.line, lines.end.line, node, new) for new in changes]
         return True
 
     def on_leave(self, original_node: libcst.CSTNode) -> None:
         if self._around and self._around[-1] is original_node:
             self._around.pop()
+
+
+def _meaning(node: libcst.CSTNode) -> str:
+    return re.sub(r"\bFalse\b", "None", libcst.Module([]).code_for_node(node)).casefold()
 
 
 def found(path: Path) -> tuple[libcst.Module, Finder]:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 pytest.importorskip("mutmut", reason="mutmut is of the dependency group mutants")
 
@@ -19,8 +20,9 @@ LIMIT = 5
 @decorated("as it is")
 def double(number: "int") -> int:
     """A function."""
+    loud = False
     return (
-        2 * number
+        2 * number or "None"
     )
 '''
 
@@ -35,19 +37,21 @@ def mutants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Mutant]:
 
 
 def test_functions_are_changed_and_nothing_else(mutants: list[Mutant]) -> None:
-    """Neither constants of modules nor docstrings, decorators and types."""
+    """Neither constants of modules nor docstrings, decorators and types; nor the case of letters and False to None."""
     assert {(*mutant.change().removed, *mutant.change().added) for mutant in mutants} == {
-        ("2 * number", "3 * number"),
-        ("2 * number", "2 / number"),
+        ("loud = False", "loud = True"),
+        ('2 * number or "None"', '3 * number or "None"'),
+        ('2 * number or "None"', '2 / number or "None"'),
+        ('2 * number or "None"', '2 * number and "None"'),
+        ('2 * number or "None"', '2 * number or "XXNoneXX"'),
     }
-    assert {(mutant.change().module, mutant.first, mutant.last) for mutant in mutants} == {
-        ("chatloom_async.one", 9, 11)
-    }
+    assert {(mutant.first, mutant.last) for mutant in mutants} == {(9, 9), (10, 12)}
+    assert {mutant.change().module for mutant in mutants} == {"chatloom_async.one"}
 
 
 def test_the_tests_that_run_the_statement_are_chosen(mutants: list[Mutant]) -> None:
     """None that failed or was skipped when it was recorded."""
-    lines: dict[int, Any] = {7: ["def"], 10: ["", "one", "two"], 11: ["failed"], 12: ["other"]}
+    lines: dict[int, Any] = {7: ["def"], 10: ["", "one", "two"], 11: ["failed"], 13: ["other"]}
     data: Any = SimpleNamespace(contexts_by_lineno=lambda name: lines)
     seconds = dict.fromkeys(["def", "one", "two", "other"], 0.1)
-    assert Recording(data, seconds).tests(mutants[0]) == ["one", "two"]
+    assert Recording(data, seconds).tests(evolve(mutants[0], first=10, last=12)) == ["one", "two"]
