@@ -63,6 +63,16 @@ def test_a_run_is_kept_and_listed(chatloom: Chatloom, db: str, two: str) -> None
     assert (listed.status, listed.err) == (0, f"next: chatloom diff --db {db}\n")
 
 
+def test_a_terminal_has_the_state_in_colour(
+    chatloom: Chatloom, db: str, two: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Green is done."""
+    chatloom("audit", two, "--db", db)
+    for name, value in {"TTY_COMPATIBLE": "1", "TERM": "xterm", "COLUMNS": "120"}.items():
+        monkeypatch.setenv(name, value)
+    assert "\x1b[32mfinished\x1b[0m" in chatloom("runs", "--db", db).out
+
+
 def test_runs_are_a_document_too(chatloom: Chatloom, db: str, two: str) -> None:
     """With what a run was about."""
     chatloom("audit", two, "--db", db, "--rule", "domain-ip", "--only", "birch")

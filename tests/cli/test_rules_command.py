@@ -1,6 +1,7 @@
 """`chatloom rules`: what an audit looks for, the rules of one's own included."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,3 +69,11 @@ def test_a_pattern_that_matches_none_is_told(chatloom: Chatloom) -> None:
     ran = chatloom("rules", "--rule", "domain-wildcards")
     assert (ran.status, ran.out) == (2, "")
     assert ran.err.startswith("error: No rule is called 'domain-wildcards'. Similar: domain-wildcard")
+
+
+def test_a_terminal_has_the_severity_in_colour(chatloom: Chatloom, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the rest of its line in none."""
+    for name, value in {"TTY_COMPATIBLE": "1", "TERM": "xterm", "COLUMNS": "120"}.items():
+        monkeypatch.setenv(name, value)
+    line = next(line for line in chatloom("rules").out.splitlines() if line.startswith("domain-wildcard"))
+    assert re.match(r"domain-wildcard +\x1b\[31merror\x1b\[0m +Why: ", line)

@@ -73,7 +73,7 @@ def test_headers_survive_pickle_and_copy(fields: dict[str, str]) -> None:
 def test_headers_with_a_key_are_neither_pickled_nor_copied(name: str) -> None:
     """Taken out of their request, they are as secret as before."""
     for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
-        with pytest.raises(TypeError, match="hold an API key"):
+        with pytest.raises(TypeError, match=r"^Headers that hold an API key cannot be pickled or copied\.$"):
             attempt(Headers({name: CANARY}))
 
 
@@ -107,7 +107,7 @@ def test_response_repr() -> None:
 @pytest.mark.parametrize("carry_off", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_a_request_stays_in_its_process(carry_off: Callable[[object], object]) -> None:
     """Its headers may hold a key, so it refuses pickle and copy."""
-    with pytest.raises(TypeError, match="may hold an API key"):
+    with pytest.raises(TypeError, match=r"^A Request cannot be pickled or copied, because its headers may hold"):
         carry_off(Request("GET", "https://x/y"))
 
 
