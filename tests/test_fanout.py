@@ -705,3 +705,36 @@ async def test_an_iterator_that_ends_in_the_wrong_way_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="StopIteration"):
         async for _ in fan_out(Broken(), asyncio.sleep):
             pass
+
+
+async def test_64_operations_run_at_once_by_default() -> None:
+    """No more and no fewer."""
+    running: set[int] = set()
+    gate = asyncio.Event()
+
+    async def operation(item: int) -> None:
+        running.add(item)
+        await gate.wait()
+
+    async def consume() -> int:
+        return len([result async for result in fan_out(range(200), operation)])
+
+    consumer = asyncio.create_task(consume())
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert len(running) == 64
+    gate.set()
+    assert await consumer == 200
+
+
+async def test_of_two_crashes_the_first_is_raised() -> None:
+    """The second would hide it."""
+    crashes = [GeneratorExit(0), GeneratorExit(1)]
+
+    async def operation(item: int) -> None:
+        raise crashes[item]
+
+    with pytest.raises(GeneratorExit) as caught:
+        async for _ in fan_out(range(2), operation):
+            pass
+    assert caught.value is crashes[0]

@@ -259,10 +259,11 @@ async def test_the_longest_wait_is_not_jittered_upwards(sandbox: Sandbox, acme: 
 @pytest.mark.parametrize(("drawn", "wait"), [(0.0, 54.0), (0.5, 60.0), (1.0, 66.0)])
 async def test_waits_are_jittered(sandbox: Sandbox, acme: SandboxWorkspace, drawn: float, wait: float) -> None:
     """A tenth more or less, so that programs that were started together do not ask together."""
-    clock = Rounds()
+    clock = Rounds(nothing, nothing)
+    acme.fails(503, times=2)
     with pytest.raises(Enough):
         await anext(watch(client_of(sandbox, clock), random=lambda: drawn))
-    assert clock.slept == [wait]
+    assert clock.slept == [wait, 2 * wait, wait]
 
 
 async def silence(_: object) -> Any:

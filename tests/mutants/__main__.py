@@ -38,7 +38,10 @@ GROUPS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     ),
     (
         ("fanout.py", "watching.py"),
-        ("tests/properties/test_fan_outs.py", "tests/test_fanout.py", "tests/test_watching.py"),
+        (
+            *("tests/properties/test_fan_outs.py", "tests/test_fanout.py", "tests/test_watching.py"),
+            "tests/client/test_mistakes.py",
+        ),
     ),
     (("audit/outage.py",), ("tests/audit/test_outage.py",)),
     (
