@@ -30,7 +30,7 @@ from .mutes import Mute, Mutes
 from .outputs import FormatContext, Output, make_format, rule_texts
 from .rules import RULES, Evidence, Judge, Rule
 from .spool import RowSpool
-from .store import NoDatabaseError, NothingToResumeError, Run, RunConfig, RunInfo, Store, open_store
+from .store import NothingToResumeError, Run, RunConfig, RunInfo, Store, StoreAccessError, open_store
 from .summary import Summary
 from .values import DomainMatching, FailOn, FormatName, Row, Severity, Workspace, at_or_above
 
@@ -66,14 +66,14 @@ class NoDatabaseGivenError(ConfigurationError):
 
 
 def check_database(db: Path | str | None, *, resume: bool, baseline: "Baseline | None") -> None:
-    """Raises NoDatabaseGivenError, NothingToResumeError or NoDatabaseError if there is no file to continue from."""
+    """Raises NoDatabaseGivenError, NothingToResumeError or StoreAccessError if there is no file to continue from."""
     if db is None:
         if resume or baseline is not None:
             raise NoDatabaseGivenError(f"{'Resuming' if resume else 'A baseline'} needs the database of earlier runs")
     elif resume and not Path(db).exists():
         raise NothingToResumeError(f"{db}: there is no such file")
     elif isinstance(baseline, int) and not Path(db).exists():
-        raise NoDatabaseError(f"{db}: there is no such file")
+        raise StoreAccessError(f"{db}: there is no such file")
 
 
 class Reader(Protocol):

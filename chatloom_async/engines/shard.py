@@ -10,7 +10,7 @@ from attrs import Factory, evolve, field, frozen
 from ..audit.outage import MAX_PAUSE
 from ..audit.rules.subjects import Evidence
 from ..audit.runner import AUDIT_DEADLINE
-from ..audit.store.fingerprints import reference_digest
+from ..audit.store.runs import reference_digest
 from ..audit.values import Failure, Row, Workspace
 from ..policy.limiter import RateLimit
 from ..wire.auth import ApiKey, Auth

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from ..audit.outage import PatientReader
 from ..audit.reading import Read
 from ..audit.runner import AUDIT_RETRY
-from ..audit.store.fingerprints import key_fingerprint
+from ..audit.store.runs import key_fingerprint
 from ..audit.values import Failure, Workspace
 from ..client import AsyncChatloom
 from ..fanout import Ok, fan_out

@@ -26,7 +26,7 @@ from chatloom_async.audit.session import (
     open_session,
 )
 from chatloom_async.audit.spool import DiskList
-from chatloom_async.audit.store import NoDatabaseError, NoSuchRunError, NothingToResumeError, Run, open_store
+from chatloom_async.audit.store import NoSuchRunError, NothingToResumeError, Run, StoreAccessError, open_store
 from chatloom_async.audit.summary import Summary
 from chatloom_async.audit.values import Failure, Finding, Row
 from tests.samples import KEY
@@ -230,7 +230,7 @@ async def test_every_format_can_be_written(name: FormatName) -> None:
         (None, True, None, NoDatabaseGivenError),
         (None, False, 1, NoDatabaseGivenError),
         ("a.db", True, None, NothingToResumeError),
-        ("a.db", False, 1, NoDatabaseError),
+        ("a.db", False, 1, StoreAccessError),
     ],
 )
 async def test_what_needs_a_database_is_refused_without_one(

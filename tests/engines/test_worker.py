@@ -9,7 +9,7 @@ from attrs import evolve
 
 from chatloom_async import MockTransport, RateLimit, Request, Response, Timeouts, TransportError
 from chatloom_async.audit import KeyEnv, Workspace
-from chatloom_async.audit.store.fingerprints import key_fingerprint
+from chatloom_async.audit.store.runs import key_fingerprint
 from chatloom_async.engines import LocalEngine, NoWorkersError, ShardOptions, ShardResult, audit_shard
 from chatloom_async.testing import VirtualClock
 from chatloom_async.testing.server import serve_in_thread

@@ -16,7 +16,7 @@ from ..formats.ranking import counted
 from ..rules.hostname import parse_domain
 from ..rules.registry import RULES
 from ..spool import DiskList
-from ..store.values import RunInfo, StoredWorkspace
+from ..store.runs import RunInfo, StoredWorkspace
 from ..values import AuditedAgent, Finding, IncompleteListError, Row, State
 from .values import AgentChange, Diff, FieldChange, WorkspaceChange, counted_changes
 

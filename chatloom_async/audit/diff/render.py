@@ -16,7 +16,7 @@ from ..formats.layout import Cell, Columns, cell, folded
 from ..formats.markdown import code_span
 from ..formats.ranking import counted
 from ..formats.text import LIMIT
-from ..store.values import RunInfo
+from ..store.runs import RunInfo
 from ..values import Finding
 from .values import AgentChange, Diff, WorkspaceChange
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from ..store.values import RunInfo
+from ..store.runs import RunInfo
 from ..values import AuditedAgent, Finding, State
 
 Kind = Literal["added", "removed", "changed", "not_comparable"]

@@ -1,6 +1,6 @@
-"""What can go wrong with an audit's database, and SQLite's own errors as one of these.
+"""The errors of an audit's database, and how SQLite's own errors become one of them.
 
-Whatever is raised, rows that were acknowledged before it stay in the file.
+Rows that were acknowledged before an error stay in the file.
 """
 
 import sqlite3
@@ -30,33 +30,24 @@ class StoreDamagedError(StoreError):
 
 
 class StoreInUseError(StoreError, ConfigurationError):
-    """Another program holds the database; nothing was waited for."""
+    """Another program writes to the database. It is not waited for."""
 
     hint = "Wait until the other audit ends, or choose another --db."
 
 
 class StoreAccessError(StoreError, ConfigurationError):
-    """The database cannot be opened or written where it is."""
+    """The database is not there, or cannot be opened or written where it is."""
 
-    hint = "Choose a --db in a directory on a local disk that you may write to."
-
-
-class NoDatabaseError(StoreAccessError):
-    """There is no database where one is to be read."""
-
-    hint = "Check the path of --db; `chatloom audit --db PATH` makes a database."
+    hint = (
+        "Check the path of --db; `chatloom audit --db PATH` makes a database, on a local disk and in a directory that "
+        "you may write to."
+    )
 
 
 class StoreFormatError(StoreError, ConfigurationError):
-    """The file is not a database of audits. It was not changed."""
+    """The file is not a database of audits, or one of another version. It was not changed."""
 
     hint = "Choose another --db, such as one that `chatloom audit --db PATH` made."
-
-
-class StoreVersionError(StoreError, ConfigurationError):
-    """The database has another version of the schema than this package uses. It was not changed."""
-
-    hint = "Use the version of chatloom-async that wrote it, or choose another --db."
 
 
 class NoSuchRunError(StoreError, ConfigurationError):
@@ -66,7 +57,7 @@ class NoSuchRunError(StoreError, ConfigurationError):
 
 
 class NothingToResumeError(StoreError, ConfigurationError):
-    """No run is left undone, and none of the last one's workspaces failed. Nothing was sent."""
+    """No run is unfinished, and no workspace of the last one failed. Nothing was sent."""
 
     hint = "Leave --resume out to start a run."
 
@@ -78,15 +69,9 @@ class ConfigurationChangedError(StoreError, ConfigurationError):
 
 
 class StoreUsageError(StoreError, UsageError):
-    """The store was used in a way that its documentation rules out."""
+    """The store was used in a way that its documentation rules out, or after it was closed."""
 
     hint = "See the documentation of chatloom_async.audit.store."
-
-
-class StoreClosedError(StoreUsageError):
-    """The store was closed before this call."""
-
-    hint = "Use it inside `async with open_store(...)`."
 
 
 KINDS: dict[int, type[StoreError]] = {

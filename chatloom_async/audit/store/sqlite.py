@@ -15,22 +15,19 @@ from pathlib import Path
 from sqlite3 import Connection, IntegrityError
 from typing import Any
 
-import cattrs
 import msgspec
 
 from ..values import Row
 from .errors import (
-    NoDatabaseError,
     NoSuchRunError,
     StoreAccessError,
     StoreDamagedError,
     StoreFormatError,
     StoreUsageError,
-    StoreVersionError,
     translated,
 )
 from .locking import connected_to, write_lock
-from .values import RunInfo, StoredWorkspace
+from .runs import RunInfo, StoredWorkspace
 
 APPLICATION_ID = int.from_bytes(b"CLAU", "big")
 """In the file's header, so that `file` and this package can tell it from the databases of other programs."""
@@ -70,24 +67,15 @@ repeats the rows' findings, for queries. Key references, expectations and keys a
 
 
 def check(connection: Connection, path: Path) -> None:
-    """Raises StoreFormatError for another program's database, StoreVersionError for one with another schema.
-
-    Nothing is written. An empty file passes.
-    """
-    if _is_empty(connection):
-        return
+    """Raises StoreFormatError for another program's database, and for one with another schema. It writes nothing."""
     if _number(connection, "PRAGMA application_id") != APPLICATION_ID:
         raise StoreFormatError(f"{path}: it is an SQLite database of another program")
     version = _number(connection, "PRAGMA user_version")
     if version != VERSION:
-        raise StoreVersionError(f"{path}: its schema has version {version}, and this package uses version {VERSION}")
-
-
-def check_filled(connection: Connection, path: Path) -> None:
-    """For a database that is only read: an empty file is refused too."""
-    if _is_empty(connection):
-        raise StoreFormatError(f"{path}: it is empty")
-    check(connection, path)
+        raise StoreFormatError(
+            f"{path}: its schema has version {version}, and this package uses version {VERSION}: "
+            "use the version of chatloom-async that wrote it"
+        )
 
 
 def create(connection: Connection) -> None:
@@ -132,8 +120,11 @@ SETTINGS = (
 def writable(path: Path) -> Iterator[Connection]:
     """A connection for the one audit that may write. Creates the file; raises a StoreError at once if it is taken."""
     with _connected(path) as connection:
-        check(connection, path)
-        _log_ahead(connection, path)
+        if not _is_empty(connection):
+            check(connection, path)
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise StoreAccessError(f"{path}: write-ahead logging does not work there")
         with write_lock(path):
             create(connection)
             connection.execute("UPDATE runs SET state = 'interrupted' WHERE state = 'running'")  # its process has ended
@@ -146,9 +137,11 @@ def writable(path: Path) -> Iterator[Connection]:
 def readable(path: Path) -> Iterator[Connection]:
     """A connection that cannot write; it works while an audit writes. Raises StoreError if there is no file."""
     if not path.is_file():
-        raise NoDatabaseError(f"{path}: there is no such file")
+        raise StoreAccessError(f"{path}: there is no such file")
     with _connected(path) as connection:
-        check_filled(connection, path)
+        if _is_empty(connection):
+            raise StoreFormatError(f"{path}: it is empty")
+        check(connection, path)
         connection.execute("PRAGMA query_only = ON")
         yield connection
 
@@ -161,20 +154,6 @@ def _connected(path: Path) -> Iterator[Connection]:
             yield connection
 
 
-def _log_ahead(connection: Connection, path: Path) -> None:
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
-        raise StoreAccessError(f"{path}: write-ahead logging does not work there")
-
-
-ROW_SCHEMA = 1
-"""Raised whenever a stored row of the version before cannot be read as a row of this one."""
-
-CONVERTER = cattrs.Converter(detailed_validation=False)
-CONVERTER.register_unstructure_hook(datetime, datetime.isoformat)
-CONVERTER.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
-"""For rows with lone surrogates, which msgspec neither writes nor reads. It takes ten times as long."""
-
 ENCODE = msgspec.json.Encoder().encode
 DECODE = msgspec.json.Decoder(Row).decode
 COMPRESSION = 1
@@ -185,8 +164,8 @@ def encode_row(row: Row) -> bytes:
     """The whole row. Its checksum is inside."""
     try:
         raw = ENCODE(row)
-    except UnicodeEncodeError:
-        raw = json.dumps(CONVERTER.unstructure(row), separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which msgspec does not write
+        raw = json.dumps(msgspec.to_builtins(row), separators=(",", ":")).encode()
     return zlib.compress(raw, COMPRESSION)
 
 
@@ -196,9 +175,9 @@ def decode_row(compressed: bytes) -> Row:
         raw = zlib.decompress(compressed)
         try:
             return DECODE(raw)
-        except msgspec.DecodeError:
-            return CONVERTER.structure(json.loads(raw), Row)
-    except Exception as problem:  # zlib, json and cattrs each have their own
+        except msgspec.DecodeError:  # half of a surrogate pair, which msgspec does not read
+            return msgspec.convert(json.loads(raw), Row)
+    except Exception as problem:  # zlib, json and msgspec each have their own
         reason = f"{type(problem).__name__}: {problem}"
     raise ValueError(reason)
 
@@ -327,7 +306,7 @@ def undone(connection: Connection, run: int, names: list[str]) -> frozenset[str]
 
 def known_findings(connection: Connection, run: int, ids: frozenset[str]) -> frozenset[str]:
     """Those of the ids under which something was found in the run, in whatever workspace."""
-    return frozenset(each for each in ids if connection.execute(KNOWN, (run, each)).fetchone())
+    return frozenset(identity for identity in ids if connection.execute(KNOWN, (run, identity)).fetchone())
 
 
 def are_comparable(connection: Connection, run: int, earlier: int) -> bool:

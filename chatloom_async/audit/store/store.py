@@ -1,16 +1,14 @@
-"""Opens a database of audits, begins and resumes runs, takes the rows of a run, and reads what earlier runs left."""
+"""Opens a database of audits, begins and resumes runs, stores the rows of a run, and reads earlier runs."""
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
-from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from sqlite3 import Connection, IntegrityError
-from typing import Any, Literal
+from sqlite3 import Connection
+from typing import Literal
 
 from attrs import Factory, evolve, field, frozen
 
@@ -19,10 +17,9 @@ from ...wire.base_url import origin
 from ...wire.version import VERSION
 from ..values import Row, Workspace
 from .errors import ConfigurationChangedError, NoSuchRunError, NothingToResumeError, StoreUsageError
-from .fingerprints import SIZE, expectation_digest, key_fingerprint, reference_digest, words_digest
 from .locking import is_being_written
+from .runs import Plan, RunConfig, RunInfo, StoredWorkspace, expectation_digest, key_fingerprint
 from .sqlite import (
-    ROW_SCHEMA,
     amend_rows,
     are_comparable,
     known_findings,
@@ -35,93 +32,6 @@ from .sqlite import (
     writable,
 )
 from .thread import DatabaseThread
-from .values import RunConfig, RunInfo, StoredWorkspace
-
-NAMES_SHOWN = 3
-
-WORKSPACES = {
-    "added": "SELECT name FROM asked EXCEPT SELECT name FROM planned WHERE run = :run",
-    "removed": "SELECT name FROM planned WHERE run = :run EXCEPT SELECT name FROM asked",
-    "with another key reference": """SELECT name FROM asked JOIN planned USING (name)
-        WHERE run = :run AND asked.reference <> planned.reference""",
-    "with other expected domains": """SELECT name FROM asked JOIN planned USING (name)
-        WHERE run = :run AND asked.expect <> planned.expect""",
-}
-"""What may have changed among the workspaces, and the names for which it did."""
-
-
-@frozen
-class Plan:
-    """A configuration, digested with the salt of one database."""
-
-    config: RunConfig
-    salt: bytes
-
-    @property
-    def options(self) -> str:
-        """What people may read of it, as JSON."""
-        config = self.config
-        options = {"base_url": config.base_url, "rules": config.rules, "row_schema": ROW_SCHEMA}
-        matching = {} if config.matching == "unknown" else {"domain_matching": config.matching}
-        return json.dumps(options | matching)
-
-    @property
-    def digest(self) -> bytes:
-        """The same for the same configuration, in any order of its workspaces."""
-        digest = blake2b(self.options.encode(), key=self.salt, digest_size=SIZE)
-        for name, reference, expect in sorted(self.entries()):
-            digest.update(words_digest((name,), self.salt) + reference + expect)
-        return digest.digest()
-
-    def entries(self) -> Iterator[tuple[str, bytes, bytes]]:
-        """Name, digest of the key reference and digest of what is expected, for each workspace."""
-        for workspace in self.config.workspaces:
-            expect = expectation_digest(workspace.expect, self.salt)
-            yield workspace.name, reference_digest(workspace.key, self.salt), expect
-
-    def insert(self, connection: Connection, run: int) -> None:
-        """Raises StoreUsageError for a name that occurs twice or is not valid Unicode."""
-        _put(connection, "INSERT INTO planned VALUES (?, ?, ?, ?)", ((run, *entry) for entry in self.entries()))
-        others = frozenset(self.config.listed).difference(each.name for each in self.config.workspaces)
-        _put(connection, "INSERT INTO unselected VALUES (?, ?)", ((run, name) for name in others))
-
-    def changes(self, connection: Connection, run: int, options: str) -> list[str]:
-        """The differences from the run's own plan, in words. Raises like `insert`."""
-        return [*_changed(json.loads(options), json.loads(self.options)), *self._changed_workspaces(connection, run)]
-
-    def _changed_workspaces(self, connection: Connection, run: int) -> Iterator[str]:
-        connection.execute("CREATE TEMP TABLE asked (name TEXT PRIMARY KEY, reference, expect) WITHOUT ROWID")
-        _put(connection, "INSERT INTO asked VALUES (?, ?, ?)", self.entries())
-        for what, query in WORKSPACES.items():
-            names = sorted(name for (name,) in connection.execute(query, {"run": run}))
-            more = ", ..." if len(names) > NAMES_SHOWN else ""
-            if names:
-                yield f"workspaces {what}: {len(names)} ({', '.join(names[:NAMES_SHOWN])}{more})"
-        connection.execute("DROP TABLE asked")
-
-
-def _put(connection: Connection, statement: str, rows: Iterator[tuple[Any, ...]]) -> None:
-    try:
-        connection.executemany(statement, rows)
-    except IntegrityError:
-        reason = "Two workspaces have the same name"
-    except UnicodeEncodeError as problem:
-        reason = f"The name {problem.object!r} is not Unicode text"
-    else:
-        return
-    raise StoreUsageError(reason)
-
-
-def _changed(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
-    for name in new | old:
-        before, now = (options.get(name, "unknown") for options in (old, new))
-        if before != now:
-            yield f"{name} was {_told(before)} and is {_told(now)}"
-
-
-def _told(value: object) -> str:
-    return (", ".join(value) or "none") if isinstance(value, list) else str(value)
-
 
 CHUNK = 500
 
@@ -145,29 +55,29 @@ class Run:
     async def commit(self, row: Row, key: ApiKey | None = None) -> None:
         """Returns when the row is durable: it survives the end of the process and of the power from then on.
 
-        A workspace has one row in a run; another one takes its place. `key` is what it was read with: only a
-        fingerprint of it is stored. Many may wait at once, and should: they share one commit. Where it is
-        cancelled, the row is stored or not. Raises StoreUsageError for a workspace that the run was not begun
-        with, and StoreError, such as StoreFullError.
+        A workspace has one row in a run: a second one replaces it. `key` is what the workspace was read with; only a
+        fingerprint of it is stored. Many callers may wait at once, and should: they share one commit. If the call is
+        cancelled, the row may be stored or not. Raises StoreUsageError for a workspace that is not part of the run,
+        and StoreError, such as StoreFullError.
         """
         await self.put(row, None if key is None else self.fingerprint(key))
 
     async def put(self, row: Row, fingerprint: str | None) -> None:
-        """As `commit`, with a fingerprint that was made with `salt` where the key is; the key itself stays there."""
+        """Like `commit`, with a fingerprint that was made with `salt` on the machine that has the key."""
         await self._thread.write(partial(put_row, run=self.id, row=row, fingerprint=fingerprint))
 
     async def amend(self, rows: Sequence[Row]) -> None:
-        """Puts rows, with findings that follow from the whole run, in the place of those that were committed."""
+        """Replaces rows that were committed by rows with findings that follow from the whole run."""
         await self._thread.call(partial(amend_rows, run=self.id, rows=rows))
 
     async def pending(self, workspaces: Iterable[Workspace]) -> AsyncGenerator[Workspace, None]:
-        """Those that have no row yet, or only a failed one, in the order given; it asks for 500 at a time.
+        """The workspaces that have no row yet, or only a failed one, in the order given. It asks for 500 at a time.
 
-        An ok or a partial row is kept: what was read once is not given up for an attempt that may read less.
+        An ok or a partial row is kept, since another attempt may read less.
         """
         source = iter(workspaces)
         while chunk := list(islice(source, CHUNK)):
-            names = [each.name for each in chunk]
+            names = [workspace.name for workspace in chunk]
             wanted = await self._thread.call(partial(undone, run=self.id, names=names))
             for workspace in chunk:
                 if workspace.name in wanted:
@@ -197,9 +107,9 @@ def system_now() -> datetime:
 async def open_store(
     path: Path | str, *, write: bool = True, now: Callable[[], datetime] = system_now
 ) -> AsyncIterator["Store"]:
-    """The store in this file, which is created if need be; closed, with all that was committed, at the end.
+    """The store in this file, which is created if it does not exist.
 
-    One process at a time may write; another gets StoreInUseError at once. With `write=False` the file must exist
+    One process at a time may write; a second one gets StoreInUseError at once. With `write=False` the file must exist
     and is only read, also while an audit writes. Raises StoreError for a file that cannot be used.
     """
     file = Path(path)
@@ -214,7 +124,7 @@ async def open_store(
 
 @frozen(eq=False)
 class Store:
-    """Made by `open_store`. All that was ever acknowledged is in it, for as long as the file exists."""
+    """Made by `open_store`. It has every row that was acknowledged, for as long as the file exists."""
 
     path: Path
     _thread: DatabaseThread
@@ -231,10 +141,10 @@ class Store:
         return self._run(await self._thread.call(partial(self._begin, plan=Plan(config, self._salt))))
 
     async def resume(self, config: RunConfig) -> Run:
-        """The last run, to be continued: with what it did not reach, and with what failed, also once it was finished.
+        """The last run, to be continued with the workspaces that it did not reach or that failed.
 
-        Raises NothingToResumeError if there is nothing of that, and ConfigurationChangedError, which says what
-        changed, where the run was begun with another configuration.
+        Raises NothingToResumeError if there are none, and ConfigurationChangedError, which says what changed, if the
+        run was begun with another configuration.
         """
         return self._run(await self._thread.call(partial(self._resume, plan=Plan(config, self._salt))))
 
@@ -279,17 +189,17 @@ class Store:
     async def _truly(self, query: Callable[[Connection], list[RunInfo]]) -> list[RunInfo]:
         """Reports a killed run as interrupted: if no process holds the write lock, no run is running. The query is
         repeated, because the run may have ended in the meantime."""
-        found = await self._thread.call(query)
-        if self._writes or all(info.state != "running" for info in found):
-            return found
+        infos = await self._thread.call(query)
+        if self._writes or all(info.state != "running" for info in infos):
+            return infos
         if await asyncio.to_thread(is_being_written, self._absolute):
-            return found
-        found = await self._thread.call(query)
-        return [evolve(each, state="interrupted") if each.state == "running" else each for each in found]
+            return infos
+        infos = await self._thread.call(query)
+        return [evolve(info, state="interrupted") if info.state == "running" else info for info in infos]
 
     async def workspaces(self, run_id: int) -> AsyncGenerator[StoredWorkspace, None]:
-        """Every workspace of the run, by name; also those that were not reached, and those that were on its list, but
-        not selected. 64 at a time are in memory.
+        """Every workspace of the run, by name, including those that were not reached or not selected. 64 at a time are
+        in memory.
 
         Raises NoSuchRunError, and StoreDamagedError at a row that cannot be read.
         """
@@ -302,12 +212,12 @@ class Store:
 
     async def rows(self, run_id: int, *, failed: bool = True) -> AsyncGenerator[Row, None]:
         """The rows of the run, by workspace; without `failed`, those that a resumed run keeps."""
-        async for each in self.workspaces(run_id):
-            if each.row is not None and (failed or each.row.state != "failed"):
-                yield each.row
+        async for workspace in self.workspaces(run_id):
+            if workspace.row is not None and (failed or workspace.row.state != "failed"):
+                yield workspace.row
 
     async def known_findings(self, run_id: int, ids: Iterable[str]) -> frozenset[str]:
-        """Those of the ids under which something was found in that run, in whatever workspace."""
+        """Those of the ids that a finding of that run has, in any workspace."""
         return await self._thread.call(partial(known_findings, run=run_id, ids=frozenset(ids)))
 
     def _run(self, run_id: int) -> Run:

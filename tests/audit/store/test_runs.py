@@ -20,13 +20,12 @@ from chatloom_async.audit.store import (
     RunConfig,
     RunInfo,
     Store,
-    StoreClosedError,
     StoreDamagedError,
     StoredWorkspace,
     StoreUsageError,
     open_store,
 )
-from chatloom_async.audit.store.fingerprints import key_fingerprint
+from chatloom_async.audit.store.runs import key_fingerprint
 from chatloom_async.audit.store.sqlite import encode_row
 from chatloom_async.wire.version import VERSION
 from tests.audit.store.samples import NOW, URL, config, failed, found, row, rows, workspaces
@@ -395,7 +394,7 @@ async def test_a_closed_store_says_so(tmp_path: Path) -> None:
         waiting = asyncio.ensure_future(run.commit(row("a")))
         await asyncio.sleep(0)
     await waiting  # what was brought in time is done
-    with pytest.raises(StoreClosedError, match=r"a\.db: the store is closed"):
+    with pytest.raises(StoreUsageError, match=r"a\.db: the store is closed"):
         await run.commit(row("a"))
-    with pytest.raises(StoreClosedError):
+    with pytest.raises(StoreUsageError):
         await store.runs()
