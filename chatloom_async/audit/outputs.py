@@ -12,15 +12,14 @@ from typing import Protocol, cast
 
 from attrs import field, frozen
 
-from .formats.csv import CsvFormat
-from .formats.github import GithubFormat
+from .formats.data import CsvFormat, JsonFormat, JsonLinesFormat
+from .formats.github import GithubFormat, MarkdownFormat
 from .formats.interface import Format, StreamFormat
-from .formats.json import JsonFormat, JsonLinesFormat
 from .formats.junit import JunitFormat
-from .formats.markdown import MarkdownFormat
-from .formats.ranking import NewFindings, RuleTexts
+from .formats.ranking import NewFindings
 from .formats.sarif import SarifFormat
 from .formats.table import TableFormat
+from .formats.text import RuleTexts
 from .rules import Rule
 from .store import RunInfo
 from .summary import Summary

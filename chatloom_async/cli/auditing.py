@@ -12,8 +12,8 @@ from typing import TextIO
 
 from ..audit.document import json_text, workspace_document
 from ..audit.formats.expectation import ExpectationFormat
-from ..audit.formats.ranking import counted
-from ..audit.formats.text import cell, columns, rendered
+from ..audit.formats.layout import cell, columns, rendered
+from ..audit.formats.text import counted
 from ..audit.keys import KeyCommand, KeyEnv, KeyFile, KeyJson
 from ..audit.loading import select
 from ..audit.mutes import load_mutes

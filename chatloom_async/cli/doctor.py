@@ -14,7 +14,7 @@ from cyclopts.validators import Number
 
 from ..audit.document import json_text
 from ..audit.formats.layout import Columns, cell
-from ..audit.formats.ranking import counted
+from ..audit.formats.text import counted
 from ..audit.keys import KeyEnv, KeyFile
 from ..diagnosis import Journal, Observation, Setup, examine
 from ..diagnosis.journal import markdown

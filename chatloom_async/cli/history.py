@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from ..audit.diff import Diff, diff_runs, json_diff, markdown_diff, table_diff
 from ..audit.document import json_text
-from ..audit.formats.text import cell, columns, rendered
+from ..audit.formats.layout import cell, columns, rendered
 from ..audit.store import NoSuchRunError, RunInfo, RunState, Store, open_store
 from .files import check_outputs, database_files, open_output
 from .options import Db, OutputPath

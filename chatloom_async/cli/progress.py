@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Self
 
 from attrs import frozen
 
-from ..audit.formats.ranking import counted
 from ..audit.formats.table import severities
+from ..audit.formats.text import counted
 from ..audit.session import AuditOutcome
 from ..audit.values import SEVERITIES
 from ..wire.cleaning import clean

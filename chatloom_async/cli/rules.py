@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from ..audit.dns import Resolver
 from ..audit.document import json_text
-from ..audit.formats.text import STYLES, cell, columns, rendered
+from ..audit.formats.layout import STYLES, cell, columns, rendered
 from ..audit.rules import Rule, choose_rules, select_rules
 from ..audit.rules.rule import Need
 from ..sandbox.dns import serving_dns

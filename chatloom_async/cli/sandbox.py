@@ -15,7 +15,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ..audit.document import json_text
-from ..audit.formats.ranking import counted
+from ..audit.formats.text import counted
 from .files import WRITABLE_PATH
 from .signals import end_gently
 from .terminal import CommandLineError, shell_command

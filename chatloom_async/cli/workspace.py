@@ -9,7 +9,7 @@ from attrs import frozen
 from cyclopts import Parameter
 
 from ..audit.document import agent_document, escaped, json_text
-from ..audit.formats.text import cell, columns, rendered
+from ..audit.formats.layout import cell, columns, rendered
 from ..endpoints.agents import Agent, AgentList
 from ..wire.cleaning import clean
 from ..wire.endpoint import Endpoint

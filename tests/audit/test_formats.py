@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from chatloom_async import Agent, ApiKey
 from chatloom_async.audit import AuditedAgent, Failure, KeyEnv, KeyFile, Row, Summary, Workspace
 from chatloom_async.audit.document import json_text, workspace_document
+from chatloom_async.audit.formats.data import JsonFormat, JsonLinesFormat
 from chatloom_async.audit.formats.interface import Format
-from chatloom_async.audit.formats.json import JsonFormat, JsonLinesFormat
 from chatloom_async.audit.values import make_finding
 from tests.samples import KEY
 

@@ -3,8 +3,9 @@
 import pytest
 
 from chatloom_async.audit import Failure, Finding, Row, Summary
-from chatloom_async.audit.formats.ranking import RuleTexts, Worst
+from chatloom_async.audit.formats.ranking import Worst
 from chatloom_async.audit.formats.table import TableFormat
+from chatloom_async.audit.formats.text import RuleTexts
 from chatloom_async.audit.values import make_finding
 from tests.audit.test_formats import EVIL, ROWS, SALES, written
 from tests.samples import KEY

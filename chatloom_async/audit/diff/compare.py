@@ -12,7 +12,7 @@ import attrs
 
 from ...endpoints.agents import Agent
 from ..document import agent_document
-from ..formats.ranking import counted
+from ..formats.text import counted
 from ..rules.hostname import parse_domain
 from ..rules.registry import RULES
 from ..spool import DiskList

@@ -12,10 +12,9 @@ from attrs import frozen
 
 from ...wire.cleaning import clean
 from ..document import agent_document, json_text
+from ..formats.github import code_span
 from ..formats.layout import Cell, Columns, cell, folded
-from ..formats.markdown import code_span
-from ..formats.ranking import counted
-from ..formats.text import LIMIT
+from ..formats.text import LIMIT, counted
 from ..store.runs import RunInfo
 from ..values import Finding
 from .values import AgentChange, Diff, WorkspaceChange

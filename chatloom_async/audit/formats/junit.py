@@ -11,8 +11,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ..summary import Summary
 from ..values import Finding, Row, Severity, at_or_above
-from .ranking import NO_TEXTS, RuleTexts, described, why_and_fix
-from .text import visible
+from .text import NO_TEXTS, RuleTexts, described, visible, why_and_fix
 
 
 class JunitFormat:

@@ -1,36 +1,12 @@
-"""What most formats share: the order of severities, the worst N of many findings, and the text of a rule."""
+"""Ranks findings and workspaces: the worst N of many, and notes about a row for formats that show only some."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from operator import itemgetter
-from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from attrs import define, field, frozen
 
 from ..values import SEVERITIES, Row, Severity, State
-from .text import visible
-
-RuleTexts = Mapping[str, tuple[Severity, str, str]]
-"""By a rule's id: its severity, why it matters, and how to fix what it finds."""
-
-NO_TEXTS: RuleTexts = MappingProxyType({})
-
-
-def why_and_fix(texts: RuleTexts, rule: str) -> tuple[str, str]:
-    """Both are empty for a rule that nothing is known of."""
-    _, why, fix = texts.get(rule, ("info", "", ""))
-    return why, fix
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 error`, `2,000 errors`."""
-    return f"{number:,} {named(number, noun)}"
-
-
-def named(number: int, noun: str) -> str:
-    """What so many are called, without the number."""
-    return noun if number == 1 else f"{noun}s"
-
 
 T = TypeVar("T")
 
@@ -122,11 +98,3 @@ def notes_of(row: Row) -> Iterator[Note]:
     for finding in row.findings:
         about = finding.subject, finding.agent_id or "", finding.message
         yield Note(finding.severity, row.workspace, finding.rule, *about, finding.id)
-
-
-def described(subject: str, place: str | None, message: str) -> str:
-    """The message on one line, after what it is about, unless it names that itself."""
-    about = visible(subject) if subject not in message else ""
-    agent = f"agent {visible(place)}" if place else ""
-    lead = f"{about} ({agent})" if about and agent else about or agent
-    return f"{lead}: {visible(message)}" if lead else visible(message)

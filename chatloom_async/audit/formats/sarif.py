@@ -16,8 +16,8 @@ from ...wire.version import VERSION
 from ..document import json_text
 from ..summary import Summary
 from ..values import SEVERITIES, Finding, Row, Severity
-from .ranking import LEVELS, NO_TEXTS, NewFindings, RuleTexts, counted, why_and_fix
-from .text import visible
+from .ranking import LEVELS, NewFindings
+from .text import NO_TEXTS, RuleTexts, counted, visible, why_and_fix
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 SARIF_LEVELS: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "note"}

@@ -8,7 +8,8 @@ from attrs import Factory, define, evolve, frozen
 from ..summary import Summary
 from ..values import SEVERITIES, Finding, Row, Severity, State
 from .layout import STYLES, Cell, Columns, cell, folded, line, number_cell
-from .ranking import NO_TEXTS, RuleTexts, Worst, by_findings, counted, why_and_fix
+from .ranking import Worst, by_findings
+from .text import NO_TEXTS, RuleTexts, counted, why_and_fix
 
 WORKSPACES_SHOWN, FINDINGS_SHOWN, FAILURES_SHOWN, DNS_GAPS_SHOWN = 10, 4, 50, 5
 REST = "--format json has all"

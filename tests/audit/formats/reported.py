@@ -8,7 +8,7 @@ from attrs import evolve
 from chatloom_async import Agent
 from chatloom_async.audit import AuditedAgent, Failure, Finding, Row, Summary
 from chatloom_async.audit.formats.interface import Format
-from chatloom_async.audit.formats.ranking import RuleTexts
+from chatloom_async.audit.formats.text import RuleTexts
 from chatloom_async.audit.values import make_finding
 from tests.samples import KEY
 

@@ -5,7 +5,7 @@ from io import StringIO
 
 import pytest
 
-from chatloom_async.audit.formats.csv import COLUMNS, FORMULA, CsvFormat
+from chatloom_async.audit.formats.data import COLUMNS, FORMULA, CsvFormat
 from chatloom_async.audit.formats.text import visible
 from tests.audit.formats.reported import EMPTY, HOSTILE, SHARED, WILDCARD, hostile_rows, written
 

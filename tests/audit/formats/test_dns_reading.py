@@ -5,11 +5,10 @@ from attrs import evolve
 
 from chatloom_async.audit import Row, Summary
 from chatloom_async.audit.document import row_document
-from chatloom_async.audit.formats.github import GithubFormat
+from chatloom_async.audit.formats.github import GithubFormat, MarkdownFormat
 from chatloom_async.audit.formats.html import HtmlFormat
 from chatloom_async.audit.formats.interface import Format
 from chatloom_async.audit.formats.junit import JunitFormat
-from chatloom_async.audit.formats.markdown import MarkdownFormat
 from chatloom_async.audit.formats.sarif import SarifFormat
 from chatloom_async.audit.formats.table import TableFormat
 from chatloom_async.audit.store.sqlite import decode_row, encode_row

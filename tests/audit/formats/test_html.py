@@ -17,8 +17,7 @@ from chatloom_async import MissingExtraError
 from chatloom_async.audit import AuditedAgent, Failure, Finding, Row
 from chatloom_async.audit.formats.html import HtmlFormat
 from chatloom_async.audit.formats.html.charts import RUNS, Column, Share, card_of, shares, trends
-from chatloom_async.audit.formats.html.pages import environment
-from chatloom_async.audit.formats.html.report import Room, gravity_of
+from chatloom_async.audit.formats.html.report import Room, environment, gravity_of
 from chatloom_async.audit.formats.ranking import NewFindings
 from chatloom_async.audit.formats.text import visible
 from chatloom_async.audit.values import SEVERITIES

@@ -7,7 +7,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from chatloom_async.audit import Finding, Row
-from chatloom_async.audit.formats.markdown import LIMIT, MarkdownFormat
+from chatloom_async.audit.formats.github import LIMIT, MarkdownFormat
 from chatloom_async.audit.formats.text import visible
 from tests.audit.formats.reported import HOSTILE, ROWS, TEXTS, golden, hostile_rows, written
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from chatloom_async.audit.formats.ranking import counted
-from chatloom_async.audit.formats.text import visible
+from chatloom_async.audit.formats.text import counted, visible
 from tests.audit.formats.reported import HOSTILE
 from tests.samples import KEY
 

@@ -17,7 +17,7 @@ from chatloom_async.audit.diff import (
     markdown_diff,
     table_diff,
 )
-from chatloom_async.audit.formats.markdown import code_span
+from chatloom_async.audit.formats.github import code_span
 from chatloom_async.audit.formats.text import visible
 from tests.audit.store.samples import agent, found, run_info
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chatloom_async.audit.formats.csv import CsvFormat
+from chatloom_async.audit.formats.data import CsvFormat
 from chatloom_async.audit.formats.text import visible
 from chatloom_async.audit.mutes import Mute, Muted, MuteResult, Mutes, MutesFileError, load_mutes
 from chatloom_async.audit.summary import Summary

@@ -1,5 +1,6 @@
 """HTML: one self-contained file for those who decide and those who fix. Needs jinja2, of the [audit] extra."""
 
-from .report import HtmlFormat, PastRun
+from .charts import PastRun
+from .report import HtmlFormat
 
 __all__ = ["HtmlFormat", "PastRun"]

@@ -1,19 +1,82 @@
-"""One self-contained HTML page: the worst workspaces as elements, the others as data that a script shows."""
+"""Renders an audit as one self-contained HTML page: the worst workspaces as elements, the others as data for a script.
 
+Every value is escaped by the template engine, and every text goes through `visible` before that, so a template can
+forget neither. Style and script are the same in every report: the page's policy names them by hash and allows nothing
+else.
+"""
+
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, define, evolve, frozen
 
+from ....wire.errors import needed_by
 from ...document import json_text
 from ...summary import Summary
 from ...values import SEVERITIES, Row, Severity
-from ..ranking import NO_TEXTS, NewFindings, RuleTexts, named, why_and_fix
-from ..text import visible
+from ..ranking import NewFindings
+from ..text import NO_TEXTS, RuleTexts, counted, named, visible, why_and_fix
 from .charts import PastRun, card_of, day, shares, trends
-from .pages import assets, environment, rendered
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+HERE = __name__.rpartition(".")[0]
+STYLES = ("tokens.css", "page.css", "charts.css", "findings.css", "agents.css", "media.css")
+SCRIPTS = ("filter.js", "sort.js", "address.js")
+POLICY = (
+    "default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; "
+    "trusted-types chatloom-report"
+)
+
+
+def rendered(name: str, **values: Any) -> str:
+    """The template's text. Raises MissingExtraError."""
+    return environment().get_template(name).render(values)
+
+
+@cache
+def environment() -> "Environment":
+    """Raises MissingExtraError if jinja2 is not installed."""
+    with needed_by("The format html", "jinja2", extra="audit"):
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    made = Environment(
+        loader=PackageLoader(HERE),
+        autoescape=True,
+        auto_reload=False,  # it would look at the file again for every row
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
+    )
+    made.filters["counted"] = counted
+    return made
+
+
+def assets() -> dict[str, str]:
+    """Style, script, and the policy that allows them; marked as HTML, since they are this package's own."""
+    from markupsafe import Markup
+
+    style, script = (_joined(names) for names in (STYLES, SCRIPTS))
+    policy = POLICY.format(style=_hash(style), script=_hash(script))
+    return {"style": Markup(style), "script": Markup(script), "policy": Markup(policy)}  # noqa: S704
+
+
+def _joined(names: tuple[str, ...]) -> str:
+    folder = files(HERE) / "templates"
+    return "".join((folder / name).read_text("utf-8") for name in names)
+
+
+def _hash(text: str) -> str:
+    return b64encode(sha256(text.encode()).digest()).decode()
+
 
 STATES = ("failed", "partial", "ok")  # the worst first
 
@@ -121,9 +184,6 @@ def _flags(row: Row) -> dict[tuple[str | None, str], Severity]:
     """The gravest that was found about an agent's domain."""
     worst_last = sorted(row.findings, key=lambda each: -SEVERITIES.index(each.severity))
     return {(each.agent_id, each.subject): each.severity for each in worst_last}
-
-
-__all__ = ["HtmlFormat", "PastRun", "Room"]
 
 
 @frozen(kw_only=True)

@@ -1,23 +1,48 @@
-"""CSV for spreadsheets: one line a finding, and one line for each workspace that has none, so that none is missing.
+"""Formats for programs and spreadsheets: `json` (one document), `jsonl` (a line per workspace) and `csv` (per finding).
 
-The line of a workspace has empty fields where a finding's would be; a filter on `finding_id` tells them apart. The form
-is that of RFC 4180: a heading, fields in quotes, CRLF.
+CSV has a line for each workspace without findings, too. Its fields for a finding are empty; a filter on `finding_id`
+tells them apart. The form is that of RFC 4180: a heading, fields in quotes, CRLF.
 
-A file begins with a byte order mark: without it, Excel reads UTF-8 as the encoding of the machine and shows an umlaut
-as two letters. Standard output has none, because other programs take it for a part of the first heading. Python reads
-both with the encoding "utf-8-sig".
-
-What a spreadsheet could take for a formula begins with an apostrophe, as OWASP advises. Programs that want the plain
-values read JSON.
+A CSV file begins with a byte order mark: without it, Excel reads UTF-8 as the encoding of the machine and shows an
+umlaut as two letters. Standard output has none, because other programs take it for a part of the first heading. Python
+reads both with the encoding "utf-8-sig". Text that a spreadsheet could take for a formula begins with an apostrophe, as
+OWASP advises. Programs that want the plain values read JSON.
 """
 
 import csv
 from collections.abc import Iterator, Sequence
 from io import StringIO
 
+from ..document import json_text, row_document
 from ..summary import Summary
 from ..values import Row
 from .text import visible
+
+SCHEMA_VERSION = 1
+"""Raised when a reader of the last version could misread a document; new members do not count."""
+
+
+class JsonFormat:
+    """Also a valid document if the audit was interrupted; `summary.interrupted` says so."""
+
+    def pieces(self, rows: Sequence[Row], summary: Summary) -> Iterator[str]:
+        yield f'{{"schema_version": {SCHEMA_VERSION}, "workspaces": ['
+        separator = "\n"
+        for row in rows:
+            yield separator + json_text(row_document(row))
+            separator = ",\n"
+        yield f'\n], "summary": {json_text(summary.document())}}}\n'
+
+
+class JsonLinesFormat:
+    """One line for each row, written as soon as the workspace is read, and no totals.
+
+    What several workspaces have in common is not known by then, so a line has no findings of rules for overlaps.
+    """
+
+    def line(self, row: Row) -> str:
+        return json_text(row_document(row)) + "\n"
+
 
 COLUMNS = (
     *("workspace", "state", "severity", "rule", "agent_id", "agent_name", "subject", "message", "finding_id"),
