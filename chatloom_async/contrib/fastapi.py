@@ -1,4 +1,18 @@
-"""The application's client as a FastAPI dependency. In its own file: FastAPI resolves annotations in the module."""
+"""The application's client as a FastAPI dependency, for one key or for a key per customer:
+
+    app = FastAPI(lifespan=lifespan(AsyncChatloom.for_many))
+
+
+    def tenant(chatloom: Chatloom, x_tenant: Annotated[str, Header()]) -> AsyncChatloom:
+        return chatloom.with_key(keys[x_tenant], label=x_tenant)
+
+
+    @app.get("/agents")
+    async def agents(chatloom: Annotated[AsyncChatloom, Depends(tenant)]) -> AgentList:
+        return await chatloom.list_agents()
+
+It is a file of its own, because FastAPI resolves annotations in the module, and asgi.py imports no framework.
+"""
 
 from typing import Annotated
 
@@ -19,4 +33,4 @@ def dependency(connection: HTTPConnection) -> AsyncChatloom:
 
 
 Chatloom = Annotated[AsyncChatloom, Depends(dependency)]
-"""The type of a path operation's parameter that shall be the application's client."""
+"""The type of a path operation's parameter that receives the application's client."""

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from chatloom_async.testing.clock import VirtualClock
-from chatloom_async.testing.secrets import renderings
+from chatloom_async.testing.plugin import renderings
 from tests.samples import AGENT, AGENTS, KEY
 
 Opened = Callable[..., AbstractAsyncContextManager[Any]]

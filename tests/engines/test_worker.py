@@ -12,7 +12,7 @@ from chatloom_async.audit import KeyEnv, Workspace
 from chatloom_async.audit.store.runs import key_fingerprint
 from chatloom_async.engines import LocalEngine, NoWorkersError, ShardOptions, ShardResult, audit_shard
 from chatloom_async.testing import VirtualClock
-from chatloom_async.testing.server import serve_in_thread
+from chatloom_async.testing.plugin import serve_in_thread
 from tests.engines.planted import SALT, planted, shard_of
 
 UNSET = Workspace("unset", KeyEnv("NO_SUCH_VARIABLE"))

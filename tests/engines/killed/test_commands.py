@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from chatloom_async import engines
-from chatloom_async.testing.server import serve_in_thread
+from chatloom_async.testing.plugin import serve_in_thread
 from tests.engines.cluster import free_port
 from tests.engines.planted import planted
 

@@ -13,7 +13,7 @@ import pytest
 
 from chatloom_async.cli.sandbox import make_sandbox as embedded
 from chatloom_async.cli.sources import EMBEDDED
-from chatloom_async.testing.server import serve_in_thread
+from chatloom_async.testing.plugin import serve_in_thread
 from tests.engines.planted import planted
 
 pytest.importorskip("distributed")
