@@ -185,7 +185,7 @@ def _usage_error(error: CycloptsError, arguments: Sequence[str]) -> str:
         text = f"{argument.name} {argument.parameter.metavar or ''}".strip() + " is needed"
     elif isinstance(error, UnusedCliTokensError):
         text = f"Unexpected: {clean(' '.join(error.unused_tokens or ()))}"
-    elif isinstance(error, CoercionError) and argument and error.token:
+    elif isinstance(error, CoercionError) and argument and error.token and "unable to convert" in text:
         wanted = KINDS.get(argument.name, "a number")
         text = f'Invalid value "{clean(error.token.value)}" for {argument.name}. Give {wanted}'
     if any(KEY_GIVEN.match(word) for word in arguments):

@@ -40,7 +40,7 @@ class DoctorOptions:
     sandbox: Annotated[bool, Parameter(help="Check an embedded sandbox instead of the API.")] = False
     time_limit: Annotated[
         float, Parameter(metavar="SECONDS", help="Time limit for all steps together.", validator=Number(gt=0))
-    ] = 30.0
+    ] = 30
 
 
 async def doctor(*, options: DoctorOptions = DoctorOptions(), access: Access = Access()) -> int:

@@ -70,15 +70,13 @@ class Access:
 
     async def client(self) -> "AsyncChatloom":
         """A client for the key's workspace. Raises ConfigurationError if there is no key."""
-        from ..client import AsyncChatloom
-
-        if self.key_file is None:
-            if KEY_VARIABLE not in os.environ:
-                raise CommandLineError(f"There is no API key: {KEY_VARIABLE} is not set", hint=NO_KEY)
-            return AsyncChatloom(base_url=self.base_url)
-        key = await _read_key(self.key_file)
+        if self.key_file is None and KEY_VARIABLE not in os.environ:
+            raise CommandLineError(f"There is no API key: {KEY_VARIABLE} is not set", hint=NO_KEY)
+        key = await _read_key(self.key_file) if self.key_file else None
         if isinstance(key, Exception):
             raise key
+        from ..client import AsyncChatloom
+
         return AsyncChatloom(key, base_url=self.base_url)
 
 

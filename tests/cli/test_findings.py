@@ -100,7 +100,7 @@ def test_workspaces_that_were_not_read_come_before_findings(chatloom: Chatloom, 
     assert ran.status == 3
     assert ran.err.splitlines()[1:] == [
         "findings: 1 error, 1 warning, 1 info | begin with acme",
-        "next: add --only birch to read only it again",
+        "next: set BIRCH_KEY, then add --only birch to read only it again",
     ]
 
 

@@ -292,6 +292,8 @@ def test_an_encoding_that_lacks_a_character_gets_it_escaped(started: Start, tmp_
             ("audit", "--baseline", "x"),
             " --baseline. Give the number of a run, or last. See `chatloom audit --help`.\n",
         ),
+        (("agents", "--format", "x"), 'Choose from: "table", "json", "jsonl". See `chatloom agents --help`.\n'),
+        (("audit", "a.toml", "b.toml"), "error: Unexpected: b.toml. See `chatloom audit --help`.\n"),
         (("audit", "--concurrency", "x"), '"x" for --concurrency. Give a number. See `chatloom audit --help`.\n'),
     ],
 )

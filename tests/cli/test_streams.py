@@ -223,12 +223,12 @@ def test_a_key_may_come_with_the_line_ends_of_windows(
     assert chatloom("agents", "--key-file", "-").status == 0
 
 
-@pytest.mark.parametrize(("terminal", "lines"), [("1", 4), ("0", 1)])
+@pytest.mark.parametrize(("terminal", "lines"), [("1", 4), ("", 1)])
 def test_an_error_is_folded_between_words_on_a_terminal_only(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, terminal: str, lines: int
 ) -> None:
     """In a log it is one line."""
-    for name, value in {"TTY_COMPATIBLE": terminal, "TERM": "xterm", "COLUMNS": "40", "NO_COLOR": "1"}.items():
+    for name, value in {"FORCE_COLOR": terminal, "TERM": "xterm", "COLUMNS": "40", "NO_COLOR": "1"}.items():
         monkeypatch.setenv(name, value)
     error_line("a sentence that is " + "very " * 20 + "long")
     written = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err)
