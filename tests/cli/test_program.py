@@ -47,8 +47,8 @@ def on_terminal(*arguments: str, width: int = 80, **variables: str) -> str:
 
 
 def test_the_version_is_printed(chatloom: Chatloom) -> None:
-    """On stdout, alone."""
-    assert chatloom("--version") == Ran(0, "0.1.0\n", "")
+    """On stdout, alone. After a command, too."""
+    assert chatloom("--version") == chatloom("audit", "--version") == Ran(0, "0.1.0\n", "")
 
 
 def test_without_the_extra_it_says_how_to_get_it(
