@@ -170,8 +170,8 @@ async def _round(client: AsyncChatloom) -> tuple[AgentList, dict[str, Domains]]:
 def _state(before: Known, agents: AgentList, domains: Mapping[str, Domains]) -> Known:
     """The state after a round, newest agent first."""
     listed = {agent.id: (agent, domains[agent.id]) for agent in agents if agent.id in domains}
-    kept = {agent.id for agent in agents} if agents.complete else before.keys()
-    return listed | {each: what for each, what in before.items() if each in kept and each not in listed}
+    still = {agent.id for agent in agents} if agents.complete else before.keys()
+    return listed | {id_: state for id_, state in before.items() if id_ in still and id_ not in listed}
 
 
 def _events(before: Known, after: Known, *, announced: bool) -> Iterator[Event]:

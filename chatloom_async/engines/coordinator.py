@@ -54,7 +54,7 @@ async def audit_on(
             id=number, workspaces=chosen, base_url=base_url, salt=salt, options=options, deadline=shard_deadline
         )
 
-    shards = list(partition([each async for each in _each(workspaces)], make, size=shard_size))
+    shards = list(partition([workspace async for workspace in _each(workspaces)], make, size=shard_size))
     judging = ContainedJudge(Judge() if judge is None else judge)
     chosen = takewhile(lambda _: wanted(), _popped(shards))
     async with aclosing(windowed(GivingUpEngine(engine), chosen, window=window)) as results:
@@ -111,8 +111,8 @@ def _popped(shards: list[Shard]) -> Iterable[Shard]:
 
 async def _each(workspaces: Iterable[Workspace] | AsyncIterable[Workspace]) -> AsyncGenerator[Workspace, None]:
     if isinstance(workspaces, AsyncIterable):
-        async for each in workspaces:
-            yield each
+        async for workspace in workspaces:
+            yield workspace
     else:
-        for each in workspaces:
-            yield each
+        for workspace in workspaces:
+            yield workspace

@@ -134,7 +134,7 @@ class Shard:
 
     def failed(self, error: Failure) -> ShardResult:
         """The result in which every workspace failed for this reason."""
-        return ShardResult(self.id, tuple(ShardRead.failed(each, error) for each in self.workspaces))
+        return ShardResult(self.id, tuple(ShardRead.failed(workspace, error) for workspace in self.workspaces))
 
 
 SHARD_SIZE = 250

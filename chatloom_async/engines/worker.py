@@ -57,10 +57,12 @@ async def read_shard(shard: Shard, *, transport: Transport | None = None, clock:
         async with client, asyncio.timeout(shard.deadline):
             items = enumerate(shard.workspaces)
             async with aclosing(fan_out(items, read, concurrency=options.concurrency)) as results:
-                async for each in results:
-                    number, workspace = each.item
-                    ended = each.value if isinstance(each, Ok) else ShardRead.failed(workspace, Failure.of(each.error))
-                    reads[number] = ended
+                async for result in results:
+                    number, workspace = result.item
+                    if isinstance(result, Ok):
+                        reads[number] = result.value
+                    else:
+                        reads[number] = ShardRead.failed(workspace, Failure.of(result.error))
     except TimeoutError:
         pass  # what was read until then is kept
     in_order = tuple(reads.get(number) or _late(shard, number) for number in range(len(shard)))

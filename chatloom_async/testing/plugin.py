@@ -79,8 +79,8 @@ def assert_no_secret(chatloom_sandbox: "Sandbox", caplog: pytest.LogCaptureFixtu
             for number, value in enumerate(objects, 1)
             for place, text in renderings(value)
         )
-        if found := find_key(chatloom_sandbox, chain(shown, logged(records))):
-            pytest.fail(found, pytrace=False)
+        if finding := find_key(chatloom_sandbox, chain(shown, logged(records))):
+            pytest.fail(finding, pytrace=False)
 
     return assert_no_secret
 

@@ -99,9 +99,9 @@ def marked(stored: Stored, now: float, how: str) -> Response:
     headers = {name.lower(): value for name, value in stored.response.headers.items()}
     received = headers.get("age", "")
     age = int(now - stored.asked) + (int(received) if DELTA_SECONDS.fullmatch(received) else 0)
-    told = f"chatloom_async; {how}; ttl={math.floor(min(stored.stale_at - now, ENDLESS_TTL))}"
+    status = f"chatloom_async; {how}; ttl={math.floor(min(stored.stale_at - now, ENDLESS_TTL))}"
     earlier = headers.get("cache-status")  # of other caches: each appends itself
-    headers |= {"age": str(age), "cache-status": f"{earlier}, {told}" if earlier else told}
+    headers |= {"age": str(age), "cache-status": f"{earlier}, {status}" if earlier else status}
     return Response(stored.response.status, Headers(headers), stored.response.body)
 
 

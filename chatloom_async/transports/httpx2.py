@@ -147,9 +147,9 @@ class Handshake:
 
     _connection: Any = None
 
-    async def __call__(self, step: str, told: dict[str, Any]) -> None:
+    async def __call__(self, step: str, details: dict[str, Any]) -> None:
         if step.endswith(".connect_tcp.complete"):
-            self._connection = told["return_value"]
+            self._connection = details["return_value"]
         elif step.endswith(".start_tls.failed") and self._connection is not None:
             await self._connection.aclose()
 

@@ -82,8 +82,8 @@ class ResumingContext(ssl.SSLContext):
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
         """Called by event loops to begin a handshake."""
-        kept, until = self._sessions.get(server_hostname, (None, 0.0))
-        offered = session or (kept if time.monotonic() < until else None)
+        last, until = self._sessions.get(server_hostname, (None, 0.0))
+        offered = session or (last if time.monotonic() < until else None)
         return self._context().wrap_bio(incoming, outgoing, server_side, server_hostname, offered)
 
     def remember(self, connection: Any) -> None:

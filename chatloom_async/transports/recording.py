@@ -29,7 +29,7 @@ FORMAT: Final[dict[str, str | int]] = {"format": "chatloom_async cassette", "ver
 STORED_HEADERS: Final = frozenset({"accept", "content-type"})
 COOKIES: Final = frozenset({"set-cookie", "set-cookie2"})
 FAILURES: Final[dict[str, type[TransportError]]] = {
-    name: each for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, TransportError)
+    name: error for name, error in vars(errors).items() if isinstance(error, type) and issubclass(error, TransportError)
 }
 
 
@@ -60,15 +60,15 @@ def recorded(request: Request, outcome: Answer) -> Recorded:
     """The exchange without most of the request's headers and without the answer's cookies."""
     headers = {name: value for name, value in request.headers.items() if name.lower() in STORED_HEADERS}
     if isinstance(outcome, Response):
-        kept = {name: value for name, value in outcome.headers.items() if name.lower() not in COOKIES}
-        outcome = attrs.evolve(outcome, headers=Headers(kept))
+        stored = {name: value for name, value in outcome.headers.items() if name.lower() not in COOKIES}
+        outcome = attrs.evolve(outcome, headers=Headers(stored))
     return Recorded(asked(request), Headers(headers), outcome)
 
 
 def write(path: Path, exchanges: Iterable[Recorded]) -> None:
     """Writes the file atomically: a reader never sees half of it."""
-    ordered = sorted(exchanges, key=lambda each: (each.asked.url, each.asked.method, each.asked.body or b""))
-    document = {**FORMAT, "exchanges": [_written(each) for each in ordered]}
+    ordered = sorted(exchanges, key=lambda it: (it.asked.url, it.asked.method, it.asked.body or b""))
+    document = {**FORMAT, "exchanges": [_written(exchange) for exchange in ordered]}
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -83,14 +83,14 @@ def read(path: Path) -> list[Recorded]:
     try:
         document = orjson.loads(path.read_bytes())
         if {name: document[name] for name in FORMAT} == FORMAT:
-            return [_read(each) for each in document["exchanges"]]
+            return [_read(entry) for entry in document["exchanges"]]
         problem = "is of another format or version"
     except FileNotFoundError:
         problem = "does not exist: record it first, with RecordingTransport(AiohttpTransport(), path)"
-    except OSError as found:
-        problem = f"cannot be read: {found.strerror}"
-    except (ValueError, TypeError, KeyError, AttributeError, UsageError) as found:
-        problem = f"cannot be read as a recording ({type(found).__name__}: {found}); record it again"
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    except (ValueError, TypeError, KeyError, AttributeError, UsageError) as error:
+        problem = f"cannot be read as a recording ({type(error).__name__}: {error}); record it again"
     raise ConfigurationError(f"The recording {path} {problem}")
 
 
@@ -105,14 +105,14 @@ def _written(exchange: Recorded) -> dict[str, Any]:
     if isinstance(outcome, Response):
         got = {"status": outcome.status, "headers": dict(outcome.headers), "body": _body(outcome.body)}
         return {"request": sent, "response": got}
-    kind = next(each.__name__ for each in type(outcome).__mro__ if each in FAILURES.values())
+    kind = next(cls.__name__ for cls in type(outcome).__mro__ if cls in FAILURES.values())
     return {"request": sent, "failure": {"type": kind, **_details(outcome, FAILURES[kind])}}
 
 
 def _details(failure: TransportError, kind: type[TransportError]) -> dict[str, Any]:
     """The fields of a failure, without its history, which belongs to the client."""
-    fields = [each for each in attrs.fields(kind) if each.name not in ("attempts", "stop_reason")]
-    return {each.name: value for each in fields if (value := getattr(failure, each.name)) != each.default}
+    fields = [field for field in attrs.fields(kind) if field.name not in ("attempts", "stop_reason")]
+    return {field.name: value for field in fields if (value := getattr(failure, field.name)) != field.default}
 
 
 def _read(entry: dict[str, Any]) -> Recorded:
@@ -127,7 +127,7 @@ def _read(entry: dict[str, Any]) -> Recorded:
 
 def _headers(value: Any) -> Headers:
     """The headers, validated here, because `Headers` decodes lazily."""
-    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
         raise TypeError("headers are an object of strings")
     return Headers(value)
 
@@ -189,7 +189,7 @@ class RecordingTransport:
             outcome = failure.with_traceback(None)
         self._refuse(_place_of_key(request, outcome))
         self._exchanges[turn] = recorded(request, outcome)
-        write(self._path, [each for each in self._exchanges if each])
+        write(self._path, [exchange for exchange in self._exchanges if exchange])
         return outcome
 
     async def aclose(self) -> None:
@@ -215,7 +215,7 @@ def _place_of_key(request: Request, outcome: Answer | None = None) -> str | None
 
 
 def _holds_key(keys: list[str], text: bytes) -> bool:
-    others = (found.decode() for found in KEY_LIKE.findall(text))
+    others = (key.decode() for key in KEY_LIKE.findall(text))
     return not all(map(PLACEHOLDER.fullmatch, others)) or any(spelling_in(key, text) for key in keys)
 
 
@@ -235,8 +235,8 @@ class ReplayTransport:
     def __init__(self, path: str | PathLike[str]) -> None:
         self._path = Path(path)
         self._outcomes: dict[Asked, deque[Answer]] = {}
-        for each in read(self._path):
-            self._outcomes.setdefault(each.asked, deque()).append(each.outcome)
+        for exchange in read(self._path):
+            self._outcomes.setdefault(exchange.asked, deque()).append(exchange.outcome)
 
     async def send(self, request: Request) -> Answer:
         outcomes = self._outcomes.get(asked(request))
@@ -253,12 +253,12 @@ class ReplayTransport:
             return f"{self._path} has {said}, but each time that it was recorded has been played already"
         if not self._outcomes:
             return f"{self._path} does not have {said}: nothing is recorded there"
-        nearest = max(self._outcomes, key=lambda each: _likeness(each, wanted))
+        nearest = max(self._outcomes, key=lambda request: _likeness(request, wanted))
         same = (nearest.method, nearest.url) == (wanted.method, wanted.url)
         closest = "the same with another body" if same else f"{nearest.method} {nearest.url}"
         return f"{self._path} does not have {said}. The nearest that it has is {closest}"
 
 
 def _likeness(one: Asked, other: Asked) -> float:
-    first, second = (f"{each.method} {each.url} {(each.body or b'')[:500]!r}" for each in (one, other))
+    first, second = (f"{request.method} {request.url} {(request.body or b'')[:500]!r}" for request in (one, other))
     return SequenceMatcher(None, first, second, autojunk=False).ratio()

@@ -104,7 +104,7 @@ def _problem(text: object) -> str | None:
     if not alone:
         return "The API key is empty"
     if KEY.fullmatch(alone):
-        around = ", ".join(name for name, found in AROUND.items() if found.search(text.replace(alone, "|")))
+        around = ", ".join(name for name, pattern in AROUND.items() if pattern.search(text.replace(alone, "|")))
         return f"The API key is surrounded by characters that must be removed: {around}"
     if not text.startswith("clf_"):
         return "The API key does not start with the prefix clf_ of all keys"

@@ -95,7 +95,9 @@ def _spellings(key: str) -> Iterator[tuple[bytes, Callable[[], bytes]]]:
 
 
 def _pattern(encoded: str) -> bytes:
-    return BREAK.join(b"(?:%s)" % b"|".join(map(_character, VARIANTS.get(each, each))) for each in encoded)
+    """A pattern for base64 or base32 text, broken into lines or not."""
+    spellings = (map(_character, VARIANTS.get(letter, letter)) for letter in encoded)
+    return BREAK.join(b"(?:%s)" % b"|".join(spelling) for spelling in spellings)
 
 
 @cache

@@ -52,15 +52,15 @@ def decode(response: Response, returns: Any, warn: Callable[[str], object] = log
     if returns is None or returns is type(None) or (returns is Any and response.status != 200 and not response.body):
         return None
     read = _reader(returns) if isinstance(returns, type) else None
-    found = read(response.body) if read else None
-    if found and found[1] == response.body.count(b'"'):
-        return found[0]  # a duplicate or unknown member would mean more quotes
+    fast = read(response.body) if read else None
+    if fast and fast[1] == response.body.count(b'"'):
+        return fast[0]  # a duplicate or unknown member would mean more quotes
     ours = getattr(returns, "__module__", "").startswith(PACKAGE)
     document = read_document(response, warn)
     if isinstance(document, DecodeError):
         return evolve(document, documented=ours) if isinstance(document, SchemaMismatchError) else document
-    if found:
-        return found[0]
+    if fast:
+        return fast[0]
     from .structure import Mismatch, structure  # cattrs is a third of the import time: imported when needed
 
     value = structure(document, returns)
@@ -165,8 +165,8 @@ def _duplicate_in_deep_document(text: str) -> str | None:
     """The same for a valid document of any depth."""
     inside: list[set[str]] = []
     name = ""
-    for found in TOKEN.finditer(text):
-        match found[0]:
+    for token in TOKEN.finditer(text):
+        match token[0]:
             case "{" | "[":
                 inside.append(set())
             case "}" | "]":

@@ -71,7 +71,7 @@ def _made(cls: Any) -> Layout:
 
 def _mistake(cls: Any) -> str | None:
     """Why the class is not a valid endpoint, or None."""
-    names = {each.name for each in cls.__attrs_attrs__}
+    names = {field.name for field in cls.__attrs_attrs__}
     if own := sorted(OWN & names):
         return f" has a field named {own[0]}, which describes the endpoint: write it without an annotation"
     if not isinstance(getattr(cls, "path", None), str):
@@ -213,4 +213,4 @@ def _answer(endpoint: Any, arguments: tuple[Any, ...]) -> Any:
     if isinstance(answer, TypeVar):
         return known.get(answer, answer)
     free = getattr(answer, "__parameters__", ())
-    return answer[tuple(known.get(each, each) for each in free)] if free else answer
+    return answer[tuple(known.get(parameter, parameter) for parameter in free)] if free else answer

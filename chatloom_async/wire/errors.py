@@ -100,12 +100,12 @@ class ChatloomError(Exception):
         return STOPPED[stop_reason]
 
     def _values(self) -> dict[str, Any]:
-        return {each.name: getattr(self, each.name) for each in attrs.fields(type(self))}
+        return {field.name: getattr(self, field.name) for field in attrs.fields(type(self))}
 
     def __repr__(self) -> str:
-        fields = [each for each in attrs.fields(type(self)) if each.name not in ("message", "attempts")]
-        told = [(each.name, value) for each in fields if (value := getattr(self, each.name)) != each.default]
-        return f"{type(self).__name__}({self.message!r}{''.join(f', {name}={value!r}' for name, value in told)})"
+        fields = [field for field in attrs.fields(type(self)) if field.name not in ("message", "attempts")]
+        details = [(field.name, value) for field in fields if (value := getattr(self, field.name)) != field.default]
+        return f"{type(self).__name__}({self.message!r}{''.join(f', {name}={value!r}' for name, value in details)})"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ChatloomError):

@@ -44,7 +44,7 @@ class FastDecoder:
         for name, mirror in self.nested:
             inner = getattr(values, name)
             if mirror.texts or mirror.nested:
-                count += sum([mirror.quotes_in(each) for each in inner])
+                count += sum([mirror.quotes_in(value) for value in inner])
             else:
                 count += len(inner) * mirror.quotes
         return count
@@ -78,7 +78,7 @@ def fast_decoder(model: Any, outer: tuple[Any, ...] = ()) -> FastDecoder | None:
 
 def _hints(model: Any) -> list[tuple[str, Any]]:
     hints = get_type_hints(model)
-    return [(each.name, hints[each.name]) for each in attrs.fields(model)]
+    return [(field.name, hints[field.name]) for field in attrs.fields(model)]
 
 
 def _is_plain(model: Any) -> bool:
@@ -95,14 +95,14 @@ def _is_plain(model: Any) -> bool:
     if allocates is not object.__new__ or (assigns is not object.__setattr__ and assigns.__module__ != "attr._make"):
         return False  # frozen models have the one of attr._make
     return not any(
-        each.default is not attrs.NOTHING
-        or each.kw_only
-        or not each.init
-        or each.alias != each.name
-        or each.converter
-        or each.validator
-        or each.on_setattr
-        for each in attrs.fields(model)
+        field.default is not attrs.NOTHING
+        or field.kw_only
+        or not field.init
+        or field.alias != field.name
+        or field.converter
+        or field.validator
+        or field.on_setattr
+        for field in attrs.fields(model)
     )
 
 
@@ -110,12 +110,12 @@ def _is_plain(model: Any) -> bool:
 def reader(model: Any) -> Callable[[bytes], tuple[Any, int] | None] | None:
     """Reads a body as a plain model: the value and its number of quotes, or None if the strict reader must check."""
     try:
-        found = fast_decoder(model)
+        decoder = fast_decoder(model)
     except Exception:  # annotations that cannot be resolved, names that a struct cannot have, and the like
         return None
-    if found is None:
+    if decoder is None:
         return None
-    decode, convert, quotes_in = msgspec.json.Decoder(found.struct).decode, msgspec.convert, found.quotes_in
+    decode, convert, quotes_in = msgspec.json.Decoder(decoder.struct).decode, msgspec.convert, decoder.quotes_in
 
     def read(body: bytes) -> tuple[Any, int] | None:
         try:

@@ -91,7 +91,7 @@ def _headers(value: Mapping[str, str]) -> Headers:
         return value
     headers = Headers(value)
     parts: Iterable[object] = chain.from_iterable(headers.pairs)
-    for odd in {type(each).__name__ for each in parts if not isinstance(each, (str, bytes))}:
+    for odd in {type(part).__name__ for part in parts if not isinstance(part, (str, bytes))}:
         raise UsageError(f"Headers have names and values of text, not of the type {odd}")
     return headers
 

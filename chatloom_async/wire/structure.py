@@ -161,19 +161,19 @@ def _refused(_: Any, cls: Any) -> NoReturn:
 
 
 def _converter(*, detailed: bool) -> cattrs.Converter:
-    made = cattrs.Converter(detailed_validation=detailed)
+    converter = cattrs.Converter(detailed_validation=detailed)
     for kind in (str, int, bool):
-        made.register_structure_hook(kind, _only(kind))
-    made.register_structure_hook(float, _number)
-    made.register_structure_hook(datetime, _moment)
-    made.register_structure_hook(date, _date)
-    made.register_structure_hook(NoneType, _only(NoneType))
+        converter.register_structure_hook(kind, _only(kind))
+    converter.register_structure_hook(float, _number)
+    converter.register_structure_hook(datetime, _moment)
+    converter.register_structure_hook(date, _date)
+    converter.register_structure_hook(NoneType, _only(NoneType))
     for fits, factory in ((attrs.has, _object), (is_mapping, _mapping), (_is_array, _array), (_is_union, _union)):
-        made.register_structure_hook_factory(fits, factory)
-    made.register_structure_hook(bytes, _refused)
-    made.register_structure_hook(bytearray, _refused)
-    made.register_structure_hook_factory(is_typeddict, lambda *_: _refused)
-    return made
+        converter.register_structure_hook_factory(fits, factory)
+    converter.register_structure_hook(bytes, _refused)
+    converter.register_structure_hook(bytearray, _refused)
+    converter.register_structure_hook_factory(is_typeddict, lambda *_: _refused)
+    return converter
 
 
 FAST = _converter(detailed=False)

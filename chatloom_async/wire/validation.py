@@ -50,7 +50,7 @@ def _real(value: object) -> bool:
 
 def has_methods(value: object, *methods: str) -> bool:
     """Whether it is an object, not a class, with these methods."""
-    return not isinstance(value, type) and all(callable(getattr(value, each, None)) for each in methods)
+    return not isinstance(value, type) and all(callable(getattr(value, method, None)) for method in methods)
 
 
 def is_async(function: object) -> bool:

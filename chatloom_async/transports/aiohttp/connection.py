@@ -178,11 +178,11 @@ class ThreadResolver(AbstractResolver):
 def look_up(host: str, port: int, family: int) -> list[ResolveResult]:
     """The addresses of a host. Blocks. Raises OSError."""
     try:
-        found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=FLAGS)
+        addresses = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=FLAGS)
     except socket.gaierror:
         socket.socket().close()  # the resolver does not report a lack of descriptors; this raises it
         raise
-    return [_result(host, *each) for each in found]
+    return [_result(host, *address) for address in addresses]
 
 
 def _result(host: str, family: int, _: int, protocol: int, __: str, address: tuple[Any, ...]) -> ResolveResult:
@@ -266,7 +266,7 @@ class Connections(aiohttp.TCPConnector):
 
     def close_idle_of(self, owner: object) -> None:
         """Closes the idle connections of one API key."""
-        for connection in [each for each in self.idle if getattr(each, "owner", None) == owner]:
+        for connection in [idle for idle in self.idle if getattr(idle, "owner", None) == owner]:
             self.close_idle(connection)
 
     def lost(self, connection: WatchedConnection) -> None:
