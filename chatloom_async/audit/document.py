@@ -27,7 +27,7 @@ def json_text(document: Any, *, indent: bool = False) -> str:
 
 def escaped(text: str) -> str:
     """The JSON text with all invisible characters escaped."""
-    return INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return INVISIBLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def row_document(row: Row) -> dict[str, Any]:

@@ -117,12 +117,12 @@ def _json(text: str) -> Any:
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(members)
-    if len(found) < len(members):
+    document = dict(members)
+    if len(document) < len(members):
         names = [name for name, _ in members]
         twice = next(name for name in names if names.count(name) > 1)
         raise WorkspacesFileError(f"the member {clean(twice, 80)!r} comes twice in one object: remove one")
-    return found
+    return document
 
 
 def _json_lines(text: str) -> list[int]:
@@ -197,12 +197,12 @@ def _fields(entry: Any, place: str) -> Any:
     """The entry with normalized field names. Raises WorkspacesFileError if two are the same field."""
     if not isinstance(entry, Mapping):
         return entry
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, value in entry.items():
-        if (field := spelled(name)) in found:
+        if (field := spelled(name)) in fields:
             raise WorkspacesFileError(f"{place}: {field} is given twice: remove one")
-        found[field] = value
-    return found
+        fields[field] = value
+    return fields
 
 
 def ndjson_entries(text: str, _: Notice) -> Iterator[Entry]:
@@ -227,8 +227,8 @@ def csv_entries(text: str, notice: Notice) -> Iterator[Entry]:
     Unknown columns are ignored, with one notice; one that looks like a field is an error.
     """
     skipped, delimiter = 0, None
-    if found := SEPARATOR.match(text):
-        text, skipped, delimiter = text[found.end() :], 1, found[1]
+    if separator := SEPARATOR.match(text):
+        text, skipped, delimiter = text[separator.end() :], 1, separator[1]
     records = _records(text, skipped, delimiter or _delimiter(text))
     header = next(((line, cells) for line, cells in records), None)
     if header is None:

@@ -45,12 +45,12 @@ class Mute:
     subject: str | None = None
     place: str = field(default="", eq=False)
 
-    def matches(self, workspace: str, found: Finding) -> bool:
+    def matches(self, workspace: str, finding: Finding) -> bool:
         """Whether it matches this finding, regardless of the date."""
         return (
-            (found.id == self.finding if self.rule is None else fnmatchcase(found.rule, self.rule))
+            (finding.id == self.finding if self.rule is None else fnmatchcase(finding.rule, self.rule))
             and self.covers(workspace)
-            and (self.subject is None or _matches(self.subject, found.subject))
+            and (self.subject is None or _matches(self.subject, finding.subject))
         )
 
     def covers(self, workspace: str) -> bool:
@@ -70,7 +70,9 @@ def _matches(pattern: str, text: str) -> bool:
         return True
     shown = visible(text)
     reported = {shown, shown.strip(), clean(text)}
-    return pattern.removeprefix("'") in reported or any(fnmatchcase(each, pattern) for each in reported - {text})
+    return pattern.removeprefix("'") in reported or any(
+        fnmatchcase(spelling, pattern) for spelling in reported - {text}
+    )
 
 
 @frozen
@@ -106,20 +108,20 @@ class Mutes:
         `mute-expired`, after the others."""
         if not self.mutes:
             return MuteResult(tuple(findings))
-        kept: list[Finding] = []
+        left: list[Finding] = []
         muted: list[Muted] = []
         expired: dict[int, Mute] = {}
-        for found in findings:
-            matching = {place: mute for place, mute in enumerate(self.mutes) if mute.matches(workspace, found)}
+        for finding in findings:
+            matching = {place: mute for place, mute in enumerate(self.mutes) if mute.matches(workspace, finding)}
             self._used.update(matching)
             valid = [mute for mute in matching.values() if self.today <= mute.until]
             if valid:
-                muted.append(Muted(found, valid[0]))
+                muted.append(Muted(finding, valid[0]))
             else:
-                kept.append(found)
+                left.append(finding)
                 expired |= matching
         ended = (_ended(workspace, expired[place]) for place in sorted(expired))
-        return MuteResult((*kept, *ended), tuple(muted))
+        return MuteResult((*left, *ended), tuple(muted))
 
     def unused(self, workspaces: Collection[str]) -> tuple[str, ...]:
         """A sentence for each mute that has matched nothing so far. Ask at the end of a run over these workspaces."""

@@ -152,8 +152,8 @@ class Row:
     @property
     def counts(self) -> dict[Severity, int]:
         """Findings by severity, the worst first."""
-        found = [finding.severity for finding in self.findings]
-        return {severity: found.count(severity) for severity in SEVERITIES}
+        severities = [finding.severity for finding in self.findings]
+        return {severity: severities.count(severity) for severity in SEVERITIES}
 
     @property
     def names(self) -> dict[str, str]:

@@ -140,8 +140,8 @@ def _limited(rate: Rate | None, workspace: SandboxWorkspace, now: float) -> Resp
 
 def _routed(pages: Pages, method: str, path: str) -> Response:
     for pattern, read in ROUTES:
-        if found := pattern.fullmatch(path):
-            return read(pages, *found.groups()) if method == "GET" else NO_METHOD
+        if match := pattern.fullmatch(path):
+            return read(pages, *match.groups()) if method == "GET" else NO_METHOD
     return NO_PATH
 
 

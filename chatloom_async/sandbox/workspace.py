@@ -190,6 +190,7 @@ class SandboxWorkspace:
         """The first scripted fault that matches the path; uses it once."""
         for fault in self.faults:
             if fault.concerns(path):
-                self.faults = tuple(left for each in self.faults if (left := each.used() if each is fault else each))
+                uses = (other.used() if other is fault else other for other in self.faults)
+                self.faults = tuple(filter(None, uses))
                 return fault
         return None

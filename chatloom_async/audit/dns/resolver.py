@@ -184,9 +184,9 @@ def read_response(response: "Message") -> Answer:
         aliases.append(name)
     records = response.get_rrset(response.answer, name, question.rdclass, question.rdtype)
     if records:
-        addresses = tuple(ip_address(each.address) for each in records)
+        addresses = tuple(ip_address(record.address) for record in records)
         return Answer("found", addresses, _texts(aliases), min(ttl, records.ttl))
-    negative = [each.ttl for each in response.authority if each.rdtype == dns.rdatatype.SOA]
+    negative = [records.ttl for records in response.authority if records.rdtype == dns.rdatatype.SOA]
     status: Status = "nxdomain" if code == dns.rcode.NXDOMAIN else "empty"
     return Answer(status, aliases=_texts(aliases), ttl=min([ttl, *negative]))
 
@@ -201,9 +201,9 @@ def parse_server(text: str) -> tuple[str, int]:
     Raises InvalidResolverError.
     """
     with suppress(ValueError):
-        if found := SERVER.fullmatch(text.strip()):
-            port = int(found["port"] or 53)
-            address = ip_address(found["bare"] or found["six"] or found["four"])
+        if match := SERVER.fullmatch(text.strip()):
+            port = int(match["port"] or 53)
+            address = ip_address(match["bare"] or match["six"] or match["four"])
             if 1 <= port <= 65_535:
                 return str(address), port
     raise InvalidResolverError(f"{text!r} is not the address of a DNS resolver")

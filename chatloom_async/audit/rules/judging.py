@@ -110,16 +110,16 @@ def judge_overlap(checked: CheckedOverlap, rules: Iterable[Rule] = RULES) -> tup
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The gravest first; of each id one, with all that was said."""
-    found: dict[str, Finding] = {}
-    for each in findings:
-        first = found.setdefault(each.id, each)
-        if each.message not in first.message:
-            found[each.id] = evolve(first, message=f"{first.message} {each.message}")
-    return tuple(sorted(found.values(), key=_place))
+    by_id: dict[str, Finding] = {}
+    for finding in findings:
+        first = by_id.setdefault(finding.id, finding)
+        if finding.message not in first.message:
+            by_id[finding.id] = evolve(first, message=f"{first.message} {finding.message}")
+    return tuple(sorted(by_id.values(), key=_place))
 
 
-def _place(found: Finding) -> tuple[int, str, str, str]:
-    return SEVERITIES.index(found.severity), found.rule, found.agent_id or "", found.subject
+def _place(finding: Finding) -> tuple[int, str, str, str]:
+    return SEVERITIES.index(finding.severity), finding.rule, finding.agent_id or "", finding.subject
 
 
 def _apply(rule: Rule, subjects: list[Subject], workspace: str, steps: Steps) -> Iterator[Finding]:
@@ -187,7 +187,9 @@ def _failed(rule: Rule, what: str, workspace: str) -> Finding:
 
 
 def _reading(dns: Mapping[str, HostRecord]) -> DnsReading:
-    return DnsReading(len(dns), tuple((each.host, each.reason) for each in dns.values() if each.state == "unread"))
+    return DnsReading(
+        len(dns), tuple((record.host, record.reason) for record in dns.values() if record.state == "unread")
+    )
 
 
 def _rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:

@@ -96,17 +96,17 @@ class CheckedWorkspace:
     @cached_property
     def agents(self) -> tuple["CheckedAgent", ...]:
         """In the order of the list. Domains that could not be read are None."""
-        return tuple(CheckedAgent(each, self) for each in self.row.agents)
+        return tuple(CheckedAgent(audited, self) for audited in self.row.agents)
 
     @cached_property
     def expected(self) -> tuple[Domain, ...] | None:
         """The domains that it should allow, without repetitions; None if nothing is expected."""
         expect = self.workspace.expect
-        return None if expect is None else tuple({(each := parse_domain(text)).key: each for text in expect}.values())
+        return None if expect is None else tuple({domain.key: domain for domain in map(parse_domain, expect)}.values())
 
     @cached_property
     def expected_keys(self) -> frozenset[str]:
-        return frozenset(each.key for each in self.expected or ())
+        return frozenset(domain.key for domain in self.expected or ())
 
     @cached_property
     def _expected_pattern(self) -> re.Pattern[str]:
