@@ -15,7 +15,7 @@ from chatloom_async import (
     RateLimit,
     Request,
 )
-from chatloom_async.audit import Failure, Row, Workspace, audit
+from chatloom_async.audit import Failure, Row, Workspace, audit, lanes, reading
 from chatloom_async.audit.reading import _is_slow
 from chatloom_async.audit.rules import Judge
 from chatloom_async.testing import VirtualClock
@@ -136,7 +136,9 @@ async def test_a_refused_key_ends_the_workspace(seconds: float) -> None:
 
 
 @pytest.mark.parametrize(("busy", "slow"), [(0.0, True), (1.0, True), (1.1, False), (5.0, False)])
-async def test_an_answer_is_slow_by_the_seconds_in_which_this_process_was_idle(busy: float, slow: bool) -> None:
+async def test_an_answer_is_slow_by_the_seconds_in_which_this_process_was_idle(
+    monkeypatch: pytest.MonkeyPatch, busy: float, slow: bool
+) -> None:
     """Of two seconds, half were the API's if the process was at work for one."""
     clock = VirtualClock()
 
@@ -145,4 +147,16 @@ async def test_an_answer_is_slow_by_the_seconds_in_which_this_process_was_idle(b
         return answer({"agents": [], "count": 0})
 
     client = AsyncChatloom(OTHER_KEY, transport=MockTransport(handler), clock=clock)
-    assert _is_slow(await client.exchange(ListAgents()), 1.0, busy) is slow
+    monkeypatch.setattr(reading, "process_time", lambda: 7.0 + busy)
+    assert _is_slow(await client.exchange(ListAgents()), 1.0, 7.0) is slow
+
+
+def test_the_cpu_time_is_sampled_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each question to the system costs as much as a tenth of a call."""
+    now, samples = [5.0], iter((1.0, 2.0))
+    monkeypatch.setattr(lanes, "monotonic", lambda: now[0])
+    monkeypatch.setattr(lanes, "process_time", lambda: next(samples))
+    cpu_time = lanes.CpuTime()
+    assert (cpu_time.recent(), cpu_time.recent()) == (1.0, 1.0)
+    now[0] += 2 * lanes.CPU_SAMPLE
+    assert (cpu_time.recent(), cpu_time.recent()) == (2.0, 2.0)

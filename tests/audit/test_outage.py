@@ -479,4 +479,4 @@ async def test_an_engine_gives_up_as_one_process_does(tmp_path: Path) -> None:
     assert sorted(row.workspace for row in rows) == sorted(each.name for each in workspaces)
     assert {(row.state, row.error and row.error.type) for row in rows} == {("failed", "ConnectError")}
     assert sum(row.requests for row in rows) == len(requests)
-    assert clock.time() <= GIVE_UP_AFTER
+    assert clock.time() <= 15.0  # key files are read in threads, and meanwhile a virtual clock may go on
