@@ -1,6 +1,6 @@
 """Compares two runs, each a stream of workspaces in the order of their names, and keeps only the changes.
 
-Data that a run could not read is unknown, not absent: no conclusion is drawn from it.
+Data that a run could not read is unknown, not absent: nothing is concluded from it.
 """
 
 import asyncio
@@ -34,54 +34,45 @@ EXPECT_RULES = frozenset(rule.id for rule in RULES if rule.needs == "expect")
 
 
 def new_findings(findings: Iterable[Finding], known: Container[str]) -> tuple[Finding, ...]:
-    """Those whose id is not among `known`, such as `await store.known_findings(baseline, ids)`.
+    """The findings whose id is not among `known`, such as `await store.known_findings(baseline, ids)`.
 
-    Where the baseline could not read, nothing is known, so all that is found there is new.
+    If the baseline could not read a workspace, all findings about it are new.
     """
-    return tuple(each for each in findings if each.id not in known)
+    return tuple(finding for finding in findings if finding.id not in known)
 
 
 def compare(old: StoredWorkspace | None, new: StoredWorkspace | None) -> WorkspaceChange | None:
     """What differs, or None if nothing does. A side is None if its run did not include the workspace."""
-    if new is None:
-        return _removed(old) if old else None
-    if old is None:
-        return _added(new)
+    if old is None or new is None:
+        if new is not None:
+            findings = new.row.findings if new.row else ()
+            return WorkspaceChange(new.workspace, "added", new_state=_state(new), findings_new=findings)
+        return None if old is None else WorkspaceChange(old.workspace, "removed", old_state=_state(old))
     rotated = None not in (old.key, new.key) and old.key != new.key
-    return attrs.evolve(_compared(old, new), key_rotated=rotated) or None
-
-
-def _removed(old: StoredWorkspace) -> WorkspaceChange:
-    return WorkspaceChange(old.workspace, "removed", old_state=_state(old))
-
-
-def _added(new: StoredWorkspace) -> WorkspaceChange:
-    findings = new.row.findings if new.row else ()
-    return WorkspaceChange(new.workspace, "added", new_state=_state(new), findings_new=findings)
-
-
-def _state(stored: StoredWorkspace) -> State | None:
-    return stored.row.state if stored.row else None
-
-
-def _compared(old: StoredWorkspace, new: StoredWorkspace) -> WorkspaceChange:
     states = (_state(old), _state(new))
     reasons = [f"{run} run: {reason}" for run, side in (("old", old), ("new", new)) if (reason := _missing(side.row))]
     if old.row is None or new.row is None or reasons:
-        return WorkspaceChange(new.workspace, "not_comparable", *states, reason="; ".join(reasons))
+        reason = "; ".join(reasons)
+        return WorkspaceChange(new.workspace, "not_comparable", *states, reason=reason, key_rotated=rotated)
     before, after = _by_id(old.row), _by_id(new.row)
     gone, could_find = _only_in(old.row, new.row), _could_find(new, new.row)
-    return WorkspaceChange(
+    change = WorkspaceChange(
         new.workspace,
         "changed",
         *states,
-        agents_added=tuple(each for name, each in after.items() if name not in before and _listed(old.row)),
-        agents_removed=tuple(each for name, each in before.items() if name not in after and _listed(new.row)),
+        key_rotated=rotated,
+        agents_added=tuple(after[name] for name in after if name not in before and _listed(old.row)),
+        agents_removed=tuple(before[name] for name in before if name not in after and _listed(new.row)),
         agents_changed=tuple(_changes(before, after)),
         findings_new=tuple(filter(_could_find(old, old.row), _only_in(new.row, old.row))),
         findings_fixed=tuple(filter(could_find, gone)),
         findings_unchecked=tuple(filterfalse(could_find, gone)),
     )
+    return change or None
+
+
+def _state(stored: StoredWorkspace) -> State | None:
+    return stored.row.state if stored.row else None
 
 
 def _missing(row: Row | None) -> str | None:
@@ -93,7 +84,7 @@ def _missing(row: Row | None) -> str | None:
 
 
 def _by_id(row: Row) -> dict[str, AuditedAgent]:
-    return {each.agent.id: each for each in row.agents}
+    return {audited.agent.id: audited for audited in row.agents}
 
 
 def _listed(row: Row) -> bool:
@@ -103,19 +94,20 @@ def _listed(row: Row) -> bool:
 
 def _changes(before: dict[str, AuditedAgent], after: dict[str, AuditedAgent]) -> Iterator[AgentChange]:
     for name, new in after.items():
-        if name in before and before[name] != new:  # most are the same, and looking closer takes long
-            change = _changed(before[name], new)
-            if change != AgentChange(name, new.agent.name):
-                yield change
-
-
-def _changed(old: AuditedAgent, new: AuditedAgent) -> AgentChange:
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    if old.domains is not None and new.domains is not None:
+        old = before.get(name)
+        if old is None or old == new:  # most are the same, and looking closer takes long
+            continue
         added, removed = _without(new.domains, old.domains), _without(old.domains, new.domains)
-    fields = () if old.agent == new.agent else tuple(_fields(old.agent, new.agent))
-    return AgentChange(new.agent.id, new.agent.name, fields, added, removed)
+        fields = () if old.agent == new.agent else tuple(_fields(old.agent, new.agent))
+        if fields or added or removed:
+            yield AgentChange(name, new.agent.name, fields, added, removed)
+
+
+def _without(domains: tuple[str, ...] | None, others: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The domains that are not among the others; none if a run could not read them."""
+    if domains is None or others is None:
+        return ()
+    return tuple(dict.fromkeys(domain for domain in domains if domain not in others))
 
 
 def _fields(old: Agent, new: Agent) -> Iterator[FieldChange]:
@@ -125,17 +117,13 @@ def _fields(old: Agent, new: Agent) -> Iterator[FieldChange]:
             yield FieldChange(name, str(before[name]), str(value))
 
 
-def _without(domains: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(each for each in domains if each not in others))
-
-
 def _only_in(row: Row, other: Row) -> tuple[Finding, ...]:
     known = {finding.id for finding in other.findings}
     return tuple(finding for finding in row.findings if finding.id not in known)
 
 
 def _could_find(stored: StoredWorkspace, row: Row) -> Callable[[Finding], bool]:
-    """A function that says whether this run could find something in the workspace, from what it read and was told."""
+    """A function that says whether the run could find this in the workspace, from what it read and expected."""
     unread_agents = {audited.agent.id for audited in row.agents if audited.domains is None}
     unread_hosts = {host for host, _ in row.dns.unread} if row.dns else set()
     agents = None if _listed(row) else {audited.agent.id for audited in row.agents}
@@ -156,37 +144,38 @@ Stream = AsyncIterator[StoredWorkspace]
 
 
 async def diff_runs(old: RunInfo, new: RunInfo, old_workspaces: Stream, new_workspaces: Stream) -> Diff:
-    """What changed from the old run to the new one; the streams are what `Store.workspaces` gives for them.
+    """The changes from the old run to the new one; the streams are what `Store.workspaces` gives for them.
 
     Nothing is concluded from what one of the runs was not to read, or could not read, nor from a rule that it did not
     apply: what only the old run found is then no longer checked, rather than fixed. The changes lie on disk.
     """
     changes = DiskList(WorkspaceChange)
     compared = not_compared = 0
-    unread = {"old": False, "new": False}
+    old_lacks = new_lacks = False
     async for before, after in merged(old_workspaces, new_workspaces):
-        unread["old"] |= _lacks(before, after)
-        unread["new"] |= _lacks(after, before) or (after is None and before is not None and before.row is not None)
+        old_lacks |= _lacks(before, after)
+        new_lacks |= _lacks(after, before) or (after is None and before is not None and before.row is not None)
         selected = [stored.selected for stored in (before, after) if stored]
         if not all(selected):
             not_compared += any(selected)
             continue
         compared += 1
-        change = compare(before, after)
-        if change and (change := _applied(change, old, new)):
-            changes.append(change)
+        if change := compare(before, after):
+            change = _settled(change, _applied_by(old), _applied_by(new))
+            if change:
+                changes.append(change)
     notes = list(_notes(old, new))
-    if any(unread.values()):
-        left = DiskList(WorkspaceChange)
+    if old_lacks or new_lacks:
+        settled = DiskList(WorkspaceChange)
         doubtful = 0
         for change in changes:
-            settled = _without_overlaps(change, **unread)
-            doubtful += settled is not change
-            if settled:
-                left.append(settled)
-        changes = left
+            final = change if change.kind == "added" else _settled(change, _decided(old_lacks), _decided(new_lacks))
+            doubtful += final is not change
+            if final:
+                settled.append(final)
+        changes = settled
         if doubtful:
-            runs = " and the ".join(name for name, lacking in unread.items() if lacking)
+            runs = " and the ".join(name for name, lacks in (("old", old_lacks), ("new", new_lacks)) if lacks)
             notes.append(
                 f"Some findings that concern several workspaces are not compared: the {runs} run did not read them all."
             )
@@ -197,37 +186,27 @@ async def diff_runs(old: RunInfo, new: RunInfo, old_workspaces: Stream, new_work
     return Diff(old, new, tuple(notes), changes, compared - len(changes), not_compared, counts)
 
 
+def _applied_by(run: RunInfo) -> Callable[[Finding], bool]:
+    return lambda finding: not run.rules or finding.rule in run.rules
+
+
+def _decided(lacks: bool) -> Callable[[Finding], bool]:
+    """Whether a run that lacks a workspace could find this: not if it depends on several workspaces."""
+    return lambda finding: not (lacks and finding.rule in OVERLAP_RULES)
+
+
 def _lacks(stored: StoredWorkspace | None, other: StoredWorkspace | None) -> bool:
-    """Whether a workspace is on the list of a run, which did not read it whole, while the other run read it."""
+    """Whether a run did not read a workspace of its list as a whole, while the other run read it."""
     if stored is None or other is None or other.row is None or other.row.state == "failed":
         return False
     return not stored.selected or stored.row is None or stored.row.state != "ok"
 
 
-def _applied(change: WorkspaceChange, old: RunInfo, new: RunInfo) -> WorkspaceChange:
-    """Without new findings of rules that the old run did not apply; those of the new run are no longer checked."""
-    return _settled(
-        change,
-        lambda finding: not old.rules or finding.rule in old.rules,
-        lambda finding: not new.rules or finding.rule in new.rules,
-    )
-
-
-def _without_overlaps(change: WorkspaceChange, *, old: bool, new: bool) -> WorkspaceChange:
-    """The same for findings that a run may have missed, because it did not read another workspace."""
-    if change.kind == "added":
-        return change
-    return _settled(
-        change,
-        lambda finding: not old or finding.rule not in OVERLAP_RULES,
-        lambda finding: not new or finding.rule not in OVERLAP_RULES,
-    )
-
-
 def _settled(
     change: WorkspaceChange, is_new: Callable[[Finding], bool], is_fixed: Callable[[Finding], bool]
 ) -> WorkspaceChange:
-    new, fixed = (tuple(filter(*pair)) for pair in ((is_new, change.findings_new), (is_fixed, change.findings_fixed)))
+    """Without new findings that are not `is_new`; fixed ones that are not `is_fixed` are no longer checked."""
+    new, fixed = tuple(filter(is_new, change.findings_new)), tuple(filter(is_fixed, change.findings_fixed))
     if (new, fixed) == (change.findings_new, change.findings_fixed):
         return change
     unchecked = (*change.findings_unchecked, *filterfalse(is_fixed, change.findings_fixed))

@@ -1,7 +1,7 @@
-"""Renders a difference as text, as a table, as Markdown or as one JSON document.
+"""Renders the changes between two runs as a table, as Markdown or as one JSON document.
 
-Text from outside loses its control characters, keys and markup. In Markdown it stands in code spans, so that links,
-mentions and HTML stay text; there is no table whose cells it could break out of.
+Text from outside loses its control characters and keys. In Markdown it is in code spans, so links, mentions and HTML
+stay text. The Markdown has no table, so there is no cell that text could break out of.
 """
 
 from collections.abc import Iterable, Iterator
@@ -32,7 +32,7 @@ Fragment = str | Untrusted
 
 @frozen
 class ChangeLine:
-    """One thing that changed. `mark` is one of + - ~ ? (came, went, became other, unknown)."""
+    """One thing that changed. `mark` is + (added), - (removed), ~ (changed) or ? (unknown)."""
 
     mark: str
     parts: tuple[Fragment, ...]
@@ -78,8 +78,8 @@ def change_lines(change: WorkspaceChange) -> Iterator[ChangeLine]:
     if change.key_rotated:
         yield ChangeLine("~", ("key rotated",))
     for mark, agents in (("+", change.agents_added), ("-", change.agents_removed)):
-        for each in agents:
-            yield ChangeLine(mark, ("agent ", Untrusted(each.agent.name), " (", Untrusted(each.agent.id), ")"))
+        for audited in agents:
+            yield ChangeLine(mark, ("agent ", Untrusted(audited.agent.name), " (", Untrusted(audited.agent.id), ")"))
     for agent in change.agents_changed:
         yield from _agent(agent)
     yield from _findings("+", "new", change.findings_new)
@@ -89,20 +89,19 @@ def change_lines(change: WorkspaceChange) -> Iterator[ChangeLine]:
 
 def _agent(change: AgentChange) -> Iterator[ChangeLine]:
     who: tuple[Fragment, ...] = ("agent ", Untrusted(change.name), " (", Untrusted(change.agent_id), "): ")
-    for each in change.fields:
-        yield ChangeLine("~", (*who, f"{each.field} ", Untrusted(each.old), " -> ", Untrusted(each.new)))
+    for field in change.fields:
+        yield ChangeLine("~", (*who, f"{field.field} ", Untrusted(field.old), " -> ", Untrusted(field.new)))
     for mark, domains in (("+", change.domains_added), ("-", change.domains_removed)):
         for domain in domains:
             yield ChangeLine(mark, (*who, "domain ", Untrusted(domain)))
 
 
 def _findings(mark: str, word: str, findings: Iterable[Finding]) -> Iterator[ChangeLine]:
-    for each in findings:
-        where: tuple[Fragment, ...] = (" in agent ", Untrusted(each.agent_id)) if each.agent_id else ()
-        subject: tuple[Fragment, ...] = (" ", Untrusted(each.subject)) if each.subject else ()
-        yield ChangeLine(
-            mark, (f"{word} {each.severity} ", Untrusted(each.rule), *subject, *where, ": ", Untrusted(each.message))
-        )
+    for finding in findings:
+        parts: list[Fragment] = [f"{word} {finding.severity} ", Untrusted(finding.rule)]
+        parts += (" ", Untrusted(finding.subject)) if finding.subject else ()
+        parts += (" in agent ", Untrusted(finding.agent_id)) if finding.agent_id else ()
+        yield ChangeLine(mark, (*parts, ": ", Untrusted(finding.message)))
 
 
 def _run(run: RunInfo) -> str:
@@ -137,7 +136,7 @@ def _rows(change: WorkspaceChange) -> Iterator[tuple[Cell, Cell, Cell]]:
 
 def _frame(diff: Diff) -> Iterator[str]:
     yield heading(diff)
-    yield from (f"note: {clean(each)}" for each in diff.notes)
+    yield from (f"note: {clean(note)}" for note in diff.notes)
     yield from totals(diff)
 
 

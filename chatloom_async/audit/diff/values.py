@@ -1,4 +1,4 @@
-"""What differs between two runs, as values. What did not change is counted, not kept."""
+"""The changes between two runs as values. Workspaces that did not change are only counted."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
@@ -66,7 +66,7 @@ class WorkspaceChange:
 class Diff:
     """The changes from one run to another, by workspace. `notes` are reasons to read them with care.
 
-    `not_compared` workspaces were on the lists of both runs, and one of them was not to read them.
+    `not_compared` workspaces were on both lists, but one of the runs was not to read them.
     """
 
     old: RunInfo
@@ -78,7 +78,7 @@ class Diff:
     counts: Mapping[str, int] | None = field(default=None, eq=False, repr=False)
 
     def summary(self) -> dict[str, int]:
-        """How many of each, under the names of COUNTS; `unchanged` are workspaces, too."""
+        """The totals by the names in COUNTS. `unchanged` counts workspaces."""
         counts = counted_changes(self.changes) if self.counts is None else self.counts
         return {**counts, "workspaces_not_compared": self.not_compared, "unchanged": self.unchanged}
 
@@ -88,7 +88,7 @@ def _workspaces(kind: Kind) -> Callable[[WorkspaceChange], int]:
 
 
 def _agents(fields: tuple[str, ...]) -> Callable[[WorkspaceChange], int]:
-    return lambda change: sum(any(each.field in fields for each in agent.fields) for agent in change.agents_changed)
+    return lambda change: sum(any(change.field in fields for change in agent.fields) for agent in change.agents_changed)
 
 
 COUNTS: dict[str, Callable[[WorkspaceChange], int]] = {
@@ -108,7 +108,7 @@ COUNTS: dict[str, Callable[[WorkspaceChange], int]] = {
     "findings_fixed": lambda change: len(change.findings_fixed),
     "findings_unchecked": lambda change: len(change.findings_unchecked),
 }
-"""What one workspace adds to each total. The domains of agents that come or go are not counted."""
+"""The part of one workspace in each total. Domains of agents that were added or removed are not counted."""
 
 
 def counted_changes(changes: Iterable[WorkspaceChange]) -> dict[str, int]:

@@ -23,7 +23,7 @@ SCHEMA_VERSION = 1
 
 
 class JsonFormat:
-    """Also a valid document if the audit was interrupted; `summary.interrupted` says so."""
+    """The document is valid also if the audit was interrupted: `summary.interrupted` says so."""
 
     def pieces(self, rows: Sequence[Row], summary: Summary) -> Iterator[str]:
         yield f'{{"schema_version": {SCHEMA_VERSION}, "workspaces": ['
@@ -37,7 +37,7 @@ class JsonFormat:
 class JsonLinesFormat:
     """One line for each row, written as soon as the workspace is read, and no totals.
 
-    What several workspaces have in common is not known by then, so a line has no findings of rules for overlaps.
+    What several workspaces have in common is not known yet, so a line has no findings of rules for overlaps.
     """
 
     def line(self, row: Row) -> str:
@@ -70,21 +70,22 @@ def _lines(row: Row) -> Iterator[tuple[str, ...]]:
     last = (*error, str(len(row.agents)), str(row.domain_count), str(row.requests))
     if not row.findings:
         yield (row.workspace, row.state, *NOTHING, *last)
-    for each in row.findings:
-        agent = each.agent_id or "", names.get(each.agent_id or "", "")
-        yield (row.workspace, row.state, each.severity, each.rule, *agent, each.subject, each.message, each.id, *last)
+    for finding in row.findings:
+        agent = finding.agent_id or "", names.get(finding.agent_id or "", "")
+        about = (*agent, finding.subject, finding.message, finding.id)
+        yield (row.workspace, row.state, finding.severity, finding.rule, *about, *last)
 
 
 def _line(fields: tuple[str, ...]) -> str:
     line = StringIO(newline="")
-    csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow([_inert(each) for each in fields])
+    csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow(list(map(_inert, fields)))
     return line.getvalue()
 
 
 def _inert(text: str) -> str:
-    """Blanks before the formula are no protection: some programs trim a field before they look at it.
+    """The text with an apostrophe before a formula, also after blanks: some programs trim a field before they read it.
 
-    Tab, CR and LF, which OWASP names too, are spaces by then.
+    `visible` has made spaces of tab, CR and LF, which OWASP names too.
     """
     text = visible(text)
     return f"'{text}" if text.lstrip().startswith(FORMULA) else text

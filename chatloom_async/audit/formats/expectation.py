@@ -1,6 +1,6 @@
-"""The list of workspaces once more, as TOML, in which each expects what it allows today.
+"""Writes the list of workspaces as TOML, with the domains that each one allows today as its `expect`.
 
-An audit of that list finds what changes from then on. It holds references to keys, and refuses keys.
+An audit of that list reports what changes from then on. The list has references to keys, never keys.
 """
 
 import json
@@ -27,7 +27,7 @@ class KeyInListError(ConfigurationError):
 
 
 class ExpectationFormat:
-    """Workspaces that were not read as a whole expect what they did before. Raises KeyInListError."""
+    """A workspace that was not read as a whole keeps its `expect`. Raises KeyInListError."""
 
     def __init__(self, workspaces: Collection[Workspace]) -> None:
         self._entries = {workspace.name: _entry(workspace) for workspace in workspaces}
@@ -44,8 +44,8 @@ class ExpectationFormat:
 
     def _unread(self, name: str) -> str:
         before = self._before[name]
-        kept = "" if before is None else f"expect = [{', '.join(map(_quoted, before))}]\n"
-        return f"# Not read as a whole: `expect` is as before.\n{kept}"
+        expect = "" if before is None else f"expect = [{', '.join(map(_quoted, before))}]\n"
+        return f"# Not read as a whole: `expect` is as before.\n{expect}"
 
 
 def _entry(workspace: Workspace) -> str:
@@ -67,7 +67,7 @@ def _key(key: KeyReference, name: str) -> str:
 
 
 def _allowed(row: Row) -> str:
-    """What its agents allow, each name once. An entry that is not a host name becomes a comment."""
+    """The domains that its agents allow, without repetitions. An entry that is not a host name becomes a comment."""
     texts = dict.fromkeys(text for agent in row.agents for text in agent.domains or ())
     domains = [parse_domain(text) for text in texts]
     names = sorted({domain.key for domain in domains if not domain.problems})

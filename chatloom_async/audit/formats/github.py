@@ -40,22 +40,22 @@ class MarkdownFormat:
         yield from self._fitting(list(_totals(summary)), worst.items(), worst.count)
 
     def _fitting(self, pieces: list[str], notes: list[Note], count: int) -> Iterator[str]:
-        """As much as there is room for: the table, and behind it the advice for the rules in it."""
+        """As much as fits: the table, then the advice for the rules in it."""
         yield from pieces
         room = self._limit - CLOSING - sum(map(len, pieces))
         if notes:
             pieces = ["\n| Severity | Workspace | Rule | Finding |\n| --- | --- | --- | --- |\n", *map(_line, notes)]
-            kept = _prefix(pieces, room)
-            yield from kept
-            room -= sum(map(len, kept))
-            told = dict.fromkeys(note.rule for note in notes[: len(kept) - 1])
-            advice = [self._advice(rule) for rule in told if rule in self._texts]
+            table = _prefix(pieces, room)
+            yield from table
+            room -= sum(map(len, table))
+            rules = dict.fromkeys(note.rule for note in notes[: len(table) - 1])
+            advice = [self._advice(rule) for rule in rules if rule in self._texts]
             explained = _prefix(advice, room)
             yield from explained
-            yield _left_out(count - len(kept) + 1, len(advice) - len(explained))
+            yield _left_out(count - len(table) + 1, len(advice) - len(explained))
 
     def _advice(self, rule: str) -> str:
-        why, fix = (_text(each) for each in why_and_fix(self._texts, rule))
+        why, fix = map(_text, why_and_fix(self._texts, rule))
         return f"\n**{_text(rule)}**: {why}\n*How to fix it:* {fix}\n"
 
 
@@ -83,8 +83,8 @@ def _line(note: Note) -> str:
 
 def _left_out(findings: int, rules: int) -> str:
     parts = (findings and counted(findings, "finding"), rules and f"the advice for {counted(rules, 'rule')}")
-    told = " and ".join(part for part in parts if part)
-    return f"\nLeft out for lack of room: {told}. The format json has all.\n" if told else ""
+    omitted = " and ".join(part for part in parts if part)
+    return f"\nLeft out for lack of room: {omitted}. The format json has all.\n" if omitted else ""
 
 
 def _prefix(pieces: list[str], room: int) -> list[str]:

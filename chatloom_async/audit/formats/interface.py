@@ -13,8 +13,8 @@ class Format(Protocol):
     def pieces(self, rows: Sequence[Row], summary: Summary) -> Iterator[str]:
         """The report. `summary` has the totals of all rows.
 
-        A piece takes a few milliseconds to make, so that an event loop can do other work between two of them. Some are
-        empty. `rows` may lie on disk: a format reads each once or twice, and keeps none of them.
+        A piece takes a few milliseconds, so that an event loop can do other work between two pieces. Some are empty.
+        `rows` may lie on disk: a format reads each row once or twice and keeps none of them.
         """
         ...
 

@@ -1,12 +1,13 @@
-"""JUnit XML for the test pages of CI servers: a suite a workspace, in it a case for what was read and for each rule.
+"""JUnit XML for the test pages of CI servers: a suite per workspace, with a case for reading it and one per rule.
 
-A case has the same name in every run, so that a server can tell since when it fails. Rules that found nothing have no
-case: with thousands of workspaces, they would bury the others. Suites are written as they come, so the outermost
-element has no totals; servers count for themselves.
+A case has the same name in every run, so a server can show since when it fails. A rule without findings has no case:
+with thousands of workspaces, such cases would bury the others. The outermost element has no totals, because suites are
+written one by one; servers count for themselves.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from operator import attrgetter
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ..summary import Summary
@@ -15,9 +16,10 @@ from .text import NO_TEXTS, RuleTexts, described, visible, why_and_fix
 
 
 class JunitFormat:
-    """A rule's case fails where a finding is at or above `fail_on` (None: never), as the program's exit status does.
+    """A rule's case fails if a finding is at or above `fail_on` (None: never), like the program's exit status.
 
-    Otherwise it passes, and what was found is its output. A workspace that is not whole is an error of its case "read".
+    Otherwise the case passes, and its output has the findings. A workspace that was not read as a whole is an error of
+    its case "read".
     """
 
     def __init__(self, texts: RuleTexts = NO_TEXTS, *, fail_on: Severity | None = "error") -> None:
@@ -39,12 +41,12 @@ class JunitFormat:
         return f"{tostring(suite, encoding='unicode')}\n"
 
     def _cases(self, name: str, row: Row) -> Iterator[Element]:
-        ordered = sorted(row.findings, key=lambda each: each.rule)
-        for rule, group in groupby(ordered, key=lambda each: each.rule):
+        by_rule = attrgetter("rule")
+        for rule, group in groupby(sorted(row.findings, key=by_rule), key=by_rule):
             findings = list(group)
             case = Element("testcase", classname=name, name=visible(rule))
             body = "\n".join([*map(_line, findings), *self._advice(rule)])
-            if any(each.severity in self._failing for each in findings):
+            if any(finding.severity in self._failing for finding in findings):
                 first = visible(findings[0].message) + (f" (and {len(findings) - 1} more)" if findings[1:] else "")
                 SubElement(case, "failure", type=findings[0].severity, message=first).text = body
             else:
@@ -67,6 +69,6 @@ def _read(name: str, row: Row) -> Element:
     return case
 
 
-def _line(found: Finding) -> str:
-    text = described(found.subject, found.agent_id, found.message)
-    return f"{found.severity}: {text} [{visible(found.id)}]"
+def _line(finding: Finding) -> str:
+    text = described(finding.subject, finding.agent_id, finding.message)
+    return f"{finding.severity}: {text} [{visible(finding.id)}]"

@@ -90,7 +90,7 @@ def by_gravity(note: Note) -> tuple[object, ...]:
 
 
 def notes_of(row: Row) -> Iterator[Note]:
-    """What a row has to say."""
+    """The notes about a row: why it is not whole, hosts that the DNS did not answer for, findings."""
     if row.error:
         yield Note(LEVELS[row.state], row.workspace, NOT_READ, row.error.type, "", row.error.message)
     if unread := str(row.dns or ""):

@@ -1,7 +1,7 @@
 """SARIF 2.1.0, which code-scanning pages read: findings as results, rules with their help.
 
-A result points to the line of its workspace in the file of workspaces, and logically to workspace and agent. The rules
-that results name, and notices of workspaces that were not fully read, stand behind the results.
+A result points to the line of its workspace in the list of workspaces, and logically to workspace and agent. The rules
+and the notices about workspaces that were not fully read follow the results.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,14 +24,14 @@ SARIF_LEVELS: dict[Severity, str] = {"error": "error", "warning": "warning", "in
 
 FINGERPRINT = "chatloomFindingId/v1"
 GITHUB_FINGERPRINT = "primaryLocationLineHash"
-"""The one that GitHub compares. Without it GitHub hashes the text around the result's line, which all findings of a
-workspace share, and takes them for one. It does not hold the line, which moves when the file is edited."""
+"""The fingerprint that GitHub compares. Without it, GitHub hashes the text around the result's line, which is the same
+for all findings of a workspace, so they would count as one. It does not contain the line, which moves with edits."""
 
 RESULTS = 25_000
 """GitHub refuses a run with more results."""
 
 NOTICES = 1_000
-"""Notices of what could not be read that are written; the others are counted."""
+"""Notices about workspaces that could not be read, at most; the others are counted."""
 
 STDIN = "-"
 NO_LINES: Mapping[str, int] = MappingProxyType({})
@@ -45,7 +45,7 @@ def artifact_uri(source: Path, directory: Path) -> str | None:
 
 @define
 class Results:
-    """What the rows leave for the end of the log. `room` is how many results of each severity may still be written."""
+    """Collects what the end of the log needs. `room` is how many results of each severity may still be written."""
 
     room: dict[Severity, int]
     rules: dict[str, tuple[int, Severity]] = Factory(dict)

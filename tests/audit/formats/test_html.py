@@ -122,17 +122,17 @@ def test_the_heading_says_what_it_came_to(verdict: str, rows: tuple[Row, ...]) -
 def test_an_interrupted_audit_says_so() -> None:
     """Before any number."""
     page = written(HtmlFormat(), (), interrupted=True)
-    assert "The audit was stopped before every workspace was reached." in page
+    assert "The audit was stopped before it reached every workspace." in page
     assert "The audit was stopped" not in written(HtmlFormat(), ())
 
 
 def test_what_is_missing_is_said() -> None:
     """How many workspaces were not read, and how many in part."""
     one = evolve(ROWS[3], findings=())
-    assert "1 workspace could not be read at all. What is in it may be" in written(HtmlFormat(), (ROWS[2],))
-    assert "1 workspace could be read only in part. What is in it may be" in written(HtmlFormat(), (one,))
-    both = "1 workspace could not be read at all, and 1 workspace could be read only in part. What is in them may be"
-    assert both in written(HtmlFormat(), ROWS)
+    unread, partial, missing = "could not be read at all", "could be read only in part", "These numbers may not include"
+    assert f"1 workspace {unread}. {missing} its data." in written(HtmlFormat(), (ROWS[2],))
+    assert f"1 workspace {partial}. {missing} its data." in written(HtmlFormat(), (one,))
+    assert f"1 workspace {unread}, and 1 workspace {partial}. {missing} their data." in written(HtmlFormat(), ROWS)
 
 
 def test_one_finding_on_two_rows_has_two_addresses() -> None:

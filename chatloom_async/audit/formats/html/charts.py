@@ -10,7 +10,7 @@ from ...rules.agents import is_color, white_contrast
 from ...values import SEVERITIES, AuditedAgent, Severity
 
 PastRun = tuple[datetime, int, int, int]
-"""When it was, and how many errors, warnings and infos it found."""
+"""When the run was, and how many errors, warnings and infos it found."""
 
 WIDTH, GAP, LEAST = 100.0, 0.5, 1.0  # of a bar, between its shares, and of the smallest that can still be seen
 HEIGHT, FILL = 40.0, 0.72  # of the tallest column, and how much of its place a column takes
@@ -65,7 +65,7 @@ def shares(*parts: tuple[str, str, int]) -> tuple[Share, ...]:
 
 
 def trends(runs: Sequence[PastRun]) -> tuple[Trend, ...]:
-    """One for each severity, or none if there is nothing to compare. Each has a scale of its own."""
+    """One for each severity, or none if there is nothing to compare. Each has its own scale."""
     runs = sorted(runs)[-RUNS:]
     return tuple(_trend(severity, place, runs) for place, severity in enumerate(SEVERITIES)) if runs[1:] else ()
 
@@ -101,7 +101,7 @@ GRADES = (
     (3.0, "fair", "large text only"),
     (0.0, "poor", "hard to read"),
 )
-"""From this contrast on: how good that is, and what the Web Content Accessibility Guidelines 2 call it."""
+"""The least contrast, how good that is, and what the Web Content Accessibility Guidelines 2 call it."""
 
 
 @frozen
@@ -141,6 +141,6 @@ def _swatch(kind: str, text: str) -> Swatch:
     ratio = white_contrast(text)
     if ratio is None:
         return Swatch(kind, text, text, "", "fair", "transparent: depends on what is behind")
-    _, grade, verdict = next(each for each in GRADES if ratio >= each[0])
+    grade, verdict = next((grade, verdict) for least, grade, verdict in GRADES if ratio >= least)
     shown = math.floor(ratio * 100) / 100  # rounded, 4.499 would look like enough
     return Swatch(kind, text, text, f"{shown:.2f}:1", grade, verdict)

@@ -5,6 +5,7 @@ forget neither. Style and script are the same in every report: the page's policy
 else.
 """
 
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -47,7 +48,7 @@ def environment() -> "Environment":
     """Raises MissingExtraError if jinja2 is not installed."""
     with needed_by("The format html", "jinja2", extra="audit"):
         from jinja2 import Environment, PackageLoader, StrictUndefined
-    made = Environment(
+    environment = Environment(
         loader=PackageLoader(HERE),
         autoescape=True,
         auto_reload=False,  # it would look at the file again for every row
@@ -56,8 +57,8 @@ def environment() -> "Environment":
         lstrip_blocks=True,
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
-    made.filters["counted"] = counted
-    return made
+    environment.filters["counted"] = counted
+    return environment
 
 
 def assets() -> dict[str, str]:
@@ -108,30 +109,29 @@ class PageIndex:
     def add(self, row: Row) -> None:
         """Counts it. Its rules have tokens from here on."""
         self.gravities.append(gravity_of(row))
-        for each in row.findings:
-            total = self.rules.setdefault(each.rule, RuleTotal(each.rule, f"r{len(self.rules)}", each.severity))
-            total.findings += 1
-        for rule in {each.rule for each in row.findings}:
+        for finding in row.findings:
+            new = RuleTotal(finding.rule, f"r{len(self.rules)}", finding.severity)
+            self.rules.setdefault(finding.rule, new).findings += 1
+        for rule in {finding.rule for finding in row.findings}:
             self.rules[rule].workspaces += 1
-        found = {each.severity for each in row.findings}
-        self.erring += "error" in found
-        self.warned += "warning" in found
+        severities = {finding.severity for finding in row.findings}
+        self.erring += "error" in severities
+        self.warned += "warning" in severities
 
     def anchor(self, identity: str) -> str:
-        """The part of a finding's address behind `#finding-`: its id, made unique where two rows have the same."""
-        plain = "".join(each if each.isascii() and each.isalnum() else "-" for each in identity)
+        """The end of a finding's address `#finding-...`: its id, made unique if two rows have the same."""
+        plain = re.sub("[^a-zA-Z0-9]", "-", identity)
         self._anchors[plain] = again = self._anchors.get(plain, 0) + 1
         return plain if again == 1 else f"{plain}-{again}"
 
     def worst_first(self) -> list[int]:
-        """The numbers of the rows. Equals keep their order."""
+        """The numbers of the rows, sorted. Equals keep their order."""
         return sorted(range(len(self.gravities)), key=self.gravities.__getitem__)
 
     def sorted_rules(self) -> list[RuleTotal]:
-        """Of the rules that found something, the gravest and most frequent first."""
-        return sorted(
-            self.rules.values(), key=lambda each: (SEVERITIES.index(each.severity), -each.findings, each.rule)
-        )
+        """The rules that found something, the gravest and most frequent first."""
+        totals = self.rules.values()
+        return sorted(totals, key=lambda total: (SEVERITIES.index(total.severity), -total.findings, total.rule))
 
 
 def gravity_of(row: Row) -> tuple[int, ...]:
@@ -142,22 +142,22 @@ def gravity_of(row: Row) -> tuple[int, ...]:
 
 
 def section(number: int, row: Row, index: PageIndex, news: NewFindings | None) -> str:
-    """The section, whose end is missing: cards may follow."""
+    """The section without its end: cards may follow."""
     new = news.findings if news else ()
-    findings = [(each, index.anchor(each.id), index.rules[each.rule].token) for each in row.findings]
+    findings = [(finding, index.anchor(finding.id), index.rules[finding.rule].token) for finding in row.findings]
     return rendered("workspace.html", **_values(number, row), findings=findings, names=row.names, new=new)
 
 
 def cards(row: Row) -> str:
-    """A card for each agent, folded; nothing where there is none."""
+    """A folded card for each agent; "" if there is none."""
     if not row.agents:
         return ""
     return rendered("agents.html", row=row, cards=map(card_of, row.agents), flags=_flags(row))
 
 
 def line(number: int, row: Row, index: PageIndex) -> str:
-    """One line."""
-    tokens = sorted({index.rules[each.rule].token for each in row.findings})
+    """One line of the table."""
+    tokens = sorted({index.rules[finding.rule].token for finding in row.findings})
     return rendered("line.html", **_values(number, row), counts=row.counts, tokens=tokens)
 
 
@@ -181,9 +181,9 @@ def _values(number: int, row: Row) -> dict[str, Any]:
 
 
 def _flags(row: Row) -> dict[tuple[str | None, str], Severity]:
-    """The gravest that was found about an agent's domain."""
-    worst_last = sorted(row.findings, key=lambda each: -SEVERITIES.index(each.severity))
-    return {(each.agent_id, each.subject): each.severity for each in worst_last}
+    """The gravest severity of the findings about each domain of an agent."""
+    worst_last = sorted(row.findings, key=lambda finding: -SEVERITIES.index(finding.severity))
+    return {(finding.agent_id, finding.subject): finding.severity for finding in worst_last}
 
 
 @frozen(kw_only=True)
@@ -265,7 +265,7 @@ class HtmlFormat:
             most=max((total.findings for total, _, _ in rules), default=0),
             trends=trends([*self._past, *now]),
             shown=shown,
-            told=findings,
+            listed=findings,
             news=self._news,
         )
 

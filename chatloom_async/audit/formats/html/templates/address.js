@@ -1,10 +1,10 @@
 
-/* Leads to what the address names, also if it is not on the screen. */
+/* Scrolls to the section or finding that the address names, also if it is not on the screen yet. */
 function arrive() {
   const name = location.hash.slice(1);
   if (!name) return;
   if (!document.getElementById(name)) {
-    const section = sections.find((each) => each.html.includes(` id="${name}"`) || each.html.includes(`<tr id="${name}"`));
+    const section = sections.find(({ html }) => html.includes(` id="${name}"`));
     if (!section) return;
     clearFilter();
     if (!document.getElementById(name)) {

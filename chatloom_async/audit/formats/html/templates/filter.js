@@ -1,11 +1,11 @@
 "use strict";
-/* Shows what matches the filter. All workspaces lie in the page as data; elements are made only for those on the screen. */
+/* Shows what matches the filter. The page has all workspaces as data; only those on the screen become elements. */
 const form = document.getElementById("filter");
 const list = document.getElementById("workspaces");
 const table = document.getElementById("table");
 const body = table.tBodies[0];
 const data = JSON.parse(document.getElementById("data").textContent);
-/* The sections were escaped when the report was written. Nothing else is ever read as HTML. */
+/* The sections were escaped when the report was written. Nothing else is read as HTML. */
 const policy = self.trustedTypes ? trustedTypes.createPolicy("chatloom-report", { createHTML: (html) => html }) : { createHTML: (html) => html };
 const plural = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 
@@ -28,7 +28,7 @@ let sectionLimit = SECTIONS;
 const ENTITIES = { "&amp;": "&", "&lt;": "<", "&gt;": ">", "&#34;": '"', "&#39;": "'" };
 const plain = (html) => html.replace(/<[^>]*>/g, "").replace(/&(?:amp|lt|gt|#34|#39);/g, (entity) => ENTITIES[entity]).toLowerCase();
 
-/* A section in its parts: what stands before its findings, each finding, and what stands behind them. */
+/* Splits a section into what is before its findings, each finding, and what is after them. */
 function parts(section) {
   if (section.rows) return section;
   const [head, ...pieces] = section.html.split("<tr id=");
@@ -45,7 +45,7 @@ function parts(section) {
   return section;
 }
 
-/* The cards of agents are most of a section. They are made when somebody opens their fold. */
+/* The cards of agents are most of a section. They become elements when a reader opens their fold. */
 const CARDS = /(<details class="fold agents">.*?<\/summary>)(.*)(<\/details>)/s;
 const folded = (tail) => tail.replace(CARDS, "$1$3");
 list.addEventListener("toggle", (event) => {

@@ -1,11 +1,11 @@
 
-/* Puts workspaces and lines into another order; the first one is that of the file: sections the worst first. */
+/* Sorts workspaces and lines. At first, sections are sorted by severity, and lines as in the list. */
 const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
-let ranks = null; // of each line by its name: comparing texts is slow, and comparing numbers is not
+let ranks = null; // place of each line by name: comparing numbers is faster than comparing texts
 function rank(line) {
   if (!ranks) {
     ranks = new Uint32Array(byNumber.length);
-    [...byNumber].sort((one, other) => collator.compare(one.name, other.name)).forEach((each, place) => { ranks[each.number] = place; });
+    [...byNumber].sort((one, other) => collator.compare(one.name, other.name)).forEach((line, place) => { ranks[line.number] = place; });
   }
   return ranks[line.number];
 }
@@ -29,7 +29,7 @@ const headings = [...table.tHead.rows[0].cells];
 headings.forEach((heading, column) => heading.firstElementChild.addEventListener("click", () => {
   const numeric = column > 1;
   const up = heading.ariaSort ? heading.ariaSort === "descending" : !numeric;
-  for (const each of headings) each.removeAttribute("aria-sort");
+  for (const other of headings) other.removeAttribute("aria-sort");
   heading.setAttribute("aria-sort", up ? "ascending" : "descending");
   const value = (line) => line.values[column];
   const compare = numeric ? (one, other) => value(one) - value(other)
