@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 VERSION_PLACE = "chatloom_async.wire.version:VERSION"
 NAMED = 3  # so many unfit workers are named; the rest is counted
-TRIES, GRACE = 3, 60.0
+TRIES, TRANSFER_GRACE = 3, 60.0
 """A shard has its own deadline so often, for workers that die late, and the seconds for the way. Then it is given up:
 a worker that hangs outside of Python cannot keep its deadline."""
 
@@ -83,7 +83,7 @@ class DaskEngine:
         """The future is released as soon as the result has arrived, to free its memory."""
         future: Any = self.client.submit(audit_shard, shard, key=f"audit-shard-{shard.id}-{uuid4().hex}", pure=False)
         try:
-            async with asyncio.timeout(TRIES * shard.deadline + GRACE):
+            async with asyncio.timeout(TRIES * shard.deadline + TRANSFER_GRACE):
                 result: ShardResult = await future
                 return result
         finally:

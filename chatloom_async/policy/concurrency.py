@@ -14,10 +14,10 @@ from weakref import WeakKeyDictionary
 
 from ..wire.errors import DeadlineExceededError, UsageError
 from . import forks
-from .limiter import KeyedLimiter, Limiter, LimitState, Outcome
+from .limiter import KeyedLimiter, Limiter, LimitState, PermitOutcome
 
 MAX_IN_FLIGHT = 256
-FAILED: tuple[Outcome, None] = ("failed", None)
+FAILED: tuple[PermitOutcome, None] = ("failed", None)
 
 
 class Slots:
@@ -86,7 +86,7 @@ class Permit:
     became of the request, and the Retry-After of a 429."""
 
     __slots__ = ("_forks", "_key", "_limiter", "_slots", "outcome")
-    outcome: tuple[Outcome, float | None]
+    outcome: tuple[PermitOutcome, float | None]
 
     def __init__(self, limiter: Limiter, key: str, slots: Slots) -> None:
         self._limiter, self._key, self._slots = limiter, key, slots
@@ -98,7 +98,7 @@ class Permit:
     def __exit__(self, *_: object) -> None:
         self.release(*self.outcome)
 
-    def release(self, outcome: Outcome, retry_after: float | None = None) -> None:
+    def release(self, outcome: PermitOutcome, retry_after: float | None = None) -> None:
         if self._forks != forks.count:
             return  # it is the parent process's permit
         try:

@@ -198,7 +198,7 @@ class KeyLimiter:
             self._timer = self._clock.call_later(self._delay(), self._serve)
 
 
-Outcome = Literal["succeeded", "throttled", "failed", "unused"]
+PermitOutcome = Literal["succeeded", "throttled", "failed", "unused"]
 TIDY_UP_AT = 1024
 
 
@@ -218,7 +218,7 @@ class Limiter(Protocol):
 
     async def acquire(self, key: str) -> None: ...
 
-    def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None: ...
+    def release(self, key: str, outcome: PermitOutcome, retry_after: float | None = None) -> None: ...
 
 
 @runtime_checkable
@@ -265,7 +265,7 @@ class KeyedLimiter:
         """Takes a permit if there is one now and nobody waits for the key."""
         return (self._limiters.get(key) or self._add(key)).acquire_now()
 
-    def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
+    def release(self, key: str, outcome: PermitOutcome, retry_after: float | None = None) -> None:
         limiter = self._limiters[key]
         if outcome == "succeeded":
             limiter.succeeded()
@@ -298,11 +298,11 @@ class Unlimited:
     async def acquire(self, key: str) -> None:
         return
 
-    def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
+    def release(self, key: str, outcome: PermitOutcome, retry_after: float | None = None) -> None:
         return
 
 
-def outcome_of(answer: object, error: ChatloomError | None) -> tuple[Outcome, float | None]:
+def outcome_of(answer: object, error: ChatloomError | None) -> tuple[PermitOutcome, float | None]:
     """The outcome of an attempt for the limiter. Any status below 500 other than 429 shows that the rate is fine."""
     if isinstance(error, RateLimitError):
         return "throttled", error.retry_after

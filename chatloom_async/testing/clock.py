@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     import asyncio
 
-PATIENCE = 10  # iterations of the event loop: an answer from an in-memory sandbox takes three or four
+ITERATIONS = 10  # iterations of the event loop: an answer from an in-memory sandbox takes three or four
 
 
 class Timer:
@@ -67,15 +67,15 @@ class VirtualClock:
         timers = self._timers.setdefault(loop, [])
         heapq.heappush(timers, (self.now + seconds, next(self._numbers), timer))
         if len(timers) == 1:
-            loop.call_soon(self._turn, loop, PATIENCE)
+            loop.call_soon(self._turn, loop, ITERATIONS)
         return timer
 
-    def _turn(self, loop: "asyncio.AbstractEventLoop", patience: int) -> None:
+    def _turn(self, loop: "asyncio.AbstractEventLoop", iterations: int) -> None:
         """Fires the next timer after the tasks had enough iterations, and repeats while there are timers."""
         timers = self._timers[loop]
-        due = None if patience else self._next(timers)
+        due = None if iterations else self._next(timers)
         if timers:
-            loop.call_soon(self._turn, loop, patience - 1 if patience else PATIENCE)
+            loop.call_soon(self._turn, loop, iterations - 1 if iterations else ITERATIONS)
         if due:
             due.callback()  # last, because it may set another timer
 

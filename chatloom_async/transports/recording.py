@@ -34,26 +34,25 @@ FAILURES: Final[dict[str, type[TransportError]]] = {
 
 
 @frozen
-class Asked:
+class RequestIdentity:
     """The parts of a request that identify it in a recording."""
 
     method: str = field(validator=instance_of(str))
     url: str = field(validator=instance_of(str))
     body: bytes | None
 
+    @classmethod
+    def of(cls, request: Request) -> "RequestIdentity":
+        return cls(request.method, request.url, request.body)
+
 
 @frozen
 class Recorded:
     """The stored part of a request, and its outcome."""
 
-    asked: Asked
+    request: RequestIdentity
     headers: Headers
     outcome: Answer
-
-
-def asked(request: Request) -> Asked:
-    """What the request is found by."""
-    return Asked(request.method, request.url, request.body)
 
 
 def recorded(request: Request, outcome: Answer) -> Recorded:
@@ -62,12 +61,12 @@ def recorded(request: Request, outcome: Answer) -> Recorded:
     if isinstance(outcome, Response):
         stored = {name: value for name, value in outcome.headers.items() if name.lower() not in COOKIES}
         outcome = attrs.evolve(outcome, headers=Headers(stored))
-    return Recorded(asked(request), Headers(headers), outcome)
+    return Recorded(RequestIdentity.of(request), Headers(headers), outcome)
 
 
 def write(path: Path, exchanges: Iterable[Recorded]) -> None:
     """Writes the file atomically: a reader never sees half of it."""
-    ordered = sorted(exchanges, key=lambda it: (it.asked.url, it.asked.method, it.asked.body or b""))
+    ordered = sorted(exchanges, key=lambda it: (it.request.url, it.request.method, it.request.body or b""))
     document = {**FORMAT, "exchanges": [_written(exchange) for exchange in ordered]}
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
@@ -95,7 +94,7 @@ def read(path: Path) -> list[Recorded]:
 
 
 def _written(exchange: Recorded) -> dict[str, Any]:
-    request, outcome = exchange.asked, exchange.outcome
+    request, outcome = exchange.request, exchange.outcome
     sent = {
         "method": request.method,
         "url": request.url,
@@ -117,7 +116,7 @@ def _details(failure: TransportError, kind: type[TransportError]) -> dict[str, A
 
 def _read(entry: dict[str, Any]) -> Recorded:
     sent = entry["request"]
-    wanted, headers = Asked(sent["method"], sent["url"], _bytes(sent["body"])), _headers(sent["headers"])
+    wanted, headers = RequestIdentity(sent["method"], sent["url"], _bytes(sent["body"])), _headers(sent["headers"])
     if "failure" in entry:
         details = dict(entry["failure"])
         return Recorded(wanted, headers, FAILURES[details.pop("type")](**details))
@@ -234,20 +233,21 @@ class ReplayTransport:
 
     def __init__(self, path: str | PathLike[str]) -> None:
         self._path = Path(path)
-        self._outcomes: dict[Asked, deque[Answer]] = {}
+        self._outcomes: dict[RequestIdentity, deque[Answer]] = {}
         for exchange in read(self._path):
-            self._outcomes.setdefault(exchange.asked, deque()).append(exchange.outcome)
+            self._outcomes.setdefault(exchange.request, deque()).append(exchange.outcome)
 
     async def send(self, request: Request) -> Answer:
-        outcomes = self._outcomes.get(asked(request))
+        wanted = RequestIdentity.of(request)
+        outcomes = self._outcomes.get(wanted)
         if not outcomes:
-            raise NotRecordedError(self._explanation(asked(request)))
+            raise NotRecordedError(self._explanation(wanted))
         return outcomes.popleft()
 
     async def aclose(self) -> None:
         """Nothing to release."""
 
-    def _explanation(self, wanted: Asked) -> str:
+    def _explanation(self, wanted: RequestIdentity) -> str:
         said = f"{wanted.method} {wanted.url}"
         if wanted in self._outcomes:
             return f"{self._path} has {said}, but each time that it was recorded has been played already"
@@ -259,6 +259,6 @@ class ReplayTransport:
         return f"{self._path} does not have {said}. The nearest that it has is {closest}"
 
 
-def _likeness(one: Asked, other: Asked) -> float:
+def _likeness(one: RequestIdentity, other: RequestIdentity) -> float:
     first, second = (f"{request.method} {request.url} {(request.body or b'')[:500]!r}" for request in (one, other))
     return SequenceMatcher(None, first, second, autojunk=False).ratio()

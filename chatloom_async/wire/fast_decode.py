@@ -41,12 +41,12 @@ class FastDecoder:
         count = self.quotes
         for name in self.texts:
             count += 2 * len(getattr(values, name))
-        for name, mirror in self.nested:
+        for name, decoder in self.nested:
             inner = getattr(values, name)
-            if mirror.texts or mirror.nested:
-                count += sum([mirror.quotes_in(value) for value in inner])
+            if decoder.texts or decoder.nested:
+                count += sum([decoder.quotes_in(value) for value in inner])
             else:
-                count += len(inner) * mirror.quotes
+                count += len(inner) * decoder.quotes
         return count
 
 

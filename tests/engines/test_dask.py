@@ -102,7 +102,7 @@ async def test_a_worker_that_hangs_cannot_keep_the_audit(
 ) -> None:
     """The coordinator gives up after the deadline, here at once; the row says why."""
     monkeypatch.setattr(dask, "TRIES", 0)
-    monkeypatch.setattr(dask, "GRACE", 0.01)
+    monkeypatch.setattr(dask, "TRANSFER_GRACE", 0.01)
     shard = shard_of(hanging, deadline=0.5)
     async with connected(cluster) as client:
         result = await DaskEngine(client).run(shard)
@@ -112,7 +112,7 @@ async def test_a_worker_that_hangs_cannot_keep_the_audit(
 
 async def test_without_workers_no_audit_begins(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor does one go on whose last worker has left."""
-    monkeypatch.setattr(dask, "GRACE", 0.0)
+    monkeypatch.setattr(dask, "TRANSFER_GRACE", 0.0)
     async with connected(empty, 0) as client:
         with pytest.raises(NoWorkersError, match="The scheduler has no workers"):
             await DaskEngine(client).prepare()

@@ -7,7 +7,7 @@ import pytest
 
 from chatloom_async import AsyncChatloom, MockTransport, Request, Response
 from chatloom_async.policy.concurrency import MAX_IN_FLIGHT, ClientLimiter, ConcurrencyLimit, Slots
-from chatloom_async.policy.limiter import KeyedLimiter, Outcome, RateLimit, Unlimited
+from chatloom_async.policy.limiter import KeyedLimiter, PermitOutcome, RateLimit, Unlimited
 from chatloom_async.testing import VirtualClock
 from tests.samples import KEY, api
 
@@ -76,7 +76,7 @@ class Recorded(Unlimited):
     def __init__(self) -> None:
         self.told: list[object] = []
 
-    def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
+    def release(self, key: str, outcome: PermitOutcome, retry_after: float | None = None) -> None:
         self.told.append((key, outcome, retry_after))
 
 
@@ -97,7 +97,7 @@ async def test_a_limiter_that_raises_costs_no_place() -> None:
     """One of the user's, whose store is gone: the error comes out, and there is a slot for the next call."""
 
     class Broken(Unlimited):
-        def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
+        def release(self, key: str, outcome: PermitOutcome, retry_after: float | None = None) -> None:
             raise OSError("the store is gone")
 
     gated, loop = ClientLimiter(Broken(), ConcurrencyLimit(1)), asyncio.get_running_loop()

@@ -11,7 +11,7 @@ from chatloom_async.policy.limiter import (
     KeyedLimiter,
     Limiter,
     LimitState,
-    Outcome,
+    PermitOutcome,
     RateLimit,
     Unlimited,
     fingerprint_of,
@@ -55,7 +55,7 @@ async def test_a_burst_is_each_keys_own() -> None:
     ("outcome", "tokens", "rate"),
     [("succeeded", 0, 4.0), ("failed", 0, 4.0), ("unused", 1, 4.0), ("throttled", 0, 2.8)],
 )
-async def test_outcomes(outcome: Outcome, tokens: int, rate: float) -> None:
+async def test_outcomes(outcome: PermitOutcome, tokens: int, rate: float) -> None:
     """Only an unused permit brings its token back; only a 429 slows down; all end the flight."""
     clock = VirtualClock()
     limiter = KeyedLimiter(RateLimit(burst=1), clock)
@@ -112,7 +112,7 @@ async def test_tidying_up_pays_for_itself() -> None:
 async def test_a_success_brings_the_rate_back() -> None:
     """A little, after each call that a 429 had slowed down."""
     limiter = KeyedLimiter(RateLimit(), VirtualClock())
-    outcomes: tuple[Outcome, ...] = ("throttled", "failed", "succeeded")
+    outcomes: tuple[PermitOutcome, ...] = ("throttled", "failed", "succeeded")
     for outcome in outcomes:
         await limiter.acquire("a")
         limiter.release("a", outcome, 0.0)
@@ -165,7 +165,7 @@ async def test_unlimited() -> None:
         (None, None, ("failed", None)),
     ],
 )
-def test_outcome_of(answer: object, error: ChatloomError | None, outcome: tuple[Outcome, float | None]) -> None:
+def test_outcome_of(answer: object, error: ChatloomError | None, outcome: tuple[PermitOutcome, float | None]) -> None:
     """Any answer below 500 shows that the rate is fine; a 429 that it is not; the rest says nothing."""
     assert outcome_of(answer, error) == outcome
 

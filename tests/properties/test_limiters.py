@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatloom_async import RateLimit
-from chatloom_async.policy.limiter import KeyedLimiter, Outcome
+from chatloom_async.policy.limiter import KeyedLimiter, PermitOutcome
 from tests.properties.virtual_loop import START, VirtualLoop
 
 RAN: Counter[str] = Counter()
@@ -32,7 +32,7 @@ class Visit:
     key: str
     comes: float
     lasts: float
-    outcome: Outcome
+    outcome: PermitOutcome
     patience: float
 
 
@@ -40,7 +40,7 @@ class Visit:
 def visits(draw: st.DrawFn) -> list[Visit]:
     """Some calls in the order in which they come. No two things happen at one moment, so that order decides nothing."""
     seconds = st.sampled_from([0.0, 0.1, 0.5, 1.0, 3.0])
-    outcomes: st.SearchStrategy[Outcome] = st.sampled_from(["succeeded", "failed", "throttled"])
+    outcomes: st.SearchStrategy[PermitOutcome] = st.sampled_from(["succeeded", "failed", "throttled"])
     patience = st.sampled_from([inf, inf, 0.0, 0.05, 0.7, 2.0])
     schedule, now = [], 0.0
     for number in range(draw(st.integers(4, 16))):

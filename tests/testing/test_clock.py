@@ -7,7 +7,7 @@ import pytest
 
 from chatloom_async import AsyncChatloom, MockTransport, RateLimit
 from chatloom_async.testing import VirtualClock
-from chatloom_async.testing.clock import PATIENCE
+from chatloom_async.testing.clock import ITERATIONS
 from tests.samples import KEY, api
 
 
@@ -28,7 +28,7 @@ async def test_waits_at_the_same_time_pass_at_the_same_time() -> None:
     async def twice(name: str, seconds: float) -> None:
         for _ in range(2):
             await clock.sleep(seconds)
-            for _ in range(PATIENCE - 3):
+            for _ in range(ITERATIONS - 3):
                 await asyncio.sleep(0)
             seen.append((name, clock.now))
 
@@ -44,7 +44,7 @@ async def test_a_timer_that_was_called_off_does_not_pass() -> None:
     last = clock.call_later(3.0, lambda: fired.append("last"))
     await clock.sleep(2.0)
     last.cancel()
-    for _ in range(2 * PATIENCE):
+    for _ in range(2 * ITERATIONS):
         await asyncio.sleep(0)
     assert (fired, clock.now, clock.slept) == ([], 2.0, [2.0])
 
@@ -61,7 +61,7 @@ async def test_a_sleep_can_be_cancelled_at_any_time() -> None:
     """Also in the very moment in which it ends; nothing is reported to the event loop."""
     reported: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
-    for turns in range(PATIENCE + 5):
+    for turns in range(ITERATIONS + 5):
         sleeper = asyncio.create_task(VirtualClock().sleep(1.0))
         for _ in range(turns):
             await asyncio.sleep(0)

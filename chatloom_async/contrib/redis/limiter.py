@@ -21,7 +21,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from ...policy.clock import SystemClock
-from ...policy.limiter import KeyedLimiter, LimitState, Outcome, RateLimit
+from ...policy.limiter import KeyedLimiter, LimitState, PermitOutcome, RateLimit
 from ...wire.auth import ApiKey
 from ...wire.errors import ConfigurationError
 from ...wire.validation import INTERVAL, RATE, Requirement
@@ -158,7 +158,7 @@ class RedisLimiter:
     async def acquire(self, key: str) -> None:
         await (await self._open_here()).acquire(key)
 
-    def release(self, key: str, outcome: Outcome, retry_after: float | None = None) -> None:
+    def release(self, key: str, outcome: PermitOutcome, retry_after: float | None = None) -> None:
         """Reports the release in the background, together with the next request for a permit, if any."""
         if opened := self._current():  # else the permit belongs to a closed event loop or to the parent process
             opened.queues.release(key, outcome, retry_after)

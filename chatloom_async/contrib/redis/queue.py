@@ -16,7 +16,7 @@ from itertools import count
 from logging import Logger, getLogger
 from time import monotonic
 
-from ...policy.limiter import FIRST_PAUSE, MAX_RETRY_AFTER, KeyedLimiter, Outcome
+from ...policy.limiter import FIRST_PAUSE, MAX_RETRY_AFTER, KeyedLimiter, PermitOutcome
 from .script import Connection, RedisUnavailableError, Release, Reply, Step
 
 log: Logger = getLogger("chatloom_async")
@@ -170,7 +170,7 @@ class KeyQueues:
             permit = self._fallback
         self._queue_of(key).held.append(permit)
 
-    def release(self, key: str, outcome: Outcome, retry_after: float | None) -> None:
+    def release(self, key: str, outcome: PermitOutcome, retry_after: float | None) -> None:
         queue = self._queues.get(key)
         if queue is None or not queue.held:
             return  # the permit belongs to a closed event loop: its lease expires

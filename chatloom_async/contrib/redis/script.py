@@ -20,7 +20,7 @@ from attrs import Factory, frozen
 from redis.exceptions import NoScriptError
 
 from ...policy import limiter as rules
-from ...policy.limiter import Outcome, RateLimit
+from ...policy.limiter import PermitOutcome, RateLimit
 from ...wire.cleaning import clean
 from ...wire.errors import ConnectError
 
@@ -30,14 +30,14 @@ CONSTANTS: dict[str, float] = {
         for name in ("RATE_CUT", "RATE_STEP", "MIN_RATE", "FIRST_PAUSE", "MAX_PAUSE", "ROUNDING")
     },
     "MAX_RETRY_AFTER": rules.MAX_RETRY_AFTER,
-    "GRACE": 1.0,  # seconds until an unclaimed place in line expires
-    "OFTEN": 0.05,  # minimum seconds between two checks for a free slot
-    "REMEMBERED": 3600.0,  # seconds that a lowered rate outlives the last request
+    "CLAIM_GRACE": 1.0,  # seconds until an unclaimed place in line expires
+    "MIN_RECHECK": 0.05,  # minimum seconds between two checks for a free slot
+    "RATE_MEMORY": 3600.0,  # seconds that a lowered rate outlives the last request
 }
 PREAMBLE = "".join(f"local {name} = {value!r}\n" for name, value in CONSTANTS.items())
 SCRIPT = PREAMBLE + Path(__file__).with_name("step.lua").read_text("utf-8")
 SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # Redis identifies scripts by their SHA-1
-AT_ONCE = 200  # steps in one round trip; limits the wait for a reply
+MAX_STEPS = 200  # steps in one round trip; limits the wait for a reply
 
 
 @frozen
@@ -55,7 +55,7 @@ class Release:
     """A released permit. `at` is the time of its release on this process's monotonic clock."""
 
     lease: str
-    outcome: Outcome
+    outcome: PermitOutcome
     retry_after: float | None = None
     at: float = Factory(monotonic)
 
@@ -161,7 +161,7 @@ class Connection:
 
     async def _make_trips(self) -> None:
         while self._waiting:
-            self._asked, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
+            self._asked, self._waiting = self._waiting[:MAX_STEPS], self._waiting[MAX_STEPS:]
             async with asyncio.timeout(self._timeout):
                 values = await self._round_trip([step for step, _ in self._asked])
             for (_, answer), value in zip(self._asked, values, strict=True):

@@ -47,7 +47,7 @@ for at = 9, #ARGV, 3 do -- lease, outcome, and Retry-After or ''
   end
 end
 redis.call('ZREMRANGEBYSCORE', flights, '-inf', now)
-redis.call('ZREMRANGEBYSCORE', line, '-inf', now - GRACE)
+redis.call('ZREMRANGEBYSCORE', line, '-inf', now - CLAIM_GRACE)
 
 local free = concurrency - redis.call('ZCARD', flights)
 local mine = redis.call('ZSCORE', line, who)
@@ -67,7 +67,7 @@ if queued > granted then
   end
   wait = math.max(gate - now, 0) + math.max(ahead + 1 - tokens, 0) / rate
   if free <= ahead then -- when a slot will be free is not known: look again at the pace of the rate, but not often
-    wait = math.max(wait, 1 / rate, OFTEN)
+    wait = math.max(wait, 1 / rate, MIN_RECHECK)
   end
   redis.call('ZADD', line, now + wait, who)
 elseif mine then
@@ -79,9 +79,9 @@ redis.call('HSET', state, 'seen', now, 'set_back', set_back)
 local pause = math.max(gate - now, 0)
 local rest = burst / rate + 1 -- then a key that is not there is a key that rested
 if rate < per_second or redis.call('EXISTS', flights, line) > 0 then -- the moments there are nothing without set_back
-  rest = math.max(REMEMBERED, lease)
+  rest = math.max(RATE_MEMORY, lease)
 end
 redis.call('PEXPIRE', state, math.ceil(1000 * (pause + rest)))
 redis.call('PEXPIRE', flights, math.ceil(1000 * lease))
-redis.call('PEXPIRE', line, 1000 * REMEMBERED)
+redis.call('PEXPIRE', line, 1000 * RATE_MEMORY)
 return {granted, string.format('%.6f', wait), string.format('%.6f', rate), string.format('%.6f', pause), concurrency - free}

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from chatloom_async import RateLimit
 from chatloom_async.contrib.redis import RedisLimiter
-from chatloom_async.policy.limiter import Outcome
+from chatloom_async.policy.limiter import PermitOutcome
 from tests.contrib.redis.looking import KEY, REST, queues, reported
 from tests.contrib.redis.server import RedisServer
 
@@ -85,7 +85,7 @@ async def test_concurrency(limiters: Any) -> None:
     ("outcome", "rate", "again"),
     [("succeeded", 2.0, False), ("failed", 2.0, False), ("unused", 2.0, True), ("throttled", 1.4, False)],
 )
-async def test_outcomes(limiters: Any, outcome: Outcome, rate: float, *, again: bool) -> None:
+async def test_outcomes(limiters: Any, outcome: PermitOutcome, rate: float, *, again: bool) -> None:
     """Only an unused permit brings its token back; only a 429 slows down; all end the flight."""
     limiter = limiters(per_second=2.0, burst=1)
     name = limiter.fingerprint(KEY)

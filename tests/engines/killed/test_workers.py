@@ -77,7 +77,7 @@ async def test_a_worker_lost_with_its_nanny_is_done_without(
         await lose(empty, nannies.pop(), client)
         with pytest.raises(NoWorkersError, match="The scheduler has no workers"):
             await DaskEngine(client).prepare()
-        monkeypatch.setattr(dask, "GRACE", 0.5)
+        monkeypatch.setattr(dask, "TRANSFER_GRACE", 0.5)
         with pytest.raises(EngineLostError, match="the scheduler has no workers"):
             await DaskEngine(client).run(shard_of(UNSET, deadline=0.01))
 
