@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha1
-from math import isfinite
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -23,6 +22,7 @@ from ...policy import limiter as rules
 from ...policy.limiter import PermitOutcome, RateLimit
 from ...wire.cleaning import clean
 from ...wire.errors import ConnectError
+from ...wire.validation import MAX_SECONDS
 
 CONSTANTS: dict[str, float] = {
     **{
@@ -105,7 +105,7 @@ class Reply:
             granted, *seconds, in_flight = value
             wait, rate, pause = (float(number) for number in seconds)
             reply = cls(int(granted), wait, rate, pause, int(in_flight))
-            if min(reply.granted, wait, rate, pause) >= 0 and isfinite(wait + rate + pause):
+            if all(0 <= number < MAX_SECONDS for number in (reply.granted, wait, rate, pause)):
                 return reply
         except (TypeError, ValueError, OverflowError):
             pass

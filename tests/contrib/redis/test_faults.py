@@ -35,6 +35,7 @@ BAD: dict[str, bytes | None] = {
     "nested": b"*5\r\n*0\r\n*0\r\n*0\r\n*0\r\n*0\r\n",
     "not a number": GOOD.replace(b"4.000000", b"     nan"),
     "without end": GOOD.replace(b"4.000000", b"     inf"),
+    "beyond all dates": GOOD.replace(b"4.000000", b"1.0e+300"),
     "negative": GOOD.replace(b":1\r\n$8", b":-1\r\n$8"),
     "a wait below 0": GOOD.replace(b"$8\r\n0.000000", b"$4\r\n-1.0", 1),
     "no memory": b"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
