@@ -16,7 +16,7 @@ import pytest
 from chatloom_async.audit.session import FormatName
 from chatloom_async.cli import main
 from chatloom_async.cli.auditing import content_of
-from chatloom_async.cli.terminal import Content, error_line
+from chatloom_async.cli.terminal import Content, error_line, notice
 from chatloom_async.sandbox import Sandbox
 from tests.cli.conftest import PROGRAM, Ran, stdin_of
 from tests.samples import KEY
@@ -233,3 +233,13 @@ def test_an_error_is_folded_between_words_on_a_terminal_only(
     error_line("a sentence that is " + "very " * 20 + "long")
     written = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err)
     assert (written.count("\n"), " ".join(written.split())[-9:]) == (lines, "very long")
+
+
+def test_a_line_to_people_has_no_colours_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rich would paint numbers and paths."""
+    for name, value in {"TTY_COMPATIBLE": "1", "TERM": "xterm"}.items():
+        monkeypatch.setenv(name, value)
+    notice("12 workspaces in /tmp/w.toml [red]")
+    assert capsys.readouterr().err == "12 workspaces in /tmp/w.toml [red]\n"

@@ -22,6 +22,7 @@ from chatloom_async.diagnosis.network import (
     NO_WAY,
     OTHER,
     TRUST,
+    _failure,
     check_certificate,
     check_connection,
     check_names,
@@ -255,6 +256,19 @@ async def test_a_handshake_that_hangs_ends_with_the_time_limit() -> None:
 def test_other_refusals(problem: OSError, found: str) -> None:
     """Without a reason of OpenSSL's, the server has gone."""
     assert refusal(problem) == (found, OTHER)
+
+
+@pytest.mark.parametrize(
+    ("problem", "name"),
+    [
+        (TimeoutError(), "no answer"),
+        (OSError(errno.ECONNREFUSED, "x"), "ECONNREFUSED"),
+        (ssl.SSLError("x"), "SSLError"),
+    ],
+)
+def test_a_failure_is_told_by_a_name(problem: OSError, name: str) -> None:
+    """By that of its number, or of its type if it has none."""
+    assert _failure(problem) == name
 
 
 def test_refusals_without_words_of_ours() -> None:

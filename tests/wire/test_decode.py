@@ -165,6 +165,13 @@ def test_what_does_not_fit(body: str, returns: Any, reason: str, path: str) -> N
     assert decode(answer(body), returns) == SchemaMismatchError(text, path=path, excerpt=body[:200], documented=False)
 
 
+def test_what_does_not_fit_a_type_of_ones_own_is_a_question_of_that_type() -> None:
+    """Chatloom's support could say nothing about it."""
+    own = SchemaMismatchError("", documented=False).hint
+    assert own.startswith("Compare the fields of your endpoint's type with the answer: ")
+    assert SchemaMismatchError("", documented=True).hint == DecodeError.hint
+
+
 HOUR = timedelta(hours=1)
 MOMENTS = [  # fault 62
     ("2026-01-15T09:00:00.000Z", datetime(2026, 1, 15, 9, tzinfo=UTC)),

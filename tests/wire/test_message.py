@@ -1,6 +1,7 @@
 """Headers, requests, responses and limits as values."""
 
 import copy
+import math
 import pickle
 from collections.abc import Callable
 
@@ -109,6 +110,11 @@ def test_a_request_stays_in_its_process(carry_off: Callable[[object], object]) -
     """Its headers may hold a key, so it refuses pickle and copy."""
     with pytest.raises(TypeError, match=r"^A Request cannot be pickled or copied, because its headers may hold"):
         carry_off(Request("GET", "https://x/y"))
+
+
+def test_an_infinite_timeout_is_no_limit() -> None:
+    """Either may be written."""
+    assert Timeouts(attempt=math.inf, read=math.inf) == Timeouts(attempt=None, read=None)
 
 
 def test_requests_compare_without_their_timeouts() -> None:

@@ -29,6 +29,11 @@ def written(form: Format, row: Row) -> str:
     return "".join(form.pieces((row,), summary))
 
 
+def test_all_hosts_are_named_if_they_are_few() -> None:
+    """Then there are no more."""
+    assert str(DnsReading(9, UNREAD[:3])).endswith(": a.example, b.example, c.example.")
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_report_says_what_was_not_read(kind: type[Format]) -> None:
     """In one sentence for the workspace. Nothing is said if all was read."""
