@@ -13,7 +13,7 @@ from .values import AuditedAgent, DnsReading, Failure, Finding, Row, Workspace
 
 AGENT, FINDING = (tuple(field.name for field in attrs.fields(kind)) for kind in (Agent, Finding))
 AGENT_VALUES, FINDING_VALUES = attrgetter(*AGENT), attrgetter(*FINDING)
-"""Names and values of fields. `attrs.asdict` looks into every value and takes four times as long."""
+"""Names and values of fields. `attrs.asdict` recurses into every value and takes four times as long."""
 
 INVISIBLE = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
@@ -31,7 +31,7 @@ def escaped(text: str) -> str:
 
 
 def row_document(row: Row) -> dict[str, Any]:
-    """The row as the JSON Lines format spells it. A moment is ISO 8601 in UTC with a Z, as the API writes it.
+    """The row in the form of the JSON Lines format. Times are ISO 8601 in UTC with a Z, as in the API.
 
     An agent's `domains` are null, not empty, if they could not be read. `dns` is there only if the DNS was asked.
     """

@@ -40,7 +40,7 @@ class WorkspacesFileError(ConfigurationError):
 
 @frozen
 class Entry:
-    """One entry as it was found: its place for messages, such as "line 3" or "entry 2", and its first line."""
+    """One entry of a list: its value, its place for messages ("line 3", "entry 2"), and its first line."""
 
     place: str
     value: Any
@@ -48,11 +48,11 @@ class Entry:
 
 
 Notice = Callable[[str], object]
-"""Is called with a sentence about something that was ignored."""
+"""Called with a sentence about something that was ignored."""
 
 
 def spelled(name: str) -> str:
-    """The field that this name stands for, however it is capitalised or its words are joined; else the name itself."""
+    """The field that this name spells, in any case and with any separator of words; else the name itself."""
     return SPELLINGS.get(re.sub(r"[-_\s]+", "", name).lower(), name)
 
 
@@ -65,8 +65,8 @@ def meant(name: str) -> str:
 def toml_document(text: str) -> dict[str, Any] | str:
     """The document; a string says what is wrong with the text.
 
-    Python's parser does not report everything as TOMLDecodeError: it has no limit of its own to nesting, and passes on
-    that Python refuses to read integers of thousands of digits.
+    Python's parser does not report everything as TOMLDecodeError: it does not limit nesting, and
+    Python refuses to read integers of thousands of digits.
     """
     try:
         return tomllib.loads(text)
@@ -140,7 +140,7 @@ def _json_lines(text: str) -> list[int]:
 
 
 def _list_in(text: str, decoder: json.JSONDecoder) -> int:
-    """Where the value begins that should be the list: the document, or its member `workspaces`."""
+    """Where the list should begin: at the document, or at its member `workspaces`."""
     place = _after_blanks(text, 0)
     while text[place] in "{,":
         place = _after_blanks(text, place + 1)
@@ -259,7 +259,7 @@ def _records(text: str, skipped: int, delimiter: str) -> Iterator[tuple[int, lis
 
 
 def _delimiter(text: str) -> str:
-    """What separates the cells of the header: what gives most of the known fields, a comma if in doubt."""
+    """The separator that gives the header the most known fields; a comma if in doubt."""
     first = next((line for line in text.splitlines() if line.strip()), "")
 
     def known(delimiter: str) -> int:
@@ -300,4 +300,4 @@ SOURCES: dict[str, Callable[[str, Notice], Iterator[Entry]]] = {
     ".ndjson": ndjson_entries,
     ".jsonl": ndjson_entries,
 }
-"""By the ending of the file's name."""
+"""By the suffix of the file name."""

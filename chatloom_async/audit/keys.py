@@ -175,7 +175,7 @@ async def _wait_for(task: asyncio.Future[Any]) -> None:
 
 
 class KeyUnavailableError(ConfigurationError):
-    """The place that should hold a key does not give one. Nothing was sent."""
+    """The key reference gives no key. Nothing was sent."""
 
     hint = "Correct the reference, or run the audit on a machine that has the key."
 
@@ -228,7 +228,7 @@ class KeyJson:
             value = json.loads(text, object_pairs_hook=tuple)
         except json.JSONDecodeError as problem:
             return KeyUnavailableError(f"The {place} holds no JSON: see line {problem.lineno}, column {problem.colno}")
-        except (ValueError, RecursionError):  # a number of thousands of digits, or brackets in brackets in ...
+        except (ValueError, RecursionError):  # a number of thousands of digits, or too many nested brackets
             return KeyUnavailableError(f"The {place} holds no JSON that can be read")
         if not isinstance(value, tuple):
             return KeyUnavailableError(f'The {place} holds JSON, but not an object such as {{"{self.member}": KEY}}')
@@ -244,7 +244,7 @@ class KeyJson:
 class KeyFile:
     """The key is the content of this file, which only its owner may read (POSIX).
 
-    It may be a pipe, as of `<(pass show chatloom)`, which is given `patience` seconds.
+    It may be a pipe, such as `<(pass show chatloom)`, which has `patience` seconds to deliver.
     """
 
     path: Path = field(converter=Path)

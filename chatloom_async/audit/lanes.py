@@ -18,7 +18,7 @@ SLOW_ANSWER = 0.15
 """Seconds. Far above what calls of other workspaces add on a busy event loop; with 0.02 s, load alone opened lanes."""
 
 STUCK_AFTER = 1.0
-"""Seconds after which a call opens the other lanes, whatever it waits for: a retry, say, must not hold up the rest."""
+"""Seconds after which a call opens the other lanes, so that e.g. a retry does not hold up the rest."""
 
 CPU_SAMPLE = 0.02
 """Seconds that a sample of the CPU time is good for. A fresh one for each call took a tenth of an audit's CPU."""
@@ -93,7 +93,7 @@ class Lanes(Generic[Item]):
 def one_lane_suffices(limit: object) -> bool:
     """Whether calls in series, each faster than SLOW_ANSWER, are as fast as the rate limit allows.
 
-    None is no limit. The rate of a user's own limiter is not known; it is taken for one like the default.
+    None is no limit. A user's own limiter is assumed to be like the default, because its rate is unknown.
     """
     if limit is None:
         return False

@@ -41,7 +41,7 @@ def load_workspaces(
     """The workspaces of a file, whose format follows from its name: .toml, .json, .csv, .tsv, .ndjson or .jsonl.
 
     A relative `key_file` counts from the file's own directory; a `key_command` runs in the working directory of this
-    process, so that a relative path among its words counts from there. `inline_keys` accepts the field `key`.
+    process, so a relative path in it counts from there. `inline_keys` accepts the field `key`.
     `notice` is called with a sentence for what was ignored, such as an unknown column of a CSV file.
     Raises WorkspacesFileError for a file that cannot be read or used.
     """
@@ -138,7 +138,7 @@ def _words(entry: dict[str, Any], field: str, place: str) -> tuple[str, ...] | N
 
 
 def _domain_problem(text: str) -> str | None:
-    """Why an expected domain could not match what an agent should allow, and what was probably meant; or None."""
+    """What is wrong with an expected domain, and what was probably meant; or None."""
     domain = parse_domain(text)
     if not domain.problems:
         return None
@@ -168,7 +168,7 @@ BELONGS = {
     "key_json": "VARIABLE#NAME",
     "key_file": "the path of a file",
 }
-"""What belongs into a field that people put a key into by mistake."""
+"""What a field should hold, for an error about a key in its place."""
 
 
 def _reference(field: str, value: Any, directory: Path) -> KeyReference | str:
@@ -202,7 +202,7 @@ def select(
     exclude: Iterable[str] = (),
     tags: Iterable[str] = (),
 ) -> tuple[Workspace, ...]:
-    """Those that match one of `only` (glob patterns of names, case counts), none of `exclude`, and bear one of `tags`.
+    """The workspaces that match one of `only` (case-sensitive globs) and none of `exclude`, and have one of `tags`.
 
     An empty `only` or `tags` matches all. Raises NothingSelectedError if none is left.
     """

@@ -30,10 +30,10 @@ __all__ = ["Mute", "MuteResult", "Muted", "Mutes", "MutesFileError", "load_mutes
 
 @frozen(kw_only=True)
 class Mute:
-    """Silences what some rules find, or one finding, for a stated reason and until a stated day, that day included.
+    """Silences the findings of some rules, or one finding, for a reason and until a day (included).
 
-    Exactly one of `rule` (a glob pattern of ids) and `finding` (an id) is given. `workspace` and `subject` are glob
-    patterns in which case counts; None matches all. A text copied out of a report matches what it was copied from,
+    Exactly one of `rule` (a glob pattern of ids) and `finding` (an id) is given. `workspace` and `subject` are
+    case-sensitive glob patterns; None matches all. A text copied out of a report matches what it was copied from,
     including special characters. `place` is the mute's place in the file.
     """
 
@@ -97,7 +97,7 @@ def _mutes(mutes: Iterable[Mute]) -> tuple[Mute, ...]:
 
 @define
 class Mutes:
-    """The mutes of one run. `today` is the day, in UTC, on which it takes place; the first mute that matches counts."""
+    """The mutes of one run. `today` is its day in UTC. The first mute that matches counts."""
 
     mutes: tuple[Mute, ...] = field(converter=_mutes)
     today: date
@@ -207,7 +207,7 @@ def _problem(entry: Any) -> str | None:
         return "give it exactly one of rule and finding"
     if "reason" not in entry:
         return "the reason is missing: say why this may be ignored"
-    if type(entry.get("until")) is not date:  # a moment is a date as well, for isinstance
+    if type(entry.get("until")) is not date:  # for isinstance, a datetime is a date too
         wanted = "a day without quotes and time, such as 2026-09-30"
         return f"until is not {wanted}" if "until" in entry else f"until is missing: give it {wanted}"
     return None

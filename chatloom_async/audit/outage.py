@@ -29,7 +29,7 @@ MAX_PAUSE = 900.0
 """Seconds that an audit may spend on pauses, all outages together."""
 
 PROBE_EVERY = 15.0
-"""Seconds between two probes: often enough to notice the end of an outage soon, and no load for the server."""
+"""Seconds between two probes: notices the end of an outage soon, and is no load for the server."""
 
 FIRST_PROBE_EVERY = 2.0
 """Seconds between two probes as long as nothing has worked: the audit gives up soon."""
@@ -42,7 +42,7 @@ FIRST_ANSWER = 12.0
 server that sends a byte now and then would otherwise hold up the audit for the whole attempt limit."""
 
 SHOW_THROTTLING_AFTER = 5.0
-"""Seconds for which 429 may be the only answer before `on_pause` hears of it: a short burst is normal."""
+"""Seconds for which 429 may be the only answer before `on_pause` is called: a short burst is normal."""
 
 REFUSALS = 16
 """Workspaces that must have failed before an audit gives up if the failures may be those of single workspaces, such as
@@ -126,7 +126,7 @@ class PatientReader:
         self._first_client = self.client.with_options(timeouts=timeouts)
 
     async def read(self, workspace: Workspace) -> Read:
-        """What `read_workspace` returns. During an outage, it waits for the end of it, or until `max_pause` is used up.
+        """What `read_workspace` returns. Waits for the end of an outage, or until `max_pause` is used up.
 
         Once the audit has given up, the row is a failed one that names the cause, and nothing is sent any more.
         """
@@ -186,7 +186,7 @@ class PatientReader:
         return result
 
     def _observer(self, also: OnAttempt | None) -> OnAttempt:
-        """An `on_attempt` that calls `also`, too."""
+        """An `on_attempt` that notes each attempt and calls `also`."""
 
         def on_attempt(attempt: Attempt) -> object:
             CURRENT.get().attempts.append(attempt)

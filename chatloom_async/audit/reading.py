@@ -24,10 +24,10 @@ from .rules.subjects import Evidence
 from .values import AuditedAgent, Failure, Finding, IncompleteListError, Row, Workspace, make_finding
 
 MAX_LANES = 8
-"""Calls in flight for one workspace: the default limiter lets no more through per key, so more would only queue."""
+"""Calls in flight for one workspace: the default limiter allows no more per key, so more would only queue."""
 
 MAX_BYTES = 32 * 1024**2
-"""Bytes of answers about one workspace, after which the rest of it is not read: no workspace may fill memory."""
+"""Bytes of answers about one workspace, after which the rest is not read, so that no workspace fills memory."""
 
 SLOW_LIST = 2 * SLOW_ANSWER
 """Seconds after which the first answer counts as slow: it takes the connection's set-up, too."""
@@ -36,7 +36,7 @@ CPU_TIME = CpuTime()
 
 
 class WorkspaceTooLargeError(ChatloomError):
-    """The answers about one workspace are larger than an audit takes. A row carries it; it is never raised."""
+    """The answers about one workspace are larger than an audit accepts. A row carries it; it is never raised."""
 
     hint = "Read it agent by agent, with AsyncChatloom.get_allowed_domains()."
 
@@ -117,9 +117,9 @@ def _budget_exhausted(errors: Iterable[BaseException]) -> ChatloomError | None:
 
 
 async def _read_domains(listed: Exchange[AgentList], client: AsyncChatloom, is_slow: bool) -> Reading:
-    """The domains of every agent on the list. `is_slow` tells that the list came slowly.
+    """The domains of every agent on the list. `is_slow`: the list came slowly.
 
-    A refused key ends it: it would be refused again.
+    A refused key ends the reading, because it would be refused again.
     """
     reading = Reading(len(listed.attempts), len(listed.response.body))
 
@@ -153,7 +153,7 @@ async def _read_domains(listed: Exchange[AgentList], client: AsyncChatloom, is_s
 
 
 def _is_cancelled() -> bool:
-    """Whether somebody cancelled the current task. If not, a call has cancelled itself, which is its failure."""
+    """Whether the current task is being cancelled. If not, a call has cancelled itself, which counts as its failure."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
 
@@ -186,7 +186,7 @@ def _failure(error: BaseException | None) -> Failure | None:
 
 
 def _problem(listed: AgentList, reading: Reading) -> Failure | None:
-    """The one error that says best why a row is not whole: what ended the reading, else an agent's, else the list's."""
+    """Why a row is not whole: the error that ended the reading, else an agent's, else the list's."""
     if reading.stopped:
         return Failure.of(reading.stopped)
     for agent in listed:

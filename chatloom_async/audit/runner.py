@@ -20,7 +20,7 @@ from .values import Failure, Row, Workspace
 
 AUDIT_RETRY = RetryPolicy(attempts=6, throttle_attempts=12, max_retry_after=900.0)
 AUDIT_DEADLINE = 300.0
-"""An audit waits longer than a call for a person: a workspace that comes late is better than one that is missing."""
+"""Longer than for interactive calls: a late workspace is better than a missing one."""
 
 
 async def audit(

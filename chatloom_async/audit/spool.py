@@ -35,7 +35,7 @@ class DiskList(Sequence[T], Generic[T]):
         self._end = 0
 
     def append(self, value: T) -> None:
-        """Adds a value behind the others."""
+        """Adds a value at the end."""
         self._starts.append(0)
         self._sizes.append(0)
         self[len(self._starts) - 1] = value
@@ -81,7 +81,7 @@ class DiskList(Sequence[T], Generic[T]):
 class RowSpool(Sequence[Row]):
     """The rows of an audit in the order of its list of workspaces, added in any order.
 
-    `names` are those of the list. A row of another workspace comes behind them.
+    `names` are those of the list. A row of any other workspace comes after them.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -111,7 +111,7 @@ class RowSpool(Sequence[Row]):
         return [self._rows[number] for number in order[place]] if isinstance(place, slice) else self._rows[order[place]]
 
     def _sorted(self) -> "array[int]":
-        """The numbers of the rows as they came, in the order of the list."""
+        """The rows' numbers of arrival, in the order of the list."""
         if self._order is None:
             self._order = array("L", sorted(range(len(self._rows)), key=self._arrived.__getitem__))
         return self._order

@@ -24,7 +24,7 @@ FormatName = Literal["table", "json", "jsonl", "csv", "markdown", "html", "githu
 FailOn = Literal["error", "warning", "info", "never"]
 """The least severe finding that makes an audit fail."""
 
-UNREAD_SHOWN = 3  # so many hosts are named in a sentence
+UNREAD_SHOWN = 3  # hosts that a sentence names
 
 
 NAME = Requirement("a text", lambda value: isinstance(value, str))
@@ -100,7 +100,7 @@ class Finding:
 def make_finding(
     workspace: str, rule: str, severity: Severity, *, agent_id: str | None, subject: str, message: str
 ) -> Finding:
-    """The finding with its id, which follows from everything but the message and the severity."""
+    """The finding with its id, which depends on everything but the message and the severity."""
     identity = "\0".join((workspace, rule, agent_id or "", subject))
     digest = blake2b(identity.encode(errors="backslashreplace"), digest_size=8).hexdigest()
     return Finding(digest, rule, severity, agent_id, subject, message)
@@ -110,14 +110,14 @@ def make_finding(
 class DnsReading:
     """How far the DNS was read for one workspace: `asked` host names, and those that gave no answer, with the reason.
 
-    What is in `unread` was not judged by the rules that need the DNS: it is neither good nor bad.
+    The rules that need the DNS did not judge what is in `unread`.
     """
 
     asked: int
     unread: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
-        """What was not read, as a sentence; "" if all was."""
+        """A sentence about what was not read; "" if everything was."""
         if not self.unread:
             return ""
         named = ", ".join(host for host, _ in self.unread[:UNREAD_SHOWN])

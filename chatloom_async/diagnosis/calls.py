@@ -65,7 +65,7 @@ def _span(seconds: float) -> str:
 
 TIMES: Final = 3
 ONCE_MORE: Final = RetryPolicy(attempts=2, throttle_attempts=1)
-"""For a server that closes connections without a word, which shows on the second call only."""
+"""For a server that closes idle connections silently: only the second call fails."""
 
 PATH: Final = ListAgents.path
 NO_KEEP_ALIVE: Final = (

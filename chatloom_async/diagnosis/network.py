@@ -69,7 +69,7 @@ async def _in_thread(ask: Resolve, host: str, port: int) -> Sequence[Any] | Exce
 
 
 SOON: Final = 14
-"""Days. Certificates that are renewed by a machine are renewed earlier than that."""
+"""Days. Automatic renewal happens earlier than that."""
 
 CLOCK: Final = "Check this machine's clock; if it is right, the server's operator has to renew the certificate."
 NAME: Final = "Check the host in the base URL, and whether a proxy or portal answers in its place."

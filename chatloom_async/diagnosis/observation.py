@@ -10,7 +10,7 @@ from ..wire.cleaning import clean
 
 State = Literal["ok", "warning", "wrong", "skipped"]
 Chapter = Literal["way", "contract"]
-"""The way to an answer, or what the documentation promises of answers."""
+"""The steps up to an answer, or the check of answers against the documentation."""
 
 
 def _clean(value: Any) -> Any:

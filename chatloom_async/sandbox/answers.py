@@ -116,7 +116,7 @@ OPTIONS: dict[str, frozenset[str]] = {  # the options that each kind of fault ac
 
 @frozen
 class Reply:
-    """A response and how to send it: wait for `wait` seconds, then send as much of it as `ends` says.
+    """A response and how to send it: wait for `wait` seconds, then send as much of it as `ends` allows.
 
     `cut`: the connection breaks in the middle of the body. `lost`: it breaks before the first byte.
     """

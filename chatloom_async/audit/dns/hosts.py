@@ -18,8 +18,8 @@ STATES: Final[dict[Status, HostState]] = {"found": "resolved", "empty": "no-addr
 async def read_hosts(resolver: Resolver, row: Row) -> dict[str, HostRecord]:
     """What the DNS says about each host of the row, by `Domain.sent`. Only a cancellation is raised.
 
-    Addresses, local names, public suffixes and entries that name no host are left out. Of a wildcard, the name behind
-    it is asked for.
+    Addresses, local names, public suffixes and entries that name no host are left out. A wildcard is looked up without
+    its asterisk.
     """
     texts = dict.fromkeys(text for agent in row.agents for text in agent.domains or ())
     hosts = {domain.sent: domain for domain in map(parse_domain, texts) if _askable(domain)}
@@ -33,7 +33,7 @@ async def read_hosts(resolver: Resolver, row: Row) -> dict[str, HostRecord]:
 
 
 def _askable(domain: Domain) -> bool:
-    """Whether it means one name of the public DNS. Of one with problems, the name that was probably meant is asked."""
+    """Whether it names one host of the public DNS. If it has problems, the host that was probably meant counts."""
     if "*" in domain.host or domain.local or domain.address is not None:
         return False
     return (domain.meant or not domain.problems) and registrable_domain(domain.host) != ""
@@ -55,7 +55,7 @@ async def read_host(resolver: Resolver, domain: Domain) -> HostRecord:
 
 
 async def _follow(resolver: Resolver, name: str, kind: RecordType) -> Answer:
-    """The answer for the name, with aliases followed on if the resolver does not do that itself."""
+    """The answer for the name. Follows aliases if the resolver does not."""
     answer = await resolver.ask(name, kind)
     while answer.status == "empty" and answer.aliases:
         further = await resolver.ask(answer.aliases[-1], kind)
@@ -69,7 +69,7 @@ async def _follow(resolver: Resolver, name: str, kind: RecordType) -> Answer:
 
 
 async def _absent(resolver: Resolver, record: HostRecord) -> HostRecord:
-    """Completes the record of a name that does not exist: is it free to be taken, or what is behind its alias?"""
+    """Completes the record of a name that does not exist: can anybody register it, or the target of its alias?"""
     missing = parse_domain(record.aliases[-1] if record.aliases else record.host)
     registrable = _ascii_end(missing, registrable_domain(missing.host)) if not missing.problems else ""
     if not registrable:
@@ -84,7 +84,7 @@ async def _absent(resolver: Resolver, record: HostRecord) -> HostRecord:
 
 
 async def _free(resolver: Resolver, record: HostRecord, registrable: str, suffix: str) -> HostRecord:
-    """The registrable domain does not exist. That means something only if the resolver knows the domains above."""
+    """The registrable domain does not exist. That is certain only if the resolver knows the top-level domain."""
     top = registrable.rpartition(".")[2]
     above = await resolver.ask(top)
     if above.status == "unread":

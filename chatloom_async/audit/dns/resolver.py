@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 RecordType = Literal["A", "AAAA"]
 Status = Literal["found", "empty", "nxdomain", "loop", "unread"]
 
-MIN_TTL: Final = 900.0  # an audit asks for a name once, also if its answer is good for a minute only
+MIN_TTL: Final = 900.0  # an audit asks for a name once, even if its answer is valid for a minute only
 MAX_TTL: Final = 86_400.0
 FAILURE_TTL: Final = 300.0  # RFC 9520: five minutes at most
 MAX_CACHED: Final = 200_000
-MAX_SILENT: Final = 16  # questions in a row without an answer; then the resolver is left alone for a while
+MAX_SILENT: Final = 16  # unanswered questions in a row, after which the resolver is not asked for SILENCE seconds
 SILENCE: Final = 30.0
 SERVER: Final = re.compile(
     r"(?P<bare>[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*)|(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<four>[0-9.]+))(?::(?P<port>[0-9]{1,5}))?",
@@ -63,13 +63,13 @@ class Answer:
 
 @define(eq=False)
 class Resolver:
-    """A recursive DNS resolver, and what it answered so far.
+    """A recursive DNS resolver, and its answers so far.
 
         async for row in audit(workspaces, client=client, dns=Resolver("9.9.9.9")):
             ...
 
     `server` is an IP address with an optional port; None: the resolvers that this machine is configured with.
-    `timeout` (seconds) is that of one try, `tries` are spread over the servers, and `concurrency` questions are open at
+    A try takes at most `timeout` seconds, `tries` are spread over the servers, and `concurrency` questions are open at
     a time. Truncated answers are asked for again over TCP. Answers are kept as long as they are valid (15 minutes to
     a day), failures for 5 minutes. One object serves several audits, one after another.
 
@@ -101,7 +101,7 @@ class Resolver:
         return ", ".join(address if port == 53 else f"{address} port {port}" for address, port in self._servers)
 
     async def ask(self, name: str, record: RecordType = "A") -> Answer:
-        """The answer for a name in ASCII. Only a cancellation is raised. Concurrent equal questions are one."""
+        """The answer for a name in ASCII. Only a cancellation is raised. Equal concurrent questions are sent once."""
         key = (name, record)
         if (cached := self._fresh(key)) is not None:
             return cached
@@ -167,7 +167,7 @@ async def _exchange(name: str, record: RecordType, server: tuple[str, int], time
 
 
 def read_response(response: "Message") -> Answer:
-    """What a response says, aliases followed as far as it has them."""
+    """What a response says. Follows the aliases that it holds."""
     import dns.rcode
     import dns.rdatatype
 

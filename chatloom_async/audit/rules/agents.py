@@ -13,9 +13,9 @@ from .hostname import quoted
 from .rule import Found, rule
 from .subjects import CheckedAgent, CheckedWorkspace
 
-SKEW = timedelta(minutes=5)  # how far apart two honest clocks may be
+SKEW = timedelta(minutes=5)  # how far apart two correct clocks may be
 READABLE: Final = 4.5
-"""The least contrast of normal text, 1.4.3 in the Web Content Accessibility Guidelines 2 (level AA)."""
+"""The minimum contrast of normal text: Web Content Accessibility Guidelines 2, 1.4.3 (level AA)."""
 HEX: Final = re.compile(r"#(?:[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})")  # CSS Color 4; the 4th part is opacity
 
 
@@ -86,7 +86,7 @@ def agent_color_contrast(checked: CheckedAgent) -> Iterable[str]:
     for kind, color in _colors(checked):
         ratio = white_contrast(color)
         if ratio is not None and ratio < READABLE:
-            shown = math.floor(ratio * 100) / 100  # rounded, 4.499 would look like enough
+            shown = math.floor(ratio * 100) / 100  # rounded up, 4.499 would look sufficient
             yield f"White text on the {kind} colour {color} has a contrast of {shown:.2f}:1, less than {READABLE}:1."
 
 
@@ -114,7 +114,7 @@ def agent_position_unknown(checked: CheckedAgent) -> Iterable[str]:
     fix="Check this machine's clock. If it is right, send the answer to Chatloom's support.",
 )
 def agent_created_in_future(checked: CheckedAgent) -> Iterable[str]:
-    """By more than five minutes, since honest clocks differ."""
+    """By more than five minutes, because correct clocks differ a little."""
     if checked.agent.created_at > checked.workspace.now + SKEW:
         yield f"It was created at {checked.agent.created_at.isoformat(timespec='seconds')}, which is in the future."
 

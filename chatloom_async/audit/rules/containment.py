@@ -85,7 +85,7 @@ def _size(row: Row) -> int:
 
 
 class GivenUp(SystemExit):
-    """Raised in a thread that is given up. Rules do not catch it, and Python says nothing about its end."""
+    """Raised in a thread that is given up. Rules do not catch it, and Python ends the thread silently."""
 
 
 class InThread(Generic[T]):
@@ -99,7 +99,7 @@ class InThread(Generic[T]):
         self._thread.start()
 
     async def result(self) -> T:
-        """What the function returns or raises. If it is cancelled, that is ignored."""
+        """What the function returns or raises. If this wait is cancelled, the result is ignored."""
         return await self._result
 
     async def is_done_within(self, seconds: float) -> bool:

@@ -1,4 +1,4 @@
-"""The rules for the API itself: whether it answers as its documentation says. They say nothing of the workspace.
+"""The rules for the API itself: whether it answers as its documentation says. They do not concern the workspace.
 
 "Found a bug in the docs or an endpoint that doesn't behave the way this page describes? That's a bug."
 """
@@ -18,7 +18,7 @@ from ...wire.message import Response
 from .rule import Found, rule
 from .subjects import CheckedWorkspace
 
-MAX_FIELDS = 20  # an answer with more is not the documented one at all
+MAX_FIELDS = 20  # an answer with more is not that of the documented API
 
 REPORT = "Run the audit again; if it persists, send request and response to Chatloom's support."
 
@@ -45,7 +45,7 @@ def contract_count(checked: CheckedWorkspace) -> Iterable[str]:
     fix=REPORT,
 )
 def contract_order(checked: CheckedWorkspace) -> Iterable[str]:
-    """The first two agents that stand in the wrong order."""
+    """The first two agents that are in the wrong order."""
     for newer, older in pairwise(item.agent for item in checked.agents):
         if newer.created_at < older.created_at:
             yield f"The list holds {clean(newer.id)} before {clean(older.id)}, which was created later."

@@ -53,7 +53,7 @@ def domain_local(checked: CheckedDomain) -> Iterable[str]:
     fix="Replace the entry with the bare host name, such as support.example.com.",
 )
 def domain_malformed(checked: CheckedDomain) -> Iterable[str]:
-    """More or less than a host name: all that is wrong with it is one finding."""
+    """Not exactly a host name. One finding lists everything that is wrong with it."""
     domain = checked.domain
     if domain.problems:
         meant = f" Probably meant: {quoted(domain.host)}." if domain.meant else ""
@@ -69,7 +69,7 @@ def domain_malformed(checked: CheckedDomain) -> Iterable[str]:
     fix="Replace the entry by the full host name of your own site.",
 )
 def domain_public_suffix(checked: CheckedDomain) -> Iterable[str]:
-    """On the Public Suffix List itself, after a leading `*.`; below it is fine, and so is all if compared exactly."""
+    """On the Public Suffix List itself, without a leading `*.`. Nothing is found if domains are compared exactly."""
     domain, matching = checked.domain, checked.workspace.matching
     if matching == "exact" or not domain.host or domain.address is not None or not is_public_suffix(domain.host):
         return
@@ -86,7 +86,7 @@ def domain_public_suffix(checked: CheckedDomain) -> Iterable[str]:
     fix="Give the site a name, and allow that name.",
 )
 def domain_ip(checked: CheckedDomain) -> Iterable[str]:
-    """An address of the internet, in any spelling that browsers understand; private ones are domain-local."""
+    """A public IP address, in any spelling that browsers understand. Private ones are domain-local."""
     domain = checked.domain
     if domain.address is not None and not domain.local:
         same = "" if str(domain.address) in domain.text.lower() else f", which browsers read as {domain.address}"

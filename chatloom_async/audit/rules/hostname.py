@@ -30,10 +30,10 @@ from .whatwg import (
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
 
-MAX_TEXT: Final = 1000  # longer texts are not taken apart
+MAX_TEXT: Final = 1000  # longer texts are not parsed
 MAX_NAME: Final = 253  # RFC 1035
 SHOWN: Final = 100
-PLAIN: Final = re.compile(  # the usual case: nothing to find
+PLAIN: Final = re.compile(  # the usual case: a plain host name
     r"(?:(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
 )
 QUOTES = (  # typographic ones, and brackets that are used like them
@@ -83,7 +83,7 @@ LOCAL_ENDINGS: Final = frozenset(name.rpartition(".")[2] for name in LOCAL_NAMES
 class Domain:
     """One allowed domain: `text` as the API gave it, and what it means.
 
-    `host` is what a browser makes of the text, in Unicode, without the pieces that do not belong there, a leading
+    `host` is what a browser reads in the text, in Unicode, without the pieces that do not belong there, a leading
     "*." and a trailing dot. `sent` is the same as browsers send it: Punycode, and square brackets around IPv6.
     `key` is equal only for domains that mean the same: they differ in case, trailing dot, Punycode, an address's
     spelling, or blanks around them. `problems` say why the text is not a host name; `host` is then the best guess.
@@ -104,29 +104,29 @@ class Domain:
 
     @property
     def site(self) -> bool:
-        """Whether it names one site of the public internet, as far as its text tells."""
+        """Whether it names one site of the public internet, judged by its text."""
         return "." in self.host and not (self.problems or self.wildcard or self.local or self.address)
 
     @property
     def meant(self) -> bool:
         """Whether the host is what remains of a text with problems, and has none itself."""
-        blank = any(letter.isspace() for letter in self.text.strip())  # there, two texts may have been meant
+        blank = any(letter.isspace() for letter in self.text.strip())  # perhaps two domains
         return "." in self.host and not (blank or self.wildcard or parse_domain(self.host).problems)
 
     @property
     def shown(self) -> str:
-        """The text, fit for a message."""
+        """The text, safe for a message."""
         return quoted(self.text)
 
 
 def quoted(text: str) -> str:
-    """Text from outside in quotes, without keys and control characters, and cut where it is long."""
+    """Untrusted text in quotes, without keys and control characters, shortened if it is long."""
     return f'"{clean(text, SHOWN)}"'
 
 
 @lru_cache(maxsize=1 << 14)
 def parse_domain(text: str) -> Domain:
-    """Every text is a domain, if with problems. Cached, because workspaces share domains and rules ask often."""
+    """The domain of a text; invalid texts have `problems`. Cached, because many workspaces share domains."""
     plain = text.lower().removesuffix(".") if text.isascii() else ""
     if len(plain) <= MAX_NAME and PLAIN.fullmatch(plain):
         return Domain(text, plain, plain, plain, local=local_reason(plain, None))
@@ -193,7 +193,7 @@ def _without_quotes(text: str, problems: list[str]) -> str:
 
 
 def _name(rest: str, problems: list[str]) -> tuple[bool, str, str, IPv4Address | None]:
-    """Whether it begins with a wildcard, and host, spelling and address of what follows. Adds what is wrong with it."""
+    """Whether it begins with a wildcard, and the host, ASCII spelling and address after it. Adds to `problems`."""
     if marks := [letter for letter in dict.fromkeys(rest) if letter in QUOTES]:
         problems.append(f"it holds quotation marks or brackets ({listed(marks)})")
     name = read_name(rest)
@@ -220,7 +220,7 @@ def _name(rest: str, problems: list[str]) -> tuple[bool, str, str, IPv4Address |
 
 
 def local_reason(host: str, address: IPv4Address | IPv6Address | None) -> str:
-    """Why nobody outside of one machine or network can reach a site of this host; "" where they may."""
+    """Why a host cannot be reached from outside one machine or network; "" if it can."""
     if address is not None:
         return next((reason for network, reason in NETWORKS if address in network), "")
     head, _, last = host.rpartition(".")
@@ -256,4 +256,4 @@ def known_suffix(host: str) -> str:
 def _suffixes() -> "PublicSuffixList":
     with needed_by("The check for public suffixes", "publicsuffixlist", extra="audit"):
         from publicsuffixlist import PublicSuffixList
-    return PublicSuffixList(accept_unknown=False, accept_encoded_idn=False)  # hosts come decoded: a third of the time
+    return PublicSuffixList(accept_unknown=False, accept_encoded_idn=False)  # hosts are decoded: a third of the time

@@ -1,6 +1,6 @@
 """Applies every rule to every subject of its scope in a workspace, and collects the findings.
 
-A rule that raises loses nothing but its own findings on that subject, and is named in a finding itself.
+If a rule raises, only its own findings on that subject are lost, and a finding names the rule.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ MAX_FINDINGS = 1000
 """Findings of one rule for one workspace. One finding counts the rest, so that no workspace fills memory or report."""
 
 MAX_RESULTS = 100_000
-"""Results of one rule for one subject, after which it counts as one that never ends."""
+"""Results of one rule for one subject, after which the rule is considered endless."""
 
 RULE_TIME = 60.0
 """Seconds that one rule may take for one workspace."""
@@ -55,8 +55,9 @@ class Judging:
         return self.done == len(self.rules)
 
     def run(self, until: Callable[[str], bool] = lambda _: False) -> None:
-        """Applies the rules that are not done yet. No rule's exception gets out. `until` is called with the id of each
-        rule, and stops before it."""
+        """Applies the rules that are not done yet. Exceptions of rules become findings.
+
+        `until` is called with the id of each rule, and stops before it."""
         if self.checked.row.state == "failed":
             self.done = len(self.rules)
         for rule in self.rules[self.done :]:
@@ -67,8 +68,8 @@ class Judging:
             self.done += 1
 
     def without_current(self, reason: str) -> "Judging":
-        """What is left to do without the rule that is running, which a finding names. This one must not be used any
-        more."""
+        """What is left to do without the rule that is running, which a finding names. Do not use this object
+        afterwards."""
         problem = _failed(self.rules[self.done], reason, self.checked.row.workspace)
         return Judging(self.checked, self.rules, [*self.findings, problem], self.done + 1)
 
@@ -89,9 +90,9 @@ class Judging:
 
 
 def judge(checked: CheckedWorkspace, rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:
-    """What the rules find, the gravest first, then by rule, agent and subject. Nothing was read: nothing is found.
+    """What the rules find: most severe first, then by rule, agent and subject. Empty if nothing was read.
 
-    The same input gives the same findings. No rule's exception gets out; it is a finding with the rule's severity.
+    The same input gives the same findings. An exception of a rule becomes a finding with the rule's severity.
     """
     judging = Judging(checked, tuple(rules))
     judging.run()
@@ -109,7 +110,7 @@ def judge_overlap(checked: CheckedOverlap, rules: Iterable[Rule] = RULES) -> tup
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The gravest first; of each id one, with all that was said."""
+    """Most severe first. Findings with the same id become one, with all messages."""
     by_id: dict[str, Finding] = {}
     for finding in findings:
         first = by_id.setdefault(finding.id, finding)
@@ -123,7 +124,7 @@ def _place(finding: Finding) -> tuple[int, str, str, str]:
 
 
 def _apply(rule: Rule, subjects: list[Subject], workspace: str, steps: Steps) -> Iterator[Finding]:
-    """What one rule finds. Most rules find nothing, so a subject without a result is the cheap case."""
+    """What one rule finds. Most rules find nothing, so a subject without a result must be cheap."""
     problems = list[Exception]()
     count, until = 0, monotonic() + RULE_TIME
     for number, subject in enumerate(subjects, 1):
@@ -204,10 +205,10 @@ def _now() -> datetime:
 class Judge:
     """Adds findings to the rows of one audit. Use a new one for each run.
 
-    `judge` adds what follows from a row alone. What a row has in common with others is known only once all rows were
-    judged or remembered: then `add_overlaps` adds it, the same for every order in which the rows came.
+    `judge` adds what follows from a row alone. What a row has in common with others is known once all rows are
+    judged or remembered: then `add_overlaps` adds it. The order of the rows does not matter.
     `rules` are those to apply, `clock` gives the present as an aware datetime, `matching` is
-    what is known of what an allowed domain stands for.
+    what is known about the meaning of an allowed domain.
     """
 
     rules: tuple[Rule, ...] = field(default=RULES, converter=_rules)
@@ -260,7 +261,7 @@ class Judge:
         self._index.prepare()
 
     def add_overlaps(self, row: Row) -> Row:
-        """The row with what the rules find in its overlaps with others, in place of such findings that it had."""
+        """The row with the current findings about its overlaps with others, in place of earlier ones."""
         if row.state == "failed":
             return row
         rules = self._overlap_rules

@@ -7,7 +7,7 @@ from .hostname import Domain
 from .rule import Found, rule
 from .subjects import CheckedAgent, CheckedWorkspace, glob_pattern, parents
 
-NAMED = 3  # more names in one message are only counted
+NAMED = 3  # names in one message; the rest is counted
 
 
 @rule(
@@ -45,9 +45,9 @@ def domain_duplicate(checked: CheckedAgent) -> Iterable[Found]:
 
 
 def _covered(seen: dict[str, Domain], matching: DomainMatching) -> dict[str, list[Domain]]:
-    """By key, the others of the list that a domain stands for.
+    """The domains that another entry of the list stands for, by the key of that entry.
 
-    Of wildcards, only `*` and `*.name`, if they are taken as such; what other patterns mean is anybody's guess. A
+    Only the wildcards `*` and `*.name` count, because the meaning of other patterns is unknown. A
     parent covers its subdomains only if that is known: the documentation's own example lists example.com and
     support.example.com side by side.
     """
@@ -83,7 +83,7 @@ def _names(domains: list[Domain]) -> str:
     fix="Add the domain to the agent that belongs on that site, or take it out of `expect`.",
 )
 def domain_missing(checked: CheckedWorkspace) -> Iterable[Found]:
-    """In `expect`, but on no agent's list; only where every list was read. A glob wants one domain that fits it."""
+    """In `expect`, but on no agent's list. Only if every list was read. A glob needs one domain that matches it."""
     if checked.row.state != "ok":
         return  # it may be among what could not be read
     allowed = {domain.key: domain for agent in checked.agents for domain in agent.domains or ()}

@@ -19,13 +19,13 @@ from .rule import Found, rule
 from .subjects import CheckedDomain, CheckedWorkspace
 from .whatwg import beyond_idna2008, described
 
-MIN_LENGTH = 4  # characters of the name before its suffix; shorter ones are near to too many others
+MIN_LENGTH = 4  # characters before the suffix; shorter names are similar to too many others
 CYRILLIC = (
     "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u051b\u051d\u04bb\u04cf\u043a\u0475\u04af"
 )
 GREEK = "\u03b1\u03bf\u03c1\u03bd\u03b9\u03ba\u03c5\u03b3\u03c7\u03c4\u03b7\u03c9\u03f3"
 ARMENIAN = "\u0585\u0578\u057d\u0570\u0581\u0566\u0575\u0584"
-LATIN = "\u0131\u0251\u0261\u0269"  # other letters than they seem: without a dot, script a and g, iota
+LATIN = "\u0131\u0251\u0261\u0269"  # not the letters they seem: without a dot, script a and g, iota
 PUNCTUATION = "\u2010\u2012\u2013\u2014\u2015\u2043\u2212\u2044\u2215\u29f8\ua789\u2236"  # dashes, slashes, colons
 LOOKALIKES: Final = {
     **dict(zip(CYRILLIC, "aeopcyxijsdqwhlkvy", strict=True)),
@@ -70,7 +70,7 @@ def domain_punycode(checked: CheckedDomain) -> Iterable[str]:
 def scripts_of(label: str) -> tuple[str, ...]:
     """The scripts of the letters, in order of appearance. Digits and hyphens have none.
 
-    Python knows no scripts, but Unicode's names begin with them: CYRILLIC SMALL LETTER A.
+    Python has no table of scripts, but names of letters begin with them: CYRILLIC SMALL LETTER A.
     """
     names = (unicodedata.name(letter, "") for letter in label if letter.isalpha())
     words = (name.replace("-", " ").partition(" ")[0].capitalize() for name in names)
@@ -78,7 +78,7 @@ def scripts_of(label: str) -> tuple[str, ...]:
 
 
 def deception(host: str) -> str:
-    """What the first label that may deceive consists of, as the end of a sentence; "" where no label does."""
+    """Why the first deceptive label may deceive, as the end of a sentence; "" if none does."""
     return next(filter(None, map(_deception, host.split("."))), "")
 
 
@@ -172,7 +172,7 @@ def skeleton(name: str) -> str:
 
 @cache
 def _prototypes() -> dict[int, str]:
-    """By character, the one that stands for all that look like it. In the table, only those have several others."""
+    """For each character, the one that represents all that look like it: only those have several entries."""
     with needed_by("The rule domain-lookalike", "confusable_homoglyphs", extra="audit"):
         from confusable_homoglyphs.confusables import confusables_data  # type: ignore[import-untyped]
     alike = {_bare(key): [_bare(other["c"]) for other in others] for key, others in confusables_data.items()}

@@ -20,7 +20,7 @@ NAMED = 3
 """Other workspaces that a finding names; the rest is counted."""
 
 ADDED_AT_ONCE = 500
-"""Sites that are added without letting another thread in: less than a millisecond."""
+"""Sites that are added under one lock: less than a millisecond."""
 
 KEY, DOMAIN = "k", "d"
 
@@ -53,7 +53,7 @@ def _connect() -> sqlite3.Connection:
 class OverlapIndex:
     """Which workspaces allow which sites and use which key. Call `add` for all of them, then `of`.
 
-    Several threads may call `add`; none waits long for another one.
+    Several threads may call `add`, and do not block each other for long.
     """
 
     _connection: sqlite3.Connection = field(factory=_connect, init=False)

@@ -62,7 +62,7 @@ RULES: Final = tuple(
         key=lambda rule: SEVERITIES.index(rule.severity),
     )
 )
-"""Every rule that these modules define, the gravest first."""
+"""Every rule that these modules define, the most severe first."""
 
 
 class UnknownRuleError(RuleError):
@@ -85,7 +85,7 @@ def select_rules(rules: Iterable[Rule], patterns: Iterable[str]) -> tuple[Rule, 
 
 
 def no_rule(name: str, ids: Collection[str]) -> str:
-    """The sentence for a name that is no rule's, with the ids that resemble it, or else all of them."""
+    """The error for an unknown rule, with similar ids, or all of them."""
     near = get_close_matches(name, ids, n=3) or sorted(ids)
     return f"No rule is called {name!r}. " + (
         f"The rules are {', '.join(near)}" if len(near) == len(ids) else f"Similar: {', '.join(near)}"
@@ -142,7 +142,7 @@ def _reason(problem: BaseException, path: Path) -> str:
 
 
 def installed_rules() -> tuple[Rule, ...]:
-    """The rules of every installed package's entry points in the group "chatloom_async.rules", by their names.
+    """The rules of installed packages: entry points of the group "chatloom_async.rules", sorted by name.
 
     An entry point leads to a rule, a module, or several rules. Raises RulesFileError, which names the package.
     """
@@ -173,9 +173,8 @@ def _rules_in(target: Any, place: str) -> tuple[Rule, ...]:
 
 
 def choose_rules(patterns: Iterable[str] = (), files: Iterable[Path] = ()) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
-    """The rules whose ids match one of the glob patterns (no patterns: all), and all that there are.
-
-    There are those of this package, of installed packages that announce some, and of the files. Raises RuleError.
+    """The rules whose ids match one of the glob patterns (no patterns: all), and all rules: those of this package, of
+    installed packages and of the files. Raises RuleError.
     """
     every = joined(RULES, installed_rules(), *map(load_rules, files))
     return select_rules(every, patterns), every

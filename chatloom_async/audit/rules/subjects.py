@@ -16,7 +16,7 @@ from .hostname import Domain, local_reason, parse_domain
 
 @frozen
 class Evidence:
-    """What the answers said beyond what a row keeps. None, or empty: it is not known.
+    """Details of the answers that a row does not keep. None, or empty: unknown.
 
     `count` is the list's own number of agents, `unknown_fields` the JSON paths that the documentation does not
     mention, `fingerprint` that of the key (equal for equal keys, within one process).
@@ -47,8 +47,8 @@ HostState = Literal["resolved", "no-address", "no-name", "alias-loop", "unregist
 class HostRecord:
     """What the DNS says about one host (ASCII).
 
-    "resolved": it has `addresses`. "no-address": it exists without one. "no-name": it does not exist, but the domain
-    that it is part of is somebody's, or cannot be registered. "alias-loop": its CNAME records lead in a circle.
+    "resolved": it has `addresses`. "no-address": it exists without one. "no-name": it does not exist, but its
+    registrable domain does, or cannot be registered. "alias-loop": its CNAME records lead in a circle.
     "unregistered": its registrable domain does not exist. "dangling": the target of its CNAME records is under a
     registrable domain that does not exist. For the last two, `free` is that domain. "unread": nothing is known, for
     this `reason`. `aliases` are the targets of its CNAME records, in order.
@@ -63,12 +63,12 @@ class HostRecord:
 
     @property
     def private(self) -> bool:
-        """Whether it leads into one machine or network only."""
+        """Whether it resolves to private addresses only."""
         return self.state == "resolved" and all(map(is_private, self.addresses))
 
 
 def is_private(address: IPv4Address | IPv6Address) -> bool:
-    """Whether it is found only inside one machine or network."""
+    """Whether it can be reached only inside one machine or network."""
     return bool(local_reason("", plain_address(address)))
 
 
@@ -83,7 +83,7 @@ class CheckedWorkspace:
     """A workspace with what was read of it, at the moment `now` (aware).
 
     `dns` is what the DNS says about its hosts, by `Domain.sent`; it is empty if the DNS was not asked.
-    `matching` is what is known of what an allowed domain stands for.
+    `matching` is what is known about the meaning of an allowed domain.
     """
 
     workspace: Workspace
@@ -132,7 +132,7 @@ def parents(domain: Domain) -> list[str]:
 
 
 def glob_pattern(keys: Iterable[str]) -> re.Pattern[str]:
-    """What matches the keys of the domains that one of these globs stands for. An asterisk is any text, with dots."""
+    """A pattern for the keys of all domains that match one of these globs. An asterisk also matches dots."""
     return re.compile("|".join(re.escape(key).replace(r"\*", ".*") for key in sorted(keys)) or NOTHING)
 
 
@@ -156,7 +156,7 @@ class CheckedAgent:
 
 @frozen
 class CheckedDomain:
-    """One domain that an agent allows. One that its list holds twice is checked once."""
+    """One domain that an agent allows. A repeated domain is checked once."""
 
     domain: Domain
     agent: CheckedAgent

@@ -18,7 +18,7 @@ NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+")
 ODD: Final = re.compile(r"[\x00-\x29\x2b\x2c\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7f]")  # ASCII except a-z 0-9 - . _ *
 JOINERS: Final = "\u200c\u200d"
 MAX_LABEL: Final = 63
-NAMED: Final = 3  # so many odd characters are named in one problem
+NAMED: Final = 3  # odd characters that one problem names
 INVISIBLE_PROBLEM: Final = "it holds control or invisible characters"
 
 
@@ -51,7 +51,7 @@ def read_name(text: str) -> Name:
 
 
 def _map(text: str, problems: list[str]) -> str:
-    """Lower case, compatibility letters as plain ones, ignored characters left out. Longer than `text` at times."""
+    """Lower case, plain letters for compatibility letters, without ignored characters. May be longer than `text`."""
     try:
         return idna.uts46_remap(text, std3_rules=False)
     except idna.IDNAError:
@@ -112,7 +112,7 @@ def _joins(label: str, place: int) -> bool:
 
 
 def _bidi(labels: Iterable[str]) -> list[str]:
-    """The labels that must keep to the Bidi rule (RFC 5893): all of them, if one is written from right to left."""
+    """The labels that must follow the Bidi rule (RFC 5893): all of them, if one is written from right to left."""
     short = [label for label in labels if label and len(label) <= MAX_LABEL]
     letters = "".join(label for label in short if not label.isascii())
     return short if any(unicodedata.bidirectional(letter) in ("R", "AL", "AN") for letter in letters) else []
