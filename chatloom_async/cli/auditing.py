@@ -21,8 +21,7 @@ from ..audit.rules import choose_rules
 from ..audit.session import AuditOutcome, AuditSession, FormatName, Output, check_database, open_session
 from ..audit.values import Workspace
 from ..policy.limiter import RateLimit
-from .files import check_database as check_database_file
-from .files import check_outputs, database_files, open_output
+from .files import check_outputs, open_output
 from .options import FindingOptions, HistoryOptions, ReportOptions, RunOptions, Selection
 from .progress import AuditProgress, NextStep, dns_gaps, findings, totals
 from .readers import open_reader, raise_descriptor_limit
@@ -48,23 +47,17 @@ async def run_audit(
     rules = applied_rules(chosen_rules, finding)
     mutes = () if finding.mutes is None else load_mutes(finding.mutes, rules=[rule.id for rule in every_rule])
     inputs = list(_inputs(workspaces, finding))
-    if history.db is not None:
-        check_database_file(history.db, inputs)
-        inputs += database_files(history.db)
-    check_outputs(_outputs(report), inputs)
+    check_outputs(_outputs(report), inputs, db=history.db)
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(open_source(workspaces, selection, run.base_url))
         chosen = select(source.workspaces, only=selection.only, exclude=selection.exclude, tags=selection.tag)
-        key_files = list(_key_files(source.workspaces))
-        check_outputs(_outputs(report), (*inputs, *key_files))
-        if history.db is not None:
-            check_database_file(history.db, key_files)
+        check_outputs(_outputs(report), [*inputs, *_key_files(source.workspaces)], db=history.db)
         check_expectation(report, chosen)
         dns = await stack.enter_async_context(open_resolver(rules, finding.resolver, source.kind))
         if run.dry_run:
-            output = stack.enter_context(open_output(report.output, content=content_of(report.format)))
-            output.write(plan(report.format, chosen, output.stream))
+            with open_output(report.output, content=content_of(report.format)) as output:
+                output.write(plan(report.format, chosen, output.stream))
             notice(estimate(chosen, run.at_once))
             if dns:
                 notice(f"DNS: would ask {dns.shown} about the allowed domains, each once")

@@ -17,6 +17,7 @@ from attrs import define, field, frozen
 from ..wire.errors import ChatloomError
 from .terminal import CommandLineError, Content, require_open, stdout
 
+STDIN = Path("-")
 WRITABLE_PATH = "Choose a path in a directory that exists and that you may write to."
 OTHER_PATH = "Choose another file to write to."
 TEXT: Final[dict[str, Any]] = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
@@ -214,14 +215,16 @@ class Place:
         return cls((info.st_dev, info.st_ino), stat.S_ISREG(info.st_mode))
 
 
-def check_outputs(outputs: Iterable[tuple[str, Path | None]], inputs: Iterable[tuple[str, Path]]) -> None:
-    """Raises CommandLineError if an output (option, path) is an input (what it is, path) or another output, by
-    whatever spelling or link, or if it cannot be written. Opens none of them for writing.
+def check_outputs(
+    outputs: Iterable[tuple[str, Path | None]], inputs: Iterable[tuple[str, Path]], *, db: Path | None = None
+) -> None:
+    """Raises CommandLineError if an output (option, path) would overwrite an input (what it is, path), the database or
+    another output, under any spelling or link, or if it cannot be written. Opens none of them for writing.
 
-    A path of None is standard output; an input of "-" is standard input.
+    An output of None is standard output, an input of "-" is standard input. The database is no input either.
     """
     places: dict[Place, str] = {}
-    paths = list(outputs)
+    paths, inputs = list(outputs), list(inputs)
     for option, path in paths:
         place = Place.of(path) if path else _standard(sys.stdout)
         if place is None or not (place.regular or path is None or path.is_fifo()):
@@ -232,20 +235,18 @@ def check_outputs(outputs: Iterable[tuple[str, Path | None]], inputs: Iterable[t
                 f"{name} is the same file as {places[place]}: one would overwrite the other", hint=OTHER_PATH
             )
         places[place] = name
+    if db is not None:
+        _check_inputs({Place.of(db): f"--db {db}"}, inputs)
+        inputs += database_files(db)
     _check_inputs(places, inputs)
     for option, path in paths:
         if path is not None:
             check_writable(path, option)
 
 
-def check_database(db: Path, inputs: Iterable[tuple[str, Path]]) -> None:
-    """Raises CommandLineError if the database of `--db` is an input (what it is, path)."""
-    _check_inputs({Place.of(db): f"--db {db}"}, inputs)
-
-
 def _check_inputs(places: Mapping[Place, str], inputs: Iterable[tuple[str, Path]]) -> None:
     for what, path in inputs:
-        place = _standard(sys.stdin) if str(path) == "-" else Place.of(path)
+        place = _standard(sys.stdin) if path == STDIN else Place.of(path)
         if place is not None and place.regular and place in places:
             raise CommandLineError(f"{places[place]} is {what}, which would be overwritten", hint=OTHER_PATH)
 

@@ -12,7 +12,7 @@ from ..audit.diff import Diff, diff_runs, json_diff, markdown_diff, table_diff
 from ..audit.document import json_text
 from ..audit.formats.layout import cell, columns, rendered
 from ..audit.store import NoSuchRunError, RunInfo, RunState, Store, open_store
-from .files import check_outputs, database_files, open_output
+from .files import check_outputs, open_output
 from .options import Db, OutputPath
 from .terminal import CommandLineError, Content, notice, shell_command, terminal_style
 
@@ -39,7 +39,7 @@ async def runs(
     Examples:
         $ chatloom runs --db audits.db
     """
-    check_outputs([("--output", output)], database_files(db))
+    check_outputs([("--output", output)], [], db=db)
     async with open_store(db, write=False) as store:
         infos = await store.runs()
     with open_output(output, content="locale" if form == "table" else "json") as file:
@@ -119,7 +119,7 @@ async def diff(
         $ chatloom diff --db audits.db
         $ chatloom diff --db audits.db 1 2 --format markdown -o changes.md
     """
-    check_outputs([("--output", output)], database_files(db))
+    check_outputs([("--output", output)], [], db=db)
     async with open_store(db, write=False) as store:
         before, after = await _chosen(store, old, new)
         infos = await store.run_info(before), await store.run_info(after)

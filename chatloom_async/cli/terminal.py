@@ -146,13 +146,18 @@ NARROWEST, WIDEST = 20, 1000
 
 
 def terminal_style(stream: TextIO | None) -> TerminalStyle:
-    """No lines wider than the terminal, and color if it has any. NO_COLOR, FORCE_COLOR, TERM and COLUMNS count."""
-    if stream is None or not (stream.isatty() or os.environ.get("FORCE_COLOR")):
+    """No lines wider than the terminal, and color if it has any.
+
+    The variables COLUMNS, TERM, NO_COLOR, FORCE_COLOR and TTY_COMPATIBLE are respected, as rich does.
+    """
+    environment = os.environ.get
+    forced = bool(environment("FORCE_COLOR")) or environment("TTY_COMPATIBLE") == "1"
+    if stream is None or not (forced or (stream.isatty() and environment("TTY_COMPATIBLE") != "0")):
         return TerminalStyle()
     width = 0
     with suppress(OSError, ValueError):
-        width = int(os.environ.get("COLUMNS") or os.get_terminal_size(stream.fileno()).columns)
-    color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in ("dumb", "unknown")
+        width = int(environment("COLUMNS") or os.get_terminal_size(stream.fileno()).columns)
+    color = not environment("NO_COLOR") and environment("TERM") not in ("dumb", "unknown")
     return TerminalStyle(min(max(width or 80, NARROWEST), WIDEST), color)
 
 
