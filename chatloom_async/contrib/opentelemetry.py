@@ -134,13 +134,10 @@ def _operation(endpoint: Endpoint[object], base_url: str) -> Attributes:
 
 
 def _outcome(status: int | None, error: BaseException | None) -> Attributes:
-    attributes = {"http.response.status_code": status, "error.type": None if error is None else _error_type(error)}
+    # The status as text if the API answered, else the class, as the conventions ask.
+    kind = None if error is None else str(getattr(error, "status", type(error).__name__))
+    attributes = {"http.response.status_code": status, "error.type": kind}
     return {name: value for name, value in attributes.items() if value is not None}
-
-
-def _error_type(error: BaseException) -> str:
-    """The status as text if the API answered, else the class, as the conventions ask."""
-    return str(getattr(error, "status", type(error).__name__))
 
 
 def _ended(attempts: Sequence[Attempt], error: BaseException | None) -> Attributes:

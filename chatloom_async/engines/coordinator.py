@@ -61,19 +61,17 @@ async def audit_on(
         async for shard, result in results:
             reads = zip(shard.workspaces, result.reads, strict=True)
             while batch := list(islice(reads, BATCH)):
-                records = await _records(dns, [read.row for _, read in batch])
+                records: Sequence[Mapping[str, HostRecord] | None] = [None] * len(batch)
+                if dns is not None:  # asked from here, so that one cache serves all shards
+                    records = await asyncio.gather(*(read_hosts(dns, read.row) for _, read in batch))
                 rows = [
                     await judging.judged(read.row, workspace, read.evidence, hosts)
                     for (workspace, read), hosts in zip(batch, records, strict=True)
                 ]
-                await _commit(run, rows, [read.evidence.fingerprint for _, read in batch])
+                if run is not None:  # all at once, so that they share a commit
+                    await asyncio.gather(*map(run.put, rows, [read.evidence.fingerprint for _, read in batch]))
                 for row in rows:
                     yield row
-
-
-async def _records(dns: Resolver | None, rows: list[Row]) -> Sequence[Mapping[str, HostRecord] | None]:
-    """What the DNS says about the hosts of each row: asked from here, so that one cache serves all shards."""
-    return [None] * len(rows) if dns is None else await asyncio.gather(*(read_hosts(dns, row) for row in rows))
 
 
 @define(eq=False)
@@ -94,12 +92,6 @@ class GivingUpEngine:
         self.worked = self.worked or any(read.row.state != "failed" for read in result.reads)
         self.gave_up = result.gave_up
         return result
-
-
-async def _commit(run: Run | None, rows: list[Row], fingerprints: list[str | None]) -> None:
-    """All at once, so that they share a commit; with fingerprints that were made where the keys are."""
-    if run is not None:
-        await asyncio.gather(*map(run.put, rows, fingerprints))
 
 
 def _popped(shards: list[Shard]) -> Iterable[Shard]:

@@ -58,7 +58,9 @@ class DaskEngine:
         if not versions:
             raise NoWorkersError("The scheduler has no workers")
         if unfit := list(_unfit(versions)):
-            raise NoWorkersError(_listed(unfit))
+            more = f", and {len(unfit) - NAMED} more" if len(unfit) > NAMED else ""
+            text = f"Not every worker has chatloom-async {VERSION}: {', '.join(unfit[:NAMED])}{more}"
+            raise NoWorkersError(text)
         return await self._threads()
 
     async def run(self, shard: Shard) -> ShardResult:
@@ -107,11 +109,6 @@ def _unfit(versions: dict[str, Any]) -> Iterator[str]:
             yield f"{address} cannot import it ({type(version).__name__}: {version})"
         elif version != VERSION:
             yield f"{address} has {version}"
-
-
-def _listed(unfit: list[str]) -> str:
-    more = f", and {len(unfit) - NAMED} more" if len(unfit) > NAMED else ""
-    return f"Not every worker has chatloom-async {VERSION}: {', '.join(unfit[:NAMED])}{more}"
 
 
 CONNECT_TIMEOUT = 10.0

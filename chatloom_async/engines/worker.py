@@ -5,12 +5,10 @@ It does the same however often it is run, and nothing that another run would not
 
 import asyncio
 from contextlib import aclosing
-from typing import NoReturn
 
 from attrs import evolve, frozen
 
 from ..audit.outage import PatientReader
-from ..audit.reading import Read
 from ..audit.runner import AUDIT_RETRY
 from ..audit.store.runs import key_fingerprint
 from ..audit.values import Failure, Workspace
@@ -37,8 +35,7 @@ def audit_shard(shard: Shard) -> ShardResult:
 async def read_shard(shard: Shard, *, transport: Transport | None = None, clock: Clock | None = None) -> ShardResult:
     """The same in the running event loop; `transport` and `clock` as for a client."""
     options, reads = shard.options, dict[int, ShardRead]()
-    client = AsyncChatloom(
-        _no_key,
+    client = AsyncChatloom.for_many(
         base_url=shard.base_url,
         auth=options.auth,
         timeouts=options.timeouts,
@@ -51,7 +48,9 @@ async def read_shard(shard: Shard, *, transport: Transport | None = None, clock:
     reader = PatientReader(client, options.max_pause)
 
     async def read(item: tuple[int, Workspace]) -> ShardRead:
-        return _portable(await reader.read(item[1]), shard.salt)
+        read = await reader.read(item[1])
+        fingerprint = None if read.key is None else key_fingerprint(read.key, shard.salt)  # the key stays here
+        return ShardRead(row=read.row, evidence=evolve(read.evidence, fingerprint=fingerprint))
 
     try:
         async with client, asyncio.timeout(shard.deadline):
@@ -65,23 +64,9 @@ async def read_shard(shard: Shard, *, transport: Transport | None = None, clock:
                         reads[number] = ShardRead.failed(workspace, Failure.of(result.error))
     except TimeoutError:
         pass  # what was read until then is kept
-    in_order = tuple(reads.get(number) or _late(shard, number) for number in range(len(shard)))
-    return ShardResult(shard.id, in_order, reader.gave_up)
-
-
-def _portable(read: Read, salt: bytes) -> ShardRead:
-    """Without the key: its fingerprint takes its place."""
-    fingerprint = None if read.key is None else key_fingerprint(read.key, salt)
-    return ShardRead(row=read.row, evidence=evolve(read.evidence, fingerprint=fingerprint))
-
-
-def _late(shard: Shard, number: int) -> ShardRead:
-    text = f"Shard {shard.id} was not done within its deadline of {shard.deadline:g} s"
-    return ShardRead.failed(shard.workspaces[number], Failure.of(EngineError(text)))
-
-
-def _no_key(*, force_refresh: bool = False) -> NoReturn:
-    raise RuntimeError("A shard has a key for each workspace, and none of its own")  # pragma: no cover
+    late = Failure.of(EngineError(f"Shard {shard.id} was not done within its deadline of {shard.deadline:g} s"))
+    in_order = (reads.get(number) or ShardRead.failed(w, late) for number, w in enumerate(shard.workspaces))
+    return ShardResult(shard.id, tuple(in_order), reader.gave_up)
 
 
 @frozen(eq=False)

@@ -66,16 +66,11 @@ class Retrying:
             self.call.stop_reason = "budget"
         else:
             self.pause = answer
-        if self.call.stop_reason is None:
-            self._log_retry(failure)
-        return self.call.stop_reason is None
-
-    def _log_retry(self, failure: ChatloomError) -> None:
-        """By names and numbers only: no text of the server's."""
         call, name = self.call, getattr(failure, "status", type(failure).__name__)
-        log.info(
-            "%s attempt %d: %s, again in %.2f s %s", call.operation, len(call.attempts), name, self.pause, call.origin
-        )
+        if call.stop_reason is None:  # logged by names and numbers only: no text of the server's
+            number, origin = len(call.attempts), call.origin
+            log.info("%s attempt %d: %s, again in %.2f s %s", call.operation, number, name, self.pause, origin)
+        return call.stop_reason is None
 
     def wait(self, _: RetryCallState) -> float:
         return self.pause

@@ -190,7 +190,9 @@ class Httpx2Transport:
         COUNT.check("max_body", max_body)
         if app is not None and (ssl or proxy):
             raise ConfigurationError("app is called in this process: ssl and proxy are for connections")
-        opened = _calling(app) if app else network(ssl, proxy, http2=http2, reused=connection_reuse)
+        opened: Open = partial(httpx2.ASGITransport, app, raise_app_exceptions=False)  # type: ignore[arg-type]
+        if app is None:
+            opened = network(ssl, proxy, http2=http2, reused=connection_reuse)
         self._pools = PerLoop(partial(open_pools, opened))
         self._keys = PerHeaders(key_of)
         self._added = [("Accept-Encoding", ACCEPTED), *([] if connection_reuse else [("Connection", "close")])]
@@ -231,10 +233,6 @@ class Httpx2Transport:
     def __del__(self) -> None:
         if "_pools" in self.__dict__ and self._pools.unclosed:
             warn_unclosed(self._name)
-
-
-def _calling(app: Application) -> Callable[[], httpx2.AsyncBaseTransport]:
-    return lambda: httpx2.ASGITransport(app, raise_app_exceptions=False)
 
 
 NO_ANSWER = ("Server disconnected", "Connection closed", "ConnectionTerminated")  # HTTP/1.1, and two of HTTP/2

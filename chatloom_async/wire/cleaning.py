@@ -54,7 +54,7 @@ def _views(text: bytes) -> Iterator[bytes]:
     for escape in (rb"\n", rb"\r", rb"\t"):
         text = text.replace(escape, b"")
     unescaped = ESCAPE.sub(_unescaped, text)
-    for view in (text, unescaped, QUOTED_PRINTABLE.sub(_unquoted, unescaped)):
+    for view in (text, unescaped, QUOTED_PRINTABLE.sub(lambda match: _lower(int(match[1], 16)), unescaped)):
         yield _viewed(view)
     yield text.replace(b"0x", b"").replace(rb"\x", b"").translate(None, b",:;-")
 
@@ -71,10 +71,6 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
     if name:
         return html5.get(f"{name.decode()};", "").encode()
     return _lower(int(decimal) if decimal else int(percent or json or html, 16))
-
-
-def _unquoted(match: re.Match[bytes]) -> bytes:
-    return _lower(int(match[1], 16))
 
 
 def _lower(code: int) -> bytes:

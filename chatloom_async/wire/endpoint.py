@@ -49,10 +49,8 @@ UNDECORATED = "is not an attrs class: decorate it with attrs.frozen"
 
 def layout_of(cls: Any) -> Layout:
     """The cached layout of a class. Raises ConfigurationError."""
-    return LAYOUTS.get(cls) or _made(cls)
-
-
-def _made(cls: Any) -> Layout:
+    if known := LAYOUTS.get(cls):
+        return known
     if mistake := _mistake(cls):
         raise ConfigurationError(f"{cls.__name__}{mistake}")
     in_path = tuple(PLACE.findall(cls.path))

@@ -58,7 +58,8 @@ def fast_decoder(model: Any, outer: tuple[Any, ...] = ()) -> FastDecoder | None:
     texts: list[str] = []
     nested: list[tuple[str, FastDecoder]] = []
     quotes = 0
-    for name, kind in _hints(model):
+    hints = get_type_hints(model)
+    for name, kind in [(field.name, hints[field.name]) for field in attrs.fields(model)]:
         inner = get_args(kind)[0] if get_origin(kind) is tuple and get_args(kind)[1:] == (...,) else None
         quotes += 4 if kind in QUOTED else 2  # around its name, and around its value
         if kind in PLAIN:
@@ -74,11 +75,6 @@ def fast_decoder(model: Any, outer: tuple[Any, ...] = ()) -> FastDecoder | None:
     names = {field.name: wire_name(field) for field in attrs.fields(model)}
     struct = msgspec.defstruct(model.__name__, types, rename=names, gc=False)
     return FastDecoder(struct, quotes, tuple(texts), tuple(nested))
-
-
-def _hints(model: Any) -> list[tuple[str, Any]]:
-    hints = get_type_hints(model)
-    return [(field.name, hints[field.name]) for field in attrs.fields(model)]
 
 
 def _is_plain(model: Any) -> bool:

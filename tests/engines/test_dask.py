@@ -75,11 +75,19 @@ async def test_unfit_workers_are_named(cluster: str, monkeypatch: pytest.MonkeyP
             await DaskEngine(client).prepare()
 
 
-def test_only_the_first_unfit_workers_are_named() -> None:
-    """A thousand of them fit on a line."""
-    unfit = dask._listed([f"{number} has 0.0.9" for number in range(1000)])
-    listed = "0 has 0.0.9, 1 has 0.0.9, 2 has 0.0.9, and 997 more"
-    assert unfit == f"Not every worker has chatloom-async {VERSION}: {listed}"
+class ThousandWorkers:
+    """A client of Dask whose workers all have an old version."""
+
+    async def run(self, *_: object, on_error: str) -> dict[str, str]:
+        return {f"tcp://127.0.0.1:{number}": "0.0.9" for number in range(1000, 2000)}
+
+
+async def test_only_the_first_unfit_workers_are_named() -> None:
+    """The others are counted."""
+    with pytest.raises(NoWorkersError) as caught:
+        await DaskEngine(ThousandWorkers()).prepare()  # type: ignore[arg-type]
+    named = ", ".join(f"tcp://127.0.0.1:{number} has 0.0.9" for number in (1000, 1001, 1002))
+    assert caught.value.message == f"Not every worker has chatloom-async {VERSION}: {named}, and 997 more"
 
 
 async def test_a_worker_refuses_a_shard_of_another_version(cluster: str) -> None:

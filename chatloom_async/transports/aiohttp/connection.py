@@ -178,17 +178,17 @@ class ThreadResolver(AbstractResolver):
 def look_up(host: str, port: int, family: int) -> list[ResolveResult]:
     """The addresses of a host. Blocks. Raises OSError."""
     try:
-        addresses = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=FLAGS)
+        addresses: list[Any] = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=FLAGS)
     except socket.gaierror:
         socket.socket().close()  # the resolver does not report a lack of descriptors; this raises it
         raise
-    return [_result(host, *address) for address in addresses]
-
-
-def _result(host: str, family: int, _: int, protocol: int, __: str, address: tuple[Any, ...]) -> ResolveResult:
-    scope = address[3] if family == socket.AF_INET6 else 0  # of a link-local address
-    numeric = f"{address[0]}%{scope}" if scope else address[0]
-    return ResolveResult(hostname=host, host=numeric, port=address[1], family=family, proto=protocol, flags=NUMERIC)
+    results: list[ResolveResult] = []
+    for kind, _, protocol, _, address in addresses:
+        scope = address[3] if kind == socket.AF_INET6 else 0  # of a link-local address
+        numeric = f"{address[0]}%{scope}" if scope else address[0]
+        result = ResolveResult(hostname=host, host=numeric, port=address[1], family=kind, proto=protocol, flags=NUMERIC)
+        results.append(result)
+    return results
 
 
 class Connections(aiohttp.TCPConnector):
