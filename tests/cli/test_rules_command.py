@@ -45,7 +45,7 @@ def test_rules_of_ones_own_are_listed_too(chatloom: Chatloom, tmp_path: Path) ->
         0,
         """\
 rule            severity  why it matters, and what to do
-agent-gone      info      Why: The agent was deleted while the audit ran, so that its domains are not part of it.
+agent-gone      info      Why: The agent was deleted during the audit, so its domains are missing from it.
                           Fix: Nothing, if the deletion was intended.
 house-template  warning   Why: We support one template.
                           Fix: Choose the template 'modern'.

@@ -23,7 +23,7 @@ HEX: Final = re.compile(r"#(?:[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})") 
     "agent-status",
     severity="warning",
     why="The documentation knows one status, active, and says that deleted agents are not listed. Another status may "
-    "mean that visitors do not get to see the agent.",
+    "mean that visitors do not see the agent.",
     fix="Look the agent up in the dashboard; activate it, or delete it if it is not needed.",
 )
 def agent_status(checked: CheckedAgent) -> Iterable[str]:
@@ -63,8 +63,8 @@ def agent_name_duplicate(checked: CheckedWorkspace) -> Iterable[Found]:
 @rule(
     "agent-color-invalid",
     severity="warning",
-    why="The colours are documented as hex colours. Browsers ignore a colour that they cannot read, so that the "
-    "widget may look different than intended.",
+    why="The colours are documented as hex colours. Browsers ignore a colour that they cannot read, so the "
+    "widget may not look as intended.",
     fix="Set the colour again, in the form #RRGGBB.",
 )
 def agent_color_invalid(checked: CheckedAgent) -> Iterable[str]:
@@ -109,7 +109,7 @@ def agent_position_unknown(checked: CheckedAgent) -> Iterable[str]:
 @rule(
     "agent-created-in-future",
     severity="warning",
-    why="An agent cannot have been created later than now: a clock is wrong, or the data was changed by hand. What is "
+    why="An agent cannot have been created later than now: a clock is wrong, or the data was changed by hand. Lists "
     "sorted by age, such as the list of agents, may be wrong too.",
     fix="Check this machine's clock. If it is right, send the answer to Chatloom's support.",
 )

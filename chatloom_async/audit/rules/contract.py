@@ -40,8 +40,8 @@ def contract_count(checked: CheckedWorkspace) -> Iterable[str]:
 @rule(
     "contract-order",
     severity="info",
-    why='The documentation says "ordered by createdAt (newest first)". Programs that rely on it to find the newest '
-    "agent find another one.",
+    why='The documentation says "ordered by createdAt (newest first)". Programs that rely on it find another agent '
+    "than the newest.",
     fix=REPORT,
 )
 def contract_order(checked: CheckedWorkspace) -> Iterable[str]:
@@ -55,9 +55,9 @@ def contract_order(checked: CheckedWorkspace) -> Iterable[str]:
 @rule(
     "contract-unknown-field",
     severity="info",
-    why="The API has grown: its answer holds a field that the documentation did not know when this package was made. "
-    "Nothing is broken, but this audit does not look at it.",
-    fix="Read the API's documentation for what the field means, and update chatloom_async.",
+    why="The API's answer holds a field that was not documented when this package was released. Nothing is broken, but "
+    "the audit ignores the field.",
+    fix="Look the field up in the API's documentation, and update chatloom_async.",
 )
 def contract_unknown_field(checked: CheckedWorkspace) -> Iterable[Found]:
     """One finding for each field."""

@@ -64,9 +64,9 @@ def domain_malformed(checked: CheckedDomain) -> Iterable[str]:
 @rule(
     "domain-public-suffix",
     severity="error",
-    why="Anybody can have a site under this domain. If an allowed domain stands for its subdomains too, which the "
-    "documentation leaves open, all of them can show this agent.",
-    fix="Replace the entry by the full host name of your own site.",
+    why="Anybody can have a site under this domain. If an allowed domain includes its subdomains, which the "
+    "documentation does not say, all of these sites can show this agent.",
+    fix="Replace the entry with the full host name of your own site.",
 )
 def domain_public_suffix(checked: CheckedDomain) -> Iterable[str]:
     """On the Public Suffix List itself, without a leading `*.`. Nothing is found if domains are compared exactly."""
@@ -97,8 +97,8 @@ def domain_ip(checked: CheckedDomain) -> Iterable[str]:
     "domain-unexpected",
     severity="error",
     needs="expect",
-    why="The entry is not in this workspace's list of expected domains, so it is not documented that this site may "
-    "show the agent.",
+    why="The entry is not in this workspace's list of expected domains: a site that nobody planned for can show the "
+    "agent.",
     fix="Remove the domain from the agent, or add it to `expect` if it is wanted.",
 )
 def domain_unexpected(checked: CheckedDomain) -> Iterable[str]:

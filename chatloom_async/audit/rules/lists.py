@@ -78,9 +78,9 @@ def _names(domains: list[Domain]) -> str:
     "domain-missing",
     severity="error",
     needs="expect",
-    why="A site that is expected to show an agent of this workspace is allowed by none of them: the widget most "
-    "likely does not load there.",
-    fix="Add the domain to the agent that belongs on that site, or take it out of `expect`.",
+    why="No agent of this workspace allows a site that is expected to show one: the widget probably does not load "
+    "there.",
+    fix="Add the domain to the agent that belongs on that site, or remove it from `expect`.",
 )
 def domain_missing(checked: CheckedWorkspace) -> Iterable[Found]:
     """In `expect`, but on no agent's list. Only if every list was read. A glob needs one domain that matches it."""

@@ -112,8 +112,8 @@ def _stored(workspace: str) -> bytes:
 @rule(
     "domain-shared",
     severity="info",
-    why="Agents of several workspaces can be shown on one site. That is right for a shared site, and a leftover "
-    "if a site or an agency has moved on.",
+    why="Agents of several workspaces can be shown on one site. That is right for a shared site, but may be left "
+    "over from a former site or agency.",
     fix="Check that each of the workspaces still belongs on that site, and remove the domain from the others.",
 )
 def domain_shared(checked: CheckedOverlap) -> Iterable[Found]:
@@ -125,8 +125,8 @@ def domain_shared(checked: CheckedOverlap) -> Iterable[Found]:
 @rule(
     "key-duplicate",
     severity="warning",
-    why="Two entries of the audit's list have the same API key, so both show one workspace, and the other one is "
-    "not audited at all.",
+    why="Two entries of the list have the same API key, so both read the same workspace, and the other workspace is "
+    "not audited.",
     fix="Correct the key reference of one of them, or remove the entry.",
 )
 def key_duplicate(checked: CheckedOverlap) -> Iterable[str]:

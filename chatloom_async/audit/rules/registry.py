@@ -30,7 +30,7 @@ def _audit_rule(name: str, severity: Severity, *, why: str, fix: str) -> Rule:
 AGENT_GONE: Final = _audit_rule(
     "agent-gone",
     "info",
-    why="The agent was deleted while the audit ran, so that its domains are not part of it.",
+    why="The agent was deleted during the audit, so its domains are missing from it.",
     fix="Nothing, if the deletion was intended.",
 )
 MUTE_EXPIRED: Final = _audit_rule(
