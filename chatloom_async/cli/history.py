@@ -113,7 +113,8 @@ async def diff(
     """Show what changed from one audit to another.
 
     The result lists workspaces, agents, domains, findings and keys that were added, removed or changed. What one of the
-    runs could not read is not compared. Without OLD and NEW, the last run is compared with the one before it.
+    runs could not read is not compared: a finding that only the earlier run looked for is no longer checked, not fixed.
+    Without OLD and NEW, the last run is compared with the one before it.
 
     Examples:
         $ chatloom diff --db audits.db

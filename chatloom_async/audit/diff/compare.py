@@ -160,10 +160,9 @@ async def diff_runs(old: RunInfo, new: RunInfo, old_workspaces: Stream, new_work
             not_compared += any(selected)
             continue
         compared += 1
-        if change := compare(before, after):
-            change = _settled(change, _applied_by(old), _applied_by(new))
-            if change:
-                changes.append(change)
+        change = compare(before, after)
+        if change and (change := _settled(change, _applied_by(old), _applied_by(new))):
+            changes.append(change)
     notes = list(_notes(old, new))
     if old_lacks or new_lacks:
         settled = DiskList(WorkspaceChange)

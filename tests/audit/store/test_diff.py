@@ -386,6 +386,14 @@ async def test_what_a_rule_found_is_no_longer_checked_where_it_is_not_applied() 
     )
 
 
+async def test_what_a_new_rule_finds_is_not_new() -> None:
+    """Nobody looked for it before. A workspace with nothing else did not change."""
+    old, new = run_info(1, rules=("domain-local",)), run_info(2, rules=("domain-local", "domain-missing"))
+    wide = StoredWorkspace("a", row("a", findings=(WIDE,)), expects=True)
+    diff = await diff_runs(old, new, stream(StoredWorkspace("a", row("a"), expects=True)), stream(wide))
+    assert (diff.changes, diff.unchanged) == ((), 1)
+
+
 async def test_two_runs_of_a_store_are_compared(tmp_path: Path) -> None:
     """From the file to the totals."""
     async with open_store(tmp_path / "a.db") as store:
