@@ -38,7 +38,9 @@ class ExpectationFormat:
         missing = dict.fromkeys(self._entries)
         for row in rows:
             missing.pop(row.workspace, None)
-            yield self._entries[row.workspace] + (_allowed(row) if row.state == "ok" else self._unread(row.workspace))
+            yield self._entries[row.workspace] + (
+                _allowed(row, self._before[row.workspace] or ()) if row.state == "ok" else self._unread(row.workspace)
+            )
         for name in missing:
             yield self._entries[name] + self._unread(name)
 
@@ -66,14 +68,22 @@ def _key(key: KeyReference, name: str) -> str:
     raise KeyInListError(f"The workspace {visible(name)} has its key in the list, and keys are never written")
 
 
-def _allowed(row: Row) -> str:
-    """The domains that its agents allow, without repetitions. An entry that is not a host name becomes a comment."""
+def _allowed(row: Row, before: Collection[str]) -> str:
+    """The domains that its agents allow, without repetitions.
+
+    An entry that is not a host name becomes a comment. So does one with a wildcard, unless it was expected `before`: in
+    `expect` it is a pattern, and would approve more domains than are there today.
+    """
     texts = dict.fromkeys(text for agent in row.agents for text in agent.domains or ())
-    domains = [parse_domain(text) for text in texts]
-    names = sorted({domain.key for domain in domains if not domain.problems})
-    odd = [visible(domain.text) for domain in domains if domain.problems]
-    comments = "".join(f"# Left out, since it is not a host name: {text}\n" for text in odd)
-    lines = "".join(f"    {_quoted(name)},\n" for name in names)
+    names, comments = set[str](), ""
+    for domain in map(parse_domain, texts):
+        if domain.problems:
+            comments += f"# Left out, since it is not a host name: {visible(domain.text)}\n"
+        elif "*" in domain.key and domain.text not in before:
+            comments += f"# Left out, since it would approve every domain that fits: {visible(domain.text)}\n"
+        else:
+            names.add(domain.key)
+    lines = "".join(f"    {_quoted(name)},\n" for name in sorted(names))
     return comments + (f"expect = [\n{lines}]\n" if names else "expect = []\n")
 
 

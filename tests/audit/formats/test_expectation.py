@@ -12,7 +12,7 @@ from tests.audit.rules.cases import audited
 from tests.samples import KEY
 
 WORKSPACES = [
-    Workspace("acme", KeyEnv("ACME_KEY"), tags=("eu", "b2b"), expect=("old.example",)),
+    Workspace("acme", KeyEnv("ACME_KEY"), tags=("eu", "b2b"), expect=("old.example", "*.acme.example")),
     Workspace('a "quoted"\nname\x7f \u00fc', KeyJson("KEYS", "a#b")),
     Workspace("file", KeyFile("keys/acme")),
     Workspace("home", KeyFile("~/acme.key"), expect=("kept.example", "*.kept.example")),
@@ -47,7 +47,7 @@ def test_the_file_is_a_list_of_workspaces(tmp_path: Path, monkeypatch: pytest.Mo
     keys = [each.key for each in WORKSPACES]
     assert [each.key for each in read] == [*keys[:2], KeyFile(tmp_path / "keys/acme"), *keys[3:]]
     assert [each.expect for each in read] == [
-        ("*", "*.acme.example", "192.0.2.1", "m\u00fcnchen.example", "shop.example"),
+        ("*.acme.example", "192.0.2.1", "m\u00fcnchen.example", "shop.example"),
         (),
         (),
         ("kept.example", "*.kept.example"),
@@ -55,6 +55,7 @@ def test_the_file_is_a_list_of_workspaces(tmp_path: Path, monkeypatch: pytest.Mo
         (),
     ]
     assert "# Left out, since it is not a host name: https://x.example/ expect = []\n" in text
+    assert "# Left out, since it would approve every domain that fits: *\n" in text
     assert text.count("# Not read as a whole") == 3
 
 
