@@ -39,7 +39,7 @@ def indented(docstring: str) -> list[str]:
                 parts.append([])
             parts[-1].append(line[4:])
         within = line.startswith("    ") or (within and not line)
-    return ["\n".join(part).strip() for part in parts]
+    return [text for part in parts if (text := "\n".join(part).strip())]
 
 
 def examples(docstring: str) -> list[str]:
@@ -126,6 +126,7 @@ def test_every_public_name_has_a_docstring_of_its_own() -> None:
     ("docstring", "expected"),
     [
         ("One line.", []),
+        ("One line.\n    ", []),
         ("Text.\n\n    x = 1\n\n    y = x\n\nText.\n\n        deeper\n", ["x = 1\n\ny = x", "deeper"]),
         ("Text.\n\n    Cache-Status: chatloom_async; hit\n", []),
         ("Text.\n\n    await chatloom.list_agents()\nText.", ["await chatloom.list_agents()"]),

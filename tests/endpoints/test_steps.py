@@ -13,7 +13,7 @@ from attrs import frozen
 
 import chatloom_async
 from chatloom_async import AsyncChatloom, endpoints
-from chatloom_async.wire.encode import Model
+from chatloom_async.wire.encode import Model, camel
 from chatloom_async.wire.endpoint import Endpoint
 from tests.endpoints.samples import SAMPLES
 
@@ -51,7 +51,7 @@ def endpoint_steps(cls: type[Endpoint[Any]]) -> list[str]:
     """What is missing for an endpoint class, one instruction for each step."""
     name, steps = cls.__name__, []
     method = re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
-    operation = f"{cls.method} {re.sub(r'{.*?}', '{', cls.path).partition('{')[0]}"
+    operation = f"{cls.method} {re.sub(r'{(.*?)}', lambda place: f'{{{camel(place[1])}}}', cls.path)}"
     if operation not in inspect.cleandoc(cls.__doc__ or ""):
         file = cls.__module__.replace(".", "/")
         steps.append(f"{file}.py: name the operation, `{operation}`, in the docstring of {name}")
@@ -63,7 +63,7 @@ def endpoint_steps(cls: type[Endpoint[Any]]) -> list[str]:
     if cls not in {type(sample.endpoint) for sample in SAMPLES}:
         steps.append(
             f"tests/endpoints/samples.py: add Sample({name}(...), {operation!r}, answer, value) to SAMPLES, "
-            "with the JSON answer pasted from the documentation"
+            "with real values in the path and the JSON answer pasted from the documentation"
         )
     return steps
 
@@ -92,13 +92,13 @@ def test_a_missing_step_is_described() -> None:
 
     ListParts.__module__ = "chatloom_async.endpoints.things"
     assert "\n".join(endpoint_steps(ListParts)) == (
-        "chatloom_async/endpoints/things.py: name the operation, `GET /api/plugin/things/`, in the docstring of "
-        "ListParts\n"
+        "chatloom_async/endpoints/things.py: name the operation, `GET /api/plugin/things/{thingId}/parts`, in "
+        "the docstring of ListParts\n"
         "chatloom_async/client.py: import ListParts and add `list_parts: Final = method_of(ListParts)` to "
         "AsyncChatloom\n"
         "chatloom_async/__init__.py: add ListParts to the import `from .endpoints.things import ...`\n"
         "chatloom_async/__init__.py: add ListParts to __all__\n"
         "chatloom_async/__init__.py: add ListParts to _NAMES['.endpoints.things']\n"
-        "tests/endpoints/samples.py: add Sample(ListParts(...), 'GET /api/plugin/things/', answer, value) to "
-        "SAMPLES, with the JSON answer pasted from the documentation"
+        "tests/endpoints/samples.py: add Sample(ListParts(...), 'GET /api/plugin/things/{thingId}/parts', answer, "
+        "value) to SAMPLES, with real values in the path and the JSON answer pasted from the documentation"
     )
