@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import Depends, FastAPI, Header, Request
 from fastapi.responses import JSONResponse
 
-from chatloom_async import Agent, AsyncChatloom, ChatloomError
+from chatloom_async import Agent, AsyncChatloom, ChatloomError, UsageError
 from chatloom_async.contrib.fastapi import Chatloom, lifespan
 
 app = FastAPI(lifespan=lifespan(AsyncChatloom.for_many))
@@ -18,6 +18,8 @@ def tenant(chatloom: Chatloom, x_tenant: Annotated[Literal["acme", "globex"], He
 
 @app.exception_handler(ChatloomError)
 async def failed(request: Request, error: ChatloomError) -> JSONResponse:
+    if isinstance(error, UsageError):
+        raise error
     return JSONResponse({"error": type(error).__name__}, 502)
 
 

@@ -19,10 +19,13 @@ class ListTags(Endpoint[Page]):
     cursor: str | None = None  # None is left out: the first page
 
 
-async def main(chatloom: AsyncChatloom, page: Page = Page((), "")) -> None:
-    while page.next is not None:
-        page = await chatloom.send(ListTags(page.next or None))
-        print(*page.tags)
+async def main(chatloom: AsyncChatloom) -> None:
+    page = await chatloom.send(ListTags())
+    tags = [*page.tags]
+    while page.next:
+        page = await chatloom.send(ListTags(page.next))
+        tags += page.tags
+    print(*tags)
 
 
 PAGES = {"tags": b'{"tags": ["a"], "next": "2"}', "tags?cursor=2": b'{"tags": ["b"]}'}

@@ -77,7 +77,7 @@ def test_custom_endpoint_sends_a_json_body_and_gets_a_typed_answer() -> None:
 
 def test_paginated_listing_asks_for_each_page() -> None:
     """The second by the cursor of the first."""
-    assert script("paginated_listing") == "a\nb\n"
+    assert script("paginated_listing") == "a b\n"
 
 
 def test_structlog_writes_a_line_for_each_attempt() -> None:
@@ -195,8 +195,8 @@ async def test_the_bot_answers_its_commands(acme: SandboxWorkspace) -> None:
 
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_an_example_is_short_and_says_what_it_is(example: Path) -> None:
-    """Thirty lines or less, and a first line for the reader; a new example needs a test above."""
+    """Thirty-five lines or less, and a first line for the reader; a new example needs a test above."""
     lines = example.read_text("utf-8").splitlines()
-    assert len(lines) <= 30
+    assert len(lines) <= 35
     assert lines[0].startswith('"""')
     assert example.stem in Path(__file__).read_text("utf-8")
