@@ -44,7 +44,7 @@ MODULES = {
     "domains": "workspace",
     "runs": "history",
 }
-"""The modules of commands that do not stand in one of their own name."""
+"""Commands whose module has another name."""
 
 
 ADVICE = {
@@ -101,7 +101,7 @@ async def completion(
 
 
 def run(arguments: Sequence[str]) -> int:
-    """The exit status of one command. No error gets out of here as a traceback, and no key in its text."""
+    """Runs one command and returns its exit status. An error is printed as one line, without keys."""
     prepare_streams()
     getLogger("chatloom_async").addHandler(SILENT)  # what is logged is in the rows and errors, too
     with handle_signals() as signals:
@@ -123,7 +123,7 @@ def _status(arguments: Sequence[str], signals: SignalHandling) -> int:
     except BrokenPipeError:
         forget_stream(sys.stdout)
         status = PIPE_CLOSED
-    except OSError as problem:  # the machine's trouble, not a defect
+    except OSError as problem:  # a problem of the machine, not a defect
         forget_stream(sys.stdout)
         error_line(_os_error(problem))
         status = NOTHING_READ

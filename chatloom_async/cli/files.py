@@ -29,7 +29,7 @@ unfinished: set[Path] = set()
 
 
 class OutputError(ChatloomError):
-    """An output could not be completed, e.g. because the disk is full. A regular file of its name is as it was."""
+    """An output could not be completed, e.g. because the disk is full. An old file of that name is unchanged."""
 
     hint = "Make space or choose another file, then run the command again."
 
@@ -38,7 +38,7 @@ class OutputError(ChatloomError):
 class OutputFile:
     """Where a command writes its text: a file, a pipe or standard output. Errors name it.
 
-    `stream` is the text stream itself, to look at; write by `write`. `commit` puts a regular file in its place.
+    Use `write` to write; `stream` is only to look at. `commit` puts a regular file in its place.
     """
 
     stream: TextIO
@@ -57,7 +57,7 @@ class OutputFile:
             self.stream.flush()
 
     def commit(self) -> None:
-        """Call it once the text is complete. Until then, a regular file of this name is what it was."""
+        """Call this when the text is complete. Until then, an old file of that name is unchanged."""
         if not self._committed:
             with self._named_errors():
                 self.stream.flush()
@@ -66,9 +66,9 @@ class OutputFile:
         self._committed = True
 
     def close(self) -> None:
-        """Without `commit`, what was written to a regular file is gone."""
+        """Without `commit`, the text of a regular file is discarded."""
         if self._owned:
-            with suppress(OSError):  # it was flushed, or is given up
+            with suppress(OSError):  # it was flushed, or is discarded
                 self.stream.close()
         if self._temporary is not None:
             self._temporary.unlink(missing_ok=True)
@@ -157,7 +157,7 @@ def _open(path: Path, name: str) -> OutputFile:
 
 
 def _set_owner_and_mode(path: str, old: os.stat_result | None) -> None:
-    """Those of the file that will be replaced, or what any new file gets."""
+    """Owner and mode of the file that will be replaced, or the mode of any new file."""
     if old is None:
         umask = os.umask(0)
         os.umask(umask)
@@ -252,7 +252,7 @@ def _check_inputs(places: Mapping[Place, str], inputs: Iterable[tuple[str, Path]
 
 
 def _standard(stream: TextIO | None) -> Place | None:
-    """That of a standard stream; None if it is closed or not a file."""
+    """The place of a standard stream; None if it is closed or not a file."""
     with suppress(OSError, ValueError, AttributeError):
         return Place.of_stat(os.fstat(stream.fileno()))  # type: ignore[union-attr]
     return None
@@ -267,7 +267,7 @@ def database_files(db: Path) -> Iterator[tuple[str, Path]]:
 
 
 def check_writable(path: Path, option: str) -> None:
-    """Raises CommandLineError if `open_output` would. What is in the file stays, and no file is left behind."""
+    """Raises CommandLineError if `open_output` would. Changes no file, and creates none."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):

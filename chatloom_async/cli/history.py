@@ -20,7 +20,7 @@ STYLES: dict[RunState, str] = {"finished": "green", "running": "cyan", "interrup
 NUMBERS = ("planned", "ok", "partial", "failed", "pending", "error", "warning", "info")
 LEFT = ("pending", "failed")
 WIDE = 92
-"""Narrower terminals do without the time that a run took and its numbers of partial and pending workspaces."""
+"""Narrower terminals do not show the duration and the numbers of partial and pending workspaces."""
 
 
 async def runs(

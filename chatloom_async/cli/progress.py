@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class AuditProgress:
     """A context manager around the audit. Call `show` after every row. `clock` returns seconds.
 
-    Without a terminal, or if it is not to be `shown`, there is no bar, and only `say` prints something.
+    There is no bar without a terminal, or if `shown` is false. Only `say` prints something then.
     """
 
     def __init__(self, total: int, *, shown: bool, clock: Callable[[], float] = time.monotonic) -> None:
@@ -157,7 +157,7 @@ class NextStep:
     """Environment variables that keys were looked for in, and that are not set."""
 
     def text(self) -> str | None:
-        """One line, or None if there is nothing better to do than what was done."""
+        """One line, or None if nothing is left to do."""
         summary, failing = self.outcome.summary, [name for name in self.outcome.failing if clean(name) == name]
         unread = summary.failed + summary.partial
         if summary.interrupted:

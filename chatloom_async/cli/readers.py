@@ -47,7 +47,7 @@ async def open_reader(
     say: Say,
     stop: asyncio.Event,
 ) -> AsyncIterator[Reader]:
-    """The reader; a cluster of its own ends with the context. Raises a ConfigurationError, with nothing begun.
+    """The reader. A cluster that was started here ends with the context. Raises ConfigurationError at the start.
 
     `dns` is asked about domains, `say` prints a line while the audit runs. Once `stop` is set, no further shard begins.
     """
@@ -168,7 +168,7 @@ def absolute(workspace: Workspace) -> Workspace:
 
 @frozen
 class KeyFiles:
-    """A folder for the keys of the embedded sandbox, since no key travels, not even one that opens nothing."""
+    """A folder for the keys of the embedded sandbox, because no key is ever sent to a worker."""
 
     folder: Path
 

@@ -1,4 +1,4 @@
-"""The rules of an audit: `chatloom rules` lists them, and here it is decided which may ask which DNS resolver."""
+"""`chatloom rules` lists the rules of an audit. Also: which of them are applied, and which resolver they may ask."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager

@@ -1,7 +1,6 @@
 """`chatloom sandbox`: serves the stand-in for the API until it is interrupted, and prints how to use it.
 
-Only here does this package show keys: a sandbox's keys follow from its seed, open nothing but fictional data on this
-machine, and are of no use to anybody who cannot see them here.
+No other command shows keys. The keys of a sandbox follow from its seed and open only fictional data on this machine.
 """
 
 import asyncio
@@ -79,7 +78,7 @@ async def sandbox(
 
 @contextmanager
 def _listed(sandbox: "Sandbox", path: Path) -> Iterator[None]:
-    """A file of workspaces for its owner only, which is gone in the end. Overwrites none; raises CommandLineError."""
+    """Writes a list that only its owner can read, and removes it at the end. Raises CommandLineError if it exists."""
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as problem:

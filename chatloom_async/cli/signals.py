@@ -74,7 +74,7 @@ class SignalHandling:
             self._end()
 
     def say(self) -> None:
-        """Writes the line of a command that was interrupted, unless it was written."""
+        """Writes the line of an interrupted command, once."""
         if not self._said:
             self._said = True
             say_interrupted()
@@ -120,9 +120,9 @@ _active = SignalHandling()
 
 @contextmanager
 def handle_signals() -> Iterator[SignalHandling]:
-    """Handles the signals inside of it. A signal that is ignored, as under nohup, stays ignored.
+    """Handles signals in the block. A signal that is ignored, e.g. under nohup, stays ignored.
 
-    In the program, the command is over afterwards, and signals are ignored.
+    The program ignores all of them after the block, since its command is over.
     """
     global _active  # noqa: PLW0603 - signals belong to the process, and so does this
     _active = handling = SignalHandling()
@@ -144,13 +144,13 @@ def handle_signals() -> Iterator[SignalHandling]:
 def end_gently(
     stop: Callable[[], None], abort: Callable[[], None] | None = None, say: Callable[[str], None] = lambda _: None
 ) -> Iterator[None]:
-    """Inside of it, the first signal calls `stop`, and the second, or the end of the grace, `abort` (None: stop)."""
+    """In the block, the first signal calls `stop`. The second one, or a long wait, calls `abort` (None: `stop`)."""
     loop = asyncio.get_running_loop()
     timers: list[asyncio.TimerHandle] = []
 
     def begin(number: int) -> None:
         grace = STOP_GRACE if number == signal.SIGINT else SHORT_GRACE
-        say(f"stopping: what is under way has {grace:g} s to end; Ctrl-C again ends it at once")
+        say(f"stopping: requests in flight have {grace:g} s to finish; Ctrl-C again ends the audit at once")
         timers.append(loop.call_later(grace, abort or stop))
         stop()
 
@@ -172,7 +172,7 @@ def end_now(status: int) -> NoReturn:
 
 
 def _alarm(seconds: float, handler: Callable[..., object] | None = None) -> None:
-    """Calls the handler in the main thread in so many seconds; 0 takes an alarm back. Windows has no such timer."""
+    """Calls the handler in the main thread after `seconds`; 0 cancels the alarm. Windows has no such timer."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         return
     if handler is not None:

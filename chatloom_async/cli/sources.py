@@ -33,7 +33,7 @@ class Source:
 
     @property
     def identity(self) -> str:
-        """The address as a run remembers it. The embedded sandbox has another port each time, so it has a name."""
+        """The address that is kept with a run. The port of the embedded sandbox changes, so it has a name instead."""
         return "http://sandbox.localhost" if self.kind == "sandbox" else self.address
 
     @property
@@ -55,7 +55,7 @@ async def open_source(path: Path | None, selection: Selection, base_url: str | N
     elif base_url:
         raise CommandLineError(f"--base-url needs workspaces: name a file, or set {ENVIRONMENT_VARIABLE}")
     else:
-        reason = "As asked" if sandbox else f"No workspaces file and no {ENVIRONMENT_VARIABLE}"
+        reason = "--sandbox" if sandbox else f"No workspaces file and no {ENVIRONMENT_VARIABLE}"
         notice(f"{reason}: auditing an embedded sandbox on this machine. Its data is fictional.", "dim")
         embedded = make_sandbox(**EMBEDDED)
         async with embedded.serve() as url:

@@ -23,9 +23,9 @@ class CommandLineError(ConfigurationError):
 
 
 def prepare_streams() -> None:
-    """Makes standard streams safe to use: text that an encoding lacks is escaped, and a closed stream stays unused.
+    """Makes standard streams safe to use. Characters that an encoding lacks are escaped.
 
-    A closed stream leaves its number free; the next file that is opened would get it, and with it what is printed.
+    The descriptors of closed streams are occupied: the next file to be opened would get them, and with them the output.
     """
     with suppress(OSError):
         while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
@@ -74,7 +74,7 @@ def require_open(number: int) -> None:
 
 
 def forget_stream(stream: TextIO | None) -> None:
-    """What is still in the buffer of a stream that cannot be written goes nowhere, instead of failing again at exit."""
+    """Discards the buffer of a stream that cannot be written. It would fail again at exit."""
     with suppress(OSError, ValueError, AttributeError):
         number = os.open(os.devnull, os.O_WRONLY)
         os.dup2(number, stream.fileno())  # type: ignore[union-attr]

@@ -27,7 +27,7 @@ COLUMNS: tuple[tuple[str, Callable[[Agent], str], int], ...] = (
     ("template", lambda agent: agent.template, 96),
     ("colors", lambda agent: f"{agent.primary_color} {agent.secondary_color}", 112),
 )
-"""Heading, text, and the width of a terminal from which on the column is shown."""
+"""Heading, text, and the narrowest terminal that shows the column."""
 
 
 async def agents(
@@ -138,7 +138,7 @@ async def call(
 
 
 def readable(document: Any, sent: str) -> str:
-    """The JSON that was sent, for a person."""
+    """The JSON as a person reads it."""
     try:
         return json_text(document, indent=True) + "\n"
     except TypeError:  # nested deeper than orjson writes, though it reads it
@@ -146,7 +146,7 @@ def readable(document: Any, sent: str) -> str:
 
 
 def get(path: str) -> Endpoint[Any]:
-    """The endpoint for a path that leads where it seems to, below the base URL. Raises CommandLineError."""
+    """The endpoint for a path below the base URL. Raises CommandLineError for a path that could lead elsewhere."""
     segments = unquote(path.partition("?")[0]).split("/")
     if not PATH.fullmatch(path) or path.startswith("//") or not {".", ".."}.isdisjoint(segments):
         raise CommandLineError(

@@ -65,7 +65,7 @@ def test_the_embedded_sandbox_can_be_asked_for(chatloom: Chatloom, monkeypatch: 
     ran = chatloom("audit", "--sandbox", "--only", "a*", "--format", "jsonl")
     assert ran.status == 0
     assert [json.loads(line)["workspace"] for line in ran.out.splitlines()] == ["acorn"]
-    assert ran.err.startswith(f"As asked: {EMBEDDED_NOTICE}")
+    assert ran.err.startswith(f"--sandbox: {EMBEDDED_NOTICE}")
 
 
 def test_without_a_file_it_audits_the_workspace_of_the_key(chatloom: Chatloom, sandbox: Sandbox) -> None:

@@ -25,7 +25,7 @@ from tests.cli.conftest import PROGRAM, Ran
 Start = Callable[..., "subprocess.Popen[str]"]
 Chatloom = Callable[..., Ran]
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
-STOPPING = "stopping: what is under way has 10 s to end; Ctrl-C again ends it at once\n"
+STOPPING = "stopping: requests in flight have 10 s to finish; Ctrl-C again ends the audit at once\n"
 EXPORT = re.compile(r"^export (\w+)=(\S+)", re.MULTILINE)
 
 

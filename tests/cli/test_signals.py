@@ -56,7 +56,7 @@ def test_a_signal_ends_the_dispatch_and_later_the_audit(monkeypatch: pytest.Monk
 
     with handle_signals() as handling:
         assert (handling.run(audit()), handling.received) == (130, signal.SIGTERM)
-    assert lines == ["stopping: what is under way has 0.01 s to end; Ctrl-C again ends it at once"]
+    assert lines == ["stopping: requests in flight have 0.01 s to finish; Ctrl-C again ends the audit at once"]
 
 
 def test_a_signal_after_the_end_of_the_sandbox_command_is_not_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ def test_every_signal_leaves_a_whole_report_and_a_run_to_resume(
     assert (tmp_path / "r.json").read_text() == "the last one"
     process.send_signal(getattr(signal, name))
     assert process.stderr is not None
-    assert process.stderr.readline().startswith("stopping: what is under way has ")
+    assert process.stderr.readline().startswith("stopping: requests in flight have ")
     process.send_signal(signal.SIGTERM)
     err = process.communicate(timeout=20)[1]
     assert (process.returncode, err.splitlines()[-1]) == (status, "next: add --resume to continue")

@@ -49,7 +49,7 @@ def test_the_sandbox_is_read_by_processes_that_leave_nothing_behind(tmp_path: Pa
     rows = [json.loads(line) for line in ran.stdout.splitlines()]
     assert sorted((row["workspace"], row["state"]) for row in rows) == [(each.name, "ok") for each in sandbox]
     first, second, totals, *_ = ran.stderr.splitlines()
-    assert (first[:8], second[:36]) == ("As asked", "reading on a cluster on this machine")
+    assert (first[:9], second[:36]) == ("--sandbox", "reading on a cluster on this machine")
     assert totals.startswith("12 workspaces: 12 ok | 84 agents, ")
     assert len(ran.stderr.splitlines()) == 5
     left = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
@@ -70,7 +70,7 @@ def test_ctrl_c_ends_the_audit_and_no_worker(tmp_path: Path) -> None:
         read = sandbox.requests
         done = run(tmp_path, *asked, "--resume")
     assert begun.returncode == 130, begun.stderr
-    assert begun.stderr.splitlines()[1].startswith("stopping: what is under way has 10 s to end; ")
+    assert begun.stderr.splitlines()[1].startswith("stopping: requests in flight have 10 s to finish; ")
     assert begun.stderr.splitlines()[2].startswith(f"interrupted after {read // 2} of 80 workspaces: {read // 2} ok | ")
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 80)
     assert sandbox.requests == 160
