@@ -332,11 +332,6 @@ class AsyncChatloom:
         return self._options.timeouts
 
     @property
-    def deadline(self) -> float | None:
-        """The `deadline` of the constructor or of `with_options`."""
-        return self._options.deadline
-
-    @property
     def rate_limit(self) -> RateLimit | Limiter | None:
         """The `rate_limit` of the constructor or of `with_options`."""
         return self._options.rate_limit

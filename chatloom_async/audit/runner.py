@@ -53,9 +53,9 @@ async def audit(
 
     If the API fails for everybody, so that the retry budget is used up, the audit pauses and probes, for `max_pause`
     seconds in all. `on_pause` is called before each wait with a Pause, whose text names the error and the seconds; also
-    from time to time as long as the API answers nothing but 429. If nothing has worked within the first 8 to 12 seconds
+    from time to time as long as the API answers nothing but 429. If nothing has worked within the first 8 to 11 seconds
     (no list of agents, no 429), the audit gives up: the remaining workspaces are failed rows. Until then, an attempt
-    may take 12 s, so an API that needs longer for its first answer is taken for one that is down, unless
+    may take 11 s, so an API that needs longer for its first answer is taken for one that is down, unless
     `Timeouts.attempt` of the client is above its default of 15 s.
 
     A workspace that cannot be read, its key included, is a row with the state "failed". Raises StoreError if `run`

@@ -263,7 +263,7 @@ async def of_a_slow_api(seconds: float, **options: Any) -> tuple[set[str], float
 @pytest.mark.parametrize(
     ("seconds", "options", "state", "ends"),
     [
-        (11.5, {}, "ok", 25),
+        (10.5, {}, "ok", 25),
         (13.0, {}, "failed", FIRST_ANSWER),
         (1e9, {}, "failed", FIRST_ANSWER),
         (20.0, {"timeouts": SLOW}, "ok", 45),
@@ -275,7 +275,7 @@ async def of_a_slow_api(seconds: float, **options: Any) -> tuple[set[str], float
 async def test_a_slow_api_is_no_outage_unless_its_first_answer_takes_too_long(
     seconds: float, options: Any, state: str, ends: float
 ) -> None:
-    """Too long is what an attempt may take: 12 s, or more if the client's own limit is above the default."""
+    """Too long is what an attempt may take: 11 s, or more if the client's own limit is above the default."""
     states, time, errors = await of_a_slow_api(seconds, **options)
     assert (states, time <= ends) == ({state}, True)
     assert all("Not read, since nothing worked in the first" in error for error in errors)
