@@ -1,9 +1,9 @@
-"""Compares two runs: what came, went and changed, and which findings are new. Pure functions over stored workspaces.
+"""Compares two runs: what was added, removed or changed, and which findings are new or fixed.
 
     old, new = await store.run_info(3), await store.run_info(4)
     diff = await diff_runs(old, new, store.workspaces(3), store.workspaces(4))
 
-`table_diff`, `json_diff` and `markdown_diff` turn it into text, piece by piece.
+`table_diff`, `json_diff` and `markdown_diff` render the result as text, piece by piece.
 """
 
 from .compare import diff_runs, new_findings

@@ -1,1 +1,1 @@
-"""One file a format: rows to text, piece by piece. A format knows nothing of files, screens and arguments."""
+"""Report formats: rows to text, piece by piece. A format does not know files, screens or arguments."""

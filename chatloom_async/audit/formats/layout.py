@@ -14,10 +14,10 @@ from attrs import define, field, frozen
 from ...wire.cleaning import clean
 
 STYLES = {"ok": "green", "partial": "yellow", "failed": "red", "error": "red", "warning": "yellow", "info": "cyan"}
-"""By state and by severity."""
+"""Styles of states and severities."""
 
 CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "magenta": "35", "cyan": "36"}
-"""The terminal's number of each style. A style is one or several of them, with blanks between."""
+"""The terminal's code of each style. A style is one or several of these names, with blanks between them."""
 
 GAP = "  "
 
@@ -41,7 +41,7 @@ EMPTY = Cell.of()
 
 
 def cell(text: str, style: str = "") -> Cell:
-    """Text from outside, as it may be shown: without control characters and keys."""
+    """Text from outside without control characters and keys."""
     text = clean(text)
     return Cell(((text, style),), columns_of(text))
 
@@ -111,10 +111,10 @@ def _between(parts: Iterable[tuple[str, str]], start: int, end: int) -> Iterator
 
 @define
 class Columns:
-    """Aligned columns. A heading that begins with ">" is of a column of numbers, which is never folded.
+    """Aligned columns. A heading that begins with ">" marks a column of numbers, which is never folded.
 
-    `measure` every row, then `render` each. `width` is that of the screen, None if it does not matter. `fixed` columns
-    are not folded either, `least` is the smallest width of each column.
+    `measure` every row, then `render` each one. `width` is the width of the screen, None for no limit. `fixed` columns
+    are not folded either. `least` is the smallest width of each column.
     """
 
     headings: tuple[str, ...]
@@ -133,7 +133,7 @@ class Columns:
             self._widths[place] = max(size, self._widths[place])
 
     def measure(self, *row: Cell | tuple[Cell, ...]) -> None:
-        """Widens the columns to what the row needs. A tuple stands for lines of one cell."""
+        """Makes the columns wide enough for the row. A tuple is one cell of several lines."""
         for place, item in enumerate(row):
             for part in item if isinstance(item, tuple) else (item,):
                 self._widths[place] = max(self._widths[place], part.width)
@@ -170,7 +170,7 @@ class Columns:
         return f"{' ' * self.indent}{GAP.join(texts)}".rstrip() + "\n"
 
     def _fit(self) -> list[int]:
-        """The widths, with the widest columns made narrower until the row has room on the screen."""
+        """The widths. The widest columns are made narrower until the row fits on the screen."""
         widths = list(self._widths)
         free = [
             place for place, text in enumerate(self.headings) if not text.startswith(">") and place not in self.fixed
@@ -198,12 +198,12 @@ class TextTable:
     rows: list[tuple[Cell, ...]] = field(factory=list)
 
     def add_row(self, *cells: Cell | str) -> None:
-        """Adds a row. A text is one that needs no cleaning, e.g. an empty one."""
+        """Adds a row. A plain text must need no cleaning, e.g. because it is empty."""
         self.rows.append(tuple(Cell.of((item, "")) if isinstance(item, str) else item for item in cells))
 
 
 def columns(*headings: str, headed: bool = True) -> TextTable:
-    """An empty table; a heading that starts with ">" is of a column of numbers."""
+    """An empty table. A heading that begins with ">" marks a column of numbers."""
     return TextTable(headings, headed)
 
 

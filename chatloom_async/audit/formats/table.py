@@ -1,4 +1,4 @@
-"""The table, the default format: one line a workspace, then the findings by rule, the worst first."""
+"""The table, the default format: a line per workspace, then the worst findings and how to fix them."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -57,7 +57,7 @@ class FindingsSection:
             self._rules.update((finding.severity, finding.rule) for finding in row.findings)
 
     def render(self) -> Iterator[str]:
-        """The failed workspaces come last, where they stay on the screen."""
+        """The failed workspaces come last, because the end of the output stays on the screen."""
         for row in self._worst.items():
             yield "\n" + "".join(self._block(row))
         if hidden := self._worst.hidden:

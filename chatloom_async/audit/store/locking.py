@@ -22,7 +22,7 @@ LOCKED_BYTE = 1 << 60
 """Behind the end of every database, and far from the bytes that SQLite locks."""
 
 LOCK_TIMEOUT = 0.1
-"""Seconds to wait for the lock: longer than `is_being_written` holds it, so that it is another audit after that."""
+"""Seconds to wait for the lock. `is_being_written` holds it for less, so after that time it is another audit."""
 
 BINARY = getattr(os, "O_BINARY", 0)
 
@@ -32,12 +32,12 @@ File = tuple[int, int]
 _guard = Lock()
 _connections: Counter[File] = Counter()
 _idle: dict[tuple[File, int], list[int]] = {}
-"""Descriptors that were used for locking, by file and flags. They are used again."""
+"""Descriptors that were used for locking and will be used again, by file and flags."""
 
 
 @contextmanager
 def connected_to(path: Path) -> Iterator[None]:
-    """Put around an open connection to the file."""
+    """A context for the time in which a connection to the file is open."""
     file = _file(path)
     with _guard:
         _connections[file] += 1
@@ -69,7 +69,7 @@ def write_lock(path: Path) -> Iterator[None]:
 
 
 def is_being_written(path: Path) -> bool:
-    """Whether an audit has the right to write to the file. One that was killed has not."""
+    """Whether an audit has the right to write to the file. An audit that was killed does not have it."""
     if not path.exists():
         return False
     with _descriptor(path, os.O_RDONLY | BINARY) as descriptor:

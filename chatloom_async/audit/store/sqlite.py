@@ -1,7 +1,7 @@
-"""The one file of audits, in SQLite: its schema, how it is opened and locked, how rows are stored and read.
+"""The database of audits in SQLite: its schema, how it is opened and locked, and how rows are stored and read.
 
-A row is stored as compressed JSON with this package's names: 1.1 KB for a workspace of twelve agents instead of
-4.1 KB. Everything here is a function of a connection, which must be used and closed in one thread.
+A row is stored as compressed JSON: 1.1 KB for a workspace of twelve agents instead of 4.1 KB. Everything here is a
+function of a connection, which must be used and closed in one thread.
 """
 
 import json
@@ -30,7 +30,7 @@ from .locking import connected_to, write_lock
 from .runs import RunInfo, StoredWorkspace
 
 APPLICATION_ID = int.from_bytes(b"CLAU", "big")
-"""In the file's header, so that `file` and this package can tell it from the databases of other programs."""
+"""In the header of the file. `file` and this package recognise a database of audits by it."""
 
 VERSION = 1
 
@@ -62,8 +62,9 @@ TABLES = (
     "CREATE INDEX findings_by_id ON findings (run, id)",
     "CREATE INDEX findings_by_rule ON findings (run, severity, rule)",
 )
-"""`planned` holds what a run should read, `rows` what came of it, `unselected` what else was on the list. `findings`
-repeats the rows' findings, for queries. Key references, expectations and keys are there as salted digests only."""
+"""`planned` has the workspaces that a run should read, `rows` the results, `unselected` the rest of the list.
+`findings` repeats the rows' findings, for queries. Key references, expectations and keys are stored as salted digests
+only."""
 
 
 def check(connection: Connection, path: Path) -> None:
@@ -118,7 +119,7 @@ SETTINGS = (
 
 @contextmanager
 def writable(path: Path) -> Iterator[Connection]:
-    """A connection for the one audit that may write. Creates the file; raises a StoreError at once if it is taken."""
+    """A connection for the only audit that may write. Creates the file. Raises StoreError at once if it is in use."""
     with _connected(path) as connection:
         if not _is_empty(connection):
             check(connection, path)
@@ -212,7 +213,7 @@ AMEND = "UPDATE rows SET document = ? WHERE run = ? AND name = ?"
 
 
 def runs(connection: Connection, run: int | None = None) -> list[RunInfo]:
-    """All, oldest first; or the one, where `run` is given."""
+    """All runs, oldest first, or only the one with this number."""
     return [_run(connection, values) for values in connection.execute(RUNS, {"run": run}).fetchall()]
 
 
@@ -243,7 +244,7 @@ def _run(connection: Connection, values: tuple[Any, ...]) -> RunInfo:
 
 
 def put_row(connection: Connection, run: int, row: Row, fingerprint: str | None) -> None:
-    """Puts the row in the place of its workspace's, if there is one. Raises StoreUsageError for a stranger's."""
+    """Adds the row, or replaces the row of its workspace. Raises StoreUsageError if that is not part of the run."""
     document = encode_row(row)
     try:
         added = connection.execute(INSERT, (run, row.workspace, row.state, fingerprint, document)).rowcount
@@ -259,7 +260,7 @@ def put_row(connection: Connection, run: int, row: Row, fingerprint: str | None)
 
 
 def amend_rows(connection: Connection, run: int, rows: Iterable[Row]) -> None:
-    """Puts the rows in the place of those that their workspaces have. The fingerprints of the keys stay."""
+    """Replaces the rows of these workspaces. The fingerprints of their keys stay."""
     for row in rows:
         connection.execute(AMEND, (encode_row(row), run, row.workspace))
         _remove_findings(connection, run, row)
@@ -300,22 +301,22 @@ def _stored(run: int, values: tuple[str, bytes | None, str | None, int, int]) ->
 
 
 def undone(connection: Connection, run: int, names: list[str]) -> frozenset[str]:
-    """Those of the names that have no row in the run, or only a failed one."""
+    """The names that have no row in the run, or only a failed one."""
     return frozenset(name for name in names if not connection.execute(DONE, (run, name)).fetchone())
 
 
 def known_findings(connection: Connection, run: int, ids: frozenset[str]) -> frozenset[str]:
-    """Those of the ids under which something was found in the run, in whatever workspace."""
+    """The ids that a finding of the run has, in any workspace."""
     return frozenset(identity for identity in ids if connection.execute(KNOWN, (run, identity)).fetchone())
 
 
 def are_comparable(connection: Connection, run: int, earlier: int) -> bool:
-    """Whether `earlier` looked at the same as `run`: at the same address, with a workspace in common, and without
-    leaving out one of the run's workspaces by a filter."""
+    """Whether the runs have the address and a workspace in common, and no filter of `earlier` left out one of the
+    workspaces of `run`."""
     runs = {"run": run, "earlier": earlier}
     return all(connection.execute(query, runs).fetchone()[0] for query in COMPARABLE)
 
 
 def _storable(text: str | None) -> str | None:
-    """SQLite holds Unicode text only; the row's document holds the rest."""
+    """The text as Unicode, which is all that SQLite stores. The row's document has the original."""
     return None if text is None else text.encode(errors="backslashreplace").decode()

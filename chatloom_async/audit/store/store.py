@@ -40,7 +40,7 @@ CHUNK = 500
 class Run:
     """Made by `Store.begin` and `Store.resume`. `id` is its number in the store.
 
-    `salt` is what the file's fingerprints are made with (`key_fingerprint`), for those who read a key elsewhere.
+    `salt` is an argument of `key_fingerprint`, for keys that are read on another machine.
     """
 
     id: int
@@ -49,7 +49,7 @@ class Run:
     _now: Callable[[], datetime]
 
     def fingerprint(self, key: ApiKey) -> str:
-        """What stands for the key in this file: the same in every run, and in no other file."""
+        """A text that stands for the key: the same in every run of this file, and another one in other files."""
         return key_fingerprint(key, self.salt)
 
     async def commit(self, row: Row, key: ApiKey | None = None) -> None:
@@ -167,8 +167,8 @@ class Store:
         return candidates[-1] if candidates else None
 
     async def run_before(self, run_id: int) -> RunInfo:
-        """The newest earlier run that is comparable to this one, as in `newest_complete`, and that was not
-        interrupted; if all were, the newest of those. Raises NoSuchRunError, also if there is none."""
+        """The newest earlier run that is comparable to this one, as in `newest_complete`, and was not interrupted; if
+        all were interrupted, the newest of them. Raises NoSuchRunError, also if there is none."""
         earlier = await self._earlier(run_id)
         candidates = [info for info in earlier if info.state == "finished"] or earlier
         if not candidates:

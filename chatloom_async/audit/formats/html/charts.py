@@ -1,4 +1,4 @@
-"""The geometry of charts: shares of a bar, and columns of runs. The templates draw them."""
+"""Charts and agent cards as values: shares of a bar, columns of runs, colours. The templates draw them."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ RUNS = 24  # columns: two years of a monthly audit, or a month of working days
 
 @frozen
 class Share:
-    """A part of a bar, `number` of something."""
+    """A part of a bar that stands for `number` things."""
 
     kind: str
     label: str
@@ -42,7 +42,7 @@ class Column:
 
 @frozen
 class Trend:
-    """How one severity went, oldest run first; `most` is the height of the chart."""
+    """The findings of one severity, oldest run first. `most` is the height of the chart."""
 
     severity: Severity
     columns: tuple[Column, ...]
@@ -52,7 +52,7 @@ class Trend:
 
 
 def shares(*parts: tuple[str, str, int]) -> tuple[Share, ...]:
-    """All parts. Those that are not 0 share the bar."""
+    """One share for each part. Parts that are not 0 divide the bar among them."""
     total = sum(number for _, _, number in parts)
     wanted = [max(LEAST, WIDTH * number / total) if number else 0.0 for _, _, number in parts]
     gaps = GAP * (sum(map(bool, wanted)) - 1)
@@ -128,7 +128,7 @@ class Card:
 
 
 def card_of(audited: AuditedAgent) -> Card:
-    """What its card shows."""
+    """The card of an agent."""
     agent, domains = audited.agent, audited.domains
     swatches = _swatch("Primary", agent.primary_color), _swatch("Secondary", agent.secondary_color)
     created = f"{agent.created_at:%Y-%m-%d}"
