@@ -1,17 +1,17 @@
 """The client. One call is one walk, from values to bytes and back:
 
-    exchange       endpoint.request()    wire/endpoint.py           the endpoint becomes an unsigned request
-      _attempt     keys.current()       policy/keys.py             the key, and another one after a 401
-        _send_once limiter.acquire_now()  policy/concurrency.py     the key's turn (limiter.py), then the client's
-                   key.sign()            wire/auth.py               the key goes into one header
-                   transport.send()      transports/aiohttp/        bytes on the wire, and the response
-                   status_error()        wire/status.py             an unsuccessful status becomes an error
-    exchange       retrier.retry()       policy/retrier.py          only after a failure: further attempts
-    exchange       decode()              wire/decode.py             the body becomes the value
+    exchange       endpoint.request()   wire/endpoint.py        the endpoint becomes an unsigned request
+      _attempt     keys.current()       policy/keys.py          the key, and another one after a 401
+        _send_once limiter.acquire()    policy/concurrency.py   the key's turn (policy/limiter.py), then a slot
+                   key.sign()           wire/auth.py            the key goes into one header
+                   transport.send()     transports/aiohttp/     the request goes out, the response comes back
+                   status_error()       wire/status.py          an unsuccessful status becomes an error
+    exchange       retrier.retry()      policy/retrier.py       after a failure: further attempts
+    exchange       decode()             wire/decode.py          the body becomes the value
 
 `exchange`, `_attempt` and `_send_once` follow in this order. Failures are passed as values and raised once, by
-`exchange`. The rest of the file is construction, cloning and closing. wire/ handles bytes and values, policy/ handles
-time; neither does I/O.
+`exchange`. `keys.fixed` and `limiter.acquire_now()` are for calls that do not have to wait. The rest of the file is
+construction, cloning and closing. wire/ handles bytes and values, policy/ handles time; neither does I/O.
 """
 
 import inspect
@@ -117,7 +117,8 @@ class AsyncChatloom:
     timeouts: limits for one attempt, in seconds.
     deadline: the limit for one call, in seconds, everything included: queueing, attempts, waits. None: no limit.
     retry: a RetryPolicy, your own tenacity.AsyncRetrying (copied for each call), or None for a single attempt.
-    rate_limit: the rate limit of each key, or your own Limiter, or None.
+    rate_limit: the rate limit of each key, or your own Limiter, or None. A 429 pauses the key until Retry-After; calls
+        with an earlier deadline fail at once.
     max_in_flight: the maximum number of requests in flight over all keys, for the client and its clones. None: 256, or
         fewer if the process may not open so many files.
     transport: sends the requests. You close it; the client does not. None: aiohttp.
