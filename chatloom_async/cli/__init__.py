@@ -5,17 +5,18 @@ else, and a missing extra [cli] is reported with what to install.
 """
 
 import os
-import signal
 import sys
-from contextlib import suppress
 
 from ..wire.version import VERSION
 
 TYPE_CHECKING = False  # as in the package
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Sequence
     from types import FrameType
     from typing import NoReturn
+else:
+    import _signal as signal  # `signal` wraps it, and imports so much before that Ctrl-C would show a traceback
 
 __all__ = ["main", "program"]
 
@@ -33,9 +34,12 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
 
         answer = overview()
     if answer and sys.stdout is not None:
-        with suppress(OSError):  # the program below says why it cannot be written
+        try:
             sys.stdout.write(answer)
             sys.stdout.flush()
+        except OSError:
+            pass  # the program below says why
+        else:
             return 0
     from ..wire.errors import MissingExtraError, needed_by
 
@@ -75,5 +79,7 @@ def end_at_start(number: int, _: "FrameType | None" = None) -> "NoReturn":
 
 def say_interrupted() -> None:
     """Writes the line to the descriptor itself, since the stream may be in use when a signal arrives."""
-    with suppress(OSError):  # a closed standard error leads nowhere
+    try:  # noqa: SIM105 - contextlib is not imported yet
         os.write(2, b"error: interrupted\n")
+    except OSError:
+        pass  # standard error is closed

@@ -19,7 +19,7 @@ from chatloom_async.audit.rules import Judge
 from chatloom_async.audit.session import open_session
 from chatloom_async.audit.store import Run
 from chatloom_async.audit.values import Row
-from chatloom_async.cli import SIGNALS, signals
+from chatloom_async.cli import SIGNALS, end_at_start, signals
 from chatloom_async.cli.sandbox import sandbox as sandbox_command
 from chatloom_async.cli.signals import Interrupted, end_gently, handle_signals
 from chatloom_async.sandbox import Sandbox
@@ -288,7 +288,9 @@ def test_signals_are_handled_before_anything_slow_is_imported() -> None:
     imported = set(done.stdout.split())
     ours = {"", ".cli", ".wire", ".wire.version"}
     assert {name for name in imported if name.startswith("chatloom")} == {f"chatloom_async{name}" for name in ours}
-    assert imported.isdisjoint({"asyncio", "inspect", "logging", "pathlib", "re", "threading", "typing"})
+    assert imported.isdisjoint(
+        {"asyncio", "contextlib", "enum", "inspect", "logging", "pathlib", "re", "threading", "typing"}
+    )
 
 
 CLEANING_UP = """
@@ -318,6 +320,21 @@ def test_a_second_signal_ends_the_process_in_the_middle_of_the_clean_up(tmp_path
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (143, "", "error: interrupted\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_at_the_start_ends_the_process_though_standard_error_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the same status."""
+    statuses: list[int] = []
+
+    def refuse(_: int, __: bytes) -> None:
+        raise OSError(9, "Bad file descriptor")
+
+    monkeypatch.setattr("os.write", refuse)
+    monkeypatch.setattr("os._exit", statuses.append)
+    end_at_start(signal.SIGTERM)
+    assert statuses == [143]
 
 
 @pytest.fixture
