@@ -140,6 +140,23 @@ async def test_a_pause_outlives_redis(own_server: RedisServer) -> None:
     await other.aclose()
 
 
+async def test_a_pause_has_its_length_without_redis(own_server: RedisServer) -> None:
+    """What is left of Retry-After, and not the first pause of one that nobody has heard of."""
+    limiter = limiter_at(own_server.url, retry_every=60.0)
+    name = limiter.fingerprint(KEY)
+    await limiter.acquire(name)
+    limiter.release(name, "throttled", 600.0)
+    await reported(limiter)
+    own_server.kill()
+    waiting = asyncio.create_task(limiter.acquire(name))
+    await until(lambda: name in (states := fallback(limiter).states()) and states[name].paused_until is not None)
+    paused_until = fallback(limiter).states()[name].paused_until
+    assert paused_until is not None
+    assert paused_until - datetime.now(UTC) > timedelta(seconds=500)
+    waiting.cancel()
+    await limiter.aclose()
+
+
 async def test_a_429_while_redis_is_away(own_server: RedisServer, log: pytest.LogCaptureFixture) -> None:
     """For a permit of Redis it is told when that is back, with what is left of Retry-After; for one's own, at once."""
     limiter = limiter_at(own_server.url, retry_every=0.2)

@@ -1,0 +1,93 @@
+"""The way to Redis and back after it was away, with a client that does as it is told."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from chatloom_async import RateLimit
+from chatloom_async.contrib.redis.queue import KeyQueues
+from chatloom_async.contrib.redis.script import Connection, RedisUnavailableError, Reply, ScriptConfig, Step
+from chatloom_async.policy.clock import SystemClock
+from chatloom_async.policy.limiter import KeyedLimiter
+
+LIMIT = RateLimit()
+CONFIG = ScriptConfig(LIMIT, lease=60.0, who="me", prefix="test")
+REPLY = [1, "0.0", "4.0", "0.0", 1]
+
+
+class Client:
+    """A Redis client whose pipelines grant each step, and whose pool closes its connections by `disconnect`."""
+
+    def __init__(self, disconnect: Callable[[bool], Awaitable[None]] | None) -> None:
+        self.commands: list[tuple[Any, ...]] = []
+        if disconnect:
+            self.connection_pool, self._disconnect = self, disconnect
+
+    async def disconnect(self, *, inuse_connections: bool) -> None:
+        await self._disconnect(inuse_connections)
+
+    def pipeline(self, *, transaction: bool) -> "Client":
+        assert transaction is False
+        self.commands.clear()
+        return self
+
+    def evalsha(self, *arguments: Any) -> None:
+        self.commands.append(arguments)
+
+    async def execute(self, *, raise_on_error: bool) -> list[Any]:
+        assert raise_on_error is False
+        return [REPLY for _ in self.commands]
+
+
+async def refused(_: bool) -> None:
+    """Closing a broken connection may raise anything."""
+    raise ZeroDivisionError
+
+
+async def hanging(_: bool) -> None:
+    """Or never end."""
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("disconnect", [refused, hanging, None])
+async def test_a_connection_that_cannot_be_closed_does_not_matter(disconnect: Any) -> None:
+    """Nor a client without a pool, as that of a cluster: Redis is asked all the same."""
+    connection = Connection(Client(disconnect), CONFIG, timeout=0.01)
+    assert (await connection.ask_anew(Step("a"))).granted == 1
+
+
+async def test_connections_in_use_are_left_alone() -> None:
+    """Another part of the program may share the client."""
+    closed: list[bool] = []
+
+    async def disconnect(inuse: bool) -> None:
+        closed.append(inuse)
+
+    await Connection(Client(disconnect), CONFIG, timeout=1.0).ask_anew(Step("a"))
+    assert closed == [False]
+
+
+class AwayUnlessNew:
+    """A connection that answers only when it is asked anew."""
+
+    def __init__(self) -> None:
+        self.asked: list[Step] = []
+
+    async def ask(self, step: Step) -> Reply:
+        raise RedisUnavailableError("away", sent=False)
+
+    async def ask_anew(self, step: Step) -> Reply:
+        self.asked.append(step)
+        return Reply(0, 0.0, 4.0, 0.0, 0)
+
+
+async def test_the_key_that_met_the_outage_is_tried_again() -> None:
+    """Redis may work for others, such as on another node."""
+    connection: Any = AwayUnlessNew()
+    queues = KeyQueues(connection, "me", 4, KeyedLimiter(LIMIT, SystemClock()), retry_every=0.0)
+    await queues.acquire("a")
+    assert queues._reconnecting is not None
+    await queues._reconnecting
+    assert {step.key for step in connection.asked} == {"a"}
