@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from redis.exceptions import RedisError
 
 from chatloom_async import RateLimit
+from chatloom_async.contrib.redis import RedisLimiter
 from chatloom_async.contrib.redis.queue import KeyQueues
 from chatloom_async.contrib.redis.script import Connection, RedisUnavailableError, Reply, ScriptConfig, Step
 from chatloom_async.policy.clock import SystemClock
@@ -22,6 +24,7 @@ class Client:
 
     def __init__(self, disconnect: Callable[[bool], Awaitable[None]] | None) -> None:
         self.commands: list[tuple[Any, ...]] = []
+        self.aclose: Callable[[], Awaitable[None]]
         if disconnect:
             self.connection_pool, self._disconnect = self, disconnect
 
@@ -69,6 +72,12 @@ async def test_connections_in_use_are_left_alone() -> None:
     assert closed == [False]
 
 
+def test_nothing_was_sent_if_redis_is_away() -> None:
+    """So that a call may be repeated, whatever it is."""
+    error = RedisUnavailableError.because(OSError("gone"))
+    assert (error.message, error.sent) == ("The shared rate limiter's Redis does not answer (OSError: gone)", False)
+
+
 class AwayUnlessNew:
     """A connection that answers only when it is asked anew."""
 
@@ -91,3 +100,19 @@ async def test_the_key_that_met_the_outage_is_tried_again() -> None:
     assert queues._reconnecting is not None
     await queues._reconnecting
     assert {step.key for step in connection.asked} == {"a"}
+
+
+@pytest.mark.parametrize("problem", [OSError, RedisError, None])
+async def test_a_limiter_closes_whatever_its_connection_does(problem: type[Exception] | None) -> None:
+    """A broken connection needs no closing, and one that hangs is left."""
+    client = Client(None)
+
+    async def aclose() -> None:
+        if problem:
+            raise problem
+        await asyncio.Event().wait()
+
+    client.aclose = aclose
+    async with RedisLimiter(lambda: client, timeout=0.01) as limiter:
+        await limiter.acquire("a")
+    assert limiter._opened is None

@@ -7,7 +7,7 @@ import redis.asyncio
 
 from chatloom_async import ConfigurationError, Limiter, RateLimit
 from chatloom_async.contrib.redis import RedisLimiter
-from chatloom_async.contrib.redis.limiter import redis_maker
+from chatloom_async.contrib.redis.limiter import Settings, redis_maker
 from chatloom_async.policy.limiter import SharedLimiter
 
 
@@ -56,3 +56,10 @@ def test_a_client_of_ones_own() -> None:
     options = client.connection_pool.connection_kwargs
     assert (options["host"], options["port"], options["db"]) == ("127.0.0.1", 1, 3)
     assert options["retry"]._retries == 0
+
+
+def test_the_settings_that_are_not_given() -> None:
+    """A quarter of the limit without Redis, and a second for each question to it."""
+    assert RedisLimiter("redis://localhost")._settings == Settings(
+        limit=RateLimit(), share=0.25, lease=60.0, timeout=1.0, retry_every=1.0, prefix="chatloom", secret=b""
+    )
