@@ -349,7 +349,7 @@ async def open_session(
     workspaces: Collection[Workspace],
     read: Reader,
     *,
-    rules: Sequence[Rule] = RULES,
+    rules: Sequence[Rule] | None = None,
     matching: DomainMatching = "unknown",
     mutes: Collection[Mute] = (),
     fail_on: FailOn = "error",
@@ -364,16 +364,17 @@ async def open_session(
 ) -> AsyncIterator[AuditSession]:
     """An audit that is ready to run. With `db`, its run is begun or resumed here, and ended with the context.
 
-    `matching` is what is known of what an allowed domain stands for. `baseline` is the number of a run, or "last":
-    only findings that it did not have count for the exit status. `base_url` is the normalized address that `read`
-    sends its requests to; a run is resumed only at the same address. `listed` are the names of the list that
-    `workspaces` were selected from, where that is longer. `source` is the path of that list, for formats that show
-    it, and `warn` is called with what a report leaves out.
-    `stop` is an event that ends the audit gently when it is set.
+    `rules` are those to apply, by default all of this package. `matching` says what an allowed domain stands for.
+    `baseline` is the number of a run, or "last": only findings that it did not have count for the exit status.
+    `base_url` is the normalized address that `read` sends its requests to; a run is resumed only at the same address.
+    `listed` are the names of the whole list, if `workspaces` were selected from a longer one. `source` is the path of
+    that list, for formats that show it, and `warn` is called with what a report leaves out. `stop` is an event that
+    ends the audit gently when it is set.
 
     Raises NoDatabaseGivenError, StoreError and other ConfigurationErrors, before anything is sent.
     """
     check_database(db, resume=resume, baseline=baseline)
+    rules = RULES if rules is None else tuple(rules)
     config = RunConfig(
         workspaces=workspaces,
         base_url=base_url or normalize_base_url(os.environ.get("CHATLOOM_BASE_URL") or BASE_URL),
@@ -418,7 +419,7 @@ async def open_session(
             ),
             stop=stop or asyncio.Event(),
             read=read,
-            judge=Judge(tuple(rules), matching=matching),
+            judge=Judge(rules, matching=matching),
             mutes=Mutes(mutes, datetime.now(UTC).date()),
             known=known,
             store=store,

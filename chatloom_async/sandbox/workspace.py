@@ -109,7 +109,10 @@ class SandboxWorkspace:
         return agent
 
     def update_agent(self, agent_id: str, **changes: Unpack[AgentChanges]) -> StoredAgent:
-        """Changes fields of an agent and returns it. Raises KeyError if there is no such agent."""
+        """Changes fields of an agent and returns it. Raises KeyError if there is no such agent.
+
+        The fields: name, primary_color, secondary_color, position, template, status, created_at.
+        """
         return self._evolve(agent_id, **changes)
 
     def allow_domain(self, agent_id: str, domain: str) -> StoredAgent:

@@ -30,7 +30,7 @@ def chatloom_clock() -> VirtualClock:
 
 @pytest.fixture
 def chatloom_sandbox(chatloom_clock: VirtualClock) -> "Sandbox":
-    """A stand-in for the Chatloom API with one workspace, "acme", with twelve agents. The data never changes.
+    """A stand-in for the Chatloom API with one workspace, "acme", with twelve agents. Every run has the same data.
 
     Script failures with `chatloom_sandbox["acme"].fails(429, times=2, retry_after=1)`. It has no rate limit, and slow
     responses wait on `chatloom_clock`.

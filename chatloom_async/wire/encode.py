@@ -100,7 +100,8 @@ def _word(name: str, value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, (str, int, float)) and SURROGATE.search(text := str(value)) is None:
         return text
-    raise ConfigurationError(f"{name} cannot be part of a query: its {type(value).__name__} has no such form")
+    reason = "a query has no null" if value is None else f"its {type(value).__name__} has no such form"
+    raise ConfigurationError(f"{name} cannot be part of a query: {reason}")
 
 
 def json_body(members: dict[str, Any], endpoint: str) -> bytes:

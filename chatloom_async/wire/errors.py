@@ -190,7 +190,7 @@ class MissingExtraError(ConfigurationError, ModuleNotFoundError):
 
         missing = MissingExtraError("RedisLimiter needs redis, which is not installed", extra="redis", module="redis")
         print(missing.name, isinstance(missing, ImportError))  # redis True
-        print(missing.hint)  # Install it: pip install 'chatloom-async[redis]', or '.[redis]' in a clone.
+        print(missing.hint)  # Install it: pip install '.[redis]' in a clone of chatloom_async.
     """
 
     extra: str = field(default="", kw_only=True)
@@ -201,7 +201,7 @@ class MissingExtraError(ConfigurationError, ModuleNotFoundError):
 
     @property
     def hint(self) -> str:  # type: ignore[override]
-        wanted = f"'chatloom-async[{self.extra}]', or '.[{self.extra}]' in a clone" if self.extra else self.module
+        wanted = f"'.[{self.extra}]' in a clone of chatloom_async" if self.extra else self.module
         return f"Install it: pip install {wanted}."
 
 

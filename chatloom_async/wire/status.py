@@ -88,7 +88,9 @@ class APIStatusError(ChatloomError):
         print(isinstance(error, APIStatusError), error.status, error.retry_after)  # True 429 7.0
     """
 
-    hint: ClassVar[str] = "This status is not documented; something between this machine and the API may have answered."
+    hint: ClassVar[str] = (
+        "The API does not document this status: a proxy may have answered, or an endpoint of your own has it."
+    )
 
     status: int = field(default=0, kw_only=True)
     retry_after: float | None = field(default=None, kw_only=True)

@@ -62,7 +62,7 @@ def test_without_the_extra_it_says_how_to_get_it(
         "",
         (
             "error: The command line needs cyclopts, which is not installed. "
-            "Install it: pip install 'chatloom-async[cli]', or '.[cli]' in a clone.\n"
+            "Install it: pip install '.[cli]' in a clone of chatloom_async.\n"
         ),
     )
 

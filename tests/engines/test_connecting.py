@@ -63,7 +63,7 @@ async def test_where_the_extra_is_missing_the_error_names_it(module: str, monkey
             pass
     assert str(caught.value) == (
         f"An audit on Dask, here and on each worker, needs {module}, which is not installed. "
-        "Install it: pip install 'chatloom-async[dask]', or '.[dask]' in a clone."
+        "Install it: pip install '.[dask]' in a clone of chatloom_async."
     )
 
 

@@ -248,6 +248,9 @@ def test_what_a_query_cannot_hold_is_explained() -> None:
     with pytest.raises(ConfigurationError) as caught:
         url_of([b"bytes"])
     assert caught.value.message == "search_for cannot be part of a query: its bytes has no such form"
+    with pytest.raises(ConfigurationError) as caught:
+        url_of(NULL)
+    assert caught.value.message == "search_for cannot be part of a query: a query has no null"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ import {module}
 
 def extra(name: str) -> str:
     """An extra of this package as pip is told it, from an index and from a clone."""
-    return f"'chatloom-async[{name}]', or '.[{name}]' in a clone"
+    return f"'.[{name}]' in a clone of chatloom_async"
 
 
 def imported(module: str, hidden: str) -> subprocess.CompletedProcess[str]:

@@ -293,5 +293,5 @@ def test_without_jinja2_the_error_says_what_to_install(monkeypatch: pytest.Monke
         HtmlFormat()
     assert str(caught.value) == (
         "The format html needs jinja2, which is not installed. "
-        "Install it: pip install 'chatloom-async[audit]', or '.[audit]' in a clone."
+        "Install it: pip install '.[audit]' in a clone of chatloom_async."
     )

@@ -256,7 +256,7 @@ def test_without_the_public_suffix_list_the_audit_says_what_is_missing(monkeypat
             (
                 "The rule domain-public-suffix failed on 2 of 3 domains: MissingExtraError: The check for public "
                 "suffixes needs publicsuffixlist, which is not installed. "
-                "Install it: pip install 'chatloom-async[audit]', or '.[audit]' in a clone."
+                "Install it: pip install '.[audit]' in a clone of chatloom_async."
             ),
         )
     ]

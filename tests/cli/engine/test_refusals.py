@@ -72,7 +72,7 @@ def test_without_the_extra_the_error_is_how_to_install_it(
     assert (ran.status, ran.out) == (2, "")
     assert ran.err == (
         "error: An audit on Dask, here and on each worker, needs distributed, which is not installed. "
-        "Install it: pip install 'chatloom-async[dask]', or '.[dask]' in a clone.\n"
+        "Install it: pip install '.[dask]' in a clone of chatloom_async.\n"
     )
 
 
