@@ -1,7 +1,9 @@
 """Two runs compared: what came, went and changed, and nothing concluded from what could not be read."""
 
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -14,10 +16,13 @@ from chatloom_async.audit.diff import (
     FieldChange,
     WorkspaceChange,
     diff_runs,
+    json_diff,
+    markdown_diff,
     new_findings,
     table_diff,
 )
 from chatloom_async.audit.diff.compare import compare, merged
+from chatloom_async.audit.spool import DiskList
 from chatloom_async.audit.store import StoredWorkspace, open_store
 from chatloom_async.audit.values import DnsReading, make_finding
 from tests.audit.store.samples import agent, config, failed, found, row, run_info, stream
@@ -392,6 +397,28 @@ async def test_what_a_new_rule_finds_is_not_new() -> None:
     wide = StoredWorkspace("a", row("a", findings=(WIDE,)), expects=True)
     diff = await diff_runs(old, new, stream(StoredWorkspace("a", row("a"), expects=True)), stream(wide))
     assert (diff.changes, diff.unchanged) == ((), 1)
+
+
+@pytest.mark.parametrize(("render", "passes"), [(json_diff, 1), (markdown_diff, 1), (table_diff, 2)])
+async def test_a_change_is_read_as_often_as_a_format_needs(
+    render: Callable[[Diff], Iterator[str]], passes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once to count it, and once or twice to render it: the time grows with the number of changes, not faster."""
+    reads: list[object] = []
+    read = DiskList.__getitem__
+
+    def counted(changes: DiskList[WorkspaceChange], place: Any) -> Any:
+        if isinstance(place, int):
+            reads.append(place)
+        return read(changes, place)
+
+    monkeypatch.setattr(DiskList, "__getitem__", counted)
+    names = [f"w{number:03}" for number in range(100)]
+    old, new = ([StoredWorkspace(name, row(name), key) for name in names] for key in ("k1", "k2"))
+    diff = await diff_runs(run_info(1), run_info(2), stream(*old), stream(*new))
+    text = "".join(render(diff))
+    assert (len(diff.changes), text.count("w099")) == (100, 1)
+    assert len([place for place in reads if place != 100]) == (1 + passes) * 100
 
 
 async def test_two_runs_of_a_store_are_compared(tmp_path: Path) -> None:
