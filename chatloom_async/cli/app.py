@@ -125,7 +125,9 @@ def _status(arguments: Sequence[str], signals: SignalHandling) -> int:
         status = PIPE_CLOSED
     except OSError as problem:  # a problem of the machine, not a defect
         forget_stream(sys.stdout)
-        error_line(_os_error(problem))
+        reason = problem.strerror or str(problem)
+        place = f"{problem.filename}: " if problem.filename else ""
+        error_line(clean(f"{place}{reason}{'' if place else ' (while reading or writing a file)'}"))
         status = NOTHING_READ
     except Exception as error:
         if isinstance(error, OutputError):
@@ -151,11 +153,6 @@ def _run(arguments: Sequence[str], signals: SignalHandling) -> int:
 
 def _command(words: Sequence[str]) -> str | None:
     return next((word for word in words if word in COMMANDS), None)
-
-
-def _os_error(problem: OSError) -> str:
-    reason = problem.strerror or str(problem)
-    return clean(f"{problem.filename}: {reason}" if problem.filename else f"{reason} (while reading or writing a file)")
 
 
 def _ending(error: Exception, arguments: Sequence[str]) -> tuple[int, str]:

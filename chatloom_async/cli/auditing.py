@@ -23,7 +23,7 @@ from ..audit.values import Workspace
 from ..policy.limiter import RateLimit
 from .files import check_outputs, open_output
 from .options import FindingOptions, HistoryOptions, ReportOptions, RunOptions, Selection
-from .progress import AuditProgress, NextStep, dns_gaps, findings, totals
+from .progress import AuditProgress, dns_gaps, findings, next_step, totals
 from .readers import open_reader, raise_descriptor_limit
 from .rules import applied_rules, open_resolver
 from .signals import end_gently
@@ -62,7 +62,9 @@ async def run_audit(
             if dns:
                 notice(f"DNS: would ask {dns.shown} about the allowed domains, each once")
             return 0
-        progress = AuditProgress(len(chosen), shown=_bar_fits(report) and not (run.quiet or run.verbose))
+        to_terminal = report.output is None and sys.stdout is not None and sys.stdout.isatty()
+        mixed = report.format != "table" and to_terminal  # rows would appear between the frames of a bar
+        progress = AuditProgress(len(chosen), shown=not (mixed or run.quiet or run.verbose))
         read = await stack.enter_async_context(open_reader(run, source, chosen, dns=dns, say=progress.say, stop=stop))
         session = await stack.enter_async_context(
             open_session(
@@ -86,7 +88,7 @@ async def run_audit(
         with end_gently(stop.set, session.abort, progress.say), progress:
             outcome = await session.write(*outputs, on_row=progress.show, on_read=progress.stop)
     if outcome.exit_status or not run.quiet:
-        _close(outcome, NextStep(source.kind, history.db, outcome, _unset_variables(chosen)))
+        _close(outcome, next_step(source.kind, history.db, outcome, _unset_variables(chosen)))
     return outcome.exit_status
 
 
@@ -116,11 +118,6 @@ def _key_files(workspaces: Iterable[Workspace]) -> Iterator[tuple[str, Path]]:
                 yield f"a file of the key command of workspace {workspace.name}", Path(word)
 
 
-def _bar_fits(report: ReportOptions) -> bool:
-    """Whether no rows appear on the terminal before the end: a bar would mix with them."""
-    return report.format == "table" or report.output is not None or not (sys.stdout and sys.stdout.isatty())
-
-
 def _unset_variables(workspaces: Iterable[Workspace]) -> list[str]:
     """The environment variables of keys that are not set, each once."""
     keys = (workspace.key for workspace in workspaces)
@@ -130,7 +127,7 @@ def _unset_variables(workspaces: Iterable[Workspace]) -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in os.environ]
 
 
-def _close(outcome: AuditOutcome, next_step: NextStep) -> None:
+def _close(outcome: AuditOutcome, advice: str | None) -> None:
     """The closing lines, on standard error."""
     summary = outcome.summary
     read = summary.ok or summary.partial
@@ -142,8 +139,8 @@ def _close(outcome: AuditOutcome, next_step: NextStep) -> None:
         notice(unread, "yellow")
     for unused in outcome.unused_mutes:
         notice(unused, "yellow")
-    if text := next_step.text():
-        notice(f"next: {text}", "bold", command=True)
+    if advice:
+        notice(f"next: {advice}", "bold", command=True)
     if outcome.cause and not read:
         notice(f"cause: {outcome.cause}", "red")
 

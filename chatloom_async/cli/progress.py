@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from attrs import frozen
-
 from ..audit.formats.table import severities
 from ..audit.formats.text import counted
 from ..audit.session import AuditOutcome
 from ..audit.values import SEVERITIES
 from ..wire.cleaning import clean
+from .sources import Kind
 from .terminal import forget_stream, notice, shell_command, terminal_style
 
 if TYPE_CHECKING:
@@ -139,62 +138,42 @@ def findings(outcome: AuditOutcome) -> str:
 
 
 def dns_gaps(outcome: AuditOutcome) -> str:
-    """How many hosts the DNS gave no answer for; "" if it was not asked, or answered for all."""
+    """How many hosts could not be looked up in the DNS; "" if none, or if it was not asked."""
     summary = outcome.summary
     if not summary.unread_hosts:
         return ""
     return f"DNS not read for {summary.unread_hosts:,} of {counted(summary.hosts, 'host')}: the report says why"
 
 
-@frozen
-class NextStep:
-    """What to do next: an option to add to the same command, or another command."""
+def next_step(kind: Kind, db: Path | None, outcome: AuditOutcome, unset: Sequence[str] = ()) -> str | None:
+    """What to do next: add an option to the same command, or run another one. None if nothing is left to do.
 
-    kind: str
-    db: Path | None
-    outcome: AuditOutcome
-    unset: Sequence[str] = ()
-    """Environment variables that keys were looked for in, and that are not set."""
-
-    def text(self) -> str | None:
-        """One line, or None if nothing is left to do."""
-        summary, failing = self.outcome.summary, [name for name in self.outcome.failing if clean(name) == name]
-        unread = summary.failed + summary.partial
-        if summary.interrupted:
-            return (
-                "add --resume to continue"
-                if self.db
-                else f"add --db {NEW_DB}, so that --resume can continue an audit that was interrupted"
-            )
-        if self.kind == "sandbox":
-            return (
-                "export CHATLOOM_API_KEY=... && chatloom audit   (or name a file of workspaces: chatloom audit --help)"
-            )
-        if summary.failed and self.db:
-            return f"{self._first()}add --resume to read {counted(summary.failed, 'failed workspace')} again"
-        if self.kind == "file" and failing:
-            names = " ".join(f"--only {shlex.quote(_pattern(name))}" for name in failing)
-            more = f" (and {unread - len(failing)} more)" if unread > len(failing) else ""
-            return f"{self._first()}add {names} to read only {'it' if unread == 1 else 'them'} again{more}"
-        return None if unread else self._after_a_whole_audit()
-
-    def _first(self) -> str:
-        """What to do before the same command is run again."""
-        names = ", ".join(self.unset[:NAMES_SHOWN])
-        more = f" and {len(self.unset) - NAMES_SHOWN:,} more variables" if len(self.unset) > NAMES_SHOWN else ""
-        return f"set {names}{more}, then " if self.unset else ""
-
-    def _after_a_whole_audit(self) -> str | None:
-        """Keep the run, compare it, and then fail on new findings only."""
-        outcome = self.outcome
-        if self.db is None or outcome.run is None:
-            return f"add --db {NEW_DB} to keep the run and compare later ones with it"
-        if outcome.run > 1:
-            runs = [str(outcome.baseline), str(outcome.run)] if outcome.baseline else []
-            return shell_command("diff", "--db", str(self.db), *runs)
-        if outcome.summary.findings:
-            return f"add --baseline {outcome.run} to fail on new findings only"
+    `unset` are the environment variables that keys were looked for in, and that are not set.
+    """
+    summary, unread = outcome.summary, outcome.summary.failed + outcome.summary.partial
+    failing = [name for name in outcome.failing if clean(name) == name]
+    if summary.interrupted and db:
+        return "add --resume to continue"
+    if summary.interrupted:
+        return f"add --db {NEW_DB}, so that --resume can continue an audit that was interrupted"
+    if kind == "sandbox":
+        return "export CHATLOOM_API_KEY=... && chatloom audit   (or name a file of workspaces: chatloom audit --help)"
+    more = f" and {len(unset) - NAMES_SHOWN:,} more variables" if len(unset) > NAMES_SHOWN else ""
+    first = f"set {', '.join(unset[:NAMES_SHOWN])}{more}, then " if unset else ""
+    if summary.failed and db:
+        return f"{first}add --resume to read {counted(summary.failed, 'failed workspace')} again"
+    if kind == "file" and failing:
+        names = " ".join(f"--only {shlex.quote(_pattern(name))}" for name in failing)
+        more = f" (and {unread - len(failing)} more)" if unread > len(failing) else ""
+        return f"{first}add {names} to read only {'it' if unread == 1 else 'them'} again{more}"
+    if unread:
         return None
+    if db is None or outcome.run is None:  # then keep the run, compare it, and fail on new findings only
+        return f"add --db {NEW_DB} to keep the run and compare later ones with it"
+    if outcome.run > 1:
+        runs = [str(outcome.baseline), str(outcome.run)] if outcome.baseline else []
+        return shell_command("diff", "--db", str(db), *runs)
+    return f"add --baseline {outcome.run} to fail on new findings only" if summary.findings else None
 
 
 def _pattern(name: str) -> str:

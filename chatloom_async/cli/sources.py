@@ -48,8 +48,11 @@ async def open_source(path: Path | None, selection: Selection, base_url: str | N
     sandbox = selection.sandbox
     if sandbox and (path or base_url):
         raise CommandLineError("--sandbox brings its own workspaces and address: leave out WORKSPACES and --base-url")
-    if path:
-        yield Source("file", _load(path, inline_keys=selection.inline_keys), base_url)
+    if path == STDIN:
+        yield Source("file", load_ndjson(read_stdin(), inline_keys=selection.inline_keys), base_url)
+    elif path:
+        workspaces = load_workspaces(path, inline_keys=selection.inline_keys, notice=notice)
+        yield Source("file", workspaces, base_url)
     elif not sandbox and ENVIRONMENT_VARIABLE in os.environ:
         yield Source("key", (Workspace("default", KeyEnv(ENVIRONMENT_VARIABLE)),), base_url)
     elif base_url:
@@ -60,9 +63,3 @@ async def open_source(path: Path | None, selection: Selection, base_url: str | N
         embedded = make_sandbox(**EMBEDDED)
         async with embedded.serve() as url:
             yield Source("sandbox", tuple(Workspace(stored.name, stored.key) for stored in embedded), url)
-
-
-def _load(path: Path, *, inline_keys: bool) -> tuple[Workspace, ...]:
-    if path == STDIN:
-        return load_ndjson(read_stdin(), inline_keys=inline_keys)
-    return load_workspaces(path, inline_keys=inline_keys, notice=notice)

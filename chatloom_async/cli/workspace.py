@@ -72,11 +72,11 @@ def _json(listed: AgentList, _: TextIO) -> str:
     return json_text(document, indent=True) + "\n"
 
 
-def _jsonl(listed: AgentList, _: TextIO) -> str:
-    return "".join(json_text(agent_document(agent)) + "\n" for agent in listed)
-
-
-WRITERS: dict[str, Callable[[AgentList, TextIO], str]] = {"table": _table, "json": _json, "jsonl": _jsonl}
+WRITERS: dict[str, Callable[[AgentList, TextIO], str]] = {
+    "table": _table,
+    "json": _json,
+    "jsonl": lambda listed, _: "".join(json_text(agent_document(agent)) + "\n" for agent in listed),
+}
 
 
 async def domains(

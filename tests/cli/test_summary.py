@@ -13,7 +13,8 @@ from chatloom_async.audit.session import AuditOutcome
 from chatloom_async.audit.values import Finding, Row
 from chatloom_async.cli.app import command_line
 from chatloom_async.cli.auditing import estimate
-from chatloom_async.cli.progress import AuditProgress, NextStep, findings, totals
+from chatloom_async.cli.progress import AuditProgress, findings, next_step, totals
+from chatloom_async.cli.sources import Kind
 
 DB = Path("a.db")
 TRY = "export CHATLOOM_API_KEY=... && chatloom audit   (or name a file of workspaces: chatloom audit --help)"
@@ -31,7 +32,7 @@ def outcome(
 
 
 @pytest.mark.parametrize(
-    ("kind", "db", "result", "next_step"),
+    ("kind", "db", "result", "text"),
     [
         ("file", None, outcome(), "add --db audits.db to keep the run and compare later ones with it"),
         ("file", DB, outcome(run=1), None),
@@ -59,10 +60,10 @@ def outcome(
     ],
 )  # fmt: skip
 def test_the_next_step_follows_from_the_outcome(
-    kind: str, db: Path | None, result: AuditOutcome, next_step: str | None
+    kind: Kind, db: Path | None, result: AuditOutcome, text: str | None
 ) -> None:
     """Continue, read again, keep, compare, and then watch for new findings."""
-    assert NextStep(kind, db, result).text() == next_step
+    assert next_step(kind, db, result) == text
 
 
 @settings(deadline=None, max_examples=50)
@@ -78,7 +79,7 @@ def test_every_next_step_is_something_that_the_program_takes(
 ) -> None:
     """An option to add to the same command, or a whole command."""
     summary = Summary(ok=1, failed=failed, partial=len(failing), error=1, interrupted=interrupted)
-    text = NextStep("file", db, outcome(summary, failing=failing, run=run if db else None)).text()
+    text = next_step("file", db, outcome(summary, failing=failing, run=run if db else None))
     words = shlex.split((text or "chatloom audit").partition(" to ")[0].replace(", so", " "))
     command = ["audit", "w.toml", *words[1:]] if words[0] == "add" else words[1:]
     if "audits.db" in command:
@@ -179,5 +180,5 @@ def test_a_line_is_not_repeated(
 def test_variables_that_are_not_set_come_first(unset: tuple[str, ...], first: str) -> None:
     """To read the workspace again without them would fail again."""
     result = outcome(Summary(ok=8, failed=1), failing=["acme"])
-    assert NextStep("file", None, result, unset).text() == f"{first}add --only acme to read only it again"
-    assert NextStep("file", DB, result, unset).text() == f"{first}add --resume to read 1 failed workspace again"
+    assert next_step("file", None, result, unset) == f"{first}add --only acme to read only it again"
+    assert next_step("file", DB, result, unset) == f"{first}add --resume to read 1 failed workspace again"
