@@ -16,7 +16,7 @@ from chatloom_async.audit import Row, Workspace, audit
 from chatloom_async.audit.rules import RULES
 from chatloom_async.audit.session import FormatContext, FormatName, Output, make_format, rule_texts
 from chatloom_async.audit.spool import RowSpool
-from chatloom_async.audit.summary import Summary
+from chatloom_async.audit.values import Summary
 
 from ..answers import KEY
 from .waiting import TICK

@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from .loading import WorkspacesFileError, load_ndjson, load_workspaces
     from .outage import MAX_PAUSE, Pause
     from .runner import AUDIT_DEADLINE, AUDIT_RETRY, audit
-    from .summary import Summary
-    from .values import AuditedAgent, Failure, Finding, IncompleteListError, Row, Workspace
+    from .values import AuditedAgent, Failure, Finding, IncompleteListError, Row, Summary, Workspace
 
 __all__ = [
     "AUDIT_DEADLINE",
@@ -43,8 +42,7 @@ _NAMES = {
     ".loading": "WorkspacesFileError load_ndjson load_workspaces",
     ".outage": "MAX_PAUSE Pause",
     ".runner": "AUDIT_DEADLINE AUDIT_RETRY audit",
-    ".summary": "Summary",
-    ".values": "AuditedAgent Failure Finding IncompleteListError Row Workspace",
+    ".values": "AuditedAgent Failure Finding IncompleteListError Row Summary Workspace",
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 

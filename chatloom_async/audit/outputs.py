@@ -22,8 +22,7 @@ from .formats.table import TableFormat
 from .formats.text import RuleTexts
 from .rules import Rule
 from .store import RunInfo
-from .summary import Summary
-from .values import FailOn, FormatName, Row
+from .values import FailOn, FormatName, Row, Summary
 
 SLICE = 0.02
 """Seconds that reports are written without a pause for other tasks."""

@@ -31,8 +31,7 @@ from .outputs import FormatContext, Output, make_format, rule_texts
 from .rules import RULES, Evidence, Judge, Rule
 from .spool import RowSpool
 from .store import NothingToResumeError, Run, RunConfig, RunInfo, Store, StoreAccessError, open_store
-from .summary import Summary
-from .values import DomainMatching, FailOn, FormatName, Row, Severity, Workspace, at_or_above
+from .values import DomainMatching, FailOn, FormatName, Row, Severity, Summary, Workspace, at_or_above
 
 __all__ = [
     "AuditOutcome",

@@ -27,8 +27,7 @@ from chatloom_async.audit.session import (
 )
 from chatloom_async.audit.spool import DiskList
 from chatloom_async.audit.store import NoSuchRunError, NothingToResumeError, Run, StoreAccessError, open_store
-from chatloom_async.audit.summary import Summary
-from chatloom_async.audit.values import Failure, Finding, Row
+from chatloom_async.audit.values import Failure, Finding, Row, Summary
 from tests.samples import KEY
 
 URL = "https://chatloom.app"

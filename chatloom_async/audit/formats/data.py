@@ -14,8 +14,7 @@ from collections.abc import Iterator, Sequence
 from io import StringIO
 
 from ..document import json_text, row_document
-from ..summary import Summary
-from ..values import Row
+from ..values import Row, Summary
 from .text import visible
 
 SCHEMA_VERSION = 1

@@ -10,8 +10,7 @@ from pathlib import Path
 from ...wire.errors import ConfigurationError
 from ..keys import KeyCommand, KeyEnv, KeyFile, KeyJson, KeyReference
 from ..rules.hostname import parse_domain
-from ..summary import Summary
-from ..values import Row, Workspace
+from ..values import Row, Summary, Workspace
 from .text import visible
 
 HEAD = """\

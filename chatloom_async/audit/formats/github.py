@@ -7,8 +7,7 @@ mention, HTML or a command of the runner.
 import re
 from collections.abc import Iterator, Sequence
 
-from ..summary import Summary
-from ..values import SEVERITIES, Row, Severity
+from ..values import SEVERITIES, Row, Severity, Summary
 from .ranking import NOT_READ, NewFindings, Note, Worst, by_gravity, notes_of
 from .text import NO_TEXTS, RuleTexts, counted, described, visible, why_and_fix
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from ..summary import Summary
-from ..values import Row
+from ..values import Row, Summary
 
 
 class Format(Protocol):

@@ -10,8 +10,7 @@ from itertools import groupby
 from operator import attrgetter
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from ..summary import Summary
-from ..values import Finding, Row, Severity, at_or_above
+from ..values import Finding, Row, Severity, Summary, at_or_above
 from .text import NO_TEXTS, RuleTexts, described, visible, why_and_fix
 
 

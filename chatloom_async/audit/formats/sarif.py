@@ -14,8 +14,7 @@ from attrs import Factory, define
 
 from ...wire.version import VERSION
 from ..document import json_text
-from ..summary import Summary
-from ..values import SEVERITIES, Finding, Row, Severity
+from ..values import SEVERITIES, Finding, Row, Severity, Summary
 from .ranking import LEVELS, NewFindings
 from .text import NO_TEXTS, RuleTexts, counted, visible, why_and_fix
 

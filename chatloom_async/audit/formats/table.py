@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from attrs import Factory, define, evolve, frozen
 
-from ..summary import Summary
-from ..values import SEVERITIES, Finding, Row, Severity, State
+from ..values import SEVERITIES, Finding, Row, Severity, State, Summary
 from .layout import STYLES, Cell, Columns, cell, folded, line, number_cell
 from .ranking import Worst, by_findings
 from .text import NO_TEXTS, RuleTexts, counted, why_and_fix

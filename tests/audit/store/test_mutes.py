@@ -11,8 +11,7 @@ import pytest
 from chatloom_async.audit.formats.data import CsvFormat
 from chatloom_async.audit.formats.text import visible
 from chatloom_async.audit.mutes import Mute, Muted, MuteResult, Mutes, MutesFileError, load_mutes
-from chatloom_async.audit.summary import Summary
-from chatloom_async.audit.values import Row, make_finding
+from chatloom_async.audit.values import Row, Summary, make_finding
 from chatloom_async.wire.cleaning import clean
 from tests.audit.store.samples import found
 

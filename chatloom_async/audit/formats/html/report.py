@@ -19,8 +19,7 @@ from attrs import Factory, define, evolve, frozen
 
 from ....wire.errors import needed_by
 from ...document import json_text
-from ...summary import Summary
-from ...values import SEVERITIES, Row, Severity
+from ...values import SEVERITIES, Row, Severity, Summary
 from ..ranking import NewFindings
 from ..text import NO_TEXTS, RuleTexts, counted, named, visible, why_and_fix
 from .charts import PastRun, card_of, day, shares, trends
