@@ -99,6 +99,16 @@ async def test_cancelled_when_redis_is_lost(turns: int) -> None:
     assert desk.queue.idle
 
 
+async def test_cancelled_just_before_its_error_comes() -> None:
+    """It is cancelled: nobody waits for the error any more."""
+    desk = Desk()
+    (task,) = await desk.waiting(1)
+    desk.queue._on_end = lambda queue: task.cancel()
+    desk.reply.set_exception(AWAY)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_a_place_in_line_is_given_up() -> None:
     """Where the last call that waits is cancelled, Redis is told, so that the place holds up nobody."""
     desk = Desk()

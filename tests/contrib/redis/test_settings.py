@@ -37,6 +37,7 @@ def test_a_url_that_is_none(url: str) -> None:
     """It is refused without being shown, since it may hold a password."""
     with pytest.raises(ConfigurationError) as caught:
         RedisLimiter(url)
+    assert caught.value.message == "The limiter needs a URL such as redis://localhost:6379/0, rediss:// or unix://"
     assert ("pass-word" in str(caught.value), caught.value.__context__) == (False, None)
 
 
