@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -100,6 +102,41 @@ async def test_the_key_that_met_the_outage_is_tried_again() -> None:
     assert queues._reconnecting is not None
     await queues._reconnecting
     assert {step.key for step in connection.asked} == {"a"}
+
+
+class Granting(AwayUnlessNew):
+    """A connection that grants one permit with each step."""
+
+    async def ask(self, step: Step) -> Reply:
+        self.asked.append(step)
+        return Reply(min(step.want, 1), 0.0, 4.0, 0.0, 1)
+
+
+@pytest.mark.parametrize("connection", [AwayUnlessNew(), Granting()])
+async def test_a_429_is_remembered_with_its_seconds(connection: Any) -> None:
+    """Whoever granted the permit: without Redis, the pause goes on."""
+    fallback = KeyedLimiter(LIMIT, SystemClock())
+    queues = KeyQueues(connection, "me", 4, fallback, retry_every=60.0)
+    await queues.acquire("a")
+    queues.release("a", "throttled", 600.0)
+    assert queues._pauses["a"] - monotonic() > 500
+    if isinstance(connection, Granting):
+        await queues.aclose(1.0)
+        assert [release.outcome for step in connection.asked for release in step.releases] == ["throttled"]
+    else:
+        until = fallback.states()["a"].paused_until
+        assert until is not None
+        assert until - datetime.now(UTC) > timedelta(seconds=500)
+        await queues.aclose(1.0)
+
+
+async def test_a_queue_may_be_forgotten_twice() -> None:
+    """Its task may end after its last permit was given back."""
+    queues = KeyQueues(Granting(), "me", 4, None, retry_every=60.0)  # type: ignore[arg-type]
+    queue = queues._queue_of("a")
+    queues._forget(queue)
+    queues._forget(queue)
+    assert queues.queued("a") == 0
 
 
 @pytest.mark.parametrize("problem", [OSError, RedisError, None])
