@@ -9,6 +9,7 @@ from ..wire.message import Request, Response
 from ..wire.validation import Requirement, has_methods
 
 Answer = Response | TransportError
+ANSWERS: Final = (Response, TransportError)
 
 
 @runtime_checkable
@@ -59,7 +60,7 @@ def start_send(transport: Transport, request: Request) -> Awaitable[object]:
 
 def checked(answer: object) -> Answer:
     """What `send` returned. Raises UsageError if it is something else than an answer."""
-    if isinstance(answer, (Response, TransportError)):
+    if isinstance(answer, ANSWERS):
         return answer
     raise UsageError(f"The transport returned {type(answer).__name__}, not a Response or a TransportError")
 
