@@ -13,7 +13,7 @@ from .policy.clock import Clock
 from .policy.concurrency import MAX_IN_FLIGHT, ClientLimiter, ConcurrencyLimit
 from .policy.lifetime import Lifetime
 from .policy.limiter import KeyedLimiter, Limiter, RateLimit, Unlimited
-from .policy.retrier import PolicyRetrier, Retrier, SingleAttempt
+from .policy.retrier import PolicyRetrier, Retrier, SingleAttempt, TenacityRetrier
 from .policy.retry import Budgets, RetryBudget, RetryPolicy
 from .transports.interface import TRANSPORT, Transport
 from .transports.network import descriptor_share
@@ -122,7 +122,8 @@ class ClientOptions(TypedDict, total=False):
 def import_what_answers_need() -> None:
     """Imports the modules for decoding and retries before the first request: later there may be no descriptor to open
     a module with. Importing the package does not, because that would take twice as long."""
-    from .policy import tenacity_retries  # noqa: F401
+    import tenacity  # noqa: F401
+
     from .wire import fast_decode, structure  # noqa: F401
 
 
@@ -187,6 +188,4 @@ class Options:
         if isinstance(self.retry, RetryPolicy):
             budgets = Budgets(origin(self.base_url), shared.transient, shared.throttle)
             return PolicyRetrier(self.retry, clock, budgets, shared.lifetime)
-        from .policy.tenacity_retries import TenacityRetrier
-
         return TenacityRetrier(self.retry, clock, shared.lifetime)

@@ -23,7 +23,7 @@ GROUPS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     # modules, and the tests that must notice changes in them
     (
         (
-            *("policy/retry.py", "policy/retrier.py", "policy/tenacity_retries.py"),
+            *("policy/retry.py", "policy/retrier.py"),
             *("policy/limiter.py", "policy/concurrency.py"),
             *("wire/decode.py", "wire/fast_decode.py", "wire/structure.py"),
             *("wire/auth.py", "wire/encode.py", "wire/status.py"),

@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 from tenacity import AsyncRetrying
 
 from chatloom_async.endpoints.agents import ListAgents
-from chatloom_async.policy import tenacity_retries as module
+from chatloom_async.policy import retrier as module
 from chatloom_async.policy.call import Call, Outcome
 from chatloom_async.policy.lifetime import Lifetime
-from chatloom_async.policy.retrier import PolicyRetrier, Retrier, SingleAttempt
+from chatloom_async.policy.retrier import PolicyRetrier, Retrier, SingleAttempt, TenacityRetrier
 from chatloom_async.policy.retry import CAPACITY, Budgets, RetryBudget, RetryPolicy
-from chatloom_async.policy.tenacity_retries import TenacityRetrier
 from chatloom_async.testing import VirtualClock
 from chatloom_async.wire.endpoint import Endpoint
 from chatloom_async.wire.errors import (
@@ -142,7 +141,7 @@ async def test_the_first_success_never_enters_tenacity(monkeypatch: pytest.Monke
     def refuse(*_: object, **__: object) -> None:
         raise Entered
 
-    monkeypatch.setattr(module, "AsyncRetrying", refuse)
+    monkeypatch.setattr(tenacity, "AsyncRetrying", refuse)
     monkeypatch.setattr(module.Retrying, "__init__", refuse)
     assert await Desk().run(Script(OK)) is OK
     with pytest.raises(Entered):
