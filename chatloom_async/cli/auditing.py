@@ -12,7 +12,7 @@ from typing import TextIO
 
 from ..audit.document import json_text, workspace_document
 from ..audit.formats.expectation import ExpectationFormat
-from ..audit.formats.layout import cell, columns, rendered
+from ..audit.formats.layout import TextTable, cell
 from ..audit.formats.text import counted
 from ..audit.keys import KeyCommand, KeyEnv, KeyFile, KeyJson
 from ..audit.loading import select
@@ -180,11 +180,11 @@ def plan(name: str, workspaces: Sequence[Workspace], stream: TextIO) -> str:
         )
     if name == "jsonl":
         return "".join(json_text(workspace_document(workspace)) + "\n" for workspace in workspaces)
-    style, table = terminal_style(stream), columns("workspace", "key", "tags", "expected domains")
+    style, table = terminal_style(stream), TextTable(("workspace", "key", "tags", "expected domains"))
     for workspace in workspaces:
         cells = (workspace.name, str(workspace.key), " ".join(workspace.tags), " ".join(workspace.expect or ()))
         table.add_row(*(cell(text) for text in cells))
-    return rendered([table], width=style.width, color=style.color)
+    return table.rendered(width=style.width, color=style.color)
 
 
 ASSUMED_AGENTS = 12

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from ..audit.diff import Diff, diff_runs, json_diff, markdown_diff, table_diff
 from ..audit.document import json_text
-from ..audit.formats.layout import cell, columns, rendered
+from ..audit.formats.layout import TextTable, cell
 from ..audit.store import NoSuchRunError, RunInfo, RunState, Store, open_store
 from .files import check_outputs, open_output
 from .options import Db, OutputPath
@@ -62,13 +62,13 @@ def _runs_table(infos: list[RunInfo], stream: TextIO) -> str:
     style = terminal_style(stream)
     wide = style.width is None or style.width >= WIDE
     numbers = [name for name in NUMBERS if wide or name not in ("partial", "pending")]
-    table = columns(">run", "started (UTC)", *([">took"] * wide), "state", *(f">{name}" for name in numbers))
+    table = TextTable((">run", "started (UTC)", *([">took"] * wide), "state", *(f">{name}" for name in numbers)))
     for info in infos:
         took = [cell(_took(info))] * wide
         counts = (cell(f"{getattr(info, name):,}") for name in numbers)
         state = cell(info.state, STYLES[info.state])
         table.add_row(cell(str(info.id)), cell(f"{info.started:%Y-%m-%d %H:%M}"), *took, state, *counts)
-    return rendered([table], width=style.width, color=style.color)
+    return table.rendered(width=style.width, color=style.color)
 
 
 def _took(run: RunInfo) -> str:

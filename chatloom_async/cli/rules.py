@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from ..audit.dns import Resolver
 from ..audit.document import json_text
-from ..audit.formats.layout import STYLES, cell, columns, rendered
+from ..audit.formats.layout import STYLES, TextTable, cell
 from ..audit.rules import Rule, choose_rules, select_rules
 from ..audit.rules.rule import Need
 from ..sandbox.dns import serving_dns
@@ -44,13 +44,13 @@ async def rules(
 
 def _table(chosen: Sequence[Rule], stream: TextIO) -> str:
     style = terminal_style(stream)
-    table = columns("rule", "severity", "why it matters, and what to do")
+    table = TextTable(("rule", "severity", "why it matters, and what to do"))
     for rule in chosen:
         table.add_row(cell(rule.id), cell(rule.severity, STYLES[rule.severity]), cell(f"Why: {rule.why}"))
         table.add_row("", "", cell(f"Fix: {rule.fix}", "cyan"))
         if rule.needs:
             table.add_row("", "", cell(f"Needs: {NEEDS[rule.needs]}", "dim"))
-    return rendered([table], width=style.width, color=style.color)
+    return table.rendered(width=style.width, color=style.color)
 
 
 def _json(chosen: Sequence[Rule], _: TextIO) -> str:

@@ -9,7 +9,7 @@ from attrs import frozen
 from cyclopts import Parameter
 
 from ..audit.document import agent_document, escaped, json_text
-from ..audit.formats.layout import cell, columns, rendered
+from ..audit.formats.layout import TextTable, cell
 from ..endpoints.agents import Agent, AgentList
 from ..wire.cleaning import clean
 from ..wire.endpoint import Endpoint
@@ -61,10 +61,10 @@ async def agents(
 def _table(listed: AgentList, stream: TextIO) -> str:
     style = terminal_style(stream)
     chosen = [(name, text) for name, text, least in COLUMNS if style.width is None or style.width >= least]
-    table = columns(*(name for name, _ in chosen))
+    table = TextTable(tuple(name for name, _ in chosen))
     for agent in listed:
         table.add_row(*(cell(text(agent)) for _, text in chosen))
-    return rendered([table], width=style.width, color=style.color)
+    return table.rendered(width=style.width, color=style.color)
 
 
 def _json(listed: AgentList, _: TextIO) -> str:

@@ -191,22 +191,15 @@ class Columns:
 
 @define
 class TextTable:
-    """A short table, whose rows are kept until it is rendered."""
+    """A short table. Its rows stay in memory until it is rendered. A heading with ">" marks a column of numbers."""
 
     headings: tuple[str, ...]
-    headed: bool = True
-    rows: list[tuple[Cell, ...]] = field(factory=list)
+    _rows: list[tuple[Cell, ...]] = field(factory=list, init=False)
 
     def add_row(self, *cells: Cell | str) -> None:
         """Adds a row. A plain text must need no cleaning, e.g. because it is empty."""
-        self.rows.append(tuple(Cell.of((item, "")) if isinstance(item, str) else item for item in cells))
+        self._rows.append(tuple(Cell.of((item, "")) if isinstance(item, str) else item for item in cells))
 
-
-def columns(*headings: str, headed: bool = True) -> TextTable:
-    """An empty table. A heading that begins with ">" marks a column of numbers."""
-    return TextTable(headings, headed)
-
-
-def rendered(tables: Iterable[TextTable], *, width: int | None, color: bool) -> str:
-    """The tables as text, without blanks at the ends of lines."""
-    return "".join(Columns(table.headings, width, color, table.headed).table(table.rows) for table in tables)
+    def rendered(self, *, width: int | None, color: bool) -> str:
+        """The table as text, without blanks at the ends of lines."""
+        return Columns(self.headings, width, color).table(self._rows)
