@@ -43,6 +43,7 @@ from .options import (
 )
 from .policy.call import Call, Outcome
 from .policy.clock import Clock, SystemClock
+from .policy.concurrency import KeyPausedError
 from .policy.keys import KeyProvider, key_source, no_key
 from .policy.lifetime import TimeLimit
 from .policy.limiter import Limiter, LimitState, RateLimit, fingerprint_of, outcome_of
@@ -56,7 +57,6 @@ from .wire.endpoint import Endpoint
 from .wire.errors import (
     ChatloomError,
     ClientClosedError,
-    DeadlineExceededError,
     DecodeError,
     InvalidApiKeyError,
     TransportError,
@@ -235,8 +235,8 @@ class AsyncChatloom:
                 return outcome
         except (TransportError, ClientClosedError) as failure:
             error: ChatloomError = failure.with_traceback(None)
-        except DeadlineExceededError as paused:
-            error = attrs.evolve(paused, last=call.last_failure)
+        except KeyPausedError as paused:
+            error = call.paused(paused.seconds)
         except TimeoutError:
             if not limit.expired:
                 raise

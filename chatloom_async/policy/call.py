@@ -5,7 +5,7 @@ The client writes to it; the retry policy and the errors read from it.
 
 from collections.abc import Awaitable, Callable
 from logging import Logger, getLogger
-from math import inf
+from math import ceil, inf
 
 from attrs import Factory, define, evolve
 
@@ -74,6 +74,11 @@ class Call:
         text = f"The call was not done within {seconds}"
         if self.sent_at is None and not self.attempts:
             text = f"The call was not sent within {seconds}: it waited for its key or for the rate limit"
+        return DeadlineExceededError(text, last=self.last_failure)
+
+    def paused(self, seconds: float) -> DeadlineExceededError:
+        """The error for a call whose key is paused for so many seconds, which end after the deadline."""
+        text = f"The call was not sent: the API asked to pause this key for {ceil(seconds)} s more"
         return DeadlineExceededError(text, last=self.last_failure)
 
     @property

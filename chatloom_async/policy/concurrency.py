@@ -9,10 +9,9 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 from inspect import isawaitable, iscoroutine
-from math import ceil
 from weakref import WeakKeyDictionary
 
-from ..wire.errors import DeadlineExceededError, UsageError
+from ..wire.errors import UsageError
 from . import forks
 from .limiter import KeyedLimiter, Limiter, LimitState, PermitOutcome
 
@@ -110,6 +109,14 @@ class Permit:
             raise UsageError("release() of the Limiter in rate_limit returned a coroutine: it must not be async")
 
 
+class KeyPausedError(Exception):
+    """The API asked to pause the key for more seconds than the caller may wait. Ends the attempt; see client.py."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds: float = seconds
+
+
 class ClientLimiter:
     """A client's limiter: a request waits for its key's turn first, then for a slot of the client.
 
@@ -130,10 +137,9 @@ class ClientLimiter:
 
     async def acquire(self, key: str, loop: asyncio.AbstractEventLoop, seconds: float | None = None) -> Permit:
         """Returns when a request may be sent. Cancelling it gives up the place in the queue. Raises
-        DeadlineExceededError if the key is paused for longer than `seconds`."""
+        KeyPausedError if the key is paused for longer than `seconds`."""
         if seconds is not None and (pause := self._pause(key)) > seconds:
-            text = f"The call was not sent: the API asked to pause this key for {ceil(pause)} s more"
-            raise DeadlineExceededError(text)
+            raise KeyPausedError(pause)
         while True:
             turn = self._limiter.acquire(key)
             if not isawaitable(turn):

@@ -168,7 +168,8 @@ class CachingTransport:
             return checked(await start_send(self._inner, request))
         finally:
             if request.method not in READING:  # even one that failed may have changed something
-                self._forget(key[0])
+                self._answers.forget(key[0])
+                self._pending = {other: pending for other, pending in self._pending.items() if other[0] != key[0]}
 
     def clear(self) -> None:
         """Drops every answer. Answers to requests in flight are returned, but not stored."""
@@ -212,11 +213,6 @@ class CachingTransport:
             return False
         del self._pending[key]
         return True
-
-    def _forget(self, credentials: str) -> None:
-        self._answers.forget(credentials)
-        for key in [pending for pending in self._pending if pending[0] == credentials]:
-            del self._pending[key]
 
 
 def _seen(done: "asyncio.Task[Answer]") -> None:

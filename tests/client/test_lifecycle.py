@@ -411,6 +411,18 @@ async def test_a_timeout_that_is_not_ours_is_not_taken_for_ours() -> None:
         await AsyncChatloom(provider, transport=MockTransport(api)).list_agents()
 
 
+async def test_a_providers_deadline_is_not_the_calls() -> None:
+    """The error of a provider that makes calls of its own propagates as it is."""
+    vault = DeadlineExceededError("the vault is slow")
+
+    async def provider(*, force_refresh: bool = False) -> str:
+        raise vault
+
+    with pytest.raises(DeadlineExceededError) as caught:
+        await AsyncChatloom(provider, transport=MockTransport(api)).list_agents()
+    assert caught.value is vault
+
+
 async def test_without_a_deadline_and_limits_nothing_bounds_a_call() -> None:
     """None lifts each of them."""
     client = AsyncChatloom(KEY, transport=MockTransport(api), deadline=None, rate_limit=None, retry=None)
