@@ -21,7 +21,7 @@ from ..values import AuditedAgent, Finding, IncompleteListError, Row, State
 from .values import AgentChange, Diff, FieldChange, WorkspaceChange, counted_changes
 
 BATCH = 64
-"""Changes that are counted between two pauses for other tasks."""
+"""Changes that are looked at between two pauses for other tasks."""
 
 OVERLAP_RULES = frozenset(rule.id for rule in RULES if rule.scope == "overlap")
 """Their findings depend on other workspaces, too."""
@@ -165,14 +165,7 @@ async def diff_runs(old: RunInfo, new: RunInfo, old_workspaces: Stream, new_work
             changes.append(change)
     notes = list(_notes(old, new))
     if old_lacks or new_lacks:
-        settled = DiskList(WorkspaceChange)
-        doubtful = 0
-        for change in changes:
-            final = change if change.kind == "added" else _settled(change, _decided(old_lacks), _decided(new_lacks))
-            doubtful += final is not change
-            if final:
-                settled.append(final)
-        changes = settled
+        changes, doubtful = await _without_overlaps(changes, _decided(old_lacks), _decided(new_lacks))
         if doubtful:
             runs = " and the ".join(name for name, lacks in (("old", old_lacks), ("new", new_lacks)) if lacks)
             notes.append(
@@ -183,6 +176,22 @@ async def diff_runs(old: RunInfo, new: RunInfo, old_workspaces: Stream, new_work
         counts.update(counted_changes(changes[start : start + BATCH]))
         await asyncio.sleep(0)
     return Diff(old, new, tuple(notes), changes, compared - len(changes), not_compared, counts)
+
+
+async def _without_overlaps(
+    changes: DiskList[WorkspaceChange], is_new: Callable[[Finding], bool], is_fixed: Callable[[Finding], bool]
+) -> tuple[DiskList[WorkspaceChange], int]:
+    """The changes without doubtful findings about several workspaces, and how many changes had one."""
+    settled = DiskList(WorkspaceChange)
+    doubtful = 0
+    for place, change in enumerate(changes):
+        final = change if change.kind == "added" else _settled(change, is_new, is_fixed)
+        doubtful += final is not change
+        if final:
+            settled.append(final)
+        if place % BATCH == 0:
+            await asyncio.sleep(0)
+    return settled, doubtful
 
 
 def _applied_by(run: RunInfo) -> Callable[[Finding], bool]:
