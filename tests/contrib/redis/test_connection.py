@@ -104,6 +104,30 @@ async def test_the_key_that_met_the_outage_is_tried_again() -> None:
     assert {step.key for step in connection.asked} == {"a"}
 
 
+async def test_a_cancelled_way_back_is_taken_by_the_next_that_asks() -> None:
+    """With its own key."""
+    connection: Any = AwayUnlessNew()
+    queues = KeyQueues(connection, "me", 4, None, retry_every=0.0)
+    for key in ("a", "b"):
+        with pytest.raises(RedisUnavailableError):
+            await queues.ask(Step(key))
+        assert queues._reconnecting is not None
+        if key == "a":
+            queues._reconnecting.cancel()
+        await asyncio.wait([queues._reconnecting])
+    assert [step.key for step in connection.asked] == ["b"]
+
+
+async def test_what_is_closed_looks_for_no_way_back() -> None:
+    """A task would outlive it."""
+    connection: Any = AwayUnlessNew()
+    queues = KeyQueues(connection, "me", 4, None, retry_every=0.0)
+    await queues.aclose(1.0)
+    with pytest.raises(RedisUnavailableError):
+        await queues.ask(Step("a"))
+    assert queues._reconnecting is None
+
+
 class Granting(AwayUnlessNew):
     """A connection that grants one permit with each step."""
 
