@@ -1,7 +1,7 @@
 """The way to Redis and back after it was away, with a client that does as it is told."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -15,6 +15,7 @@ from chatloom_async.contrib.redis.queue import KeyQueues
 from chatloom_async.contrib.redis.script import Connection, RedisUnavailableError, Reply, ScriptConfig, Step
 from chatloom_async.policy.clock import SystemClock
 from chatloom_async.policy.limiter import KeyedLimiter
+from tests.contrib.redis.looking import KEY, until
 
 LIMIT = RateLimit()
 CONFIG = ScriptConfig(LIMIT, lease=60.0, who="me", prefix="test")
@@ -24,7 +25,8 @@ REPLY = [1, "0.0", "4.0", "0.0", 1]
 class Client:
     """A Redis client whose pipelines grant each step, and whose pool closes its connections by `disconnect`."""
 
-    def __init__(self, disconnect: Callable[[bool], Awaitable[None]] | None) -> None:
+    def __init__(self, disconnect: Callable[[bool], Awaitable[None]] | None, reply: Sequence[Any] = REPLY) -> None:
+        self._reply = reply
         self.commands: list[tuple[Any, ...]] = []
         self.aclose: Callable[[], Awaitable[None]]
         if disconnect:
@@ -43,7 +45,7 @@ class Client:
 
     async def execute(self, *, raise_on_error: bool) -> list[Any]:
         assert raise_on_error is False
-        return [REPLY for _ in self.commands]
+        return [self._reply for _ in self.commands]
 
 
 async def refused(_: bool) -> None:
@@ -177,3 +179,17 @@ async def test_a_limiter_closes_whatever_its_connection_does(problem: type[Excep
     async with RedisLimiter(lambda: client, timeout=0.01) as limiter:
         await limiter.acquire("a")
     assert limiter._opened is None
+
+
+async def test_who_asks_for_the_state_keeps_the_place_of_the_waiting_calls() -> None:
+    """Redis forgets the line of a process that says that nobody waits."""
+    client = Client(None, [0, "10.0", "4.0", "0.0", 4])
+    client.aclose = lambda: asyncio.sleep(0)
+    async with RedisLimiter(lambda: client) as limiter:
+        waiting = asyncio.create_task(limiter.acquire(limiter.fingerprint(KEY)))
+        await until(lambda: bool(client.commands))
+        client.commands.clear()
+        assert (await limiter.state(KEY)).queued == 1
+        ((*_, queued),) = client.commands
+        assert queued == 1
+        waiting.cancel()
