@@ -38,7 +38,7 @@ CPU_TIME = CpuTime()
 class WorkspaceTooLargeError(ChatloomError):
     """The answers about one workspace are larger than an audit accepts. A row carries it; it is never raised."""
 
-    hint = "Read it agent by agent, with AsyncChatloom.get_allowed_domains()."
+    hint = "Read it agent by agent: `chatloom domains AGENT_ID`, or get_allowed_domains() in a program."
 
 
 @define
