@@ -75,3 +75,12 @@ async def test_rotation(sandbox: Sandbox, ask: Ask) -> None:
     assert (new is acme.key, new == old) == (True, False)
     assert await ask(LIST, old) == (401, UNKNOWN_KEY)
     assert await ask(LIST, new) == before
+
+
+def test_every_key_that_was_ever_issued(sandbox: Sandbox) -> None:
+    """With the name of its workspace, so that a test can look for keys in its output."""
+    acme, other = sandbox.add_workspace("acme"), sandbox.add_workspace("other")
+    first = acme.key
+    assert list(sandbox.keys()) == [("acme", first), ("other", other.key)]
+    second = acme.rotate_key()
+    assert list(sandbox.keys()) == [("acme", first), ("acme", second), ("other", other.key)]

@@ -15,6 +15,7 @@ from chatloom_async.audit.rules import (
     RuleError,
     RulesFileError,
     UnknownRuleError,
+    choose_rules,
     installed_rules,
     joined,
     judge,
@@ -243,3 +244,17 @@ def test_an_entry_point_that_cannot_be_loaded_is_named(
     with pytest.raises(RulesFileError) as caught:
         installed_rules()
     assert caught.value == RulesFileError(f"broken-house, entry point house (broken_house): {problem}")
+
+
+def test_rules_are_chosen_among_those_of_files_and_of_the_package(tmp_path: Path) -> None:
+    """The choice, and all rules that there are, for what else names rules."""
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from chatloom_async.audit.rules import CheckedAgent, rule\n"
+        '@rule("agent-mine", severity="info", why="W.", fix="F.")\n'
+        "def mine(checked: CheckedAgent):\n"
+        "    return ()\n"
+    )
+    chosen, every = choose_rules(["agent-m*", "domain-ip"], [path])
+    assert [rule.id for rule in chosen] == ["domain-ip", "agent-mine"]
+    assert [rule.id for rule in every] == [*(rule.id for rule in RULES), "agent-mine"]
