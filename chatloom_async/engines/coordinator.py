@@ -19,7 +19,7 @@ from .shard import DEFAULTS, SHARD_DEADLINE, SHARD_SIZE, Shard, ShardOptions, Sh
 from .windowed import windowed
 
 BATCH = 32
-"""Rows that are judged and committed together: one transaction of the database, and no long stop of the event loop."""
+"""Rows that are judged and committed together: one transaction, without blocking the event loop for long."""
 
 
 async def audit_on(
@@ -38,11 +38,11 @@ async def audit_on(
 ) -> AsyncGenerator[Row, None]:
     """Like `audit`, with the workspaces read by the engine: exactly one judged row for each, as shards complete.
 
-    A row is committed to `run` before it is yielded, and a shard that was run twice counts once. `workspaces` are
-    read to their end first: which have a key in common decides who reads them. In memory are they, what `judge`
-    remembers, and the rows of `window` shards (by default as many as the engine says). Once `wanted` is false, no
-    further shard begins. If nothing has worked and a shard gives up, the workspaces of the other shards are failed
-    rows. `dns` is as in `audit`; this process asks it, not the workers.
+    A row is committed to `run` before it is yielded, and a shard that was run twice counts once. `workspaces` are read
+    to their end first, because workspaces with the same key belong into one shard. Memory holds the workspaces, the
+    state of `judge`, and the rows of `window` shards (by default as many as the engine says). Once `wanted` returns
+    False, no further shard is started. If a shard gives up before any workspace was read, the workspaces of the other
+    shards are failed rows. `dns` is used as in `audit`, by this process and not by the workers.
 
     Raises ConfigurationError for a workspace that holds its key, NoWorkersError, both before anything is sent,
     EngineLostError, after which the run can be resumed, and StoreError.
@@ -76,7 +76,7 @@ async def audit_on(
 
 @define(eq=False)
 class GivingUpEngine:
-    """Another engine, until one of its shards gives up and nothing has worked: then every further shard is failed."""
+    """Runs shards on another engine. If one gives up before any workspace was read, all further shards fail at once."""
 
     engine: Engine
     worked: bool = False
@@ -95,7 +95,7 @@ class GivingUpEngine:
 
 
 def _popped(shards: list[Shard]) -> Iterable[Shard]:
-    """Each in turn. It is removed from the list, so that its memory is free once it is done."""
+    """Yields the shards and removes them from the list, which frees the memory of finished ones."""
     shards.reverse()
     while shards:
         yield shards.pop()

@@ -33,26 +33,26 @@ if TYPE_CHECKING:
 
 
 VERSION_PLACE = "chatloom_async.wire.version:VERSION"
-NAMED = 3  # so many unfit workers are named; the rest is counted
+NAMED = 3  # unfit workers that the error names; it counts the others
 TRIES, TRANSFER_GRACE = 3, 60.0
-"""A shard has its own deadline so often, for workers that die late, and the seconds for the way. Then it is given up:
-a worker that hangs outside of Python cannot keep its deadline."""
+"""A shard is given up after TRIES x its deadline + TRANSFER_GRACE seconds: workers may die late, and one that hangs
+outside of Python cannot keep the deadline itself."""
 
 
 @frozen(eq=False)
 class DaskEngine:
-    """Shards on the workers of an async-native client, `Client(address, asynchronous=True)`, which is not closed.
+    """Runs shards on the workers of a client, `Client(address, asynchronous=True)`. The client is not closed.
 
-    There are as many shards in flight as worker threads at the start. Threads mostly wait, so give a worker many
-    (`--nthreads 32`): what one shard's largest workspace leaves idle, another one uses. More shards than threads would
-    wait at a worker, and die with it for a neighbour's fault; `distributed.scheduler.worker-saturation: 1.0` and
-    `allowed-failures: 1` in the scheduler's configuration make a shard that kills cost fewer workers.
+    The number of shards in flight is the number of worker threads at the start. Threads mostly wait, so give a worker
+    many of them (`--nthreads 32`). More shards than threads would wait at a worker, and would be lost with it. With
+    `distributed.scheduler.worker-saturation: 1.0` and `allowed-failures: 1` in the scheduler's configuration, a shard
+    that crashes its workers costs fewer of them.
     """
 
     client: "Client"
 
     async def prepare(self) -> int:
-        """Asks every worker for its version of this package; in words of the standard library, which all have."""
+        """Checks that every worker has the same version of this package, with a function of the standard library."""
         answers: Any = self.client.run(resolve_name, VERSION_PLACE, on_error="return")
         versions = await answers
         if not versions:
@@ -113,7 +113,7 @@ def _unfit(versions: dict[str, Any]) -> Iterator[str]:
 
 CONNECT_TIMEOUT = 10.0
 THREADS = 32
-"""In each worker of a cluster of one's own: they mostly wait."""
+"""Threads of each worker that is started here. They mostly wait."""
 
 SETTINGS: dict[str, object] = {
     "distributed.scheduler.worker-saturation": 1.0,
@@ -125,7 +125,7 @@ SETTINGS: dict[str, object] = {
 
 @asynccontextmanager
 async def workers_at(address: str) -> AsyncIterator[DaskEngine]:
-    """An engine on the cluster whose scheduler has this address, which goes on after the audit.
+    """An engine on the cluster whose scheduler has this address. The cluster is not closed.
 
     Raises MissingExtraError and NoWorkersError. For `tls://` the certificates are Dask's own settings.
     """
@@ -135,7 +135,7 @@ async def workers_at(address: str) -> AsyncIterator[DaskEngine]:
 
 @asynccontextmanager
 async def workers_here(count: int | None = None) -> AsyncIterator[DaskEngine]:
-    """An engine on a cluster of this machine, which ends with the context: so many processes, else one for each core.
+    """An engine on a cluster on this machine with `count` processes, by default one per core. It ends with the context.
 
     Raises MissingExtraError.
     """

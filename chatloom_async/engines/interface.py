@@ -1,4 +1,4 @@
-"""What an engine is: a place where shards run. Everything else, such as windows and splitting, is the same for all."""
+"""The interface of an engine. It runs shards; everything else, such as splitting, is the same for all engines."""
 
 from typing import Protocol
 
@@ -9,13 +9,12 @@ class Engine(Protocol):
     """Runs shards elsewhere, several at once."""
 
     async def prepare(self) -> int:
-        """How many shards to have in flight. Raises NoWorkersError if no shard could run, before any does."""
+        """The number of shards to have in flight. Called first; raises NoWorkersError if no shard can run."""
         ...
 
     async def run(self, shard: Shard) -> ShardResult:
-        """What `audit_shard` gives. Cancelling it gives the shard up.
+        """The result of `audit_shard`. Cancelling it gives up the shard.
 
-        Raises ShardLostError if the shard took its workers along, so that a part of it may do better, and
-        EngineLostError if no shard can run any more.
+        Raises ShardLostError if every worker that ran the shard died, and EngineLostError if no shard can run any more.
         """
         ...

@@ -1,6 +1,6 @@
-"""A shard: some workspaces to be read by one worker. What travels, how workspaces are partitioned, what can go wrong.
+"""A shard: workspaces that one worker reads. Its values, how workspaces are partitioned, and the engines' errors.
 
-An error that concerns one workspace is in its row, and is not raised.
+An error of a single workspace is in its row and is not raised.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -52,12 +52,12 @@ SHARD_DEADLINE = 3600.0
 
 @frozen(kw_only=True)
 class ShardOptions:
-    """How a worker reads a shard: `concurrency` workspaces at once, the rest as the client's and the audit's options.
+    """How a worker reads a shard: `concurrency` workspaces at once; the other options are the client's and the audit's.
 
-    Few at once, and many shards side by side: the largest workspace of a shard, at four requests a second, keeps the
-    rest of its room empty. In a simulation with Pareto-distributed agents, 32 shards in each of two processes with 8
-    at once took 1/20 of the time of one shard with 64.
-    There is no retry policy in it: that holds a source of random numbers, and workers must not share their jitter.
+    Many shards with a low concurrency are faster than few with a high one, because a shard's largest workspace, at four
+    requests a second, takes longer than the others. In a simulation with Pareto-distributed agents, 32 shards in each
+    of two processes with 8 at once took 1/20 of the time of one shard with 64.
+    There is no retry policy: it contains a source of random numbers, and workers must not share their jitter.
     """
 
     concurrency: int = field(default=8, validator=COUNT)
@@ -81,9 +81,9 @@ def refuse_keys(workspaces: Iterable[Workspace]) -> None:
 
 @frozen(kw_only=True)
 class ShardRead:
-    """What a worker read of one workspace: a row with no rule applied, and the evidence for those who judge it.
+    """What a worker read of one workspace: a row before any rule, and the evidence for the rules.
 
-    The evidence's fingerprint is the one that the run's database uses.
+    The fingerprint in the evidence is the one that the run's database uses.
     """
 
     row: Row
@@ -96,8 +96,8 @@ class ShardRead:
 
 @frozen
 class ShardResult:
-    """One read for each workspace of the shard, in the shard's order. `gave_up` is why the worker gave up, or None:
-    nothing worked in its first seconds."""
+    """One read for each workspace of the shard, in the shard's order. `gave_up` is the reason if the worker gave up
+    because nothing worked in its first seconds, else None."""
 
     shard: str
     reads: tuple[ShardRead, ...]
@@ -106,9 +106,9 @@ class ShardResult:
 
 @frozen(kw_only=True, repr=False)
 class Shard:
-    """Workspaces to be read by one worker, which has `deadline` seconds for it, counted from its own start.
+    """Workspaces that one worker reads within `deadline` seconds, counted from the worker's start.
 
-    Raises ConfigurationError for a workspace that holds an ApiKey. `salt` is that of the run's fingerprints.
+    Raises ConfigurationError for a workspace that holds an ApiKey. `salt` is the salt of the run's fingerprints.
     """
 
     id: str
@@ -120,7 +120,7 @@ class Shard:
     version: str = VERSION
 
     def __repr__(self) -> str:
-        """In few words: workers log it, and dashboards show it."""
+        """Short, because workers log it and dashboards show it."""
         return f"Shard({self.id!r}, workspaces={len(self)})"
 
     def __len__(self) -> int:
@@ -138,11 +138,11 @@ class Shard:
 
 
 SHARD_SIZE = 250
-"""A shard that is lost is read again as a whole, and one that is small waits for its largest workspace."""
+"""Workspaces. A lost shard is read again as a whole; a small one takes as long as its largest workspace."""
 
 SPREAD = 8
-"""Shards for each place in the window, where there are enough workspaces: so the last ones, and those that a killed
-worker had, are soon read."""
+"""Shards for each one in flight, if there are enough workspaces. The last shards, and those of a killed worker, are
+then small."""
 
 MakeShard = Callable[[str, tuple[Workspace, ...]], Shard]
 
@@ -166,13 +166,13 @@ def partition(workspaces: Iterable[Workspace], make: MakeShard, *, size: int = S
 
 
 def fitting_size(workspaces: int, window: int, at_once: int = DEFAULTS.concurrency) -> int:
-    """Workspaces for a shard: so few that the whole window is used, but as many as it reads at once, since a shard
-    costs as much as two or three workspaces by itself (12 ms of CPU, by tests.engines.costs). SHARD_SIZE at most."""
+    """Workspaces per shard: few enough that all workers are used, but at least as many as it reads at once, because a
+    shard itself costs as much as two or three workspaces (12 ms of CPU, by tests.engines.costs). At most SHARD_SIZE."""
     return max(at_once, min(SHARD_SIZE, workspaces // (window * SPREAD)))
 
 
 def _by_reference(workspaces: Iterable[Workspace]) -> Iterable[list[Workspace]]:
-    """Those with one reference together, where its first one stood. Different spellings of a path are one."""
+    """Groups of workspaces with the same key reference, in order of the first one. Spellings of a path are one."""
     groups: dict[bytes, list[Workspace]] = {}
     for workspace in workspaces:
         groups.setdefault(reference_digest(workspace.key, b""), []).append(workspace)

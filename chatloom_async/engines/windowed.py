@@ -1,8 +1,8 @@
 """Runs shards on an engine and yields results as they complete, with a bounded number of shards in flight.
 
-A shard that takes its workers along is split until the one workspace that does it is alone: its row failed, and says
-so; the others are read. A neighbour in the same worker may look the same, so the last try is made while nothing else is
-under way: no workspace fails for another one's fault.
+A shard that crashes its workers is split until the workspace that causes it is alone. Its row is failed and says so;
+the other workspaces are read. A shard in the same worker could be lost with it, so the last attempt is made while no
+other shard is in flight: no workspace fails because of another one.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from .interface import Engine
 from .shard import EngineError, Shard, ShardLostError, ShardRead, ShardResult
 
 PARTS = 8
-"""Into which a lost shard is split. Each round costs the engine's number of tries in workers, whatever the number of
-parts: a thousand workspaces take four rounds with eight, and ten with two."""
+"""A lost shard is split into so many parts. Each round crashes as many workers as the engine tries, independent of the
+number of parts. A thousand workspaces take four rounds with eight parts, and ten with two."""
 
 
 async def windowed(
@@ -39,7 +39,7 @@ async def windowed(
 
 @define(eq=False)
 class Room:
-    """Holds any number of shards, or one that is alone."""
+    """A lock for any number of shards, or for a single one."""
 
     inside: int = 0
     open: asyncio.Event = Factory(asyncio.Event)
@@ -51,7 +51,7 @@ class Room:
 
     @asynccontextmanager
     async def shared(self) -> AsyncIterator[None]:
-        """Waits as long as somebody is, or wants to be, alone."""
+        """Enters with others. Waits while a shard is alone, or waits to be."""
         await self.open.wait()
         self.inside += 1
         self.empty.clear()
@@ -64,7 +64,7 @@ class Room:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """Waits until those inside have left. For one at a time."""
+        """Enters alone, after all others have left. Used by one shard at a time."""
         self.open.clear()
         try:
             await self.empty.wait()

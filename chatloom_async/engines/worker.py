@@ -1,6 +1,6 @@
 """Runs on a worker: resolves the keys of a shard and reads its workspaces. It applies no rules and stores nothing.
 
-It does the same however often it is run, and nothing that another run would notice: it only reads.
+It only reads, so a shard may be run again.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ from .shard import EngineError, NoWorkersError, Shard, ShardRead, ShardResult
 
 
 def audit_shard(shard: Shard) -> ShardResult:
-    """One read for every workspace of the shard, whatever becomes of each, within the shard's deadline.
+    """Reads every workspace of the shard within the shard's deadline. A failed one is a failed row, not an exception.
 
-    Runs an event loop of its own, in whatever thread. Raises NoWorkersError if the shard comes from another
-    version of this package, and nothing for a workspace.
+    Runs its own event loop, in any thread. Raises NoWorkersError if the shard comes from another version of this
+    package.
     """
     if shard.version != VERSION:
         reason = f"The coordinator has chatloom-async {shard.version}, and a worker {VERSION}"
@@ -63,7 +63,7 @@ async def read_shard(shard: Shard, *, transport: Transport | None = None, clock:
                     else:
                         reads[number] = ShardRead.failed(workspace, Failure.of(result.error))
     except TimeoutError:
-        pass  # what was read until then is kept
+        pass  # the result contains what was read until then
     late = Failure.of(EngineError(f"Shard {shard.id} was not done within its deadline of {shard.deadline:g} s"))
     in_order = (reads.get(number) or ShardRead.failed(w, late) for number, w in enumerate(shard.workspaces))
     return ShardResult(shard.id, tuple(in_order), reader.gave_up)
@@ -71,7 +71,7 @@ async def read_shard(shard: Shard, *, transport: Transport | None = None, clock:
 
 @frozen(eq=False)
 class LocalEngine:
-    """`window` shards at once; `transport` and `clock` are each shard's client's, and are not closed."""
+    """Runs shards in this process, `window` at once, with clients that use `transport` and `clock`."""
 
     window: int = 1
     transport: Transport | None = None

@@ -34,7 +34,7 @@ Open = Callable[[], httpx2.AsyncBaseTransport]
 
 
 def network(context: ssl.SSLContext | None, proxy: str | None, *, http2: bool, reused: bool) -> Open:
-    """What opens a transport over real sockets. Without reuse it is HTTP/1.1: HTTP/2 sends requests side by side."""
+    """Opens a transport over real sockets. Without reuse it is HTTP/1.1, because HTTP/2 shares a connection."""
     http2 = http2 and reused
     if http2:
         _quieten()

@@ -130,7 +130,7 @@ class ConnectionBound:
         self._queue: deque[asyncio.Future[bool]] = deque()
 
     def is_exceeded(self, idle: int) -> bool:
-        """Whether the requests under way and so many idle connections are too many."""
+        """Whether the requests under way and `idle` idle connections exceed the limit."""
         return self._in_use + idle > self.most
 
     def enter(self) -> bool:

@@ -156,7 +156,7 @@ class SecretInRecordingError(UsageError):
 
 
 class NotRecordedError(UsageError):
-    """A request that the recording does not contain, or not so often."""
+    """The recording does not contain the request, or each recorded answer was replayed already."""
 
     hint = "Record again with RecordingTransport(AiohttpTransport(), path), or send a recorded request."
 

@@ -27,7 +27,7 @@ AROUND = {
     "the name of a header": re.compile(r"(authorization|x-api-key):", re.IGNORECASE),
     "characters that are not seen": re.compile(r"[\ufeff\u200b]"),
 }
-"""What comes along when a key is copied, by what people call it."""
+"""Characters that are often copied with a key, by their name in the error."""
 SALT = secrets.token_bytes(16)
 
 

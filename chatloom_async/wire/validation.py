@@ -1,6 +1,6 @@
 """Validates options. A bad value raises a ConfigurationError that says what is accepted.
 
-The error shows a number as it is, and of anything else only its type: it could be a key.
+The error shows a number, but only the type of any other value, which could be a key.
 """
 
 import sys
