@@ -2,10 +2,12 @@
 
 import asyncio
 from contextlib import suppress
+from weakref import WeakSet
 
 import pytest
 
 from chatloom_async import AsyncChatloom, MockTransport, Request, Response
+from chatloom_async.policy import forks
 from chatloom_async.policy.concurrency import MAX_IN_FLIGHT, ClientLimiter, ConcurrencyLimit, Slots
 from chatloom_async.policy.limiter import KeyedLimiter, PermitOutcome, RateLimit, Unlimited
 from chatloom_async.testing import VirtualClock
@@ -203,3 +205,18 @@ async def test_a_place_survives_whoever_is_cancelled_while_it_is_handed_on(first
     assert not slots.take()
     slots.leave()
     assert [slots.take(), slots.take()] == [True, False]
+
+
+async def test_a_permit_of_the_parent_is_not_the_childs_in_a_child_of_a_child_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each fork counts."""
+    monkeypatch.setattr(forks, "_states", WeakSet())
+    monkeypatch.setattr(forks, "count", 1)  # this is a child already
+    limiter = KeyedLimiter(RateLimit(), VirtualClock())
+    client = ClientLimiter(limiter, ConcurrencyLimit(1))
+    inherited = await client.acquire("a", asyncio.get_running_loop())
+    forks._after_fork()
+    await client.acquire("a", asyncio.get_running_loop())
+    inherited.release("succeeded")
+    assert limiter.states()["a"].in_flight == 1
