@@ -1,6 +1,8 @@
 """What an audit says at its end and on the way: totals, findings, the next step progress, and pauses."""
 
+import os
 import shlex
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -167,6 +169,18 @@ def test_a_line_is_not_repeated(
     for text in ("paused", "paused", "stopped", "paused"):
         progress.say(text)
     assert capsys.readouterr().err.splitlines() == ["paused", "stopped", "paused"]
+
+
+def test_a_bar_that_nobody_reads_does_not_end_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it would show is discarded from then on."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with os.fdopen(writer, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        with AuditProgress(2, shown=True) as progress:
+            progress.say("paused")
+        assert os.path.samestat(os.fstat(writer), Path(os.devnull).stat())
 
 
 @pytest.mark.parametrize(
