@@ -49,14 +49,19 @@ def test_each_format_is_for_people_for_json_or_for_utf_8() -> None:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_reports_for_programs_are_the_same_in_every_encoding(named: Sandbox, encoding: str) -> None:
-    """JSON is escaped where stdout is not UTF-8, so that it is right in both."""
-    report = program("audit", "--format", "sarif", PYTHONIOENCODING=encoding).stdout
-    assert (json.loads(report)["version"], b"\\U0001" in report) == ("2.1.0", False)
-    table = program("audit", "--format", "csv", PYTHONIOENCODING=encoding).stdout
-    assert (NAME in table.decode(), table.count(b"\r\n")) == (True, table.count(b"\n"))
+def test_json_is_the_same_in_every_encoding(named: Sandbox, encoding: str) -> None:
+    """It is escaped where stdout is not UTF-8, so that it is right in both."""
     raw = program("call", "/api/plugin/agents", PYTHONIOENCODING=encoding).stdout
     assert NAME in [agent["name"] for agent in json.loads(raw)["agents"]]
+    assert (b"\\ud83d" in raw) == (encoding != "utf-8")
+
+
+def test_other_reports_for_programs_are_utf_8(named: Sandbox) -> None:
+    """With the line ends of their format."""
+    report = program("audit", "--format", "sarif", PYTHONIOENCODING="ascii").stdout
+    assert (json.loads(report)["version"], b"\\U0001" in report) == ("2.1.0", False)
+    table = program("audit", "--format", "csv", PYTHONIOENCODING="cp1252").stdout
+    assert (NAME in table.decode(), table.count(b"\r\n")) == (True, table.count(b"\n"))
 
 
 @pytest.mark.parametrize(("encoding", "mark"), [("cp1252", b""), ("cp1252", b"\xef\xbb\xbf"), ("utf-8", b"")])
