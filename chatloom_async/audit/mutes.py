@@ -185,13 +185,13 @@ def _entries(document: dict[str, Any] | str) -> list[Mute]:
         raise MutesFileError(f"unknown at the top level: {', '.join(others)}. Only [[mutes]] is read")
     if not isinstance(entries, list):
         raise MutesFileError("holds no list of mutes: write [[mutes]] above each")
-    return [_mute(entry, f"entry {number}") for number, entry in enumerate(entries, 1)]
-
-
-def _mute(entry: Any, place: str) -> Mute:
-    if problem := _problem(entry):
-        raise MutesFileError(f"{place}: {problem}")
-    return Mute(**entry, place=place)
+    mutes = []
+    for number, entry in enumerate(entries, 1):
+        place = f"entry {number}"
+        if problem := _problem(entry):
+            raise MutesFileError(f"{place}: {problem}")
+        mutes.append(Mute(**entry, place=place))
+    return mutes
 
 
 def _problem(entry: Any) -> str | None:

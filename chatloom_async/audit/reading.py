@@ -172,27 +172,23 @@ def _is_slow(exchange: Exchange[Any], seconds: float, before: float) -> bool:
 
 
 def _row(workspace: Workspace, listed: AgentList, reading: Reading) -> Row:
-    agents = tuple(
-        AuditedAgent(agent, reading.domains.get(agent.id), _failure(reading.errors.get(agent.id))) for agent in listed
-    )
+    failures = {agent_id: Failure.of(error) for agent_id, error in reading.errors.items()}
+    agents = tuple(AuditedAgent(agent, reading.domains.get(agent.id), failures.get(agent.id)) for agent in listed)
     names = {agent.id: agent.name for agent in listed}
     findings = tuple(_gone(workspace.name, agent_id, names[agent_id]) for agent_id in names if agent_id in reading.gone)
     error = _problem(listed, reading)
     return Row(workspace.name, "partial" if error else "ok", agents, findings, error, reading.requests)
 
 
-def _failure(error: BaseException | None) -> Failure | None:
-    return None if error is None else Failure.of(error)
-
-
 def _problem(listed: AgentList, reading: Reading) -> Failure | None:
     """Why a row is not whole: the error that ended the reading, else an agent's, else the list's."""
     if reading.stopped:
         return Failure.of(reading.stopped)
-    for agent in listed:
-        if error := _failure(reading.errors.get(agent.id)):
-            count = f"{len(reading.errors)} of {len({agent.id for agent in listed})} agents could not be read"
-            return Failure(error.type, f"{count}; the first, {agent.id}: {error.message}")
+    first = next((agent.id for agent in listed if agent.id in reading.errors), None)
+    if first is not None:
+        failure = Failure.of(reading.errors[first])
+        count = f"{len(reading.errors)} of {len({agent.id for agent in listed})} agents could not be read"
+        return Failure(failure.type, f"{count}; the first, {first}: {failure.message}")
     if not listed.complete:
         numbers = f"{listed.count} stated, {len(listed)} listed, {len({agent.id for agent in listed})} different ids"
         return Failure.of(IncompleteListError(f"The list of agents does not match its count: {numbers}"))
