@@ -129,6 +129,18 @@ async def test_a_second_row_takes_the_place_of_the_first(store: Store) -> None:
     assert await store.known_findings(run.id, ids) == {found("a", "::1").id}
 
 
+async def test_an_amended_row_keeps_the_fingerprint_of_its_key(store: Store) -> None:
+    """Its findings are those of the new row only."""
+    run = await store.begin(config("a"))
+    await run.commit(row("a", findings=(found("a", "::1"),)), ApiKey(KEY))
+    amended = row("a", findings=(found("a", "localhost"),))
+    await run.amend([amended])
+    key = run.fingerprint(ApiKey(KEY))
+    assert [stored async for stored in store.workspaces(run.id)] == [StoredWorkspace("a", amended, key)]
+    ids = (found("a", "localhost").id, found("a", "::1").id)
+    assert await store.known_findings(run.id, ids) == {found("a", "localhost").id}
+
+
 async def test_a_run_takes_only_rows_of_its_own_workspaces(store: Store) -> None:
     """A stranger's is refused, and those that share its transaction are not."""
     run = await store.begin(config("a", "b"))
