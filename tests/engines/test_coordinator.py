@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from chatloom_async import ApiKey, AsyncChatloom
-from chatloom_async.audit import KeyFile, Row, Workspace, audit
+from chatloom_async.audit import Failure, KeyFile, Row, Workspace, audit
 from chatloom_async.audit.rules import Judge
 from chatloom_async.audit.store import NothingToResumeError, RunConfig, open_store
 from chatloom_async.engines import EngineLostError, LocalEngine, Shard, ShardResult, audit_on
@@ -121,3 +122,28 @@ async def test_no_shard_begins_that_is_not_wanted_any_more(tmp_path: Path) -> No
             seen.append(row.workspace)
     assert seen == [f"w{number}" for number in range(len(seen))]
     assert 2 <= len(seen) <= 4
+
+
+DOWN = Failure("ConnectError", "Nobody answers")
+
+
+class OutageEngine:
+    """Every shard gives up, because the API is down. `ran` holds the shards that were run."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+
+    async def prepare(self) -> int:
+        return 1
+
+    async def run(self, shard: Shard) -> ShardResult:
+        self.ran.append(shard.id)
+        return evolve(shard.failed(DOWN), gave_up=DOWN)
+
+
+async def test_if_nothing_has_worked_when_a_shard_gives_up_the_others_fail_at_once(tmp_path: Path) -> None:
+    """Without being run, and for the same reason."""
+    _, workspaces = planted(tmp_path, 5, agents=1)
+    engine = OutageEngine()
+    rows = [row async for row in audit_on(engine, workspaces, base_url=URL, shard_size=1)]
+    assert (engine.ran, [row.error for row in rows]) == (["1"], [DOWN] * 5)
