@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TextIO
 
+from ..audit.dns import Resolver
 from ..audit.document import json_text, workspace_document
 from ..audit.formats.expectation import ExpectationFormat
 from ..audit.formats.layout import TextTable, cell
@@ -56,12 +57,7 @@ async def run_audit(
         check_expectation(report, chosen)
         dns = await stack.enter_async_context(open_resolver(rules, finding.resolver, source.kind))
         if run.dry_run:
-            with open_output(report.output, content=content_of(report.format)) as output:
-                output.write(plan(report.format, chosen, output.stream))
-            notice(estimate(chosen, run.at_once))
-            if dns:
-                notice(f"DNS: would ask {dns.shown} about the allowed domains, each once")
-            return 0
+            return _dry_run(report, chosen, run.at_once, dns)
         to_terminal = report.output is None and sys.stdout is not None and sys.stdout.isatty()
         mixed = report.format != "table" and to_terminal  # rows would appear between the frames of a bar
         progress = AuditProgress(len(chosen), shown=not (mixed or run.quiet or run.verbose))
@@ -116,6 +112,16 @@ def _key_files(workspaces: Iterable[Workspace]) -> Iterator[tuple[str, Path]]:
             program = shutil.which(workspace.key.argv[0])
             for word in (*workspace.key.argv, *([program] if program else [])):
                 yield f"a file of the key command of workspace {workspace.name}", Path(word)
+
+
+def _dry_run(report: ReportOptions, workspaces: Sequence[Workspace], concurrency: int, dns: Resolver | None) -> int:
+    """Writes what would be audited instead of a report, and says what it would cost."""
+    with open_output(report.output, content=content_of(report.format)) as output:
+        output.write(plan(report.format, workspaces, output.stream))
+    notice(estimate(workspaces, concurrency))
+    if dns:
+        notice(f"DNS: would ask {dns.shown} about the allowed domains, each once")
+    return 0
 
 
 def _unset_variables(workspaces: Iterable[Workspace]) -> list[str]:
