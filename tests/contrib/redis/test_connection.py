@@ -82,6 +82,14 @@ def test_nothing_was_sent_if_redis_is_away() -> None:
     assert (error.message, error.sent) == ("The shared rate limiter's Redis does not answer (OSError: gone)", False)
 
 
+@pytest.mark.parametrize("reply", [None, 5, [], [1, "x", "4", "0", 1], [-1, "0", "4", "0", 1], [1, "inf", "4", "0", 1]])
+def test_another_reply_is_told_as_what_it_is(reply: Any) -> None:
+    """Another program may use the same names."""
+    problem = Reply.of(reply)
+    assert isinstance(problem, RedisUnavailableError)
+    assert problem.message.endswith("does not answer (ValueError: a reply that is not this script's)")
+
+
 class AwayUnlessNew:
     """A connection that answers only when it is asked anew."""
 

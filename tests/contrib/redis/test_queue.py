@@ -122,3 +122,15 @@ async def test_a_place_in_line_is_given_up() -> None:
     desk.reply.set_result(granted(0))
     await settle()
     assert desk.queue.idle
+
+
+async def test_a_short_wait_is_a_place_in_line_too() -> None:
+    """Redis knows of it until it is told otherwise."""
+    desk = Desk()
+    (task,) = await desk.waiting(1)
+    desk.reply.set_result(granted(0, wait=0.9))
+    await settle()
+    assert desk.queue._in_line
+    task.cancel()
+    desk.queue.asking.cancel()
+    await settle()
