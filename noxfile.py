@@ -209,7 +209,7 @@ def fuzz(session: nox.Session) -> None:
 def mutants(session: nox.Session) -> None:
     """Changes retries, limits, keys, decoding, fan_out, watch, outages and Redis: the tests must notice 90 %.
 
-    Takes modules, such as `-- wire/auth.py`. Half an hour, and more for Redis, which needs a server.
+    Takes modules, such as `-- wire/auth.py`. Half an hour, and an hour or more for Redis, which needs a server.
     """
     install(session, "mutants")
     session.run("python", "-m", "tests.mutants", *session.posargs)
