@@ -160,3 +160,11 @@ def test_the_cpu_time_is_sampled_now_and_then(monkeypatch: pytest.MonkeyPatch) -
     assert (cpu_time.recent(), cpu_time.recent()) == (1.0, 1.0)
     now[0] += 2 * lanes.CPU_SAMPLE
     assert (cpu_time.recent(), cpu_time.recent()) == (2.0, 2.0)
+
+
+async def test_one_answer_that_does_not_come_holds_up_no_other() -> None:
+    """While it is waited for, another lane reads the rest."""
+    api = Api(20, 0.01, agt_0=(30.0, answer(DOMAINS)))
+    row = await read(api)
+    assert (row.state, len(row.agents)) == ("ok", 20)
+    assert api.clock.time() < 31

@@ -1,10 +1,12 @@
 """The rule for listed domains that are nearly an expected one."""
 
+import sys
 import time
 
 import pytest
 
-from chatloom_async.audit.rules.lookalikes import domain_lookalike, skeleton
+from chatloom_async import MissingExtraError
+from chatloom_async.audit.rules.lookalikes import _prototypes, domain_lookalike, skeleton
 from tests.audit.rules.cases import audited, checked, found, said
 
 OTHER, LOOKS = "which is expected, but is another domain", "which is expected, only by a hyphen"
@@ -78,3 +80,10 @@ def test_the_work_grows_with_the_number_of_domains() -> None:
     began = time.process_time()
     assert list(domain_lookalike(workspace)) == []
     assert time.process_time() - began < 30
+
+
+def test_without_the_table_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the name of the extra."""
+    monkeypatch.setitem(sys.modules, "confusable_homoglyphs.confusables", None)
+    with pytest.raises(MissingExtraError, match=r"^The rule domain-lookalike needs .*\[audit\]"):
+        _prototypes.__wrapped__()
