@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from contextlib import aclosing
 from typing import Any
 
@@ -54,6 +55,20 @@ async def test_http_2_can_be_switched_off(options: dict[str, Any]) -> None:
     async with H2Server(TEXT) as server, aclosing(Httpx2Transport(ssl=trusting(), **options)) as transport:
         assert not isinstance(await transport.send(signed(server.url)), Response)
     assert server.requests == []
+
+
+def test_http_2_has_a_tls_context_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """httpx2 changes it, and what speaks HTTP/1.1 must not offer HTTP/2."""
+    asked: list[bool] = []
+
+    def default_tls(http2: bool) -> ssl.SSLContext:
+        asked.append(http2)
+        return trusting()
+
+    monkeypatch.setattr(httpx2_transport, "default_tls", default_tls)
+    for http2 in (True, False):
+        httpx2_transport.network(None, None, http2=http2, reused=True)()
+    assert asked == [True, False]
 
 
 @pytest.mark.parametrize(("size", "taken"), [(90_000, True), (200_000, False)])
