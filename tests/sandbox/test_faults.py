@@ -119,3 +119,13 @@ async def test_a_fault_gives_head_no_body(acme: SandboxWorkspace, ask: Ask, how:
     acme.fails(how)
     status, kind = {500: 500, "html": 502}.get(how, 405), "text/html" if how == "html" else "application/json"
     assert await ask("/api/plugin/agents", acme.key, "content-type", method="HEAD") == (status, b"", kind)
+
+
+def test_a_workspace_that_is_not_there_is_named_with_those_that_are() -> None:
+    """Or with the word that there is none."""
+    sandbox = Sandbox()
+    with pytest.raises(KeyError, match="There is no workspace 'acme': there are none\""):
+        sandbox["acme"]
+    sandbox.add_workspace("birch")
+    with pytest.raises(KeyError, match="There is no workspace 'acme': there are birch\""):
+        sandbox["acme"]
