@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from contextlib import closing, suppress
 from math import inf
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,10 +24,10 @@ from chatloom_async import (
     TLSError,
 )
 from chatloom_async.audit import Failure, Row, Workspace, audit
+from chatloom_async.audit.keys import KeyEnv
 from chatloom_async.audit.outage import FIRST_ANSWER, GIVE_UP_AFTER, PatientReader, Pause
 from chatloom_async.engines import LocalEngine, audit_on
 from chatloom_async.testing import VirtualClock
-from tests.engines.planted import planted
 from tests.samples import AGENT, AGENTS, DOMAINS, KEY, OTHER_KEY, answer, failure
 
 EMPTY: dict[str, Any] = {"agents": [], "count": 0}
@@ -465,9 +464,10 @@ async def test_a_reader_that_times_out_by_itself_is_a_defect_of_its_workspace() 
     assert [row.error for row in rows] == [Failure("TimeoutError", "mine")]
 
 
-async def test_an_engine_gives_up_as_one_process_does(tmp_path: Path) -> None:
+async def test_an_engine_gives_up_as_one_process_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first shards find that nothing works; the others are not read."""
-    _, workspaces = planted(tmp_path, 60)
+    monkeypatch.setenv("ACME_KEY", KEY)
+    workspaces = [Workspace(f"w{number}", KeyEnv("ACME_KEY")) for number in range(60)]
     clock, requests = VirtualClock(), list[Request]()
 
     async def down(request: Request) -> Any:
@@ -479,4 +479,4 @@ async def test_an_engine_gives_up_as_one_process_does(tmp_path: Path) -> None:
     assert sorted(row.workspace for row in rows) == sorted(each.name for each in workspaces)
     assert {(row.state, row.error and row.error.type) for row in rows} == {("failed", "ConnectError")}
     assert sum(row.requests for row in rows) == len(requests)
-    assert clock.time() <= 15.0  # key files are read in threads, and meanwhile a virtual clock may go on
+    assert clock.time() <= GIVE_UP_AFTER
