@@ -16,10 +16,11 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
 
-from attrs import Factory, define, evolve, field
+from attrs import Factory, define, evolve, field, frozen
 
 from ..wire.base_url import BASE_URL, normalize_base_url
 from ..wire.errors import ConfigurationError
@@ -382,47 +383,33 @@ async def open_session(
         listed=listed,
     )
     async with AsyncExitStack() as stack:
-        store = run = None
-        number = baseline if isinstance(baseline, int) else None
-        if db is not None and number is not None:  # before a run is begun
-            async with open_store(db, write=False) as earlier:
-                await earlier.run_info(number)
-        past: list[RunInfo] = []
-        if db is not None:
-            store = await stack.enter_async_context(open_store(db))
-            run = await (store.resume(config) if resume else store.begin(config))
-            past = [info for info in await store.runs() if info.id < run.id]
-            if baseline == "last":
-                newest = await store.newest_complete(before=run.id)
-                number = newest.id if newest else None
-        known: KnownFindings = _none_known
-        if db is not None and number is not None:  # a connection of its own, so that no commit waits for it
-            known = _known_in(await stack.enter_async_context(open_store(db, write=False)), number)
-        if baseline == "last" and number is None:
+        history = History() if db is None else await _open_history(stack, db, config, resume=resume, baseline=baseline)
+        number = history.run.id if history.run else None
+        if baseline == "last" and history.baseline is None:
             fail_on = "never"
             warn(
-                f"No earlier complete run has one of these workspaces: run {run.id if run else 1} becomes the "
-                "baseline, and no finding fails it."
+                f"No earlier complete run has one of these workspaces: run {number} becomes the baseline, and no "
+                "finding fails it."
             )
         session = AuditSession(
             workspaces=workspaces,
-            outcome=AuditOutcome(len(workspaces), fail_on, run.id if run else None, number),
+            outcome=AuditOutcome(len(workspaces), fail_on, number, history.baseline),
             context=FormatContext(
                 texts=rule_texts((*RULES, *rules)),
                 fail_on=fail_on,
-                past=past,
+                past=history.past,
                 source=source,
                 lines={workspace.name: workspace.line for workspace in workspaces if workspace.line is not None},
                 warn=warn,
-                news=None if number is None else NewFindings(number, set()),
+                news=None if history.baseline is None else NewFindings(history.baseline, set()),
             ),
             stop=stop or asyncio.Event(),
             read=read,
             judge=Judge(rules, matching=matching),
             mutes=Mutes(mutes, datetime.now(UTC).date()),
-            known=known,
-            store=store,
-            run=run,
+            known=history.known,
+            store=history.store,
+            run=history.run,
             resume=resume,
             whole_list=len(listed) <= len(workspaces),
         )
@@ -430,5 +417,31 @@ async def open_session(
         await session.end()
 
 
-def _known_in(store: Store, run: int) -> KnownFindings:
-    return lambda ids: store.known_findings(run, ids)
+@frozen
+class History:
+    """The run of a session in its database, the runs before it, and the findings of the baseline, if there is one."""
+
+    store: Store | None = None
+    run: Run | None = None
+    past: Sequence[RunInfo] = ()
+    baseline: int | None = None
+    known: KnownFindings = _none_known
+
+
+async def _open_history(
+    stack: AsyncExitStack, db: Path | str, config: RunConfig, *, resume: bool, baseline: Baseline | None
+) -> History:
+    """Begins or resumes the run, once a baseline that was named is known to exist."""
+    if isinstance(baseline, int):
+        async with open_store(db, write=False) as earlier:
+            await earlier.run_info(baseline)
+    store = await stack.enter_async_context(open_store(db))
+    run = await (store.resume(config) if resume else store.begin(config))
+    past = [info for info in await store.runs() if info.id < run.id]
+    if baseline == "last":
+        newest = await store.newest_complete(before=run.id)
+        baseline = newest.id if newest else None
+    if baseline is None:
+        return History(store, run, past)
+    reader = await stack.enter_async_context(open_store(db, write=False))  # so that no commit waits for it
+    return History(store, run, past, baseline, partial(reader.known_findings, baseline))
