@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 
 from chatloom_async import ApiKey, ConfigurationError, InvalidApiKeyError
 from chatloom_async.audit import KeyCommand, KeyEnv, KeyFile, KeyJson, KeyUnavailableError, Workspace, load_workspaces
-from chatloom_async.audit.keys import PRINTED, command_key, printed_bytes, resolve_key
+from chatloom_async.audit.keys import PRINTED, _close_pipe, command_key, printed_bytes, resolve_key
 from tests.descriptors import back_to, open_descriptors, opened_below
 from tests.samples import KEY, OTHER_KEY
 
@@ -210,6 +211,22 @@ async def test_a_pipe_that_is_opened_for_nobody_is_closed(tmp_path: Path) -> Non
             await reading
     await resolve_key(KeyFile(tmp_path / "nothing"))  # its thread was busy with the others before
     assert await opened_below(tmp_path, 0) == 0
+
+
+def test_only_a_pipe_is_left_to_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a thread has opened the key file of a wait that was cancelled."""
+    closed: list[int] = []
+    monkeypatch.setattr(os, "close", closed.append)
+    outcomes: list[Future[bytes | str | int]] = [Future() for _ in range(5)]
+    cancelled, failed, regular, refused, pipe = outcomes
+    cancelled.cancel()
+    failed.set_exception(FileNotFoundError())
+    regular.set_result(b"clf_0123456789")
+    refused.set_result("is a directory, not a file")
+    pipe.set_result(-7)
+    for outcome in outcomes:
+        _close_pipe(outcome)
+    assert closed == [-7]
 
 
 @pytest.mark.parametrize("content", ["", "\n", " ", SECRET, f"#{SECRET}", f"clf_{SECRET} {SECRET}", "clf_" + "x" * 300])
