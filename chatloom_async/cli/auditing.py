@@ -107,7 +107,8 @@ def _key_files(workspaces: Iterable[Workspace]) -> Iterator[tuple[str, Path]]:
     """Key files, and the files that key commands name: the program itself, and every word that is a file."""
     for workspace in workspaces:
         if isinstance(workspace.key, KeyFile):
-            yield f"the key file of workspace {workspace.name}", workspace.key.path.expanduser()
+            path = os.path.expanduser(workspace.key.path)  # noqa: PTH111 - Path's own raises if ~ leads to no directory
+            yield f"the key file of workspace {workspace.name}", Path(path)
         elif isinstance(workspace.key, KeyCommand):
             program = shutil.which(workspace.key.argv[0])
             for word in (*workspace.key.argv, *([program] if program else [])):

@@ -106,6 +106,23 @@ def test_every_variable_that_is_not_set_is_named_once(chatloom: Chatloom, sandbo
     )
 
 
+@pytest.mark.parametrize("path", ["~no-such-user/key", "~/key"])
+def test_a_key_file_without_a_home_directory_fails_one_workspace(
+    chatloom: Chatloom, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """An unknown user, and a container whose user has no entry and no HOME: the other workspaces are read."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # KeyError, as for a user without an entry
+    file = tmp_path / "w.json"
+    file.write_text(json.dumps([{"name": "acme", "key_env": "CHATLOOM_API_KEY"}, {"name": "birch", "key_file": path}]))
+    assert chatloom("audit", str(file), "--dry-run").status == 0
+    ran = chatloom("audit", str(file), "--format", "jsonl")
+    rows = {row["workspace"]: row for row in map(json.loads, ran.out.splitlines())}
+    assert (ran.status, rows["acme"]["state"], rows["birch"]["state"]) == (3, "ok", "failed")
+    assert rows["birch"]["error"]["type"] == "KeyUnavailableError"
+    assert f"The key file {path} cannot be read: " in rows["birch"]["error"]["message"]
+
+
 def test_columns_that_are_ignored_are_reported(chatloom: Chatloom, sandbox: Sandbox, tmp_path: Path) -> None:
     """On standard error, with the name of the file."""
     path = tmp_path / "w.csv"
