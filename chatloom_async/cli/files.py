@@ -263,7 +263,7 @@ def database_files(db: Path) -> Iterator[tuple[str, Path]]:
     yield "the database of --db", db
     for name in {db, Path(os.path.realpath(db))}:
         for suffix in ("-wal", "-shm", "-journal"):
-            yield "a file of the database of --db", name.with_name(name.name + suffix)
+            yield "a file of the database of --db", Path(f"{name}{suffix}")
 
 
 def check_writable(path: Path, option: str) -> None:

@@ -293,6 +293,15 @@ def test_less_than_two_runs_cannot_be_compared(chatloom: Chatloom, db: str) -> N
     )
 
 
+@pytest.mark.parametrize("command", ["runs", "diff"])
+def test_a_directory_is_not_a_database(chatloom: Chatloom, command: str) -> None:
+    """Nor is the empty path, which stands for the working directory."""
+    for path in (".", "", "/"):
+        ran = chatloom(command, "--db", path)
+        assert (ran.status, ran.out) == (2, "")
+        assert ran.err.startswith(f"error: {path or '.'}: it is a directory. Check the path of --db; ")
+
+
 def test_the_embedded_sandbox_can_be_kept_and_compared(
     chatloom: Chatloom, monkeypatch: pytest.MonkeyPatch, db: str
 ) -> None:

@@ -137,7 +137,7 @@ def writable(path: Path) -> Iterator[Connection]:
 @contextmanager
 def readable(path: Path) -> Iterator[Connection]:
     """A connection that cannot write; it works while an audit writes. Raises StoreError if there is no file."""
-    if not path.is_file():
+    if not (path.is_file() or path.is_dir()):
         raise StoreAccessError(f"{path}: there is no such file")
     with _connected(path) as connection:
         if _is_empty(connection):
@@ -149,6 +149,8 @@ def readable(path: Path) -> Iterator[Connection]:
 
 @contextmanager
 def _connected(path: Path) -> Iterator[Connection]:
+    if path.is_dir():
+        raise StoreAccessError(f"{path}: it is a directory")
     with translated(path):
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
         with connected_to(path), closing(connection):
