@@ -4,6 +4,7 @@ A result points to the line of its workspace in the list of workspaces, and logi
 and the notices about workspaces that were not fully read follow the results.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -39,7 +40,12 @@ NO_LINES: Mapping[str, int] = MappingProxyType({})
 def artifact_uri(source: Path, directory: Path) -> str | None:
     """The path below the directory, with forward slashes and percent-encoded; None if it is not below it."""
     directory, path = directory.resolve(), source.parent.resolve() / source.name
-    return quote(path.relative_to(directory).as_posix()) if path.is_relative_to(directory) else None
+    return _encoded(path.relative_to(directory).as_posix()) if path.is_relative_to(directory) else None
+
+
+def _encoded(path: str) -> str:
+    """Percent-encoded as the bytes that the file system has, which need not be UTF-8."""
+    return quote(os.fsencode(path))
 
 
 @define
@@ -157,7 +163,7 @@ def _place(source: str | None) -> tuple[str, str]:
     elif uri := artifact_uri(Path(source), Path.cwd()) or "":
         return uri, ""
     else:
-        uri, problem = quote(Path(source).name), f"in {source}, outside of the working directory"
+        uri, problem = _encoded(Path(source).name), f"in {source}, outside of the working directory"
     advice = "name a file below the directory that you run in"
     return uri, f"GitHub will show the SARIF results without a source line: the workspaces are {problem}; {advice}."
 

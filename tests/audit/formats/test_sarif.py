@@ -91,6 +91,13 @@ def test_the_file_is_named_from_the_working_directory(
     assert warnings == []
 
 
+def test_a_name_that_is_not_utf_8_is_encoded_byte_by_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names on POSIX are bytes. The report of a whole audit is not lost to one of them."""
+    monkeypatch.chdir(tmp_path)
+    assert {uri for uri, _ in places(written(SarifFormat(source="d\udce9/l\udce9.json")))} == {"d%E9/l%E9.json"}
+    assert {uri for uri, _ in places(written(SarifFormat(source="../l\udce9.json")))} == {"l%E9.json"}
+
+
 @pytest.mark.parametrize(
     ("source", "uri", "where"),
     [
