@@ -14,7 +14,7 @@ from attrs import Factory, define, evolve, frozen
 
 from ..transports.interface import Transport
 from ..wire.base_url import origin
-from ..wire.cleaning import clean, spelling_in
+from ..wire.cleaning import clean, without_key
 from ..wire.errors import TransportError
 from ..wire.message import Request, Response
 from .local import versions_line
@@ -80,9 +80,8 @@ def _received(name: str, value: str) -> str:
 
 def _shown(keys: list[str], body: bytes) -> str:
     """The body without the keys in any encoding. JSON is indented, because a single line would be truncated."""
-    for key in keys:
-        while key and (spelling := spelling_in(key, body)):
-            body = body.replace(spelling, b"***")
+    for key in filter(None, keys):
+        body = without_key(key, body)
     with suppress(ValueError, TypeError):  # not JSON, or nested too deep for orjson.dumps
         body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
     lines = body.decode(errors="replace").splitlines()

@@ -132,13 +132,14 @@ def logged(records: Iterable[logging.LogRecord]) -> Iterator[tuple[str, str | by
 
 def find_key(sandbox: "Sandbox", shown: Iterable[tuple[str, str | bytes]]) -> str | None:
     """The place of the sandbox's first key and the text before it, without the key; None if there is no key."""
-    from ..wire.cleaning import clean, spelling_in
+    from ..wire.cleaning import clean, holds_key, spelling_in
 
     issued = tuple(sandbox.keys())
     for place, text in shown:
         raw = text if isinstance(text, bytes) else text.encode(errors="backslashreplace")
         for workspace, key in issued:
-            if spelling := spelling_in(key.reveal(), raw):
+            if holds_key(key.reveal(), raw):
+                spelling = spelling_in(key.reveal(), raw) or raw
                 before = raw[: raw.index(spelling)][-AROUND:].decode(errors="replace")
                 return f"The API key of workspace {workspace!r} is in the {place}: ...{clean(before + 'clf_***')}"
     return None

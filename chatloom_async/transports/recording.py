@@ -20,7 +20,7 @@ from attrs.validators import instance_of
 
 from ..wire import errors
 from ..wire.auth import PLACEHOLDER
-from ..wire.cleaning import spelling_in
+from ..wire.cleaning import holds_key
 from ..wire.errors import ConfigurationError, TransportError, UsageError
 from ..wire.message import Headers, Request, Response
 from .interface import TRANSPORT, Answer, Transport, checked, start_send
@@ -168,9 +168,9 @@ class RecordingTransport:
 
     The file is readable JSON, to commit and review. It is replaced atomically after each exchange, so it is always
     complete. The first exchange overwrites an old file. It stores the method, URL, body, the headers Accept and
-    Content-Type, and the answer without its cookies. If any key, in any encoding, is in the URL (before anything is
-    sent), the body or the answer, it raises SecretInRecordingError and writes nothing. Cancelled requests, such as an
-    attempt that timed out, are not recorded. `aclose()` closes `inner`.
+    Content-Type, and the answer without its cookies. If any key, in any spelling that .github/SECURITY.md lists, is in
+    the URL (before anything is sent), the body or the answer, it raises SecretInRecordingError and writes nothing.
+    Cancelled requests, such as an attempt that timed out, are not recorded. `aclose()` closes `inner`.
     """
 
     def __init__(self, inner: Transport, path: str | PathLike[str]) -> None:
@@ -215,7 +215,7 @@ def _place_of_key(request: Request, outcome: Answer | None = None) -> str | None
 
 def _holds_key(keys: list[str], text: bytes) -> bool:
     others = (key.decode() for key in KEY_LIKE.findall(text))
-    return not all(map(PLACEHOLDER.fullmatch, others)) or any(spelling_in(key, text) for key in keys)
+    return not all(map(PLACEHOLDER.fullmatch, others)) or any(holds_key(key, text) for key in keys)
 
 
 class ReplayTransport:

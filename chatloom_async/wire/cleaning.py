@@ -26,20 +26,43 @@ def clean(text: str, limit: int = TEXT_LIMIT) -> str:
 
 
 def spelling_in(key: str, text: bytes) -> bytes | None:
-    """How `text` spells the key, if it does: plain, with any of its characters escaped as in URLs, JSON, HTML or
-    e-mails, or in hex, base64 or base32; in upper or lower case, as UTF-16, or broken into lines."""
-    views = tuple(_views(text))
-    for spelled, pattern in _spellings(key):
-        # The exact search takes 100 ms and more, so simpler forms of the text are searched first.
-        if any(spelled in view for view in views) and (match := re.search(pattern(), text, re.IGNORECASE)):
-            return match[0]
-    return None
+    """How `text` spells the key, if it does: plain, with any of its characters escaped as in URLs, JSON, HTML, e-mails
+    or program text, as a list of numbers, or in hex, base64 (even twice) or base32; in upper or lower case, as UTF-16,
+    or broken into lines."""
+    matches = (re.search(pattern, text, re.IGNORECASE) for pattern in _patterns(key, text))
+    return next((match[0] for match in matches if match), None)
+
+
+def holds_key(key: str, text: bytes) -> bool:
+    """Whether `text` spells the key. Finds a bit more than `spelling_in`: the breaks may be of any length."""
+    return any(_patterns(key, text))
+
+
+LEFT_OUT = b"(a text that holds the key)"
+
+
+def without_key(key: str, text: bytes) -> bytes:
+    """`text` with a mask for the key, however it is spelled. If that is not possible, a note replaces the text."""
+    mask = b"clf_***" if key.startswith("clf_") else b"***"
+    text = text.replace(key.encode(), mask)  # the usual case, much faster than a pattern
+    patterns = tuple(_patterns(key, text))
+    for pattern in patterns:
+        text = re.sub(pattern, mask, text, flags=re.IGNORECASE)
+    return LEFT_OUT if patterns and holds_key(key, text) else text
+
+
+def _patterns(key: str, text: bytes) -> Iterator[bytes]:
+    """A pattern for each kind of spelling that the text has. The exact search takes 100 ms and more, so simpler forms
+    of the text are searched first."""
+    views = b"\n".join(_views(text))
+    return (pattern() for spelled, pattern in _spellings(key) if spelled in views)
 
 
 BREAK = rb"(?:[\x00\s]|\\[nrt]|=\r?\n){0,4}"
 HEX_BREAK = rb"(?:[\x00\s,:;-]|\\{0,8}0?x){0,4}"
 ESCAPE = re.compile(
-    rb"%(?:25){0,4}([0-9a-f]{2})|\\{1,8}(?:u00|x)([0-9a-f]{2})"
+    rb"%(?:25){0,4}(?:u00)?([0-9a-f]{2})|\\{1,8}(?:u00|x)([0-9a-f]{2})|\\{1,8}u\{0{0,6}([0-9a-f]{2})\}"
+    rb"|\\{1,8}([0-7]{3})"
     rb"|&(?:amp;){0,4}(?:#x0{0,6}([0-9a-f]{1,2});?|#0{0,6}([0-9]{1,3});?|([a-z]{2,6});)"
 )
 VARIANTS = {"+": "+-", "/": "/_"}  # in base64 for URLs
@@ -67,10 +90,12 @@ URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:
-    percent, json, html, decimal, name = match.groups()
+    percent, json, braces, octal, html, decimal, name = match.groups()
     if name:
         return html5.get(f"{name.decode()};", "").encode()
-    return _lower(int(decimal) if decimal else int(percent or json or html, 16))
+    if octal:
+        return _lower(int(octal, 8))
+    return _lower(int(decimal) if decimal else int(percent or json or braces or html, 16))
 
 
 def _lower(code: int) -> bytes:
@@ -80,14 +105,22 @@ def _lower(code: int) -> bytes:
 
 def _spellings(key: str) -> Iterator[tuple[bytes, Callable[[], bytes]]]:
     """Each spelling of the key as it is in one of the views, and a pattern for it in the text."""
-    raw = key.encode()
+    raw, wide = key.encode(), key.encode("utf-16-le")[:-1]  # without its last zero, it is in big-endian UTF-16 too
     yield _viewed(key.lower().encode()), lambda: BREAK.join(map(_character, key))
-    yield raw.hex().encode(), lambda: HEX_BREAK.join(b"%02x" % byte for byte in raw)
-    for encode, bits, blocks in ((b64encode, 6, 3), (b32encode, 5, 5), (b32hexencode, 5, 5)):
-        for skipped in range(blocks):
-            encoded = encode(bytes(skipped) + raw).decode()
-            inside = encoded[-(-skipped * 8 // bits) : (skipped + len(raw)) * 8 // bits]  # in any context
-            yield _viewed(inside.lower().encode()), partial(_pattern, inside)
+    for digits in ([b"%02x" % byte for byte in raw], [b"%02x" % byte for byte in wide], [b"%d" % byte for byte in raw]):
+        yield b"".join(digits), partial(HEX_BREAK.join, digits)
+    once = [text.encode() for text in _insides(b64encode, 6, 3, raw)]
+    encoded = [inside for value in (raw, wide, *once) for inside in _insides(b64encode, 6, 3, value)]
+    encoded += [inside for encode in (b32encode, b32hexencode) for inside in _insides(encode, 5, 5, raw)]
+    for inside in encoded:
+        yield _viewed(inside.lower().encode()), partial(_pattern, inside)
+
+
+def _insides(encode: Callable[[bytes], bytes], bits: int, blocks: int, raw: bytes) -> Iterator[str]:
+    """The bytes encoded as a part of something longer: only the characters that depend on nothing around them."""
+    for skipped in range(blocks):
+        encoded = encode(bytes(skipped) + raw).decode()
+        yield encoded[-(-skipped * 8 // bits) : (skipped + len(raw)) * 8 // bits]
 
 
 def _pattern(encoded: str) -> bytes:
@@ -102,6 +135,7 @@ def _character(character: str) -> bytes:
     code = ord(character)
     names = "".join(f"|{name}" for name, text in html5.items() if text == character and name.endswith(";"))
     return (
-        rf"(?:\\{{0,8}}{re.escape(character)}|%(?:25){{0,4}}{code:02x}|\\{{1,8}}(?:u00{code:02x}|x{code:02x})"
+        rf"(?:\\{{0,8}}{re.escape(character)}|%(?:25){{0,4}}(?:u00)?{code:02x}"
+        rf"|\\{{1,8}}(?:u00{code:02x}|x{code:02x}|u\{{0{{0,6}}{code:02x}\}}|{code:03o})"
         rf"|&(?:amp;){{0,4}}(?:#0{{0,6}}{code};?|#x0{{0,6}}{code:x};?{names})|={code:02x})"
     ).encode()

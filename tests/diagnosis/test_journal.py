@@ -74,9 +74,16 @@ async def test_no_key_is_written_down(auth: Auth, shown: dict[str, str]) -> None
         "content-type": "clf_***",
         "location": "https://chatloom.app/... (the rest is left out)",
     }
-    assert json.loads(entry.body)["echo"] == "***"
+    assert json.loads(entry.body)["echo"] == "clf_***"
     assert json.loads(entry.body)["other"] == "clf_***"
     assert not [secret for secret in (KEY, OTHER_KEY, b64encode(KEY.encode()).decode()[:20]) if secret in repr(entry)]
+
+
+async def test_a_body_is_left_out_if_the_key_cannot_be_masked_in_it() -> None:
+    """Such as a key that is broken by many blanks."""
+    body = f"bad key {KEY[:6]}{' ' * 9}{KEY[6:]}".encode()
+    entry, _ = await written(Response(403, {}, body), ApiKey(KEY).sign(ASKED, "bearer"))
+    assert entry.body == "(a text that holds the key)"
 
 
 async def test_a_key_of_another_form_is_not_called_one_of_ours() -> None:

@@ -73,6 +73,8 @@ def test_it_names_the_place(assert_no_secret: Check, key: str) -> None:
 def test_it_finds_other_spellings(assert_no_secret: Check, key: str) -> None:
     """Such as the one of a dumped request body."""
     assert found(assert_no_secret, f"0x{key.encode().hex()}").endswith("of type str: ...0xclf_***")
+    broken = f"bad key {key[:6]}{' ' * 9}{key[6:]}"  # the place of the key in the text is not found then
+    assert found(assert_no_secret, broken).endswith("of type str: ...clf_***")
 
 
 def test_it_finds_every_key_that_there_ever_was(assert_no_secret: Check, chatloom_sandbox: Sandbox) -> None:
