@@ -31,6 +31,7 @@ from .values import Workspace
 __all__ = ["NothingSelectedError", "WorkspacesFileError", "load_ndjson", "load_workspaces", "select"]
 
 HALF = re.compile(r"[\ud800-\udfff]")
+HALF_PROBLEM = "holds half of a character (a lone surrogate): write it whole"
 VARIABLE = re.compile(r"[^=\s\x00]+")
 ONE_OF = "give it exactly one of key_env, key_json, key_file and key_command"
 
@@ -119,13 +120,21 @@ def _workspace(entry: Entry, directory: Path, inline_keys: bool) -> Workspace:
         raise _error(place, "the name is missing: give every workspace one")
     if KEY_LIKE.search(name):
         raise _error(place, "the name holds a key: name the workspace, and treat that key as exposed")
-    if HALF.search(name):
-        raise _error(place, "the name holds half of a character (a lone surrogate): write it whole")
+    if _has_half(name):
+        raise _error(place, f"the name {HALF_PROBLEM}")
+    if field := next((field for field, value in fields.items() if _has_half(value)), None):
+        raise _error(f"{place} ({name})", f"{field} {HALF_PROBLEM}")
     key = _key(fields, f"{place} ({name})", directory, inline_keys)
     tags, expect = (_words(fields, field, f"{place} ({name})") for field in LISTS)
     if problem := next(filter(None, map(_domain_problem, expect or ())), None):
         raise _error(f"{place} ({name})", f"expect: {problem}")
     return Workspace(name, key, tags=tags or (), expect=expect, line=entry.line)
+
+
+def _has_half(value: Any) -> bool:
+    """Whether the text, or a text of the list, cannot be encoded, e.g. for the operating system or a report."""
+    texts = value if isinstance(value, list) else [value]
+    return any(isinstance(text, str) and HALF.search(text) for text in texts)
 
 
 def _words(entry: dict[str, Any], field: str, place: str) -> tuple[str, ...] | None:

@@ -129,6 +129,27 @@ MISTAKES = [
         '[{"name": "\\ud83d", "key_env": "A"}]',
         "entry 1: the name holds half of a character (a lone surrogate): write it whole",
     ),
+    *(
+        (
+            "w.json",
+            f'[{{"name": "a", "{field}": {value}, "key_env": null}}]',
+            f"entry 1 (a): {field} holds half of a character (a lone surrogate): write it whole",
+        )
+        for field, value in (
+            ("key_json", '"\\ud83d#x"'),
+            ("key_json", '"KEYS#\\ud83d"'),
+            ("key_file", '"\\udce9"'),
+            ("key_command", '"pass \\ud83d"'),
+            ("key_command", '["pass", "\\ud83d"]'),
+            ("tags", '["eu", "\\ud83d"]'),
+            ("expect", '["\\ud83d.example"]'),
+        )
+    ),
+    (
+        "w.ndjson",
+        '{"name": "a", "key_env": "\\ud83d"}',
+        "line 1 (a): key_env holds half of a character (a lone surrogate): write it whole",
+    ),
     (
         "w.json",
         f'[{{"name": "{KEY}", "key_env": "A"}}]',
