@@ -9,6 +9,7 @@ import attrs
 import orjson
 
 from ..endpoints.agents import Agent
+from ..wire.cleaning import clean
 from .values import AuditedAgent, DnsReading, Failure, Finding, Row, Workspace
 
 AGENT, FINDING = (tuple(field.name for field in attrs.fields(kind)) for kind in (Agent, Finding))
@@ -53,9 +54,9 @@ def agent_document(agent: Agent) -> dict[str, Any]:
 
 
 def workspace_document(workspace: Workspace) -> dict[str, Any]:
-    """The workspace as a document. `key` is the key reference, never the key."""
+    """The workspace as a document. `key` is the key reference, never the key. A path in it may not be UTF-8."""
     expect = None if workspace.expect is None else list(workspace.expect)
-    return {"name": workspace.name, "key": str(workspace.key), "tags": list(workspace.tags), "expect": expect}
+    return {"name": workspace.name, "key": clean(str(workspace.key)), "tags": list(workspace.tags), "expect": expect}
 
 
 def _audited(audited: AuditedAgent) -> dict[str, Any]:

@@ -140,9 +140,11 @@ def test_a_workspace_as_a_document_tells_where_its_key_is_not_what_it_is() -> No
             Workspace("a", KeyEnv("A_KEY"), ("eu",), ("a.example",)),
             Workspace("b", KeyFile("b.key")),
             Workspace("c", ApiKey(KEY)),
+            Workspace("d", KeyFile("d\udce9/d.key")),
         )
     ] == [
         {"name": "a", "key": "environment variable A_KEY", "tags": ["eu"], "expect": ["a.example"]},
         {"name": "b", "key": "key file b.key", "tags": [], "expect": None},
         {"name": "c", "key": "clf_***", "tags": [], "expect": None},
+        {"name": "d", "key": "key file d /d.key", "tags": [], "expect": None},
     ]
