@@ -153,7 +153,7 @@ def _close(outcome: AuditOutcome, advice: str | None) -> None:
 
 
 def check_expectation(report: ReportOptions, workspaces: Collection[Workspace]) -> None:
-    """Raises KeyInListError if --write-expect would have to write a key into its list."""
+    """Raises KeyInListError or PathInListError if --write-expect would have to write what a list must not hold."""
     if report.write_expect is not None:
         ExpectationFormat(workspaces)
 

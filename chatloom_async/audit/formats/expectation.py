@@ -4,6 +4,7 @@ An audit of that list reports what changes from then on. The list has references
 """
 
 import json
+import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from ..keys import KeyCommand, KeyEnv, KeyFile, KeyJson, KeyReference
 from ..rules.hostname import parse_domain
 from ..values import Row, Summary, Workspace
 from .text import visible
+
+UNDECODED = re.compile(r"[\udc80-\udcff]")
+"""What Python puts in place of the bytes of a path that are not UTF-8."""
 
 HEAD = """\
 # What these workspaces allow, written by `chatloom audit --write-expect`. Remove what is not approved:
@@ -25,8 +29,14 @@ class KeyInListError(ConfigurationError):
     hint = "Name the keys by key_env, key_json, key_file or key_command."
 
 
+class PathInListError(ConfigurationError):
+    """A list of workspaces is to be written, and TOML cannot hold the path of a key file. Nothing was sent."""
+
+    hint = "Rename the folder or the file, or name the key by key_env, key_json or key_command."
+
+
 class ExpectationFormat:
-    """A workspace that was not read as a whole keeps its `expect`. Raises KeyInListError."""
+    """A workspace that was not read as a whole keeps its `expect`. Raises KeyInListError, PathInListError."""
 
     def __init__(self, workspaces: Collection[Workspace]) -> None:
         self._entries = {workspace.name: _entry(workspace) for workspace in workspaces}
@@ -60,8 +70,11 @@ def _key(key: KeyReference, name: str) -> str:
     if isinstance(key, KeyJson):
         return f"key_json = {_quoted(f'{key.variable}#{key.member}')}"
     if isinstance(key, KeyFile):
-        path = key.path if str(key.path).startswith("~") else Path.cwd() / key.path
-        return f"key_file = {_quoted(str(path))}"
+        path = str(key.path if str(key.path).startswith("~") else Path.cwd() / key.path)
+        if UNDECODED.search(path):
+            problem = "has a path that is not UTF-8, which a list cannot hold"
+            raise PathInListError(f"The key file of workspace {visible(name)} {problem}: {visible(path)}")
+        return f"key_file = {_quoted(path)}"
     if isinstance(key, KeyCommand):
         return f"key_command = [{', '.join(map(_quoted, key.argv))}]"
     raise KeyInListError(f"The workspace {visible(name)} has its key in the list, and keys are never written")
