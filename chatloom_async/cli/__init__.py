@@ -22,9 +22,13 @@ __all__ = ["main", "program"]
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
+inherited: set[int] = {0, 1, 2}
+"""The descriptors that were open when the command began. A path such as /dev/fd/3 may only stand for one of them."""
+
 
 def main(arguments: "Sequence[str] | None" = None) -> int:
     """Runs one command and returns its exit status; None takes the arguments of this process."""
+    note_descriptors()
     arguments = sys.argv[1:] if arguments is None else arguments
     answer = ""
     if list(arguments) == ["--version"]:
@@ -69,6 +73,21 @@ def program() -> "NoReturn":
             stream.flush()
         os._exit(status)
     sys.exit(status)
+
+
+def note_descriptors() -> None:
+    """Fills `inherited`. An event loop and libraries open descriptors of their own later."""
+    inherited.clear()
+    try:
+        names = os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")  # noqa: PTH208 - pathlib is slow to import
+    except OSError:  # Windows
+        return
+    for number in map(int, names):
+        try:
+            os.fstat(number)
+        except OSError:  # it was that of the listing
+            continue
+        inherited.add(number)
 
 
 def end_at_start(number: int, _: "FrameType | None" = None) -> "NoReturn":

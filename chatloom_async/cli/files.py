@@ -15,7 +15,11 @@ from typing import Any, Final, TextIO, cast
 from attrs import define, field, frozen
 
 from ..wire.errors import ChatloomError
+from . import inherited
 from .terminal import CommandLineError, Content, require_open, stdout
+
+if sys.platform != "win32":
+    import fcntl
 
 STDIN = Path("-")
 WRITABLE_PATH = "Choose a path in a directory that exists and that you may write to."
@@ -125,13 +129,22 @@ def open_output(path: Path | None, option: str = "--output", *, content: Content
 
 
 def _opened(path: Path, option: str) -> OutputFile:
+    with _usable(name := f"{option} {path}"):
+        return _open(path, name)
+
+
+@contextmanager
+def _usable(name: str) -> Iterator[None]:
+    """Raises CommandLineError if the operating system refuses the path."""
     try:
-        return _open(path, f"{option} {path}")
+        yield
     except CommandLineError:
         raise
     except (OSError, ValueError) as problem:  # ValueError: a NUL in the path
         reason = getattr(problem, "strerror", None) or str(problem)
-    raise CommandLineError(f"{option} {path} cannot be written: {reason}", hint=WRITABLE_PATH)
+    else:
+        return
+    raise CommandLineError(f"{name} cannot be written: {reason}", hint=WRITABLE_PATH)
 
 
 def _open(path: Path, name: str) -> OutputFile:
@@ -143,17 +156,24 @@ def _open(path: Path, name: str) -> OutputFile:
     if old is not None and not stat.S_ISREG(old.st_mode):
         return OutputFile(path.open("w", **TEXT), name)
     if old is not None and not os.access(path, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        raise _error(errno.EACCES)
     target = Path(os.path.realpath(path))
     try:
         number, temporary = tempfile.mkstemp(prefix=".chatloom-", suffix=".tmp", dir=target.parent)
     except OSError:
         if old is None:
             raise
+        if not old.st_mode & 0o222:  # root may open it, but e.g. /proc/version cannot be written
+            raise _error(errno.EACCES) from None
+        os.close(os.open(path, os.O_WRONLY))
         return OutputFile(cast(TextIO, tempfile.TemporaryFile("w+", **TEXT)), name, target=target)
     unfinished.add(Path(temporary))
     _set_owner_and_mode(temporary, old)
     return OutputFile(os.fdopen(number, "w+", **TEXT), name, target=target, temporary=Path(temporary))
+
+
+def _error(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
 
 
 def _set_owner_and_mode(path: str, old: os.stat_result | None) -> None:
@@ -179,7 +199,8 @@ def _stat(path: Path) -> os.stat_result | None:
 def _descriptor(path: Path) -> int | None:
     """The number of the open file that a path such as /dev/stdout or /proc/self/fd/3 stands for, or None.
 
-    Raises CommandLineError for a standard stream that is closed.
+    Raises CommandLineError for a standard stream that is closed, and OSError for any other descriptor that the program
+    was not started with, or that cannot be written.
     """
     place = path
     for _ in range(MAX_LINKS):
@@ -188,6 +209,10 @@ def _descriptor(path: Path) -> int | None:
             if match["process"] not in (None, str(os.getpid())):
                 return None
             require_open(number := int(match["number"]))
+            if number not in inherited:
+                raise _error(errno.EBADF)
+            if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+                raise OSError(errno.EBADF, "It is open for reading only")
             return number
         if not place.is_symlink():
             break
@@ -274,5 +299,11 @@ def check_writable(path: Path, option: str) -> None:
         mode = stat.S_IFREG
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         _opened(path, option).close()
-    else:  # opening a pipe would end its reader
-        _descriptor(path)
+        return
+    with _usable(f"{option} {path}"):
+        if _descriptor(path) is not None:
+            return
+        if not os.access(path, os.W_OK):
+            raise _error(errno.EACCES)
+        if not stat.S_ISFIFO(mode):  # opening a pipe would end its reader
+            os.close(os.open(path, os.O_WRONLY))

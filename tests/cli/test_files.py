@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from chatloom_async.cli import files
+from chatloom_async.cli import files, inherited, note_descriptors
 from chatloom_async.cli.files import OutputError, check_outputs, database_files, open_output
 from chatloom_async.cli.terminal import CommandLineError
 from chatloom_async.sandbox import Sandbox
@@ -233,6 +234,63 @@ def test_a_descriptor_of_another_process_is_not_one_of_this() -> None:
     """It is opened by its path."""
     assert files._descriptor(Path("/proc/self/fd/1")) == 1
     assert files._descriptor(Path("/proc/1/fd/1")) is None
+
+
+@pytest.mark.parametrize(
+    "command", ["agents", "domains agt_1", "call /api/plugin/agents", "diff --db a.db", "runs --db a.db", "audit"]
+)
+def test_a_descriptor_that_the_program_opened_itself_is_refused(
+    chatloom: Chatloom, sandbox: Sandbox, folder: Path, command: str
+) -> None:
+    """The event loop gets the number that a shell user forgot to open."""
+    number = os.dup(0)
+    os.close(number)
+    before = sandbox["acme"].requests
+    ran = chatloom(*command.split(), "-o", f"/dev/fd/{number}")
+    assert (ran.status, ran.out, sandbox["acme"].requests) == (2, "", before)
+    assert ran.err.startswith(f"error: --output /dev/fd/{number} cannot be written: Bad file descriptor. ")
+
+
+def test_a_descriptor_that_was_open_at_the_start_is_written(chatloom: Chatloom, folder: Path) -> None:
+    """Unless it is open for reading only."""
+    with Path("r.json").open("w") as writable, Path("w.toml").open() as readable:
+        assert chatloom("agents", "--format", "json", "-o", f"/dev/fd/{writable.fileno()}").status == 0
+        ran = chatloom("audit", "-o", f"/proc/self/fd/{readable.fileno()}")
+    assert Path("r.json").read_text().startswith("{")
+    assert (ran.status, "cannot be written: It is open for reading only. " in ran.err) == (2, True)
+
+
+def test_a_system_without_a_list_of_descriptors_accepts_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as Windows, where no path stands for one."""
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", os.readlink)  # raises OSError for a directory
+        note_descriptors()
+        assert inherited == set()
+    note_descriptors()
+    assert 2 in inherited
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has another /proc")
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/proc/version", "Permission denied"),
+        ("socket", "No such device or address"),
+        ("pipe", "Permission denied"),
+        ("/dev/null", None),
+    ],
+)
+def test_a_special_file_is_tried_before_anything_is_sent(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, path: str, reason: str | None
+) -> None:
+    """Except a pipe, since opening it would end its reader."""
+    os.mkfifo("pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+    if path == "pipe":
+        monkeypatch.setattr(os, "access", lambda *_: False)
+    with contextlib.nullcontext() if reason is None else pytest.raises(CommandLineError, match=reason):
+        check_outputs([("--output", Path(path))], ())
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
