@@ -52,7 +52,7 @@ from .transports.interface import Transport, checked, start_send
 from .wire.auth import ApiKey, Auth
 from .wire.base_url import BASE_URL
 from .wire.cleaning import clean
-from .wire.decode import decode
+from .wire.decode import decode, error_without_key
 from .wire.endpoint import Endpoint
 from .wire.errors import (
     ChatloomError,
@@ -214,6 +214,7 @@ class AsyncChatloom:
             raise call.finish(outcome)
         value = decode(outcome, endpoint.returns, call.warn)
         if isinstance(value, DecodeError):
+            value = error_without_key(value, outcome, endpoint.returns, call.api_key)  # not even in this frame
             raise call.finish(value)
         if endpoint.returns is AgentList and not value.complete:
             call.warn("the answer says that it is not complete; do not take it for the whole")
@@ -246,13 +247,13 @@ class AsyncChatloom:
 
     async def _send_once(self, request: Request, key: ApiKey, call: Call, limit: TimeLimit) -> Outcome:
         """Waits for the limiter, signs the request, sends it, and reads the status of the response."""
-        call.key = self._fingerprint_of(key)
+        call.api_key, call.key = key, self._fingerprint_of(key)
         limiter, loop = self._limiter, limit.loop
         with limiter.acquire_now(call.key, loop) or await limiter.acquire(call.key, loop, limit.seconds) as permit:
             limit.restart(call.begin_sending(self._clock.time()))
             transport = self._shared.open_transport()
             answer = checked(await start_send(transport, key.sign(request, self._options.auth)))
-            error = status_error(answer, call.endpoint.success) if isinstance(answer, Response) else answer
+            error = status_error(answer, call.endpoint.success, key) if isinstance(answer, Response) else answer
             permit.outcome = outcome_of(answer, error)
         self._record(call, answer, error)
         return error or answer

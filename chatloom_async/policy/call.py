@@ -9,6 +9,7 @@ from math import ceil, inf
 
 from attrs import Factory, define, evolve
 
+from ..wire.auth import ApiKey
 from ..wire.endpoint import Endpoint
 from ..wire.errors import Attempt, AttemptTimeoutError, ChatloomError, DeadlineExceededError, Kind, StopReason
 from ..wire.message import Response
@@ -24,8 +25,9 @@ class Call:
     """The record of one call.
 
     Times are moments of the client's clock: `began` and `sent_at` of the current attempt, the others of the call.
-    `attempt_limit` is in seconds, `key` a key's fingerprint. `refreshed` is True once a 401 has been answered by asking
-    the key provider for another key. `host` and `label` are those of an `Attempt`.
+    `attempt_limit` is in seconds. `api_key` signed the last request, and `key` is its fingerprint. `refreshed` is True
+    once a 401 has been answered by asking the key provider for another key. `host` and `label` are those of an
+    `Attempt`.
     """
 
     endpoint: Endpoint[object]
@@ -38,6 +40,7 @@ class Call:
     failures: dict[Kind, int] = Factory(dict)
     stop_reason: StopReason | None = None
     key: str = ""
+    api_key: ApiKey | None = None
     refreshed: bool = False
     began: float = 0.0
     sent_at: float | None = None

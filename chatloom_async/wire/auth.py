@@ -6,6 +6,7 @@ import secrets
 from hashlib import blake2b
 from typing import Literal, NoReturn
 
+from .cleaning import CONTROL, without_key
 from .errors import InvalidApiKeyError
 from .message import Headers, Request
 
@@ -123,6 +124,19 @@ def api_key_or_error(text: object) -> ApiKey | InvalidApiKeyError:
         return text
     problem = _problem(text)
     return InvalidApiKeyError(problem) if problem else ApiKey(text)  # type: ignore[arg-type]
+
+
+SEARCHED = 2**16  # characters: a key that begins in a text of an error, which is far shorter, ends before
+
+
+def hidden(text: str, key: ApiKey | None, limit: int | None = SEARCHED) -> str:
+    """The beginning of a server's text, with a mask for the key however it is spelled. Use it before the text is cut:
+    a part of a key is not recognized."""
+    if key is None:
+        return text[:limit]
+    raw = CONTROL.sub(" ", text[:limit]).encode()
+    masked = without_key(key.reveal(), raw)
+    return text[:limit] if masked == raw else masked.decode()
 
 
 def _with_key(headers: Headers, text: str, auth: Auth) -> Headers:

@@ -105,7 +105,7 @@ def _lower(code: int) -> bytes:
 
 def _spellings(key: str) -> Iterator[tuple[bytes, Callable[[], bytes]]]:
     """Each spelling of the key as it is in one of the views, and a pattern for it in the text."""
-    raw, wide = key.encode(), key.encode("utf-16-le")[:-1]  # without its last zero, it is in big-endian UTF-16 too
+    raw, wide = key.encode(), "\0".join(key).encode()  # UTF-16 of both byte orders, without its first or last zero
     yield _viewed(key.lower().encode()), lambda: BREAK.join(map(_character, key))
     for digits in ([b"%02x" % byte for byte in raw], [b"%02x" % byte for byte in wide], [b"%d" % byte for byte in raw]):
         yield b"".join(digits), partial(HEX_BREAK.join, digits)

@@ -15,11 +15,12 @@ from typing import Any
 import orjson
 from attrs import evolve
 
+from .auth import SEARCHED, ApiKey, hidden
 from .cleaning import clean
 from .errors import DecodeError, NotJSONError, SchemaMismatchError
 from .message import Response
 
-__all__ = ["decode", "excerpt", "read_document"]
+__all__ = ["decode", "error_without_key", "excerpt", "read_document"]
 
 log: Logger = getLogger("chatloom_async")
 PACKAGE = f"{__name__.partition('.')[0]}."
@@ -71,9 +72,26 @@ def decode(response: Response, returns: Any, warn: Callable[[str], object] = log
     return SchemaMismatchError(text, path=value.path, excerpt=excerpt(response), documented=ours)
 
 
-def excerpt(response: Response) -> str:
-    """The beginning of the body in its own encoding. Otherwise a key in UTF-16 would not be recognized."""
-    return response.body[:EXCERPT].decode(json.detect_encoding(response.body), "replace")
+def error_without_key(error: DecodeError, response: Response, returns: Any, key: ApiKey | None) -> DecodeError:
+    """The error with a mask for the key, if the response spells it. The body is masked and decoded again, because the
+    error may quote a part of a spelling."""
+    text, kind = _text(response.body), response.headers.get("content-type", "")
+    masked, masked_kind = hidden(text, key, None), hidden(kind, key)
+    if (masked, masked_kind) != (text, kind):
+        again = decode(Response(response.status, {"content-type": masked_kind}, masked.encode()), returns, str)
+        error = again if isinstance(again, DecodeError) else error
+    message, path, begin = (hidden(quoted, key) for quoted in (error.message, error.path, error.excerpt))
+    return evolve(error, message=message, path=path, excerpt=begin)
+
+
+def excerpt(response: Response, key: ApiKey | None = None) -> str:
+    """The beginning of the body, with a mask for the key."""
+    return hidden(_text(response.body[:SEARCHED]), key)[:EXCERPT]
+
+
+def _text(body: bytes) -> str:
+    """The body in its own encoding. Otherwise a key in UTF-16 would not be recognized."""
+    return body.decode(json.detect_encoding(body), "replace")
 
 
 def read_document(response: Response, warn: Callable[[str], object] = log.warning) -> Any | DecodeError:
@@ -133,7 +151,7 @@ def _not_json(response: Response, problem: str) -> NotJSONError:
 
 def _text_behind(body: bytes) -> str | None:
     """The text after a complete JSON value, such as a proxy's comment."""
-    text = body.decode(json.detect_encoding(body), "replace")
+    text = _text(body)
     try:
         _, end = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):

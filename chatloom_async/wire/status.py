@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import orjson
 from attrs import field, frozen
 
+from .auth import ApiKey, hidden
 from .base_url import origin
 from .cleaning import clean
 from .decode import excerpt
@@ -191,15 +192,15 @@ BY_STATUS: dict[int, type[APIStatusError]] = {
 }
 
 
-def _message(response: Response) -> str:
+def _message(response: Response, key: ApiKey | None) -> str:
     """The text of the documented `{"error": ...}`, else the beginning of the body."""
     try:
         text = orjson.loads(response.body)["error"]
     except (ValueError, TypeError, KeyError):
         text = None
     if isinstance(text, str) and clean(text):
-        return text
-    return clean(excerpt(response)) or "no message"
+        return hidden(text, key)
+    return clean(excerpt(response, key)) or "no message"
 
 
 def _target(location: str) -> str:
@@ -213,14 +214,17 @@ def _target(location: str) -> str:
     return origin(location) if parts.netloc or parts.scheme else "another path of the same host"
 
 
-def status_error(response: Response, success: Container[int] = (200,)) -> ChatloomError | None:
-    """The error for the response's status, or None if it is a success. Never raises for a bad body."""
+def status_error(
+    response: Response, success: Container[int] = (200,), key: ApiKey | None = None
+) -> ChatloomError | None:
+    """The error for the response's status, or None if it is a success. Never raises for a bad body. `key` is masked
+    in the server's text."""
     status = response.status
     if status in success:
         return None
     if status in REDIRECTS:
-        target = _target(response.headers.get("location", ""))
+        target = hidden(_target(response.headers.get("location", "")), key)
         return RedirectRefusedError(f"The server answered {status}, a redirect to {target}", location=target)
     cls = BY_STATUS.get(status, ServerError if status >= 500 else APIStatusError)
     wait = retry_after_seconds(response.headers, now=datetime.now(UTC))
-    return cls(_message(response), status=status, retry_after=wait)
+    return cls(_message(response, key), status=status, retry_after=wait)
