@@ -225,10 +225,11 @@ def test_only_what_the_baseline_did_not_have_fails(chatloom: Chatloom, sandbox: 
     page = Path("r.html").read_text()
     assert ("1 finding is new since run 1, and marked as new." in page, page.count('class="new"')) == (True, 1)
     assert more.err.splitlines()[1] == "findings: 2 errors | 1 new since run 1"
-    none = chatloom("audit", two, "--db", db, "--baseline", "9")
-    assert (none.status, none.err.splitlines()[-1]) == (
-        2, "error: There is no run 9. `chatloom runs --db PATH` lists the runs that it holds."
-    )  # fmt: skip
+    for number in ("9", "99999999999999999999"):
+        none = chatloom("audit", two, "--db", db, "--baseline", number)
+        assert (none.status, none.err.splitlines()[-1]) == (
+            2, f"error: There is no run {number}. `chatloom runs --db PATH` lists the runs that it holds."
+        )  # fmt: skip
 
 
 def test_what_is_no_database_is_told_in_words_that_fit(chatloom: Chatloom, db: str, two: str) -> None:

@@ -9,7 +9,7 @@ import secrets
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from sqlite3 import Connection, IntegrityError
@@ -221,8 +221,9 @@ def runs(connection: Connection, run: int | None = None) -> list[RunInfo]:
 
 def one_run(connection: Connection, run: int) -> RunInfo:
     """Raises NoSuchRunError."""
-    for info in runs(connection, run):
-        return info
+    with suppress(OverflowError):  # SQLite's integers have 64 bits
+        for info in runs(connection, run):
+            return info
     raise NoSuchRunError(f"There is no run {run}")
 
 

@@ -383,10 +383,13 @@ async def test_no_key_is_in_the_files(tmp_path: Path) -> None:
     assert len(prints) == 3
 
 
-async def test_a_run_that_is_not_there_is_named(store: Store) -> None:
-    """Before anything is read of it."""
-    with pytest.raises(NoSuchRunError, match="There is no run 7"):
-        _ = [each async for each in store.rows(7)]
+@pytest.mark.parametrize("number", [7, -1, 2**63, -(10**30)])
+async def test_a_run_that_is_not_there_is_named(store: Store, number: int) -> None:
+    """Before anything is read of it. The number may have more than the 64 bits of SQLite's integers."""
+    with pytest.raises(NoSuchRunError, match=f"There is no run {number}"):
+        _ = [each async for each in store.rows(number)]
+    with pytest.raises(NoSuchRunError, match=f"There is no run {number}"):
+        await store.newest_complete(before=number)
 
 
 async def test_a_damaged_row_is_named(store: Store) -> None:
