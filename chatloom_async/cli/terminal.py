@@ -2,6 +2,7 @@
 
 import codecs
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterable
@@ -163,4 +164,12 @@ def terminal_style(stream: TextIO | None) -> TerminalStyle:
 
 def shell_command(*words: str) -> str:
     """A command of this program, ready to be copied into a shell."""
-    return shlex.join(["chatloom", *words])
+    return " ".join(["chatloom", *map(_quoted, words)])
+
+
+def _quoted(word: str) -> str:
+    """The word for a shell. What cannot be shown, e.g. a byte that is not UTF-8, is escaped as in bash and zsh."""
+    if clean(word) == word:
+        return shlex.quote(word)
+    escaped = re.sub(rb"[^ -~]|['\\]", lambda match: b"\\%03o" % ord(match[0]), os.fsencode(word))
+    return f"$'{escaped.decode()}'"

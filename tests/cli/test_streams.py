@@ -16,7 +16,7 @@ import pytest
 from chatloom_async.audit.session import FormatName
 from chatloom_async.cli import main
 from chatloom_async.cli.auditing import content_of
-from chatloom_async.cli.terminal import Content, error_line, notice
+from chatloom_async.cli.terminal import Content, error_line, notice, shell_command
 from chatloom_async.sandbox import Sandbox
 from tests.cli.conftest import PROGRAM, Ran, stdin_of
 from tests.samples import KEY
@@ -248,3 +248,16 @@ def test_a_line_to_people_has_no_colours_of_its_own(
         monkeypatch.setenv(name, value)
     notice("12 workspaces in /tmp/w.toml [red]")
     assert capsys.readouterr().err == "12 workspaces in /tmp/w.toml [red]\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such names and no bash")
+def test_a_command_to_copy_names_every_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also a name that is not UTF-8, or that no terminal should show as it is."""
+    names = (b"r\xe9 7.db", b"it's \\ \x1b[1m\xff7.db", b"a\xc2\xad.db", b"my db", b"plain.db")
+    notice(shell_command(*map(os.fsdecode, names)), command=True)
+    line = capsys.readouterr().err
+    assert line.startswith(r"chatloom $'r\351 7.db' $'it\047s \134 \033[1m\3777.db' ")
+    ran = subprocess.run(
+        ["bash", "-c", f"chatloom() {{ printf '%s\\0' \"$@\"; }}\n{line}"], stdout=subprocess.PIPE, check=True
+    )
+    assert tuple(ran.stdout.split(b"\0")[:-1]) == names
