@@ -67,22 +67,20 @@ async def judged(*rules: Rule, workspaces: int = 5, size: int = 2, clock: Callab
     return sorted([row async for row in rows], key=lambda row: row.workspace)
 
 
-async def longest_stall(work: Any) -> float:
-    """How long the event loop did nothing else, in seconds, while this was done."""
-    longest = 0.0
+async def other_turns(work: Any) -> int:
+    """How often the event loop did something else while this was done; at most every 5 ms."""
+    turns = 0
 
-    async def beat() -> None:
-        nonlocal longest
-        last = time.monotonic()
+    async def count() -> None:
+        nonlocal turns
         while True:
             await asyncio.sleep(0.005)
-            now = time.monotonic()
-            longest, last = max(longest, now - last), now
+            turns += 1
 
-    beating = asyncio.create_task(beat())
+    counting = asyncio.create_task(count())
     await work
-    beating.cancel()
-    return longest
+    counting.cancel()
+    return turns
 
 
 async def test_a_large_workspace_does_not_hold_up_the_others() -> None:
@@ -94,9 +92,9 @@ async def test_a_large_workspace_does_not_hold_up_the_others() -> None:
         return june()
 
     await judged(*RULES, workspaces=1, clock=clock)
-    stall = await longest_stall(large := asyncio.ensure_future(judged(*RULES, workspaces=1, size=5000, clock=clock)))
+    turns = await other_turns(large := asyncio.ensure_future(judged(*RULES, workspaces=1, size=5000, clock=clock)))
     assert threads == [threading.current_thread().name, "chatloom judging"]
-    assert stall < 0.5
+    assert turns > 10
     (row,) = large.result()
     assert len(row.findings) > 1000
 
