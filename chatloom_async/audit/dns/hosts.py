@@ -6,13 +6,17 @@ from typing import Final
 from attrs import evolve
 
 from ..rules.hostname import Domain, known_suffix, parse_domain, registrable_domain
-from ..rules.subjects import HostRecord, HostState, is_private
+from ..rules.subjects import MAX_ALIASES, HostRecord, HostState, is_private
 from ..values import Row
 from .resolver import Answer, RecordType, Resolver, Status
 
 CANARY: Final = "does-not-exist.chatloom-async.invalid"  # RFC 6761: no name ends in .invalid
-MAX_ALIASES: Final = 16
-STATES: Final[dict[Status, HostState]] = {"found": "resolved", "empty": "no-address", "loop": "alias-loop"}
+STATES: Final[dict[Status, HostState]] = {
+    "found": "resolved",
+    "empty": "no-address",
+    "loop": "alias-loop",
+    "chain": "alias-chain",
+}
 
 
 async def read_hosts(resolver: Resolver, row: Row) -> dict[str, HostRecord]:
@@ -60,8 +64,10 @@ async def _follow(resolver: Resolver, name: str, kind: RecordType) -> Answer:
     while answer.status == "empty" and answer.aliases:
         further = await resolver.ask(answer.aliases[-1], kind)
         aliases = answer.aliases + further.aliases
-        if len(set(aliases)) < len(aliases) or name in aliases or len(aliases) > MAX_ALIASES:
+        if len(set(aliases)) < len(aliases) or name in aliases:
             return evolve(further, status="loop", aliases=aliases)
+        if len(aliases) > MAX_ALIASES:
+            return evolve(further, status="chain", aliases=aliases)
         if further.status == "empty" and not further.aliases:
             return evolve(further, aliases=aliases)
         answer = evolve(further, aliases=aliases)

@@ -16,13 +16,14 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from attrs import define, field, frozen
 
 from ...wire.errors import ConfigurationError, needed_by
+from ..rules.subjects import MAX_ALIASES
 
 if TYPE_CHECKING:
     from dns.message import Message
     from dns.name import Name
 
 RecordType = Literal["A", "AAAA"]
-Status = Literal["found", "empty", "nxdomain", "loop", "unread"]
+Status = Literal["found", "empty", "nxdomain", "loop", "chain", "unread"]
 
 MIN_TTL: Final = 900.0  # an audit asks for a name once, even if its answer is valid for a minute only
 MAX_TTL: Final = 86_400.0
@@ -50,8 +51,9 @@ class Answer:
     """What the resolver says about one name.
 
     "found": `addresses` has at least one. "empty": the name exists, but not this type of record. "nxdomain": it does
-    not exist. "loop": its aliases lead in a circle. "unread": nothing is known, for this `reason`. `aliases` are the
-    targets of the CNAME records on the way, in order; the status is that of the last one.
+    not exist. "loop": its aliases lead in a circle. "chain": there are more than MAX_ALIASES of them. "unread":
+    nothing is known, for this `reason`. `aliases` are the targets of the CNAME records on the way, in order; the status
+    is that of the last one.
     """
 
     status: Status
@@ -182,6 +184,8 @@ def read_response(response: "Message") -> Answer:
         if name in (question.name, *aliases):
             return Answer("loop", aliases=_texts([*aliases, name]), ttl=ttl)
         aliases.append(name)
+        if len(aliases) > MAX_ALIASES:
+            return Answer("chain", aliases=_texts(aliases), ttl=ttl)
     records = response.get_rrset(response.answer, name, question.rdclass, question.rdtype)
     if records:
         addresses = tuple(ip_address(record.address) for record in records)

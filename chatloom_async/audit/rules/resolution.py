@@ -8,7 +8,7 @@ from typing import Final
 
 from .hostname import parse_domain, quoted
 from .rule import Rule
-from .subjects import CheckedDomain, HostRecord, HostState, plain_address
+from .subjects import MAX_ALIASES, CheckedDomain, HostRecord, HostState, plain_address
 
 ADDRESSES_SHOWN = 3
 NO_PAGE = "no page can have this host name"
@@ -34,6 +34,8 @@ def _text(checked: CheckedDomain, record: HostRecord) -> str:
         return "" if wildcard else f"{host} exists in the DNS, but has no address: {NO_PAGE}."
     if record.state == "alias-loop":
         return f"The aliases of {host} lead in a circle: {NO_PAGE}."
+    if record.state == "alias-chain":
+        return f"{host} has more than {MAX_ALIASES} aliases: many resolvers stop before they reach an address."
     addresses = [str(plain_address(address)) for address in record.addresses]
     more = len(addresses) - ADDRESSES_SHOWN
     shown = ", ".join(addresses[:ADDRESSES_SHOWN]) + (f" and {more} more" if more > 0 else "")
@@ -76,8 +78,9 @@ DNS_RULES: Final = (
     ),
     _dns_rule(
         "domain-unresolved",
-        *("no-name", "no-address", "alias-loop"),
-        finds="The domain is registered, but this host does not exist or has no address. A wildcard's base needs none.",
+        *("no-name", "no-address", "alias-loop", "alias-chain"),
+        finds="The domain is registered, but this host does not exist, or has no address or too many aliases. A "
+        "wildcard's base needs no address.",
         why="A name without an address has no page, so the entry has no effect: it may be a leftover, or a typing "
         "error that keeps the widget from loading on the intended site.",
         fix="Correct the entry, or remove it.",

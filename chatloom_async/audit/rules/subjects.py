@@ -40,7 +40,10 @@ class OtherWorkspaces:
 
 
 NOTHING = "(?!)"  # a pattern that matches no text
-HostState = Literal["resolved", "no-address", "no-name", "alias-loop", "unregistered", "dangling", "unread"]
+MAX_ALIASES = 16  # of one name; BIND and Unbound follow 11
+HostState = Literal[
+    "resolved", "no-address", "no-name", "alias-loop", "alias-chain", "unregistered", "dangling", "unread"
+]
 
 
 @frozen
@@ -49,6 +52,7 @@ class HostRecord:
 
     "resolved": it has `addresses`. "no-address": it exists without one. "no-name": it does not exist, but its
     registrable domain does, or cannot be registered. "alias-loop": its CNAME records lead in a circle.
+    "alias-chain": there are more than MAX_ALIASES of them, and they were not followed to their end.
     "unregistered": its registrable domain does not exist. "dangling": the target of its CNAME records is under a
     registrable domain that does not exist. For the last two, `free` is that domain. "unread": nothing is known, for
     this `reason`. `aliases` are the targets of its CNAME records, in order.

@@ -10,7 +10,7 @@ from chatloom_async.audit.dns import Resolver, read_hosts
 from chatloom_async.audit.dns.hosts import CANARY
 from chatloom_async.audit.dns.resolver import TIMED_OUT
 from chatloom_async.audit.rules import Judge
-from chatloom_async.audit.rules.subjects import HostRecord
+from chatloom_async.audit.rules.subjects import MAX_ALIASES, HostRecord
 from chatloom_async.audit.values import DnsReading
 from tests.audit.dns.server import SERVFAIL, SILENT, Zone, serving
 from tests.audit.rules.cases import NOW, audited, checked, found
@@ -281,12 +281,19 @@ async def test_the_second_type_counts_too() -> None:
     assert record == HostRecord("acme.com", "unread", reason="the resolver answered SERVFAIL")
 
 
-async def test_a_long_chain_of_aliases_ends() -> None:
-    """Seventeen are a loop for all that anybody can tell; resolvers give up earlier."""
-    chain = {f"n{number}.com": [f"CNAME n{number + 1}.com"] for number in range(40)}
-    async with serving(chain, follows=False) as server:
-        (record,) = (await read_hosts(Resolver(server.address), Row("acme", "ok", (audited("n0.com"),)))).values()
-    assert (record.state, len(record.aliases)) == ("alias-loop", 17)
+@pytest.mark.parametrize("follows", [True, False])
+@pytest.mark.parametrize(("number", "resolved"), [(MAX_ALIASES, True), (MAX_ALIASES + 1, False)])
+async def test_a_long_chain_of_aliases_is_not_followed_to_its_end(number: int, resolved: bool, follows: bool) -> None:
+    """It is no circle. Resolvers give up earlier."""
+    chain = {f"n{place}.com": [f"CNAME n{place + 1}.com"] for place in range(number)}
+    row = Row("acme", "ok", (audited("n0.com"),))
+    async with serving({**chain, f"n{number}.com": ["A 192.0.2.1"]}, follows=follows) as server:
+        records = await read_hosts(Resolver(server.address), row)
+    aliases = tuple(f"n{place}.com" for place in range(1, number + 1))
+    assert (records["n0.com"].state, records["n0.com"].aliases) == ("resolved" if resolved else "alias-chain", aliases)
+    judged = Judge(DNS_RULES, clock=lambda: NOW).judge(row, checked().workspace, dns=records)
+    text = '"n0.com" has more than 16 aliases: many resolvers stop before they reach an address.'
+    assert [each.message for each in judged.findings] == ([] if resolved else [text])
 
 
 def test_many_private_addresses_are_counted() -> None:

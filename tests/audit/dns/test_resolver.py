@@ -3,13 +3,26 @@
 import asyncio
 import socket
 from ipaddress import ip_address
+from itertools import pairwise
 from pathlib import Path
 
+import dns.message
+import dns.rrset
 import pytest
 from attrs import define, evolve
 
 from chatloom_async.audit.dns import InvalidResolverError, Resolver
-from chatloom_async.audit.dns.resolver import FAILURE_TTL, MAX_SILENT, MIN_TTL, SILENCE, TIMED_OUT, Answer, parse_server
+from chatloom_async.audit.dns.resolver import (
+    FAILURE_TTL,
+    MAX_SILENT,
+    MIN_TTL,
+    SILENCE,
+    TIMED_OUT,
+    Answer,
+    parse_server,
+    read_response,
+)
+from chatloom_async.audit.rules.subjects import MAX_ALIASES
 from tests.audit.dns.server import GARBAGE, REFUSED, SERVFAIL, SILENT, TRUNCATED, serving
 
 ONE, SIX = ip_address("192.0.2.1"), ip_address("2001:db8::1")
@@ -70,6 +83,15 @@ async def test_an_answer_is_what_the_server_says(name: str, answer: Answer) -> N
         resolver = Resolver(server.address, timeout=0.1, tries=2)
         assert evolve(await resolver.ask(name), ttl=0.0) == answer
         assert resolver.shown == server.address.replace(":", " port ")
+
+
+def test_of_thousands_of_aliases_a_few_are_read() -> None:
+    """One answer of 64 KB does not hold up the event loop."""
+    aliases = [f"n{place}.com" for place in range(2_500)]
+    response = dns.message.make_response(dns.message.make_query("n0.com", "A"))
+    response.answer = [dns.rrset.from_text(f"{a}.", 60, "IN", "CNAME", f"{b}.") for a, b in pairwise(aliases)]
+    answer = read_response(dns.message.from_wire(response.to_wire()))
+    assert answer == Answer("chain", (), tuple(aliases[1 : MAX_ALIASES + 2]), 60)
 
 
 async def test_another_type_is_another_question() -> None:
