@@ -64,7 +64,7 @@ async def audit(
         1  findings at or above --fail-on
         2  wrong usage or configuration
         3  some workspaces could not be audited completely
-        4  no workspace could be audited, or a report could not be written
+        4  no workspace could be audited, or a report or the database could not be written
         130 interrupted by Ctrl-C, 129 by SIGHUP, 143 by SIGTERM
 
     Examples:

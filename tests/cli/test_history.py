@@ -294,6 +294,18 @@ def test_less_than_two_runs_cannot_be_compared(chatloom: Chatloom, db: str) -> N
     )
 
 
+def test_a_database_that_is_deleted_during_the_audit_is_missed(chatloom: Chatloom, sandbox: Sandbox, db: str) -> None:
+    """The report is whole, and nothing is advised that needs the run."""
+    listed = [{"name": "acme", "key_command": ["sh", "-c", "rm a.db*; echo $CHATLOOM_API_KEY"]}]
+    Path("w.json").write_text(json.dumps(listed))
+    ran = chatloom("audit", "w.json", "--db", db, "--format", "json")
+    assert (ran.status, json.loads(ran.out)["workspaces"][0]["state"]) == (4, "ok")
+    assert ran.err == (
+        "error: a.db: the file was moved, removed or replaced, so the run is not in it. "
+        "Run the audit again, and leave the file where it is until the audit ends.\n"
+    )
+
+
 @pytest.mark.parametrize("command", ["runs", "diff"])
 def test_a_directory_is_not_a_database(chatloom: Chatloom, command: str) -> None:
     """Nor is the empty path, which stands for the working directory."""

@@ -18,6 +18,7 @@ from .errors import (
     StoreFormatError,
     StoreFullError,
     StoreInUseError,
+    StoreLostError,
     StoreUsageError,
 )
 from .runs import RunConfig, RunInfo, RunState, StoredWorkspace
@@ -38,6 +39,7 @@ __all__ = [
     "StoreFormatError",
     "StoreFullError",
     "StoreInUseError",
+    "StoreLostError",
     "StoreUsageError",
     "StoredWorkspace",
     "open_store",

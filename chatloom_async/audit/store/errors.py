@@ -23,6 +23,12 @@ class StoreFullError(StoreError):
     hint = "Free some space, then continue with --resume."
 
 
+class StoreLostError(StoreError):
+    """The database was moved, removed or replaced while a run was written to it, so its path has no such run."""
+
+    hint = "Run the audit again, and leave the file where it is until the audit ends."
+
+
 class StoreDamagedError(StoreError):
     """The database contradicts itself, or holds a row that cannot be read."""
 

@@ -38,7 +38,7 @@ _idle: dict[tuple[File, int], list[int]] = {}
 @contextmanager
 def connected_to(path: Path) -> Iterator[None]:
     """A context for the time in which a connection to the file is open."""
-    file = _file(path)
+    file = identity(path)
     with _guard:
         _connections[file] += 1
     try:
@@ -81,7 +81,7 @@ def is_being_written(path: Path) -> bool:
 
 @contextmanager
 def _descriptor(path: Path, flags: int) -> Iterator[int]:
-    key = _file(path), flags
+    key = identity(path), flags
     with _guard:
         idle = _idle.get(key)
         descriptor = idle.pop() if idle else None
@@ -103,7 +103,8 @@ def _descriptor(path: Path, flags: int) -> Iterator[int]:
     raise StoreAccessError(reason)
 
 
-def _file(path: Path) -> File:
+def identity(path: Path) -> File:
+    """The file that the path leads to now."""
     try:
         status = path.stat()
     except OSError:  # it is in memory, or it was removed

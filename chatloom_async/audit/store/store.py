@@ -16,8 +16,8 @@ from ...wire.auth import ApiKey
 from ...wire.base_url import origin
 from ...wire.version import VERSION
 from ..values import Row, Workspace
-from .errors import ConfigurationChangedError, NoSuchRunError, NothingToResumeError, StoreUsageError
-from .locking import is_being_written
+from .errors import ConfigurationChangedError, NoSuchRunError, NothingToResumeError, StoreLostError, StoreUsageError
+from .locking import File, identity, is_being_written
 from .runs import Plan, RunConfig, RunInfo, StoredWorkspace, expectation_digest, key_fingerprint
 from .sqlite import (
     amend_rows,
@@ -47,6 +47,7 @@ class Run:
     _thread: DatabaseThread
     salt: bytes = field(repr=False)
     _now: Callable[[], datetime]
+    _check_file: Callable[[Connection], None] = field(repr=False)
 
     def fingerprint(self, key: ApiKey) -> str:
         """A text that stands for the key: the same in every run of this file, and another one in other files."""
@@ -86,9 +87,11 @@ class Run:
     async def finish(self, state: Literal["finished", "interrupted"] = "finished") -> None:
         """Ends the run; an interrupted one can be resumed. A run that is not ended counts as interrupted later on.
 
-        Raises StoreUsageError if it should be "finished" and a workspace has no row.
+        Raises StoreUsageError if it should be "finished" and a workspace has no row, and StoreLostError if the file is
+        no longer in its place.
         """
         await self._thread.call(partial(self._finish, state=state))
+        await self._thread.call(self._check_file)
 
     def _finish(self, connection: Connection, state: str) -> None:
         missing = one_run(connection, self.id).pending
@@ -116,8 +119,10 @@ async def open_store(
     thread = DatabaseThread(file, "BEGIN IMMEDIATE" if write else "BEGIN")
     try:
         await thread.start(writable(file) if write else readable(file))
-        (salt,) = await thread.call(lambda connection: connection.execute("SELECT salt FROM store").fetchone())
-        yield Store(file, thread, salt, now, write)
+        (salt,), opened = await thread.call(
+            lambda connection: (connection.execute("SELECT salt FROM store").fetchone(), identity(file))
+        )
+        yield Store(file, thread, salt, now, write, opened)
     finally:
         await thread.stop()
 
@@ -128,9 +133,10 @@ class Store:
 
     path: Path
     _thread: DatabaseThread
-    _salt: bytes
+    _salt: bytes = field(repr=False)
     _now: Callable[[], datetime]
     _writes: bool
+    _identity: File
     _absolute: Path = field(init=False, default=Factory(lambda store: store.path.absolute(), takes_self=True))
 
     async def begin(self, config: RunConfig) -> Run:
@@ -221,7 +227,11 @@ class Store:
         return await self._thread.call(partial(known_findings, run=run_id, ids=frozenset(ids)))
 
     def _run(self, run_id: int) -> Run:
-        return Run(run_id, self._thread, self._salt, self._now)
+        return Run(run_id, self._thread, self._salt, self._now, self._check_file)
+
+    def _check_file(self, _: Connection) -> None:
+        if identity(self._absolute) != self._identity:
+            raise StoreLostError(f"{self.path}: the file was moved, removed or replaced, so the run is not in it")
 
     def _begin(self, connection: Connection, plan: Plan) -> int:
         connection.execute("UPDATE runs SET state = 'interrupted' WHERE state = 'running'")

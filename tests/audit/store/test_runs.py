@@ -1,6 +1,7 @@
 """Runs in a store: begun, committed, ended, resumed, and read again later."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import timedelta
@@ -22,6 +23,7 @@ from chatloom_async.audit.store import (
     Store,
     StoreDamagedError,
     StoredWorkspace,
+    StoreLostError,
     StoreUsageError,
     open_store,
 )
@@ -236,6 +238,24 @@ async def test_a_resumed_run_reads_what_is_missing_or_failed(tmp_path: Path) -> 
         assert [each.workspace async for each in store.rows(1)] == names
 
 
+async def test_a_run_is_lost_with_its_file(tmp_path: Path) -> None:
+    """It was moved, so that the path has another run or none; where it is now, the run has its end."""
+    path, moved = tmp_path / "a.db", tmp_path / "moved.db"
+    async with open_store(path) as store:
+        run = await store.begin(config("a"))
+        await run.commit(row("a"))
+        for suffix in ("", "-wal", "-shm"):
+            os.rename(f"{path}{suffix}", f"{moved}{suffix}")  # noqa: PTH104 - Path.rename is not for coroutines
+        path.touch()
+        with pytest.raises(StoreLostError) as caught:
+            await run.finish()
+        assert caught.value == StoreLostError(
+            f"{path}: the file was moved, removed or replaced, so the run is not in it"
+        )
+    async with open_store(moved, write=False) as store:
+        assert (await store.run_info(1)).state == "finished"
+
+
 async def test_only_the_last_run_is_resumed_and_only_an_unfinished_one(store: Store) -> None:
     """What was done since would be undone by going back."""
     with pytest.raises(NothingToResumeError, match="No run was begun yet"):
@@ -360,7 +380,7 @@ async def test_a_key_that_was_read_elsewhere_counts_by_its_fingerprint(store: St
     await run.put(row("b"), key_fingerprint(ApiKey(KEY), run.salt))
     keys = [each.key async for each in store.workspaces(run.id)]
     assert keys == [run.fingerprint(ApiKey(KEY))] * 2
-    assert repr(run.salt) not in repr(run)
+    assert repr(run.salt) not in repr(run) + repr(store)
 
 
 def content(directory: Path) -> bytes:
