@@ -170,12 +170,15 @@ async def _exchange(name: str, record: RecordType, server: tuple[str, int], time
 
 def read_response(response: "Message") -> Answer:
     """What a response says. Follows the aliases that it holds."""
+    import dns.flags
     import dns.rcode
     import dns.rdatatype
 
     code = response.rcode()
     if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         return Answer("unread", reason=f"the resolver answered {dns.rcode.to_text(code)}")
+    if response.flags & dns.flags.TC:
+        return Answer("unread", reason="the resolver cut off its answer, over TCP too")
     aliases: list[Name] = []
     question = response.question[0]
     ttl, name = MAX_TTL, question.name

@@ -13,7 +13,8 @@ import dns.rdatatype
 import dns.rrset
 from attrs import Factory, define
 
-SILENT, SERVFAIL, REFUSED, GARBAGE, TRUNCATED = "SILENT", "SERVFAIL", "REFUSED", "GARBAGE", "TRUNCATED"
+SILENT, SERVFAIL, REFUSED, GARBAGE = "SILENT", "SERVFAIL", "REFUSED", "GARBAGE"
+TRUNCATED, TRUNCATED_TCP = "TRUNCATED", "TRUNCATED_TCP"  # over UDP only, and over both
 Zone = Mapping[str, list[str]]
 
 
@@ -47,7 +48,7 @@ class NameServer:
             if code in (records or ()):
                 response.set_rcode(dns.rcode.from_text(code))
                 return response.to_wire()
-        if TRUNCATED in (records or ()) and not tcp:
+        if TRUNCATED_TCP in (records or ()) or (TRUNCATED in (records or ()) and not tcp):
             response.flags |= dns.flags.TC
             return response.to_wire()
         self._fill(response, name, kind)

@@ -23,7 +23,7 @@ from chatloom_async.audit.dns.resolver import (
     read_response,
 )
 from chatloom_async.audit.rules.subjects import MAX_ALIASES
-from tests.audit.dns.server import GARBAGE, REFUSED, SERVFAIL, SILENT, TRUNCATED, serving
+from tests.audit.dns.server import GARBAGE, REFUSED, SERVFAIL, SILENT, TRUNCATED, TRUNCATED_TCP, serving
 
 ONE, SIX = ip_address("192.0.2.1"), ip_address("2001:db8::1")
 ZONE = {
@@ -36,6 +36,7 @@ ZONE = {
     "b.loop.com": ["CNAME loop.com"],
     "*.wild.com": ["A 192.0.2.1"],
     "large.com": [TRUNCATED, "A 192.0.2.1"],
+    "too-large.com": [TRUNCATED_TCP, "A 192.0.2.1"],
     "broken.com": [SERVFAIL],
     "lame.com": [REFUSED],
     "silent.com": [SILENT],
@@ -70,6 +71,7 @@ class Hand:
         ("large.com", Answer("found", (ONE,))),
         ("xn--mnchen-3ya.com", Answer("found", (ONE,))),
         ("_under.acme.com", Answer("found", (ONE,))),
+        ("too-large.com", Answer("unread", reason="the resolver cut off its answer, over TCP too")),
         ("broken.com", Answer("unread", reason="the resolver answered SERVFAIL")),
         ("lame.com", Answer("unread", reason="the resolver answered REFUSED")),
         ("silent.com", Answer("unread", reason=TIMED_OUT)),
