@@ -59,6 +59,11 @@ def invalid_answer(where: str, *, too_large: bool) -> TransportError:
     return ProtocolError(f"The answer of {where} is not valid HTTP", reason=reason)
 
 
+def too_many_interim(where: str, most: int) -> TransportError:
+    """The server sends interim answers, such as 100 Continue, and no answer."""
+    return ProtocolError(f"{where} sent more than {most} interim answers (1xx)", reason="invalid")
+
+
 def invalid_body() -> TransportError:
     """The body's framing is broken, such as the length of a chunk."""
     return ProtocolError("The body is not valid HTTP", reason="invalid")

@@ -167,7 +167,8 @@ class Httpx2Transport:
 
     Differences: a call takes six to seven times the CPU time, and more with hundreds of concurrent calls.
     `Timeouts.connect` counts twice over TLS, once for each handshake. `ConnectionLostError.received` is always False.
-    Heads may have up to 100 kB. Over HTTP/1.1, an answer with both a length and chunks is read by its chunks, and a
+    Heads may have up to 100 kB. Interim answers (1xx) are not counted: only the client's limit for an attempt ends a
+    flood of them. Over HTTP/1.1, an answer with both a length and chunks is read by its chunks, and a
     second answer in the same packet is taken for the key's next one. `http2` makes the context `ssl` offer HTTP/2: do
     not share it with an AiohttpTransport.
     """

@@ -40,6 +40,7 @@ from chatloom_async import (
     RetryPolicy,
     SchemaMismatchError,
     ServerError,
+    Timeouts,
     TLSError,
 )
 from chatloom_async.testing import VirtualClock
@@ -55,9 +56,11 @@ PURE_PYTHON = aiohttp.http_parser.HttpResponseParser is aiohttp.http_parser.Http
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n"
 UNTIL_EOF = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\n"
+HINTS = b"HTTP/1.1 103 Early Hints\r\n\r\n" * 150
 BODY = json.dumps(AGENTS).encode()
 GZIPPED = gzip.compress(BODY)
 CLOCKED: dict[str, Any] = {"clock": VirtualClock, "deadline": 600.0}
+PATIENT_READER: dict[str, Any] = {"timeouts": Timeouts(read=5.0, attempt=0.3)}
 PATIENT = RetryPolicy(base=10.0, random=lambda: 1.0)
 
 
@@ -202,7 +205,15 @@ HEAD = [
     Row(27, "negative length", plays((http(BODY, length=-5),)), ProtocolError, {}, 2),
     Row(28, "bad chunk size", plays((CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n",)), ProtocolError, {}, 2),
     Row(28, "bad chunk size, later", plays((CHUNKED + b"2\r\n{}\r\n", 0.02, b"zz\r\n")), ProtocolError, {}, 2),
-    Row(29, "head byte by byte", plays((OK, Loop((b"A: b\r\n", 0.02)))), AttemptTimeoutError, {"reason": "total"}, 3),
+    Row(
+        29,
+        "head byte by byte",
+        plays((OK, Loop((b"A: b\r\n", 0.02)))),
+        AttemptTimeoutError,
+        {"reason": "total"},
+        3,
+        options=PATIENT_READER,
+    ),
     Row(30, "no answer", plays((SILENCE,)), AttemptTimeoutError, {"reason": "read", "sent": True}, 3),
     Row(
         31,
@@ -211,6 +222,16 @@ HEAD = [
         AttemptTimeoutError,
         {"reason": "total"},
         3,
+        options=PATIENT_READER,
+    ),
+    Row(
+        31,
+        "103 without a pause",
+        plays((Loop((HINTS, 0.001)),)),
+        ProtocolError,
+        {"reason": "invalid"},
+        2,
+        options=PATIENT_READER,
     ),
     Row(
         32,
@@ -229,7 +250,7 @@ BODIES = [
     Row(36, "chunks without an end", plays((CHUNKED + b"2\r\n{}\r\n", FIN)), PayloadError, {"reason": "cut", "received": 2, "expected": None}, 3),
     Row(37, "cut, and nobody can tell", plays((UNTIL_EOF + BODY[:9], FIN)), NotJSONError, {"reason": "possible_truncation"}),
     Row(38, "stalls in the body", plays((http(BODY[:9], length=99), SILENCE)), AttemptTimeoutError, {"reason": "read"}, 3),
-    Row(39, "body byte by byte", plays((http(b"[", length=9999), Loop((b" ", 0.02)))), AttemptTimeoutError, {"reason": "total"}, 3),
+    Row(39, "body byte by byte", plays((http(b"[", length=9999), Loop((b" ", 0.02)))), AttemptTimeoutError, {"reason": "total"}, 3, options=PATIENT_READER),
     Row(40, "not gzip at all", document(BODY, "Content-Encoding: gzip"), PayloadError, {"reason": "encoding"}, 2),
     Row(40, "not deflate at all", document(b"\xff" + BODY, "Content-Encoding: deflate"), PayloadError, {"reason": "encoding"}, 2),
     Row(41, "gzip with a wrong CRC", document(GZIPPED[:-8] + b"\0" * 8, "Content-Encoding: gzip"), PayloadError, {"reason": "checksum"}, 3),

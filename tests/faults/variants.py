@@ -26,6 +26,7 @@ VARIANTS: dict[str, dict[str, Changes]] = {
         "23 header of 9 kB": NO_BODY_YET,  # its heads may have 100 kB
         "24 300 headers": NO_BODY_YET,
         "25 chunked and a length": CHUNKS_COUNT,
+        "31 103 without a pause": {"error": AttemptTimeoutError, "attributes": {"reason": "total"}, "requests": 3},
         "32 bytes after the body": ANSWERED,
     },
 }

@@ -10,10 +10,18 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chatloom_async import AiohttpTransport, AsyncChatloom, ConnectionLostError, Request, Response, Timeouts
+from chatloom_async import (
+    AiohttpTransport,
+    AsyncChatloom,
+    ConnectionLostError,
+    ProtocolError,
+    Request,
+    Response,
+    Timeouts,
+)
 from chatloom_async.transports.aiohttp import connection, exchange
 from chatloom_async.transports.aiohttp import transport as transport_module
-from chatloom_async.transports.aiohttp.connection import open_session
+from chatloom_async.transports.aiohttp.connection import INTERIM_ANSWER, MAX_INTERIM, open_session
 from chatloom_async.transports.aiohttp.exchange import DirectExchange
 from chatloom_async.transports.aiohttp.transport import _limits
 from chatloom_async.transports.network import ConnectionBound
@@ -174,6 +182,28 @@ async def test_an_interim_answer_does_not_lift_the_limit_of_silence(way: str, mo
         late = await transport.send(plain(server.url, timeouts=Timeouts(read=0.1, attempt=None)))
         await transport.aclose()
     assert (type(late).__name__, getattr(late, "reason", None)) == ("AttemptTimeoutError", "read")
+
+
+@pytest.mark.parametrize("way", ["direct", "session"])
+async def test_a_flood_of_interim_answers_ends_the_exchange(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if it comes in pieces. As many as any server could mean are skipped, for each request anew."""
+    if way == "session":
+        only_by_session(monkeypatch)
+    many, flood = INTERIM_ANSWER * MAX_INTERIM, INTERIM_ANSWER * 2000
+    scripts: list[Script] = [(many + EMPTY,), (many, EMPTY), (many, INTERIM_ANSWER + EMPTY), (flood + EMPTY,), (EMPTY,)]
+    async with RawServer(*scripts) as server:
+        transport = AiohttpTransport()
+        answers = [await transport.send(plain(server.url)) for _ in range(5)]
+        await transport.aclose()
+    flooded = ProtocolError(f"{server.url} sent more than 100 interim answers (1xx)", reason="invalid")
+    assert ["flood" if answer == flooded else getattr(answer, "status", answer) for answer in answers] == [
+        200,
+        200,
+        "flood",
+        "flood",
+        200,
+    ]
+    assert server.connections == 3
 
 
 def test_a_limit_of_more_than_five_seconds_is_not_rounded_up() -> None:

@@ -17,7 +17,7 @@ from aiohttp import connector
 from aiohttp.client_proto import ResponseHandler
 
 from chatloom_async import AiohttpTransport, ConfigurationError, Response
-from chatloom_async.transports.aiohttp.connection import SUPPORTED
+from chatloom_async.transports.aiohttp.connection import SUPPORTED, WatchedConnection
 from tests.raw_server import RawServer, http
 from tests.samples import KEY, OTHER_KEY
 from tests.signed import signed
@@ -85,6 +85,10 @@ BROKEN: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
     "_reschedule_timeout": (
         lambda patch: rename(patch, "_reschedule_timeout", ResponseHandler),
         "a connection that ends would not be noticed",
+    ),
+    "feed_data": (
+        lambda patch: patch.setattr(WatchedConnection, "feed_data", ResponseHandler.feed_data),
+        "a flood of interim answers would not be noticed",
     ),
     "_on_read_timeout": (
         lambda patch: rename(patch, "_on_read_timeout", ResponseHandler),

@@ -73,8 +73,16 @@ class Origin(aiohttp.ClientRequest):
         return self._key_for_owner
 
 
+MAX_INTERIM = 100
+"""The answers with a status of 1xx that may come before the answer to a request."""
+
+
+class TooManyInterimError(HttpProcessingError):
+    """More than MAX_INTERIM interim answers to one request."""
+
+
 class WatchedConnection(ResponseHandler):
-    """One connection, with information that aiohttp does not report.
+    """One connection, with information that aiohttp does not report, and a bound for interim answers.
 
     The exception that ends an exchange has the attribute `begun`: whether the answer had begun. The reader of a body
     gets an exception if the body is not valid HTTP (the C parser forgets the reader) or if the connection is closed
@@ -86,15 +94,22 @@ class WatchedConnection(ResponseHandler):
     is_new = True  # it has brought no answer yet
 
     _begun = _interim = False
+    _interims = 0
     _silent_until = inf
 
     def set_response_params(self, **options: Any) -> None:
-        self._begun = False
+        self._begun, self._interims = False, 0
         super().set_response_params(**options)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
         self._interim = 100 <= data[0].code < 200
-        super().feed_data(data, size)
+        self._interims += self._interim
+        if self._interims <= MAX_INTERIM:
+            super().feed_data(data, size)
+            return
+        self._interim = False
+        self.close()
+        self.set_exception(TooManyInterimError())
 
     def data_received(self, data: bytes) -> None:
         self._begun = True
@@ -375,18 +390,22 @@ async def check_isolation(session: aiohttp.ClientSession) -> None:
         unsupported("the number of its connections cannot be bounded")
 
 
+INTERIM_ANSWER = b"HTTP/1.1 103 Early Hints\r\n\r\n"
 HALF_AN_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n["
 
 
 async def check_bodies() -> None:
-    """Makes sure that the reader of a body is notified if the connection is closed or times out."""
+    """Makes sure that the reader of a body is notified if the connection is closed or times out, and that interim
+    answers are counted."""
     loop = asyncio.get_running_loop()
-    closed, silent = WatchedConnection(loop), WatchedConnection(loop)
+    closed, silent, flooded = WatchedConnection(loop), WatchedConnection(loop), WatchedConnection(loop)
     problems: list[BaseException | None] = []
     try:
-        for connection, ending in ((closed, closed.close), (silent, silent.ring)):
+        for connection in (closed, silent, flooded):
             MemoryTransport(connection)
             connection.set_response_params(read_until_eof=True, auto_decompress=False, read_timeout=-1.0)
+        flooded.data_received(INTERIM_ANSWER * (MAX_INTERIM + 1))
+        for connection, ending in ((closed, closed.close), (silent, silent.ring)):
             connection.data_received(HALF_AN_ANSWER)
             _, payload = await connection.read()
             ending()
@@ -396,6 +415,8 @@ async def check_bodies() -> None:
         unsupported(f"its connections have changed ({type(problem).__name__})")
     if [type(problem) for problem in problems] != [aiohttp.ClientPayloadError, aiohttp.SocketTimeoutError]:
         unsupported("a connection that ends would not be noticed")
+    if not isinstance(flooded.exception(), TooManyInterimError):
+        unsupported("a flood of interim answers would not be noticed")
 
 
 _request: Any = aiohttp.ClientSession._request  # noqa: SLF001 - what others patch

@@ -32,7 +32,7 @@ from ..network import (
     warn_unclosed,
 )
 from ..per_loop import PerLoop
-from .connection import open_session
+from .connection import MAX_INTERIM, TooManyInterimError, open_session
 from .exchange import DirectExchange, prepare, read_body, works
 
 
@@ -65,9 +65,10 @@ class AiohttpTransport:
     """Real HTTP/1.1 over TCP and TLS, with keep-alive.
 
     Guarantees: one `send` is one request on the wire. Connections are never shared between keys, unless
-    `share_connections=True`. Reading stops after `max_body` bytes of the decompressed body. It works on any event loop,
-    and on several one after the other. `ssl` is for a private CA; `proxy` is the URL of an HTTP proxy. You close it; a
-    client closes only its default transport. After closing, requests in flight and later ones raise ClientClosedError.
+    `share_connections=True`. Reading stops after `max_body` bytes of the decompressed body, and after 100 interim
+    answers (1xx). It works on any event loop, and on several one after the other. `ssl` is for a private CA; `proxy` is
+    the URL of an HTTP proxy. You close it; a client closes only its default transport. After closing, requests in
+    flight and later ones raise ClientClosedError.
 
     At most `max_connections` connections are open on an event loop, including idle ones, and at most half of the
     process's descriptor limit. If a new one is needed, the connection that was idle for longest is closed. If the
@@ -204,7 +205,7 @@ def transport_error(problem: BaseException, url: str, *, proxied: bool) -> Trans
             at_proxy = proxied and _is_about_the_proxy(problem, url)
             return failures.no_connection(problem.os_error, where, at_proxy=at_proxy)
         case aiohttp.ClientResponseError() | HttpProcessingError():
-            return failures.invalid_answer(where, too_large=_is_too_large(problem))
+            return _invalid_answer(problem, where)
         case aiohttp.ClientConnectionError():
             how = "closed" if isinstance(problem, aiohttp.ServerDisconnectedError) else failures.name_of(problem)
             return failures.connection_lost(where, how, begun=getattr(problem, "begun", False))
@@ -219,8 +220,10 @@ def _is_about_the_proxy(problem: aiohttp.ClientConnectorError, url: str) -> bool
     return at_proxy or problem.host != urlsplit(url).hostname
 
 
-def _is_too_large(problem: BaseException) -> bool:
-    """Whether the head exceeds aiohttp's limits. It would do so again."""
+def _invalid_answer(problem: BaseException, where: str) -> TransportError:
     while problem.__cause__ is not None:
         problem = problem.__cause__
-    return isinstance(problem, LineTooLong) or "Too many headers" in str(problem)
+    if isinstance(problem, TooManyInterimError):
+        return failures.too_many_interim(where, MAX_INTERIM)
+    too_large = isinstance(problem, LineTooLong) or "Too many headers" in str(problem)
+    return failures.invalid_answer(where, too_large=too_large)
