@@ -4,7 +4,6 @@ None of them shows a key: a header's value is displayed only if its name is on t
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
 from typing import Any, Generic, NoReturn, TypeVar
 
 from attrs import field, frozen
@@ -89,18 +88,25 @@ class Headers(Mapping[str, str]):
 def _headers(value: Mapping[str, str]) -> Headers:
     if type(value) is Headers:
         return value
-    headers = Headers(value)
-    parts: Iterable[object] = chain.from_iterable(headers.pairs)
+    try:
+        headers = Headers(value)
+        parts: list[object] = [part for name, text in headers.pairs for part in (name, text)]
+    except (TypeError, ValueError):
+        wanted = """write {} for none, or names and values such as {"Retry-After": "7"}"""
+        raise UsageError(f"Headers cannot be made of this {type(value).__name__}: {wanted}") from None
     for odd in {type(part).__name__ for part in parts if not isinstance(part, (str, bytes))}:
-        raise UsageError(f"Headers have names and values of text, not of the type {odd}")
+        raise UsageError(f"Headers have names and values of text, not of the type {odd}: write them as strings")
     return headers
 
 
 def _response(response: "Response", _: object, body: object) -> None:
-    if not isinstance(response.status, int):
-        raise UsageError(f"A Response has a status such as 200, not of the type {type(response.status).__name__}")
+    status: object = response.status
+    if not isinstance(status, int):
+        kind = type(status).__name__
+        raise UsageError(f"A Response has a status such as 200, not of the type {kind}: write a number")
     if not isinstance(body, bytes):
-        raise UsageError(f"A Response has a body of bytes, not of the type {type(body).__name__}: encode it")
+        wanted = "write text.encode()" if isinstance(body, str) else 'write b"" for none, or orjson.dumps(value)'
+        raise UsageError(f"A Response has a body of bytes, not of the type {type(body).__name__}: {wanted}")
 
 
 def _limit(default: float | None) -> Any:

@@ -140,11 +140,21 @@ def test_an_endless_limit_is_none(made: Callable[[], object], same: object) -> N
     assert made() == same
 
 
+SUCH_HEADERS = """write {} for none, or names and values such as {"Retry-After": "7"}"""
 ANSWERS: list[tuple[Callable[[], Any], str]] = [
-    (lambda: Response(200, {}, "str body"), "A Response has a body of bytes, not of the type str: encode it"),  # type: ignore[arg-type]
-    (lambda: Response(200, body=None), "A Response has a body of bytes, not of the type NoneType: encode it"),  # type: ignore[arg-type]
-    (lambda: Response("200"), "A Response has a status such as 200, not of the type str"),  # type: ignore[arg-type]
-    (lambda: Response(429, {"Retry-After": 30}), "Headers have names and values of text, not of the type int"),  # type: ignore[dict-item]
+    (lambda: Response(200, {}, "str body"), "A Response has a body of bytes, not of the type str: write text.encode()"),  # type: ignore[arg-type]
+    (
+        lambda: Response(200, body=None),  # type: ignore[arg-type]
+        'A Response has a body of bytes, not of the type NoneType: write b"" for none, or orjson.dumps(value)',
+    ),
+    (lambda: Response("200"), "A Response has a status such as 200, not of the type str: write a number"),  # type: ignore[arg-type]
+    (
+        lambda: Response(429, {"Retry-After": 30}),  # type: ignore[dict-item]
+        "Headers have names and values of text, not of the type int: write them as strings",
+    ),
+    (lambda: Response(200, None, b"{}"), f"Headers cannot be made of this NoneType: {SUCH_HEADERS}"),  # type: ignore[arg-type]
+    (lambda: Response(200, b"{}"), f"Headers cannot be made of this bytes: {SUCH_HEADERS}"),  # type: ignore[arg-type]
+    (lambda: Response(200, ["Retry-After: 7"]), f"Headers cannot be made of this list: {SUCH_HEADERS}"),  # type: ignore[arg-type]
     (lambda: None, "The handler of a MockTransport returned NoneType, not a Response"),
     (lambda: {"agents": []}, "The handler of a MockTransport returned dict, not a Response"),
 ]
