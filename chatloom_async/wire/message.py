@@ -8,6 +8,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from attrs import field, frozen
 
+from .cleaning import clean
 from .errors import Attempt, UsageError
 from .validation import LIMIT, none_if_infinite
 
@@ -76,7 +77,7 @@ class Headers(Mapping[str, str]):
         return hash(frozenset((k, v) for k, (_, v) in self._values().items()))
 
     def __repr__(self) -> str:
-        shown = (f"{n!r}: {v if n.lower() in SHOWN else '***'!r}" for n, v in self.items())
+        shown = (f"{n!r}: {clean(v) if n.lower() in SHOWN else '***'!r}" for n, v in self.items())
         return f"Headers({{{', '.join(shown)}}})"
 
     def __reduce__(self) -> tuple[Any, ...]:

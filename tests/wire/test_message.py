@@ -86,6 +86,9 @@ def test_only_harmless_headers_are_shown() -> None:
     assert repr(headers) == (
         "Headers({'Authorization': '***', 'X-API-Key': '***', 'Set-Cookie': '***', 'accept': 'a', 'Retry-After': '5'})"
     )
+    assert repr(Headers({"Content-Type": f"text/plain; note={CANARY}"})) == (
+        "Headers({'Content-Type': 'text/plain; note=clf_***'})"
+    )
 
 
 def test_request_repr() -> None:
