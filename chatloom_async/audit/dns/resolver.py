@@ -195,7 +195,7 @@ def read_response(response: "Message") -> Answer:
         return Answer("found", addresses, _texts(aliases), min(ttl, records.ttl))
     negative = [records.ttl for records in response.authority if records.rdtype == dns.rdatatype.SOA]
     status: Status = "nxdomain" if code == dns.rcode.NXDOMAIN else "empty"
-    return Answer(status, aliases=_texts(aliases), ttl=min([ttl, *negative]))
+    return Answer(status, aliases=_texts(aliases), ttl=min(ttl, *negative) if negative else 0.0)  # RFC 2308, section 5
 
 
 def _texts(names: "list[Name]") -> tuple[str, ...]:

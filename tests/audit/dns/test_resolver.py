@@ -119,11 +119,15 @@ async def test_a_question_is_asked_once() -> None:
         ("acme.com", 60, MIN_TTL),
         ("acme.com", 5000, 5000),
         ("nothing.com", 2000, 2000),
+        ("empty.com", 5000, MIN_TTL),
         ("broken.com", 5000, FAILURE_TTL),
     ],
 )
 async def test_an_answer_is_kept_as_long_as_it_is_valid(name: str, ttl: int, kept: float) -> None:
-    """A quarter of an hour at least, so that one audit asks once; a failure for five minutes."""
+    """A quarter of an hour at least, so that one audit asks once; a failure for five minutes.
+
+    Without an SOA record, nothing says how long a name has no address: that counts for the least time.
+    """
     clock = Hand()
     async with serving(ZONE, ttl=ttl) as server:
         resolver = Resolver(server.address, tries=1, clock=clock)
