@@ -126,10 +126,10 @@ def api_key_or_error(text: object) -> ApiKey | InvalidApiKeyError:
     return InvalidApiKeyError(problem) if problem else ApiKey(text)  # type: ignore[arg-type]
 
 
-SEARCHED = 2**16  # characters: a key that begins in a text of an error, which is far shorter, ends before
+SEARCHED = 2**14  # characters: a key that begins in a text of an error, which is far shorter, ends before
 
 
-def hidden(text: str, key: ApiKey | None, limit: int | None = SEARCHED) -> str:
+def hidden(text: str, key: ApiKey | None, limit: int = SEARCHED) -> str:
     """The beginning of a server's text, with a mask for the key however it is spelled. Use it before the text is cut:
     a part of a key is not recognized."""
     if key is None:

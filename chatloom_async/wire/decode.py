@@ -26,6 +26,8 @@ log: Logger = getLogger("chatloom_async")
 PACKAGE = f"{__name__.partition('.')[0]}."
 
 EXCERPT = 200
+DEEP = 2**17
+PART_OF_TEXT = re.compile(r"(['\"]).*(?:\.\.\.|clf_\*\*\*).*\1")  # quoted, but cut or masked
 BIG_INTEGER = re.compile(rb"[0-9]{19}")  # 2^63 has 19 digits
 ESCAPE = re.compile(  # whole surrogate pairs, lone surrogates, and any other escape
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
@@ -74,13 +76,15 @@ def decode(response: Response, returns: Any, warn: Callable[[str], object] = log
 
 def error_without_key(error: DecodeError, response: Response, returns: Any, key: ApiKey | None) -> DecodeError:
     """The error with a mask for the key, if the response spells it. The body is masked and decoded again, because the
-    error may quote a part of a spelling."""
+    error may quote a part of a spelling. A search in 8 MiB can take seconds, so only the beginning of the body is
+    masked, and texts from behind it are quoted only if they are whole."""
     text, kind = _text(response.body), response.headers.get("content-type", "")
-    masked, masked_kind = hidden(text, key, None), hidden(kind, key)
+    masked, masked_kind = hidden(text[:DEEP], key, DEEP) + text[DEEP:], hidden(kind, key)
     if (masked, masked_kind) != (text, kind):
         again = decode(Response(response.status, {"content-type": masked_kind}, masked.encode()), returns, str)
         error = again if isinstance(again, DecodeError) else error
-    message, path, begin = (hidden(quoted, key) for quoted in (error.message, error.path, error.excerpt))
+    message = PART_OF_TEXT.sub("'...'", error.message) if len(text) > DEEP else error.message
+    message, path, begin = (hidden(quoted, key) for quoted in (message, error.path, error.excerpt))
     return evolve(error, message=message, path=path, excerpt=begin)
 
 

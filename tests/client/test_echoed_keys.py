@@ -23,6 +23,7 @@ from chatloom_async import (
     SchemaMismatchError,
 )
 from chatloom_async.wire.cleaning import LEFT_OUT, holds_key
+from chatloom_async.wire.decode import DEEP
 from tests.secrets import places
 
 PACKAGE = Path(chatloom_async.__file__).parent
@@ -131,6 +132,19 @@ async def test_an_answer_that_is_not_json_shows_no_key(spelled: str) -> None:
     assert isinstance(behind, NotJSONError)
     assert "text behind its JSON" in behind.message
     assert spelled[6:16] not in behind.message
+
+
+@spellings
+async def test_a_large_answer_is_searched_where_the_error_quotes_it(spelled: str) -> None:
+    """The beginning, and the name of a member however deep it is. A name that would be cut is left out."""
+    name = orjson.dumps(spelled)
+    body = b'{"agents": [], %b: 0, "x": "%b", "%b": {%b: 1, %b: 2}}' % (name, b"." * DEEP, b"y" * 9, name, name)
+    error = await failed(Response(200, {}, body))
+    assert isinstance(error, SchemaMismatchError)
+    assert error.message.endswith(" comes twice in one object of the answer")
+    quoted = error.message.split("'")[1]
+    assert quoted == "..." or (quoted.endswith("clf_***") and len(spelled) < 80)
+    assert "clf_***" in error.excerpt
 
 
 async def test_an_error_that_masking_would_repair_is_reported_without_the_key() -> None:
