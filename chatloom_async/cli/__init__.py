@@ -5,6 +5,7 @@ else, and a missing extra [cli] is reported with what to install.
 """
 
 import os
+import select
 import sys
 
 from ..wire.version import VERSION
@@ -98,7 +99,16 @@ def end_at_start(number: int, _: "FrameType | None" = None) -> "NoReturn":
 
 def say_interrupted() -> None:
     """Writes the line to the descriptor itself, since the stream may be in use when a signal arrives."""
-    try:  # noqa: SIM105 - contextlib is not imported yet
-        os.write(2, b"error: interrupted\n")
-    except OSError:
-        pass  # standard error is closed
+    if not stderr_is_stalled():
+        try:  # noqa: SIM105 - contextlib is not imported yet
+            os.write(2, b"error: interrupted\n")
+        except OSError:
+            pass  # standard error is closed
+
+
+def stderr_is_stalled() -> bool:
+    """Whether standard error is a full pipe, or a terminal that is held: writing would wait for its reader."""
+    try:
+        return sys.platform != "win32" and not select.select([], [2], [], 0)[1]
+    except OSError:  # it is closed
+        return False

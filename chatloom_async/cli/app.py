@@ -19,6 +19,7 @@ from cyclopts import App, CoercionError, CycloptsError, MissingArgumentError, Pa
 from ..wire.cleaning import clean
 from ..wire.errors import ChatloomError, ConfigurationError, UsageError
 from ..wire.version import VERSION
+from . import stderr_is_stalled
 from .files import OutputError
 from .help import COMMANDS, FLAGS, overview, page
 from .signals import SignalHandling, handle_signals
@@ -111,6 +112,8 @@ def run(arguments: Sequence[str]) -> int:
         except KeyboardInterrupt:
             signals.say()
             forget_stream(sys.stdout)  # what is left of its output must not wait for a reader
+            if stderr_is_stalled():
+                forget_stream(sys.stderr)
             status = INTERRUPTED
     return 128 + signals.received if status == INTERRUPTED and signals.received else status
 

@@ -54,7 +54,8 @@ def _next(infos: list[RunInfo], db: Path) -> str | None:
     last = infos[-1] if infos else None
     if last and last.resumable:
         left = " and ".join(f"{count:,} {name}" for name in LEFT if (count := getattr(last, name)))
-        return f"run {last.id} has {left or 'nothing'} left: add --resume to the command that began it"
+        resume = "add --resume to the command that began it"
+        return f"run {last.id} has {left} left: {resume}" if left else f"to write the report of run {last.id}, {resume}"
     return shell_command("diff", "--db", str(db)) if len(infos) > 1 else None
 
 

@@ -2,6 +2,7 @@
 
 The first signal lets an audit finish requests in flight, the second completes its reports at once, the third ends the
 process. The first one interrupts any other command, and the second ends the process without waiting for the clean-up.
+After a signal, an event loop that stands still is interrupted, e.g. if it writes a report to a pipe that nobody reads.
 Handlers run in the main thread between two bytecodes, so they work while a rule keeps the event loop busy.
 """
 
@@ -27,6 +28,12 @@ STOP_GRACE = 10.0
 
 SHORT_GRACE = 5.0
 """After SIGTERM and SIGHUP: container runtimes send SIGKILL 10 s later, and the reports take time as well."""
+
+STALL = 4.0
+"""Seconds that the event loop may stand still after a signal: reports are written in short steps."""
+
+BEAT = 1.0
+"""Seconds from one sign of the event loop to the next, after the first signal."""
 
 REACTION = 2.0
 """Seconds for the event loop to react to the second signal; a rule that keeps it busy is interrupted then."""
@@ -66,12 +73,17 @@ class SignalHandling:
         if gentle is None:
             self._interrupt_once()
         elif self._count == 1:
+            self.watch()
             gentle.loop.call_soon_threadsafe(gentle.stop, number)
         elif self._count == 2:
             _alarm(REACTION, self._interrupt)
             gentle.loop.call_soon_threadsafe(self._abort, gentle)
         elif number == signal.SIGINT:
             self._end()
+
+    def watch(self) -> None:
+        """Interrupts the command, unless this is called again in time."""
+        _alarm(STALL, self._interrupt)
 
     def say(self) -> None:
         """Writes the line of an interrupted command, once."""
@@ -83,7 +95,7 @@ class SignalHandling:
         """A command is interrupted once. Another signal would break its clean-up, and ends the process instead."""
         if not self.interruptible:
             self._end()
-        self.interruptible = False
+        self.interruptible, self.gentle = False, None
         raise Interrupted
 
     def _end(self, *_: object) -> NoReturn:
@@ -91,8 +103,9 @@ class SignalHandling:
         end_now(128 + self.received)
 
     def _abort(self, gentle: GentleEnd) -> None:
-        _alarm(0)
-        gentle.abort()
+        if self.gentle:
+            self.watch()
+            gentle.abort()
 
     def _interrupt(self, *_: object) -> None:
         """The event loop did not react: its task is interrupted, and the process ends if that does not help."""
@@ -144,22 +157,34 @@ def handle_signals() -> Iterator[SignalHandling]:
 def end_gently(
     stop: Callable[[], None], abort: Callable[[], None] | None = None, say: Callable[[str], None] = lambda _: None
 ) -> Iterator[None]:
-    """In the block, the first signal calls `stop`. The second one, or a long wait, calls `abort` (None: `stop`)."""
-    loop = asyncio.get_running_loop()
-    timers: list[asyncio.TimerHandle] = []
+    """In the block, the first signal calls `stop`. The second one, or a long wait, calls `abort` (None: `stop`).
+
+    After a signal, the block and what follows are interrupted if they block the event loop for long.
+    """
+    loop, handling = asyncio.get_running_loop(), _active
+    timers: dict[str, asyncio.TimerHandle] = {}
 
     def begin(number: int) -> None:
+        if handling.gentle is None:  # it has ended, or was interrupted
+            return
         grace = STOP_GRACE if number == signal.SIGINT else SHORT_GRACE
         say(f"stopping: requests in flight have {grace:g} s to finish; Ctrl-C again ends the audit at once")
-        timers.append(loop.call_later(grace, abort or stop))
+        timers["grace"] = loop.call_later(grace, abort or stop)
+        beat()
         stop()
 
-    _active.gentle = GentleEnd(loop, begin, abort or stop)
+    def beat() -> None:
+        handling.watch()
+        timers["beat"] = loop.call_later(BEAT, beat)
+
+    handling.gentle = GentleEnd(loop, begin, abort or stop)
     try:
         yield
+        if handling.received:
+            handling.watch()
     finally:
-        _active.gentle = None
-        for timer in timers:
+        handling.gentle = None
+        for timer in timers.values():
             timer.cancel()
 
 

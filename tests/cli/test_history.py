@@ -306,6 +306,15 @@ def test_a_database_that_is_deleted_during_the_audit_is_missed(chatloom: Chatloo
     )
 
 
+async def test_a_run_that_lacks_only_its_report_is_resumed_for_that(chatloom: Chatloom, db: str) -> None:
+    """It was interrupted while the report was written, so no workspace is left."""
+    async with open_store(db) as store:
+        run = await store.begin(RunConfig(workspaces=[Workspace("acme", KeyEnv("KEY"))], base_url="http://127.0.0.1:1"))
+        await run.commit(Row("acme", "ok"))
+    listed = await asyncio.to_thread(chatloom, "runs", "--db", db)
+    assert listed.err == "next: to write the report of run 1, add --resume to the command that began it\n"
+
+
 @pytest.mark.parametrize("command", ["runs", "diff"])
 def test_a_directory_is_not_a_database(chatloom: Chatloom, command: str) -> None:
     """Nor is the empty path, which stands for the working directory."""

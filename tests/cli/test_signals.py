@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -19,7 +21,7 @@ from chatloom_async.audit.rules import Judge
 from chatloom_async.audit.session import open_session
 from chatloom_async.audit.store import Run
 from chatloom_async.audit.values import Row
-from chatloom_async.cli import SIGNALS, end_at_start, signals
+from chatloom_async.cli import SIGNALS, end_at_start, say_interrupted, signals
 from chatloom_async.cli.sandbox import sandbox as sandbox_command
 from chatloom_async.cli.signals import Interrupted, end_gently, handle_signals
 from chatloom_async.sandbox import Sandbox
@@ -84,10 +86,71 @@ def test_the_second_signal_aborts_and_nothing_more() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
             assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
             await aborted.wait()
-            assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
     with handle_signals() as handling:
         handling.run(program())
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_one_signal_ends_an_audit_whose_report_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It blocks the event loop, which therefore cannot stop it. What the signal began is not said afterwards."""
+    monkeypatch.setattr(signals, "STALL", 0.01)
+    reader, writer = os.pipe()
+    lines: list[str] = []
+
+    async def program() -> None:
+        try:
+            with end_gently(lambda: None, say=lines.append):
+                os.kill(os.getpid(), signal.SIGTERM)
+                select.select([reader], [], [], 30)
+        finally:
+            await asyncio.sleep(0)
+
+    try:
+        with handle_signals() as handling, pytest.raises(Interrupted):
+            handling.run(program())
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert (handling.received, lines) == (signal.SIGTERM, [])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, 0])
+def test_an_event_loop_that_turns_is_not_interrupted(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """It puts off the alarm again and again, also at the end of the audit. Without a signal there is no alarm."""
+    alarms, enough = [], asyncio.Event()
+
+    def alarm(seconds: float, _: object = None) -> None:
+        alarms.append(seconds)
+        if len(alarms) == 5:
+            enough.set()
+
+    monkeypatch.setattr(signals, "BEAT", 0.0)
+    monkeypatch.setattr(signals, "_alarm", alarm)
+
+    async def program() -> int:
+        with end_gently(lambda: None):
+            if number:
+                os.kill(os.getpid(), number)
+                await enough.wait()
+            during = len(alarms)
+        return len(alarms) - during
+
+    with handle_signals() as handling:
+        assert handling.run(program()) == bool(number)
+    assert alarms == [signals.STALL] * (len(alarms) - 1) + [0]
+
+
+def test_an_interrupted_audit_is_not_aborted_as_well(ended: list[str | int]) -> None:
+    """The loop comes to that only while the audit cleans up."""
+    with contextlib.closing(asyncio.new_event_loop()) as loop, handle_signals() as handling:
+        handling.gentle = signals.GentleEnd(loop, gentle_end, lambda: ended.append("aborted"))
+        for _ in range(2):
+            handling.receive(signal.SIGTERM)
+        with pytest.raises(Interrupted):
+            handling._interrupt()
+        loop.run_until_complete(asyncio.sleep(0))
+    assert ended == []
 
 
 def test_what_has_ended_in_time_is_not_aborted_later(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,16 +433,17 @@ def test_the_third_ctrl_c_ends_the_process_without_half_a_report(
 def test_an_event_loop_that_does_not_react_is_interrupted_and_then_left(
     ended: list[str | int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second signal sets an alarm, and that alarm another one."""
+    """Each signal sets an alarm, and that alarm another one."""
     alarms: list[Any] = []
     monkeypatch.setattr(signals, "_alarm", lambda _, handler=None: alarms.append(handler))
     with contextlib.closing(asyncio.new_event_loop()) as loop, handle_signals() as handling:
         handling.gentle = signals.GentleEnd(loop, gentle_end, gentle_end)
         for _ in range(2):
             handling.receive(signal.SIGHUP)
-        (first,) = alarms
+        first, second = alarms
+        assert first == second
         with pytest.raises(Interrupted):
-            first()
+            second()
         assert ended == []
         alarms[-1]()
     assert ended == ["interrupted", 129]
@@ -404,3 +468,46 @@ def test_a_signal_after_the_command_changes_nothing() -> None:
     """Its work is done, and the process ends with its status."""
     ran = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, timeout=60, check=False)
     assert (ran.returncode, ran.stderr) == (0, b"")
+
+
+STALLED = """
+import os, signal, sys, threading
+from chatloom_async.cli import app, program
+
+async def rules():
+    os.set_blocking(2, False)
+    try:
+        while True:
+            os.write(2, b"x" * 4096)
+    except BlockingIOError:
+        os.set_blocking(2, True)
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    sys.stderr.write("text that waits for a reader")
+
+app._run = lambda arguments, signals: signals.run(rules())
+sys.argv = ["chatloom", "rules"]
+program()
+"""
+
+
+def test_a_signal_ends_a_command_though_nobody_reads_standard_error() -> None:
+    """Neither its last line nor what is in the buffer waits for a reader."""
+    process = subprocess.Popen([sys.executable, "-c", STALLED], stderr=subprocess.PIPE)
+    try:
+        assert process.wait(60) == 143
+    finally:
+        process.kill()
+        err = process.communicate()[1]
+    assert set(err) == {ord("x")}
+
+
+@pytest.mark.parametrize(("ready", "line"), [(([], [], []), b""), (OSError(9, "closed"), b"error: interrupted\n")])
+def test_the_last_line_is_written_unless_it_would_wait(
+    monkeypatch: pytest.MonkeyPatch, ready: Any, line: bytes
+) -> None:
+    """A closed standard error does not wait."""
+    written = [b""]
+    monkeypatch.setattr("select.select", Mock(side_effect=[ready]))
+    monkeypatch.setattr("os.write", lambda _, text: written.append(text))
+    say_interrupted()
+    assert written[-1] == line
