@@ -16,7 +16,7 @@ import orjson
 from attrs import evolve
 
 from .auth import SEARCHED, ApiKey, hidden
-from .cleaning import clean
+from .cleaning import LEFT_OUT, clean
 from .errors import DecodeError, NotJSONError, SchemaMismatchError
 from .message import Response
 
@@ -82,7 +82,8 @@ def error_without_key(error: DecodeError, response: Response, returns: Any, key:
     masked, masked_kind = hidden(text[:DEEP], key, DEEP) + text[DEEP:], hidden(kind, key)
     if (masked, masked_kind) != (text, kind):
         again = decode(Response(response.status, {"content-type": masked_kind}, masked.encode()), returns, str)
-        error = again if isinstance(again, DecodeError) else error
+        unquoted = evolve(error, message=LEFT_OUT.decode(), excerpt=excerpt(response, key))
+        error = again if isinstance(again, DecodeError) else unquoted
     message = PART_OF_TEXT.sub("'...'", error.message) if len(text) > DEEP else error.message
     message, path, begin = (hidden(quoted, key) for quoted in (message, error.path, error.excerpt))
     return evolve(error, message=message, path=path, excerpt=begin)

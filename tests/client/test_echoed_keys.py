@@ -24,6 +24,7 @@ from chatloom_async import (
 )
 from chatloom_async.wire.cleaning import LEFT_OUT, holds_key
 from chatloom_async.wire.decode import DEEP
+from tests.samples import AGENT
 from tests.secrets import places
 
 PACKAGE = Path(chatloom_async.__file__).parent
@@ -151,7 +152,16 @@ async def test_an_error_that_masking_would_repair_is_reported_without_the_key() 
     """A line break is not valid in a string of JSON."""
     error = await failed(Response(200, {}, f'{{"agents": [], "count": 0, "x": "{KEY[:9]}\n{KEY[9:]}"}}'.encode()))
     assert isinstance(error, NotJSONError)
-    assert "clf_***" in error.excerpt
+    assert (error.message, error.excerpt) == (LEFT_OUT.decode(), '{"agents": [], "count": 0, "x": "clf_***"}')
+
+
+async def test_a_large_answer_is_quoted_where_nothing_is_cut() -> None:
+    """Such as a time that cannot be read."""
+    made = [{**AGENT, "id": f"agt_{number}"} for number in range(1500)]
+    body = orjson.dumps({"agents": [*made, {**AGENT, "createdAt": "soon"}], "count": 1501})
+    error = await failed(Response(200, {}, body))
+    assert len(body) > DEEP
+    assert "got 'soon' at $.agents[1500].createdAt" in error.message
 
 
 async def test_a_success_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
