@@ -45,7 +45,7 @@ def visits(draw: st.DrawFn) -> list[Visit]:
     schedule, now = [], 0.0
     for number in range(draw(st.integers(4, 16))):
         now += draw(seconds) + 1e-4
-        lasts = draw(seconds) + number * 1e-3
+        lasts = draw(seconds) + (number + 1) * 1.0371e-3  # not when a token comes either
         schedule.append(Visit(number, draw(st.sampled_from("aab")), now, lasts, draw(outcomes), draw(patience)))
     return schedule
 
