@@ -18,9 +18,6 @@ from ..wire.errors import ChatloomError
 from . import inherited
 from .terminal import CommandLineError, Content, require_open, stdout
 
-if sys.platform != "win32":
-    import fcntl
-
 STDIN = Path("-")
 WRITABLE_PATH = "Choose a path in a directory that exists and that you may write to."
 OTHER_PATH = "Choose another file to write to."
@@ -211,6 +208,8 @@ def _descriptor(path: Path) -> int | None:
             require_open(number := int(match["number"]))
             if number not in inherited:
                 raise _error(errno.EBADF)
+            import fcntl  # not on Windows, where no path gets this far
+
             if fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
                 raise OSError(errno.EBADF, "It is open for reading only")
             return number

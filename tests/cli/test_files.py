@@ -257,6 +257,11 @@ def test_a_descriptor_that_was_open_at_the_start_is_written(chatloom: Chatloom, 
         assert chatloom("agents", "--format", "json", "-o", f"/dev/fd/{writable.fileno()}").status == 0
         ran = chatloom("audit", "-o", f"/proc/self/fd/{readable.fileno()}")
     assert Path("r.json").read_text().startswith("{")
+    ours, theirs = os.pipe()
+    with os.fdopen(ours) as piped:
+        assert chatloom("agents", "--format", "json", "-o", f"/dev/fd/{theirs}").status == 0
+        os.close(theirs)
+        assert piped.read() == Path("r.json").read_text()
     assert (ran.status, "cannot be written: It is open for reading only. " in ran.err) == (2, True)
 
 
