@@ -115,8 +115,15 @@ class SignalHandling:
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """Runs the coroutine in a new event loop, which waits for no thread once a signal was received."""
         with asyncio.Runner() as runner:
-            runner.get_loop().set_default_executor(_Threads(self))
+            loop = runner.get_loop()
+            loop.set_default_executor(_Threads(self))
+            loop.set_exception_handler(self._report)
             return runner.run(main)
+
+    def _report(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Once a signal was received, an error that nobody waits for any more is not worth a traceback."""
+        if not self.received:
+            loop.default_exception_handler(context)
 
 
 class _Threads(ThreadPoolExecutor):

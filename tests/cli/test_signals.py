@@ -115,6 +115,23 @@ def test_one_signal_ends_an_audit_whose_report_nobody_reads(monkeypatch: pytest.
     assert (handling.received, lines) == (signal.SIGTERM, [])
 
 
+@pytest.mark.parametrize(("number", "records"), [(signal.SIGTERM, 0), (0, 1)])
+def test_an_error_that_a_signal_overtook_is_not_logged(
+    caplog: pytest.LogCaptureFixture, number: int, records: int
+) -> None:
+    """Such as that of a database which a thread opened meanwhile: nobody waits for it any more."""
+
+    async def program() -> None:
+        lost = asyncio.get_running_loop().create_future()
+        lost.set_exception(OSError("no such file"))
+
+    with handle_signals() as handling:
+        handling.received = number
+        handling.run(program())
+    lines = [record.getMessage().splitlines()[0] for record in caplog.records]
+    assert lines == ["Future exception was never retrieved"] * records
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, 0])
 def test_an_event_loop_that_turns_is_not_interrupted(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """It puts off the alarm again and again, also at the end of the audit. Without a signal there is no alarm."""
