@@ -264,7 +264,7 @@ def guard(session: nox.Session) -> None:
 @nox.session
 def benchmarks(session: nox.Session) -> None:
     """What a call costs, beside other clients. Takes the options of `python -m benchmarks`, such as --quick."""
-    session.install("-e", ".[httpx2]", "trustme")
+    session.install("-e", ".[cli,httpx2]", "trustme")
     for line in Path("benchmarks/peers.txt").read_text("utf-8").splitlines():
         if line and not line.startswith("#"):  # a peer that cannot be installed is reported, and stops nobody
             session.install(line, success_codes=[0, 1, 2])

@@ -157,10 +157,9 @@ def test_what_is_said_of_the_figures_is_in_the_results() -> None:
     assert f"On uvloop the default transport alone costs {alone:.2f} times what raw aiohttp costs." in text
     sizes = results.samples["scaling"]
     costs = [results.median("scaling", size, "CPU, us") or 0.0 for size in sizes]
-    memory = {f"{results.median('scaling', size, 'highest memory, MB'):.0f}" for size in sizes}
-    assert {"100 calls", "1,000,000 calls"} <= set(sizes)
-    assert f"a call costs {min(costs):.0f} to {max(costs):.0f} µs, and the process takes {memory.pop()} MB" in text
-    assert memory == set()
+    memory = max(results.median("scaling", size, "highest memory, MB") or 0.0 for size in sizes)
+    assert {"100 calls", "100,000 calls"} <= set(sizes)
+    assert f"a call costs {min(costs):.0f} to {max(costs):.0f} µs, and the process takes {memory:.0f} MB" in text
     keyed, shared = (
         results.median("fan-out", f"fan_out, a key each{how}", "CPU, us") or 0.0 for how in ("", ", shared")
     )
