@@ -140,9 +140,10 @@ def listed(characters: list[str]) -> str:
 
 
 def described(character: str) -> str:
-    """A character for a message: itself, and its name if it is not ASCII."""
-    name = unicodedata.name(character, "no name").title()
-    return f'"{character}"' if character.isascii() else f'"{clean(character)}" {name}, U+{ord(character):04X}'
+    """A character for a message: itself, and its name if it is not ASCII. A control character is its number."""
+    if character.isascii():
+        return f'"{character}"' if character.isprintable() else f"U+{ord(character):04X}"
+    return f'"{clean(character)}" {unicodedata.name(character, "no name").title()}, U+{ord(character):04X}'
 
 
 def beyond_idna2008(host: str) -> tuple[str, ...]:

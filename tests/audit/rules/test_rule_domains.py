@@ -106,6 +106,10 @@ MALFORMED = {  # what is wrong, and what was probably meant
         'it holds percent-encoding (%2F); it holds characters that no host name has ("/")',
         None,
     ),
+    "a%1B%00.example": (
+        "it holds percent-encoding (%1B); it holds characters that no host name has (U+001B, U+0000)",
+        None,
+    ),
     "%zz.example": ('it holds characters that no host name has ("%")', None),
     "acme\u2024example.com": (
         'it holds characters that no host name has ("\u2024" One Dot Leader, U+2024)',
