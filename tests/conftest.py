@@ -1,4 +1,4 @@
-"""What holds for every test: nothing leaves this machine."""
+"""What holds for every test: nothing leaves this machine, and what is made up at random is the same in every run."""
 
 import ipaddress
 import signal
@@ -6,6 +6,11 @@ import sys
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A run of pytest says whether a change broke something. New random cases are for `nox -s schedules` and `nox -s fuzz`.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 TRANSPORTS = ("aiohttp", "httpx2")
 ADDRESS_AT = {"socket.connect": 1, "socket.sendto": 1, "socket.sendmsg": 1}
