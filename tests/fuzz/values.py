@@ -33,7 +33,7 @@ def base_urls(data: bytes, _: Path) -> None:
     try:
         url = normalize_base_url(text)
     except InvalidBaseUrlError as error:
-        explained(error, InvalidBaseUrlError, without=text)
+        explained(error, InvalidBaseUrlError, without="" if text in error.hint else text)  # it shows an address
     else:
         parts = URL.fullmatch(text)
         assert parts, f"{text!r} was accepted"
