@@ -214,7 +214,7 @@ class AsyncChatloom:
             raise call.finish(outcome)
         value = decode(outcome, endpoint.returns, call.warn)
         if isinstance(value, DecodeError):
-            value = error_without_key(value, outcome, endpoint.returns, call.api_key)  # not even in this frame
+            value = error_without_key(value, outcome, endpoint.returns, call.api_key)  # a traceback shows locals, too
             raise call.finish(value)
         if endpoint.returns is AgentList and not value.complete:
             call.warn("the answer says that it is not complete; do not take it for the whole")

@@ -16,6 +16,15 @@ import msgspec
 
 from .encode import wire_name
 
+
+@attrs.frozen
+class _Frozen:
+    """A frozen class without a behaviour of its own."""
+
+
+OF_FROZEN: Any = _Frozen.__setattr__
+"""What refuses assignments in every class that attrs freezes."""
+
 PLAIN: dict[Any, Any] = {
     str: str,
     bool: bool,
@@ -88,8 +97,8 @@ def _is_plain(model: Any) -> bool:
         return False
     assigns: Any = model.__setattr__
     allocates: Any = model.__new__
-    if allocates is not object.__new__ or (assigns is not object.__setattr__ and assigns.__module__ != "attr._make"):
-        return False  # frozen models have the one of attr._make
+    if allocates is not object.__new__ or assigns not in (object.__setattr__, OF_FROZEN):
+        return False
     return not any(
         field.default is not attrs.NOTHING
         or field.kw_only
