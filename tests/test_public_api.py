@@ -5,8 +5,12 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 import chatloom_async
+import chatloom_async.audit
 from chatloom_async import AsyncChatloom, Request, Response, RetryPolicy, Timeouts
 from chatloom_async.policy.limiter import RateLimit
 
@@ -36,9 +40,10 @@ def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
     assert not hasattr(chatloom_async, "Chatlom")
 
 
-def test_dir_lists_every_name() -> None:
+@pytest.mark.parametrize("package", [chatloom_async, chatloom_async.audit])
+def test_dir_lists_every_name(package: Any) -> None:
     """Also those that are not imported yet, so that editors and interpreters complete them."""
-    assert set(dir(chatloom_async)) >= set(chatloom_async.__all__)
+    assert set(dir(package)) >= set(package.__all__)
 
 
 def test_every_public_module_says_what_it_is_for() -> None:
