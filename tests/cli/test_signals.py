@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -271,13 +272,23 @@ def test_a_rule_that_never_ends_cannot_hold_up_the_second_ctrl_c(
     (tmp_path / "r.json").write_text("the last one")
     process = started("audit", "--rules", "busy.py", "--format", "json", "--output", "r.json", cwd=tmp_path)
     wait_for((tmp_path / "judging").exists)
-    for _ in range(2):
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("stopping: ")
+    process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
     report = (tmp_path / "r.json").read_text()
     assert (process.returncode, report == "the last one" or '"interrupted":true}}' in report) == (130, True)
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def opened_by(process: int) -> set[Path]:
+    """The files that a process has open, as Linux lists them."""
+    opened = set()
+    for link in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(OSError):  # closed since it was listed
+            opened.add(link.readlink())
+    return opened
 
 
 def test_a_pipe_that_nobody_writes_to_cannot_hold_up_the_second_ctrl_c(
@@ -287,9 +298,8 @@ def test_a_pipe_that_nobody_writes_to_cannot_hold_up_the_second_ctrl_c(
     os.mkfifo(tmp_path / "key", 0o600)
     (tmp_path / "w.csv").write_text("name,key_file\nacme,key\n")
     process = started("audit", "w.csv", cwd=tmp_path)
-    time.sleep(0.5)
     assert process.stderr is not None
-    wait_for(lambda: len(list(Path(f"/proc/{process.pid}/task").iterdir())) > 1)
+    wait_for(lambda: (tmp_path / "key").resolve() in opened_by(process.pid))
     process.send_signal(signal.SIGINT)
     assert process.stderr.readline().startswith("stopping: ")
     begin = time.monotonic()
@@ -303,9 +313,10 @@ def test_a_key_command_does_not_outlive_the_program(started: Start, sandbox: San
     (tmp_path / "w.json").write_text('[{"name": "a", "key_command": ["sh", "-c", "echo $$ > pid; sleep 60; true"]}]')
     process = started("audit", "w.json", cwd=tmp_path)
     wait_for((tmp_path / "pid").exists)
-    for _ in range(2):
-        process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("stopping: ")
+    process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
     assert process.returncode == 143
     with pytest.raises(ProcessLookupError):

@@ -174,7 +174,7 @@ class Recording:
         data.read()
         return cls(data, json.loads((COPY / SECONDS).read_text("utf-8")))
 
-    def tests(self, mutant: Mutant) -> list[str]:
+    def covering(self, mutant: Mutant) -> list[str]:
         """The tests that run the statement, if they passed."""
         lines = self.data.contexts_by_lineno(str((COPY / mutant.path).absolute()))
         tests = {test for line in range(mutant.first, mutant.last + 1) for test in lines.get(line, ())}
@@ -212,7 +212,7 @@ def main() -> int:
     print(f"{options.count} mutants with --seed {options.seed}", flush=True)
     tried, noticed = set[Mutant](), 0
     for mutant in drawn(options.seed):
-        tests = recording.tests(mutant)
+        tests = recording.covering(mutant)
         if not tests or mutant in tried or mutant.change() in reasons:
             continue
         tried.add(mutant)

@@ -54,4 +54,4 @@ def test_the_tests_that_run_the_statement_are_chosen(mutants: list[Mutant]) -> N
     lines: dict[int, Any] = {7: ["def"], 10: ["", "one", "two"], 11: ["failed"], 13: ["other"]}
     data: Any = SimpleNamespace(contexts_by_lineno=lambda name: lines)
     seconds = dict.fromkeys(["def", "one", "two", "other"], 0.1)
-    assert Recording(data, seconds).tests(evolve(mutants[0], first=10, last=12)) == ["one", "two"]
+    assert Recording(data, seconds).covering(evolve(mutants[0], first=10, last=12)) == ["one", "two"]

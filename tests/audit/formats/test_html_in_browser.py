@@ -216,6 +216,7 @@ def test_the_table_leads_to_the_sections(opened: Open) -> None:
     page.locator("#table").get_by_role("link", name="birch").click()
     target = page.get_by_role("heading", name="birch").get_attribute("id")
     page.wait_for_function("id => document.activeElement.id === id", arg=target)
+    assert page.evaluate("document.activeElement.textContent").startswith("birch")
 
 
 def test_why_and_how_to_fix_are_one_key_away(opened: Open) -> None:

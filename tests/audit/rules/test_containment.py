@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -42,11 +41,12 @@ def never_ends(checked: CheckedAgent) -> Iterator[str]:
         pass
 
 
-@rule("sleeps", **ABOUT)
-def sleeps(checked: CheckedAgent) -> list[str]:
-    """Waits in the system."""
-    time.sleep(0.7)
-    return ["It was late."]
+async def judging_threads() -> list[threading.Thread]:
+    """Those that do not end soon."""
+    threads = [thread for thread in threading.enumerate() if thread.name == "chatloom judging"]
+    for thread in threads:
+        await asyncio.to_thread(thread.join, 5.0)
+    return [thread for thread in threads if thread.is_alive()]
 
 
 def domains(count: int) -> Callable[[Request], Any]:
@@ -122,8 +122,7 @@ async def test_a_rule_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatc
         "The rule never-ends was given up: it did not end within 0.1 s",
         "The rule never-ends is not applied any more: it was stuck on 3 workspaces",
     }
-    await asyncio.sleep(0.2)
-    assert not [thread for thread in threading.enumerate() if thread.name == "chatloom judging"]
+    assert await judging_threads() == []
 
 
 async def test_a_rule_that_gets_stuck_while_it_is_applied_elsewhere_stops_there(
@@ -131,9 +130,17 @@ async def test_a_rule_that_gets_stuck_while_it_is_applied_elsewhere_stops_there(
 ) -> None:
     """A thread that waits in the system cannot be ended; what it returns later is ignored."""
     monkeypatch.setattr(containment, "STUCK_AFTER", 0.1)
-    rows = await judged(sleeps, each_agent)
+    late = threading.Event()
+
+    @rule("waits", **ABOUT)
+    def waits(checked: CheckedAgent) -> list[str]:
+        late.wait(60)
+        return ["It was late."]
+
+    rows = await judged(waits, each_agent)
+    late.set()
+    assert await judging_threads() == []
     assert {finding.rule for row in rows for finding in row.findings} == {"each-agent", "rule-failed"}
-    await asyncio.sleep(0.8)
 
 
 async def test_an_audit_can_be_left_while_a_rule_runs() -> None:
@@ -152,8 +159,7 @@ async def test_an_audit_can_be_left_while_a_rule_runs() -> None:
     auditing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await auditing
-    await asyncio.sleep(0.1)
-    assert not [thread for thread in threading.enumerate() if thread.name == "chatloom judging"]
+    assert await judging_threads() == []
 
 
 async def test_a_rule_that_finds_something_for_ever_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,10 +192,27 @@ async def test_a_rule_has_a_limit_of_time_for_a_workspace(monkeypatch: pytest.Mo
 
 async def test_a_slow_rule_of_this_package_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its time follows from the size of the workspace."""
-    monkeypatch.setattr(containment, "STUCK_AFTER", 0.1)
-    monkeypatch.setattr(containment, "OWN_RULES", frozenset([sleeps]))
-    (row,) = await judged(sleeps, each_agent, workspaces=1)
-    assert [finding.rule for finding in row.findings] == ["each-agent", "sleeps"]
+    late, looks = threading.Event(), 0
+    is_done_within = containment.InThread.is_done_within
+
+    @rule("slow", **ABOUT)
+    def slow(checked: CheckedAgent) -> list[str]:
+        late.wait(60)
+        return ["It was late."]
+
+    async def looked(running: Any, seconds: float) -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 4:
+            late.set()
+        return await is_done_within(running, seconds)
+
+    monkeypatch.setattr(containment.InThread, "is_done_within", looked)
+    monkeypatch.setattr(containment, "STUCK_AFTER", 0.01)
+    monkeypatch.setattr(containment, "OWN_RULES", frozenset([slow]))
+    (row,) = await judged(slow, each_agent, workspaces=1)
+    assert [finding.rule for finding in row.findings] == ["each-agent", "slow"]
+    assert looks >= 4
 
 
 async def test_a_defect_of_the_judge_is_the_workspaces_failure(monkeypatch: pytest.MonkeyPatch) -> None:
