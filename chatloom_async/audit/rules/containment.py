@@ -2,7 +2,8 @@
 
 A small row is judged at once if all rules are this package's. Anything else is judged in a thread. A rule that is
 stuck there is given up together with its thread, and the other rules go on in a new one. Python can end a thread that
-runs Python code; one that is stuck in a system call or a regular expression stays until the process ends.
+runs Python code; one that is stuck in a system call or a regular expression stays until the process ends. Under a
+debugger or a tracer, Python 3.11 lets no other thread go on until then; later versions do.
 """
 
 import asyncio
