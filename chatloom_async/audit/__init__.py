@@ -7,39 +7,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .entries import WorkspacesFileError
     from .keys import KeyCommand, KeyEnv, KeyFile, KeyJson, KeyReference, KeyUnavailableError
-    from .loading import WorkspacesFileError, load_ndjson, load_workspaces
+    from .loading import load_ndjson, load_workspaces
     from .outage import MAX_PAUSE, Pause
     from .runner import AUDIT_DEADLINE, AUDIT_RETRY, audit
     from .values import AuditedAgent, Failure, Finding, IncompleteListError, Row, Summary, Workspace
 
+# fmt: off
 __all__ = [
-    "AUDIT_DEADLINE",
-    "AUDIT_RETRY",
-    "MAX_PAUSE",
-    "AuditedAgent",
-    "Failure",
-    "Finding",
-    "IncompleteListError",
-    "KeyCommand",
-    "KeyEnv",
-    "KeyFile",
-    "KeyJson",
-    "KeyReference",
-    "KeyUnavailableError",
-    "Pause",
-    "Row",
-    "Summary",
-    "Workspace",
-    "WorkspacesFileError",
-    "audit",
-    "load_ndjson",
-    "load_workspaces",
+    "AUDIT_DEADLINE", "AUDIT_RETRY", "MAX_PAUSE", "AuditedAgent", "Failure", "Finding", "IncompleteListError",
+    "KeyCommand", "KeyEnv", "KeyFile", "KeyJson", "KeyReference", "KeyUnavailableError", "Pause", "Row", "Summary",
+    "Workspace", "WorkspacesFileError", "audit", "load_ndjson", "load_workspaces",
 ]
+# fmt: on
 
 _NAMES = {
+    ".entries": "WorkspacesFileError",
     ".keys": "KeyCommand KeyEnv KeyFile KeyJson KeyReference KeyUnavailableError",
-    ".loading": "WorkspacesFileError load_ndjson load_workspaces",
+    ".loading": "load_ndjson load_workspaces",
     ".outage": "MAX_PAUSE Pause",
     ".runner": "AUDIT_DEADLINE AUDIT_RETRY audit",
     ".values": "AuditedAgent Failure Finding IncompleteListError Row Summary Workspace",

@@ -13,22 +13,10 @@ from typing import Any
 from ..wire.auth import ApiKey, api_key_or_error
 from ..wire.cleaning import KEY_LIKE, clean
 from ..wire.errors import ConfigurationError
-from .entries import (
-    FIELDS,
-    KEY_FIELDS,
-    LISTS,
-    SOURCES,
-    Entry,
-    Notice,
-    WorkspacesFileError,
-    meant,
-    ndjson_entries,
-)
+from .entries import FIELDS, KEY_FIELDS, LISTS, SOURCES, Entry, Notice, WorkspacesFileError, meant, ndjson_entries
 from .keys import KeyEnv, KeyFile, KeyJson, KeyReference, command_key
 from .rules.hostname import parse_domain, quoted
 from .values import Workspace
-
-__all__ = ["NothingSelectedError", "WorkspacesFileError", "load_ndjson", "load_workspaces", "select"]
 
 HALF = re.compile(r"[\ud800-\udfff]")
 HALF_PROBLEM = "holds half of a character (a lone surrogate): write it whole"

@@ -25,8 +25,6 @@ from .formats.text import visible
 from .rules.registry import no_rule
 from .values import Finding, make_finding
 
-__all__ = ["Mute", "MuteResult", "Muted", "Mutes", "MutesFileError", "load_mutes"]
-
 
 @frozen(kw_only=True)
 class Mute:

@@ -35,8 +35,7 @@ def ndjson(_: object, value: Path | None) -> None:
 async def sandbox(
     *,
     port: Annotated[
-        int,
-        Parameter(metavar="PORT", help="Port on 127.0.0.1; 0: any free one.", validator=Number(gte=0, lt=65536)),
+        int, Parameter(metavar="PORT", help="Port on 127.0.0.1; 0: any free one.", validator=Number(gte=0, lt=65536))
     ] = 0,
     workspaces: Annotated[int, Parameter(metavar="N", help="Number of workspaces.", validator=Number(gte=1))] = 3,
     agents: Annotated[int, Parameter(metavar="N", help="Agents in each workspace.", validator=Number(gte=0))] = 12,

@@ -40,9 +40,7 @@ class Telemetry:
     """Where spans and metrics go: the given providers, or the global ones."""
 
     def __init__(
-        self,
-        tracer_provider: trace.TracerProvider | None = None,
-        meter_provider: metrics.MeterProvider | None = None,
+        self, tracer_provider: trace.TracerProvider | None = None, meter_provider: metrics.MeterProvider | None = None
     ) -> None:
         self.tracer: trace.Tracer = trace.get_tracer("chatloom_async", VERSION, tracer_provider)
         meter = metrics.get_meter("chatloom_async", VERSION, meter_provider)

@@ -102,13 +102,7 @@ async def check_calls(
     `opened` gives the number of connections that `transport` has opened so far.
     """
     client = AsyncChatloom(
-        key,
-        base_url=address,
-        transport=transport,
-        retry=None,
-        rate_limit=None,
-        deadline=limit.left,
-        clock=clock,
+        key, base_url=address, transport=transport, retry=None, rate_limit=None, deadline=limit.left, clock=clock
     )
     try:
         first = await client.exchange(ListAgents())

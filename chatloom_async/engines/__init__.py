@@ -53,20 +53,9 @@ from .shard import (
 from .windowed import windowed
 from .worker import LocalEngine, audit_shard
 
+# fmt: off
 __all__ = [
-    "DaskEngine",
-    "Engine",
-    "EngineError",
-    "EngineLostError",
-    "LocalEngine",
-    "NoWorkersError",
-    "Shard",
-    "ShardLostError",
-    "ShardOptions",
-    "ShardRead",
-    "ShardResult",
-    "audit_on",
-    "audit_shard",
-    "partition",
-    "windowed",
+    "DaskEngine", "Engine", "EngineError", "EngineLostError", "LocalEngine", "NoWorkersError", "Shard",
+    "ShardLostError", "ShardOptions", "ShardRead", "ShardResult", "audit_on", "audit_shard", "partition", "windowed",
 ]
+# fmt: on

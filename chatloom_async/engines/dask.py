@@ -18,14 +18,7 @@ from attrs import frozen
 from ..audit.values import Failure
 from ..wire.errors import ChatloomError, needed_by
 from ..wire.version import VERSION
-from .shard import (
-    EngineError,
-    EngineLostError,
-    NoWorkersError,
-    Shard,
-    ShardLostError,
-    ShardResult,
-)
+from .shard import EngineError, EngineLostError, NoWorkersError, Shard, ShardLostError, ShardResult
 from .worker import audit_shard
 
 if TYPE_CHECKING:

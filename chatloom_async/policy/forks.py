@@ -8,8 +8,6 @@ import os
 from typing import Protocol
 from weakref import WeakSet
 
-__all__ = ["count", "register"]
-
 count: int = 0
 """How many forks lie between this process and the first one. A permit from before a fork is not the child's."""
 

@@ -10,8 +10,6 @@ from .cleaning import CONTROL, without_key
 from .errors import InvalidApiKeyError
 from .message import Headers, Request
 
-__all__ = ["PLACEHOLDER", "ApiKey", "Auth", "api_key_or_error"]
-
 Auth = Literal["bearer", "x-api-key"]
 
 KEY = re.compile(r"clf_[\x21\x23-\x26\x28-\x2b\x2d-\x5f\x61-\x7e]{1,256}")  # visible ASCII without " ' ` ,

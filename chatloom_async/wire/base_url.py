@@ -6,8 +6,6 @@ from urllib.parse import SplitResult, urlsplit
 
 from .errors import InvalidBaseUrlError
 
-__all__ = ["BASE_URL", "normalize_base_url", "origin"]
-
 BASE_URL = "https://chatloom.app"
 """The documentation's base URL: all endpoints are relative to it, and it serves only over HTTPS."""
 

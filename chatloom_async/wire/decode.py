@@ -20,8 +20,6 @@ from .cleaning import LEFT_OUT, clean
 from .errors import DecodeError, NotJSONError, SchemaMismatchError
 from .message import Response
 
-__all__ = ["decode", "error_without_key", "excerpt", "read_document"]
-
 log: Logger = getLogger("chatloom_async")
 PACKAGE = f"{__name__.partition('.')[0]}."
 

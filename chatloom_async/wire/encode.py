@@ -16,20 +16,6 @@ import orjson
 
 from .errors import ConfigurationError, InvalidAgentIdError
 
-__all__ = [
-    "NAME",
-    "NULL",
-    "Model",
-    "Null",
-    "camel",
-    "json_body",
-    "members_of",
-    "path_segment",
-    "query_pairs",
-    "timestamp",
-    "wire_name",
-]
-
 NAME: Final = "chatloom_async.name"  # in the metadata of a field
 SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*_*")
 PATH_PARAMETER = re.compile(r"[A-Za-z0-9_~.-]{1,256}")

@@ -24,8 +24,6 @@ from .errors import ConfigurationError
 from .message import DEFAULT_TIMEOUTS, Headers, Request, Timeouts
 from .version import USER_AGENT
 
-__all__ = ["BODYLESS", "Endpoint", "layout_of", "member", "query"]
-
 PATH = re.compile(r"/[!-\"$-~]*")
 OWN = frozenset({"idempotent", "method", "path", "returns", "success"})
 PLACE = re.compile(r"\{(\w+)\}")

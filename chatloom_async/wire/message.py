@@ -12,8 +12,6 @@ from .cleaning import clean
 from .errors import Attempt, UsageError
 from .validation import LIMIT, none_if_infinite
 
-__all__ = ["Exchange", "Headers", "Request", "Response", "Timeouts"]
-
 T_co = TypeVar("T_co", covariant=True)
 
 SHOWN = frozenset(

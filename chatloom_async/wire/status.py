@@ -18,8 +18,6 @@ from .decode import excerpt
 from .errors import ChatloomError, Kind, RedirectRefusedError
 from .message import Headers, Response
 
-__all__ = ["retry_after_seconds"]
-
 NUMBER = re.compile(r"\+?([0-9]{1,999}\.?[0-9]{0,999}|\.[0-9]{1,999})([eE][+-]?[0-9]{1,3})?")
 WEEKDAY = re.compile(r"[A-Za-z]{3,9}")
 MAX_DELAY = 1e9  # seconds, about thirty years: longer waits are cut to this

@@ -22,8 +22,6 @@ from .cleaning import clean
 from .encode import wire_name
 from .errors import ConfigurationError
 
-__all__ = ["Mismatch", "structure"]
-
 Hook = Callable[[Any, Any], Any]
 
 JSON_TYPES: dict[type, str] = {

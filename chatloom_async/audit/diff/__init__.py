@@ -10,14 +10,9 @@ from .compare import diff_runs, new_findings
 from .render import json_diff, markdown_diff, table_diff
 from .values import AgentChange, Diff, FieldChange, WorkspaceChange
 
+# fmt: off
 __all__ = [
-    "AgentChange",
-    "Diff",
-    "FieldChange",
-    "WorkspaceChange",
-    "diff_runs",
-    "json_diff",
-    "markdown_diff",
-    "new_findings",
+    "AgentChange", "Diff", "FieldChange", "WorkspaceChange", "diff_runs", "json_diff", "markdown_diff", "new_findings",
     "table_diff",
 ]
+# fmt: on

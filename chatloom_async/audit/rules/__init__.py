@@ -17,25 +17,10 @@ from .registry import (
 from .rule import Found, Rule, RuleError, rule
 from .subjects import CheckedAgent, CheckedDomain, CheckedOverlap, CheckedWorkspace, Evidence, OtherWorkspaces
 
+# fmt: off
 __all__ = [
-    "RULES",
-    "CheckedAgent",
-    "CheckedDomain",
-    "CheckedOverlap",
-    "CheckedWorkspace",
-    "Evidence",
-    "Found",
-    "Judge",
-    "OtherWorkspaces",
-    "Rule",
-    "RuleError",
-    "RulesFileError",
-    "UnknownRuleError",
-    "choose_rules",
-    "installed_rules",
-    "joined",
-    "judge",
-    "load_rules",
-    "rule",
-    "select_rules",
+    "RULES", "CheckedAgent", "CheckedDomain", "CheckedOverlap", "CheckedWorkspace", "Evidence", "Found", "Judge",
+    "OtherWorkspaces", "Rule", "RuleError", "RulesFileError", "UnknownRuleError", "choose_rules", "installed_rules",
+    "joined", "judge", "load_rules", "rule", "select_rules",
 ]
+# fmt: on
