@@ -10,7 +10,7 @@ import orjson
 
 from ..endpoints.agents import Agent
 from ..wire.cleaning import clean
-from .values import AuditedAgent, DnsReading, Failure, Finding, Row, Workspace
+from .values import AuditedAgent, Failure, Finding, Row, Workspace
 
 AGENT, FINDING = (tuple(field.name for field in attrs.fields(kind)) for kind in (Agent, Finding))
 AGENT_VALUES, FINDING_VALUES = attrgetter(*AGENT), attrgetter(*FINDING)
@@ -36,7 +36,10 @@ def row_document(row: Row) -> dict[str, Any]:
 
     An agent's `domains` are null, not empty, if they could not be read. `dns` is there only if the DNS was asked.
     """
-    dns = {} if row.dns is None else {"dns": _dns(row.dns)}
+    dns: dict[str, Any] = {}
+    if row.dns:
+        unread = [{"host": host, "reason": reason} for host, reason in row.dns.unread]
+        dns = {"dns": {"asked": row.dns.asked, "unread": unread}}
     return {
         "workspace": row.workspace,
         "state": row.state,
@@ -67,10 +70,6 @@ def _audited(audited: AuditedAgent) -> dict[str, Any]:
 def _moment(when: datetime) -> str:
     utc = when if when.tzinfo is UTC else when.astimezone(UTC)
     return f"{utc.isoformat(timespec='milliseconds')[:-6]}Z"
-
-
-def _dns(reading: DnsReading) -> dict[str, Any]:
-    return {"asked": reading.asked, "unread": [{"host": host, "reason": reason} for host, reason in reading.unread]}
 
 
 def _failure(failure: Failure | None) -> dict[str, str] | None:

@@ -13,7 +13,7 @@ from typing import TextIO
 from ..audit.dns import Resolver
 from ..audit.document import json_text, workspace_document
 from ..audit.formats.expectation import ExpectationFormat
-from ..audit.formats.layout import TextTable, cell
+from ..audit.formats.layout import Columns, cell
 from ..audit.formats.text import counted
 from ..audit.keys import KeyCommand, KeyEnv, KeyFile, KeyJson
 from ..audit.loading import select
@@ -54,7 +54,8 @@ async def run_audit(
         source = await stack.enter_async_context(open_source(workspaces, selection, run.base_url))
         chosen = select(source.workspaces, only=selection.only, exclude=selection.exclude, tags=selection.tag)
         check_outputs(_outputs(report), [*inputs, *_key_files(source.workspaces)], db=history.db)
-        check_expectation(report, chosen)
+        if report.write_expect is not None:
+            ExpectationFormat(chosen)  # raises, before anything is sent, for what a list must not hold
         dns = await stack.enter_async_context(open_resolver(rules, finding.resolver, source.kind))
         if run.dry_run:
             return _dry_run(report, chosen, run.at_once, dns)
@@ -152,12 +153,6 @@ def _close(outcome: AuditOutcome, advice: str | None) -> None:
         notice(f"cause: {outcome.cause}", "red")
 
 
-def check_expectation(report: ReportOptions, workspaces: Collection[Workspace]) -> None:
-    """Raises KeyInListError or PathInListError if --write-expect would have to write what a list must not hold."""
-    if report.write_expect is not None:
-        ExpectationFormat(workspaces)
-
-
 def content_of(name: FormatName) -> Content:
     """How a report of this format is encoded on standard output."""
     return "locale" if name == "table" else "json" if name in ("json", "jsonl", "sarif") else "utf-8"
@@ -187,11 +182,11 @@ def plan(name: str, workspaces: Sequence[Workspace], stream: TextIO) -> str:
         )
     if name == "jsonl":
         return "".join(json_text(workspace_document(workspace)) + "\n" for workspace in workspaces)
-    style, table = terminal_style(stream), TextTable(("workspace", "key", "tags", "expected domains"))
+    style, rows = terminal_style(stream), []
     for workspace in workspaces:
-        cells = (workspace.name, str(workspace.key), " ".join(workspace.tags), " ".join(workspace.expect or ()))
-        table.add_row(*(cell(text) for text in cells))
-    return table.rendered(width=style.width, color=style.color)
+        texts = (workspace.name, str(workspace.key), " ".join(workspace.tags), " ".join(workspace.expect or ()))
+        rows.append(tuple(map(cell, texts)))
+    return Columns(("workspace", "key", "tags", "expected domains"), style.width, style.color).table(rows)
 
 
 ASSUMED_AGENTS = 12

@@ -20,8 +20,8 @@ from ..diagnosis import Journal, Observation, Setup, examine
 from ..diagnosis.journal import markdown
 from ..diagnosis.local import GivenKey, KeyReference
 from .files import check_outputs, open_output
-from .options import KEY_VARIABLE, STDIN, Access, key_from_stdin
-from .terminal import CommandLineError, blank_line, notice, terminal_style
+from .options import KEY_VARIABLE, Access, key_from_stdin
+from .terminal import STDIN, CommandLineError, blank_line, notice, terminal_style
 
 
 @Parameter(name="*")

@@ -16,9 +16,8 @@ from attrs import define, field, frozen
 
 from ..wire.errors import ChatloomError
 from . import inherited
-from .terminal import CommandLineError, Content, require_open, stdout
+from .terminal import STDIN, CommandLineError, Content, require_open, stdout
 
-STDIN = Path("-")
 WRITABLE_PATH = "Choose a path in a directory that exists and that you may write to."
 OTHER_PATH = "Choose another file to write to."
 TEXT: Final[dict[str, Any]] = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}

@@ -10,10 +10,10 @@ from cyclopts import Parameter
 
 from ..audit.diff import Diff, diff_runs, json_diff, markdown_diff, table_diff
 from ..audit.document import json_text
-from ..audit.formats.layout import TextTable, cell
+from ..audit.formats.layout import Columns, cell
 from ..audit.store import NoSuchRunError, RunInfo, RunState, Store, open_store
 from .files import check_outputs, open_output
-from .options import Db, OutputPath
+from .options import Db, OutputPath, TableOrJson
 from .terminal import CommandLineError, Content, notice, shell_command, terminal_style
 
 STYLES: dict[RunState, str] = {"finished": "green", "running": "cyan", "interrupted": "yellow"}
@@ -26,9 +26,7 @@ WIDE = 92
 async def runs(
     *,
     db: Db,
-    form: Annotated[
-        Literal["table", "json"], Parameter(name="--format", metavar="FORMAT", help="table or json.")
-    ] = "table",
+    form: TableOrJson = "table",
     output: OutputPath = None,
 ) -> int:
     """List the audits that a database holds.
@@ -63,13 +61,14 @@ def _runs_table(infos: list[RunInfo], stream: TextIO) -> str:
     style = terminal_style(stream)
     wide = style.width is None or style.width >= WIDE
     numbers = [name for name in NUMBERS if wide or name not in ("partial", "pending")]
-    table = TextTable((">run", "started (UTC)", *([">took"] * wide), "state", *(f">{name}" for name in numbers)))
+    headings = (">run", "started (UTC)", *([">took"] * wide), "state", *(f">{name}" for name in numbers))
+    rows = []
     for info in infos:
         took = [cell(_took(info))] * wide
         counts = (cell(f"{getattr(info, name):,}") for name in numbers)
         state = cell(info.state, STYLES[info.state])
-        table.add_row(cell(str(info.id)), cell(f"{info.started:%Y-%m-%d %H:%M}"), *took, state, *counts)
-    return table.rendered(width=style.width, color=style.color)
+        rows.append((cell(str(info.id)), cell(f"{info.started:%Y-%m-%d %H:%M}"), *took, state, *counts))
+    return Columns(headings, style.width, style.color).table(rows)
 
 
 def _took(run: RunInfo) -> str:

@@ -9,7 +9,7 @@ from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
 from ..audit.values import DomainMatching, FailOn, FormatName
-from .terminal import CommandLineError, read_stdin
+from .terminal import STDIN, CommandLineError, read_stdin
 
 if TYPE_CHECKING:
     from ..client import AsyncChatloom
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ..wire.errors import InvalidApiKeyError
 
 KEY_VARIABLE = "CHATLOOM_API_KEY"
-STDIN = Path("-")
 
 FREQUENT, WHICH, FINDINGS, RUN = (
     Group(name, sort_key=place)
@@ -31,6 +30,7 @@ BaseUrl = Annotated[
 OutputPath = Annotated[
     Path | None, Parameter(name=("--output", "-o"), metavar="FILE", help="Write to this file. Default: stdout.")
 ]
+TableOrJson = Annotated[Literal["table", "json"], Parameter(name="--format", metavar="FORMAT", help="table or json.")]
 RuleGlobs = Annotated[
     tuple[str, ...],
     Parameter(metavar="GLOB", help="Only the rules whose ids match this glob pattern; may be repeated."),
@@ -160,12 +160,10 @@ class FindingOptions:
         ),
     ] = "unknown"
     dns: Annotated[
-        bool,
-        Parameter(help="Also look up allowed domains in the DNS: are they registered, do they have an address?"),
+        bool, Parameter(help="Also look up allowed domains in the DNS: are they registered, do they have an address?")
     ] = False
     resolver: Annotated[
-        str | None,
-        Parameter(metavar="IP[:PORT]", help="DNS resolver for --dns. Default: those of this machine."),
+        str | None, Parameter(metavar="IP[:PORT]", help="DNS resolver for --dns. Default: those of this machine.")
     ] = None
 
 
@@ -240,8 +238,7 @@ class RunOptions:
     engine: Annotated[
         Literal["local", "dask"],
         Parameter(
-            metavar="ENGINE",
-            help="Who reads: local (this process), or dask (workers on this machine or on a cluster).",
+            metavar="ENGINE", help="Who reads: local (this process), or dask (workers on this machine or on a cluster)."
         ),
     ] = "local"
     scheduler: Annotated[

@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NoReturn
 
 from attrs import evolve, frozen
 
@@ -59,8 +58,7 @@ async def open_reader(
             at_once = min(max(MAX_IN_FLIGHT, LANES * options.at_once), affordable)
             transport = AiohttpTransport(max_connections=min(2 * at_once, affordable))
             client = await stack.enter_async_context(
-                AsyncChatloom(
-                    _no_key,
+                AsyncChatloom.for_many(
                     base_url=source.base_url,
                     transport=await stack.enter_async_context(aclosing(transport)),
                     max_in_flight=at_once,
@@ -99,10 +97,6 @@ def attempt_line(attempt: Attempt) -> None:
     """Prints what came of one attempt."""
     result = attempt.status or type(attempt.error).__name__
     notice(f"{attempt.operation}, attempt {attempt.number}: {result} in {attempt.elapsed * 1000:.0f} ms", "dim")
-
-
-def _no_key(*, force_refresh: bool = False) -> NoReturn:
-    raise RuntimeError("An audit has a key for each workspace, and none of its own")  # pragma: no cover
 
 
 async def _workers(

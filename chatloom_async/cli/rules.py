@@ -2,18 +2,18 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, Literal, TextIO
+from typing import Annotated, TextIO
 
 from cyclopts import Parameter
 
 from ..audit.dns import Resolver
 from ..audit.document import json_text
-from ..audit.formats.layout import STYLES, TextTable, cell
+from ..audit.formats.layout import EMPTY, STYLES, Columns, cell
 from ..audit.rules import Rule, choose_rules, select_rules
 from ..audit.rules.rule import Need
 from ..sandbox.dns import serving_dns
 from .files import check_outputs, open_output
-from .options import FindingOptions, OutputPath, RuleFiles, RuleGlobs
+from .options import FindingOptions, OutputPath, RuleFiles, RuleGlobs, TableOrJson
 from .sources import Kind
 from .terminal import CommandLineError, terminal_style
 
@@ -22,9 +22,7 @@ async def rules(
     *,
     rule: RuleGlobs = (),
     files: Annotated[RuleFiles, Parameter(name="--rules")] = (),
-    form: Annotated[
-        Literal["table", "json"], Parameter(name="--format", metavar="FORMAT", help="table or json.")
-    ] = "table",
+    form: TableOrJson = "table",
     output: OutputPath = None,
 ) -> int:
     """List the rules that an audit applies, and why.
@@ -43,14 +41,13 @@ async def rules(
 
 
 def _table(chosen: Sequence[Rule], stream: TextIO) -> str:
-    style = terminal_style(stream)
-    table = TextTable(("rule", "severity", "why it matters, and what to do"))
+    style, rows = terminal_style(stream), []
     for rule in chosen:
-        table.add_row(cell(rule.id), cell(rule.severity, STYLES[rule.severity]), cell(f"Why: {rule.why}"))
-        table.add_row("", "", cell(f"Fix: {rule.fix}", "cyan"))
+        rows.append((cell(rule.id), cell(rule.severity, STYLES[rule.severity]), cell(f"Why: {rule.why}")))
+        rows.append((EMPTY, EMPTY, cell(f"Fix: {rule.fix}", "cyan")))
         if rule.needs:
-            table.add_row("", "", cell(f"Needs: {NEEDS[rule.needs]}", "dim"))
-    return table.rendered(width=style.width, color=style.color)
+            rows.append((EMPTY, EMPTY, cell(f"Needs: {NEEDS[rule.needs]}", "dim")))
+    return Columns(("rule", "severity", "why it matters, and what to do"), style.width, style.color).table(rows)
 
 
 def _json(chosen: Sequence[Rule], _: TextIO) -> str:

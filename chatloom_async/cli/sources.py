@@ -15,9 +15,8 @@ from ..policy.keys import ENVIRONMENT_VARIABLE
 from ..wire.base_url import BASE_URL, normalize_base_url
 from .options import Selection
 from .sandbox import make_sandbox
-from .terminal import CommandLineError, notice, read_stdin
+from .terminal import STDIN, CommandLineError, notice, read_stdin
 
-STDIN = Path("-")
 EMBEDDED = {"workspaces": 12, "agents": 7, "seed": 2}  # 8 requests a key: no wait for the rate limit
 
 Kind = Literal["file", "key", "sandbox"]

@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Literal, TextIO
 
 from attrs import field, frozen
@@ -14,6 +15,8 @@ from attrs import field, frozen
 from ..audit.formats.layout import Cell, Columns
 from ..wire.cleaning import clean
 from ..wire.errors import ConfigurationError
+
+STDIN = Path("-")
 
 
 @frozen(slots=False, eq=False, repr=False, str=False)

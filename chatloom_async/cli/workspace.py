@@ -9,7 +9,7 @@ from attrs import frozen
 from cyclopts import Parameter
 
 from ..audit.document import agent_document, escaped, json_text
-from ..audit.formats.layout import TextTable, cell
+from ..audit.formats.layout import Columns, cell
 from ..endpoints.agents import Agent, AgentList
 from ..wire.cleaning import clean
 from ..wire.endpoint import Endpoint
@@ -61,10 +61,8 @@ async def agents(
 def _table(listed: AgentList, stream: TextIO) -> str:
     style = terminal_style(stream)
     chosen = [(name, text) for name, text, least in COLUMNS if style.width is None or style.width >= least]
-    table = TextTable(tuple(name for name, _ in chosen))
-    for agent in listed:
-        table.add_row(*(cell(text(agent)) for _, text in chosen))
-    return table.rendered(width=style.width, color=style.color)
+    table = Columns(tuple(name for name, _ in chosen), style.width, style.color)
+    return table.table(tuple(cell(text(agent)) for _, text in chosen) for agent in listed)
 
 
 def _json(listed: AgentList, _: TextIO) -> str:
@@ -84,8 +82,7 @@ async def domains(
     /,
     *,
     form: Annotated[
-        Literal["text", "json"],
-        Parameter(name="--format", metavar="FORMAT", help="text (a domain per line) or json."),
+        Literal["text", "json"], Parameter(name="--format", metavar="FORMAT", help="text (a domain per line) or json.")
     ] = "text",
     output: OutputPath = None,
     access: Access = Access(),

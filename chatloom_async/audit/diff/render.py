@@ -113,7 +113,7 @@ STYLES = {"+": "green", "-": "red", "~": "yellow", "?": "magenta"}
 
 def table_diff(diff: Diff, *, width: int | None = None, color: bool = False) -> Iterator[str]:
     """One line a change, at most `width` wide (None: as wide as they need), coloured only if `color`."""
-    for text in _frame(diff):
+    for text in (heading(diff), *(f"note: {clean(note)}" for note in diff.notes), *totals(diff)):
         yield from (f"{part.rendered(color=False)}\n" for part in folded(cell(text), width or 10_000))
     if not diff.changes:
         return
@@ -132,12 +132,6 @@ def _rows(change: WorkspaceChange) -> Iterator[tuple[Cell, Cell, Cell]]:
     for item in change_lines(change):
         yield cell(name), cell(item.mark, STYLES[item.mark]), Cell.of(("".join(map(_plain, item.parts)), ""))
         name = ""
-
-
-def _frame(diff: Diff) -> Iterator[str]:
-    yield heading(diff)
-    yield from (f"note: {clean(note)}" for note in diff.notes)
-    yield from totals(diff)
 
 
 def _plain(part: Fragment) -> str:

@@ -6,8 +6,9 @@ mention, HTML or a command of the runner.
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import get_args
 
-from ..values import SEVERITIES, Row, Severity, Summary
+from ..values import SEVERITIES, Row, Severity, State, Summary
 from .ranking import NOT_READ, NewFindings, Note, Worst, by_gravity, notes_of
 from .text import NO_TEXTS, RuleTexts, counted, described, visible, why_and_fix
 
@@ -60,16 +61,12 @@ class MarkdownFormat:
 
 def _totals(summary: Summary) -> Iterator[str]:
     counts = (counted(summary.error, "error"), counted(summary.warning, "warning"), f"{summary.info:,} info")
-    states = ", ".join(f"{number:,} {name}" for name, number in _states(summary) if number)
+    states = ", ".join(f"{number:,} {name}" for name in get_args(State) if (number := getattr(summary, name)))
     yield f"## Chatloom audit\n\n**{', '.join(counts)}** in {counted(summary.workspaces, 'workspace')}"
     yield f"{f' ({states})' if states else ''}, {counted(summary.agents, 'agent')} and "
     yield f"{counted(summary.domains, 'allowed domain')}.\n"
     if summary.interrupted:
         yield "\nThe audit was interrupted: some workspaces are missing.\n"
-
-
-def _states(summary: Summary) -> tuple[tuple[str, int], ...]:
-    return ("ok", summary.ok), ("partial", summary.partial), ("failed", summary.failed)
 
 
 def _line(note: Note) -> str:

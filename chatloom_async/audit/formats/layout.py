@@ -187,19 +187,3 @@ class Columns:
                 widths[place] -= step
                 excess -= step
         return [max(1, width) for width in widths]
-
-
-@define
-class TextTable:
-    """A short table. Its rows stay in memory until it is rendered. A heading with ">" marks a column of numbers."""
-
-    headings: tuple[str, ...]
-    _rows: list[tuple[Cell, ...]] = field(factory=list, init=False)
-
-    def add_row(self, *cells: Cell | str) -> None:
-        """Adds a row. A plain text must need no cleaning, e.g. because it is empty."""
-        self._rows.append(tuple(Cell.of((item, "")) if isinstance(item, str) else item for item in cells))
-
-    def rendered(self, *, width: int | None, color: bool) -> str:
-        """The table as text, without blanks at the ends of lines."""
-        return Columns(self.headings, width, color).table(self._rows)

@@ -64,14 +64,10 @@ def assets() -> dict[str, str]:
     """Style, script, and the policy that allows them; marked as HTML, since they are this package's own."""
     from markupsafe import Markup
 
-    style, script = (_joined(names) for names in (STYLES, SCRIPTS))
+    folder = files(HERE) / "templates"
+    style, script = ("".join((folder / name).read_text("utf-8") for name in names) for names in (STYLES, SCRIPTS))
     policy = POLICY.format(style=_hash(style), script=_hash(script))
     return {"style": Markup(style), "script": Markup(script), "policy": Markup(policy)}  # noqa: S704
-
-
-def _joined(names: tuple[str, ...]) -> str:
-    folder = files(HERE) / "templates"
-    return "".join((folder / name).read_text("utf-8") for name in names)
 
 
 def _hash(text: str) -> str:
