@@ -7,7 +7,6 @@ timer for each, set and cancelled, would dominate this package's share in the co
 import asyncio
 from math import inf
 from operator import attrgetter
-from types import TracebackType
 
 from ..wire.errors import ClientClosedError
 from . import forks
@@ -142,9 +141,7 @@ class TimeLimit:
             self.expired, self.due = True, inf
             self._task.cancel()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._lifetime.finish(self)
         if not self.expired or self._task.uncancel() > self._cancelling or kind is not asyncio.CancelledError:
             return

@@ -4,13 +4,11 @@ This file holds what outlives an event loop: the settings and the names of keys 
 """
 
 import asyncio
-import os
 import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from types import TracebackType
 from typing import Any, Self
 
 from attrs import field, frozen
@@ -22,6 +20,7 @@ from redis.exceptions import RedisError
 
 from ...policy.clock import SystemClock
 from ...policy.limiter import KeyedLimiter, LimitState, PermitOutcome, RateLimit
+from ...transports.per_loop import PerLoop
 from ...wire.auth import ApiKey
 from ...wire.errors import ConfigurationError
 from ...wire.validation import INTERVAL, RATE, Requirement
@@ -69,29 +68,6 @@ def redis_maker(redis: str | MakeRedis) -> MakeRedis:
     else:
         return lambda: Redis.from_url(redis, decode_responses=True, retry=Retry(NoBackoff(), 0))
     raise problem
-
-
-@frozen
-class Opened:
-    """The queues, their event loop and process, and the generator that closes the connection to Redis."""
-
-    queues: KeyQueues
-    loop: asyncio.AbstractEventLoop
-    clients: AsyncGenerator[Any, None]
-    process: int = field(factory=os.getpid)
-
-
-INHERITED: list[Opened] = []  # from before a fork: kept, because collecting a connection would close the parent's
-
-
-async def _open(make: MakeRedis) -> AsyncGenerator[Any, None]:
-    """Yields a client for Redis, and closes it. An event loop finishes such generators when it shuts down, so that the
-    connections of an `asyncio.run()` end with it even if the limiter was not closed."""
-    redis = make()
-    try:
-        yield redis
-    finally:
-        await redis.aclose()
 
 
 class RedisLimiter:
@@ -144,7 +120,7 @@ class RedisLimiter:
             secret=secret,
         )
         self._make = redis_maker(redis)
-        self._opened: Opened | None = None
+        self._queues = PerLoop(self._open)
 
     def fingerprint(self, key: ApiKey) -> str:
         """A key's name in Redis, the same in every process: 16 hexadecimal digits.
@@ -156,58 +132,50 @@ class RedisLimiter:
         return blake2b(text, key=self._settings.secret, person=CONTEXT, digest_size=8).hexdigest()
 
     async def acquire(self, key: str) -> None:
-        await (await self._open_here()).acquire(key)
+        await (self._queues.current() or await self._queues.open()).acquire(key)
 
     def release(self, key: str, outcome: PermitOutcome, retry_after: float | None = None) -> None:
         """Reports the release in the background, together with the next request for a permit, if any."""
-        if opened := self._current():  # else the permit belongs to a closed event loop or to the parent process
-            opened.queues.release(key, outcome, retry_after)
+        try:
+            queues = self._queues.current()
+        except RuntimeError:  # no event loop runs
+            return
+        if queues is not None:  # else the permit belongs to a closed event loop or to the parent process
+            queues.release(key, outcome, retry_after)
 
     async def state(self, key: ApiKey) -> LimitState:
         """The current state of a key in all processes; `queued` counts the calls of this process. Raises
         RedisUnavailableError."""
-        queues, name = await self._open_here(), self.fingerprint(key)
+        queues, name = self._queues.current() or await self._queues.open(), self.fingerprint(key)
         reply = await queues.ask(Step(name, queued=queues.queued(name)))
         until = datetime.now(UTC) + timedelta(seconds=reply.pause) if reply.pause else None
         return LimitState(rate=reply.rate, queued=queues.queued(name), in_flight=reply.in_flight, paused_until=until)
 
     async def aclose(self) -> None:
         """Reports the remaining releases and closes the connection. The limiter may be used again."""
-        if opened := self._current():
-            self._opened = None
-            await opened.queues.aclose(self._settings.timeout)
+        if queues := self._queues.current():
+            opened, self._queues = self._queues, PerLoop(self._open)
+            await queues.aclose(self._settings.timeout)
             with suppress(RedisError, OSError, TimeoutError):  # a broken connection needs no closing
                 async with asyncio.timeout(self._settings.timeout):
-                    await opened.clients.aclose()
+                    await opened.aclose()
 
-    def _current(self) -> Opened | None:
-        """The queues of this process and event loop."""
-        opened = self._opened
+    async def _open(self) -> AsyncGenerator[KeyQueues]:
+        """Yields the queues of one event loop, and closes their connection to Redis."""
+        redis, settings = self._make(), self._settings
+        name = secrets.token_hex(6)  # made here: a process may fork after creating its limiter
+        connection = Connection(
+            redis, ScriptConfig(settings.limit, settings.lease, name, settings.prefix), settings.timeout
+        )
         try:
-            here = opened is not None and (opened.loop, opened.process) == (asyncio.get_running_loop(), os.getpid())
-        except RuntimeError:  # no event loop runs
-            return None
-        return opened if here else None
-
-    async def _open_here(self) -> KeyQueues:
-        if opened := self._current():
-            return opened.queues
-        if self._opened is not None and self._opened.process != os.getpid():
-            INHERITED.append(self._opened)
-        clients, settings = _open(self._make), self._settings
-        name = secrets.token_hex(6)  # checked here: a process may fork after creating its limiter
-        config = ScriptConfig(settings.limit, settings.lease, name, settings.prefix)
-        connection = Connection(await anext(clients), config, settings.timeout)
-        queues = KeyQueues(connection, name, settings.limit.burst, settings.fallback(), settings.retry_every)
-        self._opened = Opened(queues, asyncio.get_running_loop(), clients)
-        return queues
+            yield KeyQueues(connection, name, settings.limit.burst, settings.fallback(), settings.retry_every)
+        finally:
+            await redis.aclose()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:

@@ -22,7 +22,8 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def queues(limiter: RedisLimiter) -> list[KeyQueue]:
     """The queues of the keys in use."""
-    return [*limiter._opened.queues._queues.values()] if limiter._opened else []
+    opened = limiter._queues.unclosed
+    return [*opened._queues.values()] if opened else []
 
 
 async def reported(limiter: RedisLimiter) -> LimitState:

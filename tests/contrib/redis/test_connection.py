@@ -187,7 +187,7 @@ async def test_a_limiter_closes_whatever_its_connection_does(problem: type[Excep
     client.aclose = aclose
     async with RedisLimiter(lambda: client, timeout=0.01) as limiter:
         await limiter.acquire("a")
-    assert limiter._opened is None
+    assert limiter._queues.unclosed is None
 
 
 async def test_who_asks_for_the_state_keeps_the_place_of_the_waiting_calls() -> None:

@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 import redis.asyncio
-from attrs import evolve
 
 from chatloom_async import RateLimit
 from chatloom_async.contrib.redis import RedisLimiter, RedisUnavailableError
-from chatloom_async.contrib.redis.limiter import INHERITED
 from chatloom_async.contrib.redis.queue import MAX_RELEASES
 from tests.contrib.redis.bad_server import GOOD, BadServer
 from tests.contrib.redis.looking import KEY, queues, reported, until
@@ -140,7 +138,7 @@ async def test_other_tasks_are_cancelled_once(server: RedisServer, steps: int, *
             task.cancel()
         await asyncio.gather(*calls)
         await call(limiter, name)
-        await until(lambda: limiter._opened is not None and limiter._opened.queues._outage is None)
+        await until(lambda: (queues := limiter._queues.unclosed) is not None and queues._outage is None)
         await call(limiter, name)
         state = await reported(limiter)
         assert (state.in_flight, state.queued) == (0, 0)
@@ -170,7 +168,7 @@ async def test_other_tasks_are_cancelled_always(
     await canceller
     expected = {type(None)} if share else {RedisUnavailableError}
     assert ({type(result) for result in results}, levels(log)) == (expected, ["WARNING"])
-    await until(lambda: limiter._opened is not None and limiter._opened.queues._outage is not None)
+    await until(lambda: (queues := limiter._queues.unclosed) is not None and queues._outage is not None)
     if share:
         await call(limiter)  # which tries again, since nobody else is left who could
     else:
@@ -275,23 +273,11 @@ async def parent():
         await asyncio.sleep(0.01)
     status = await asyncio.to_thread(os.waitpid, process, 0)
     await limiter.acquire("a")
-    print("parent", status[1], len(limiter._opened.queues._queues["a"].held), flush=True)
+    print("parent", status[1], len(limiter._queues.unclosed._queues["a"].held), flush=True)
     await limiter.aclose()
 
 asyncio.run(parent())
 """
-
-
-async def test_what_the_parent_process_has_opened(server: RedisServer) -> None:
-    """Is left alone, but kept: to collect its connection would close the parent's."""
-    limiter = limiter_at(server.url)
-    await limiter.acquire("a")
-    parents = limiter._opened = evolve(limiter._opened, process=-1)  # type: ignore[type-var]
-    limiter.release("a", "succeeded")
-    await call(limiter, "b")
-    await limiter.aclose()
-    assert (INHERITED.pop(), server.client.zcard("chatloom:{a}:flights")) == (parents, 1)
-    await parents.clients.aclose()
 
 
 def test_a_release_outside_of_an_event_loop(server: RedisServer) -> None:

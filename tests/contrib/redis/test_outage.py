@@ -33,9 +33,10 @@ def limiter_at(url: str, limit: RateLimit | None = None, **options: Any) -> Redi
 
 def fallback(limiter: RedisLimiter) -> KeyedLimiter:
     """The limiter that takes over in this process."""
-    assert limiter._opened is not None
-    assert limiter._opened.queues._fallback is not None
-    return limiter._opened.queues._fallback
+    queues = limiter._queues.unclosed
+    assert queues is not None
+    assert queues._fallback is not None
+    return queues._fallback
 
 
 async def until_back(log: pytest.LogCaptureFixture) -> None:
@@ -211,5 +212,6 @@ async def test_pauses_are_forgotten(server: RedisServer) -> None:
         for number in range(1100):
             await limiter.acquire(f"key {number}")
             limiter.release(f"key {number}", "throttled", 0.001)
-        assert limiter._opened is not None
-        assert len(limiter._opened.queues._pauses) < 1024
+        queues = limiter._queues.unclosed
+        assert queues is not None
+        assert len(queues._pauses) < 1024
