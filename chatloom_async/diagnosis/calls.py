@@ -73,12 +73,8 @@ NO_KEEP_ALIVE: Final = (
 )
 
 
-async def check_without_key(address: str, transport: Transport, limit: TimeLimit) -> Observation:
+async def check_without_key(address: str, transport: Transport) -> Observation:
     """Calls without a key. A 401 shows that the API is reachable."""
-    return await limit.bound(_without_key(address, transport), limit.passed("answer"))
-
-
-async def _without_key(address: str, transport: Transport) -> Observation:
     outcome = await transport.send(ListAgents().request(address))
     error = status_error(outcome) if isinstance(outcome, Response) else outcome
     if error is None:

@@ -74,11 +74,13 @@ async def _way(address: str, setup: Setup, limit: TimeLimit) -> AsyncGenerator[O
     """The steps up to a usable connection."""
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    addresses, observation = await check_names(host, port, setup.resolve, limit)
+    names = check_names(host, port, setup.resolve)
+    addresses, observation = await limit.bound(names, ([], limit.passed("names")))
     yield observation
     if not addresses:
         return
-    writer, observation = await check_connection(addresses, port, limit)
+    connection = check_connection(addresses, port)
+    writer, observation = await limit.bound(connection, (None, limit.passed("connection")))
     yield observation
     if writer is None:
         return
@@ -86,7 +88,8 @@ async def _way(address: str, setup: Setup, limit: TimeLimit) -> AsyncGenerator[O
         if parts.scheme == "http":
             yield skipped("TLS", "none, since the base URL is plain http")
         else:
-            yield await check_tls(writer, host, setup.ssl or create_default_context(), limit)
+            context = setup.ssl or create_default_context()
+            yield await limit.bound(check_tls(writer, host, context), limit.passed("TLS"))
     finally:
         writer.transport.abort()  # a clean TLS shutdown could wait for the peer
 
@@ -100,7 +103,8 @@ async def _talk(
     transport.purpose = "The agents of the workspace"
     try:
         if key is None:
-            calls = [await check_without_key(address, transport, limit), skipped("call", "not tried: it needs a key")]
+            answer = await limit.bound(check_without_key(address, transport), limit.passed("answer"))
+            calls = [answer, skipped("call", "not tried: it needs a key")]
         else:
             calls = await check_calls(address, key, transport, lambda: counting.opened, limit)
         yield check_clock(journal.answered)

@@ -12,7 +12,8 @@ from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any, Final
 
-from .observation import Observation, TimeLimit, ok, skipped, warning, wrong
+from ..wire.cleaning import first_of
+from .observation import Observation, ok, skipped, warning, wrong
 
 Resolve = Callable[[str, int], Sequence[Any]]
 """Answers like `socket.getaddrinfo`, and blocks."""
@@ -26,15 +27,11 @@ def resolve(host: str, port: int) -> Sequence[Any]:
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
 
 
-async def check_names(host: str, port: int, ask: Resolve, limit: TimeLimit) -> tuple[list[str], Observation]:
+async def check_names(host: str, port: int, ask: Resolve) -> tuple[list[str], Observation]:
     """The addresses in the system's order, maybe none, and the observation about them."""
     with suppress(ValueError):
         ip_address(host)
         return [host], skipped("names", f"{host} is an address, so there is nothing to look up")
-    return await limit.bound(_looked_up(host, port, ask), ([], limit.passed("names")))
-
-
-async def _looked_up(host: str, port: int, ask: Resolve) -> tuple[list[str], Observation]:
     began = time.perf_counter()
     answer = await _in_thread(ask, host, port)
     seconds = time.perf_counter() - began
@@ -42,8 +39,7 @@ async def _looked_up(host: str, port: int, ask: Resolve) -> tuple[list[str], Obs
         reason = getattr(answer, "strerror", None) or str(answer)
         return [], wrong("names", f"{host} was not found: {reason}", ADVICE, host=host, seconds=round(seconds, 4))
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in answer))
-    more = f" and {len(addresses) - SHOWN} more" if len(addresses) > SHOWN else ""
-    found = f"{host} is {', '.join(addresses[:SHOWN])}{more}, found in {seconds * 1000:.0f} ms"
+    found = f"{host} is {first_of(addresses, SHOWN)}, found in {seconds * 1000:.0f} ms"
     return addresses, ok("names", found, host=host, addresses=addresses, seconds=round(seconds, 4))
 
 
@@ -133,14 +129,8 @@ def _failure(problem: OSError) -> str:
     return errno.errorcode.get(problem.errno or 0, type(problem).__name__)
 
 
-async def check_connection(
-    addresses: Sequence[str], port: int, limit: TimeLimit
-) -> tuple[StreamWriter | None, Observation]:
+async def check_connection(addresses: Sequence[str], port: int) -> tuple[StreamWriter | None, Observation]:
     """A connection to the first address that accepts one, and a warning about those before it that did not."""
-    return await limit.bound(_connected(addresses, port), (None, limit.passed("connection")))
-
-
-async def _connected(addresses: Sequence[str], port: int) -> tuple[StreamWriter | None, Observation]:
     failed: list[str] = []
     for address in addresses:
         shown = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
@@ -161,12 +151,8 @@ async def _connected(addresses: Sequence[str], port: int) -> tuple[StreamWriter 
     return None, wrong("connection", f"none to {', '.join(failed)}", NO_WAY, failed=failed)
 
 
-async def check_tls(writer: StreamWriter, host: str, context: ssl.SSLContext, limit: TimeLimit) -> Observation:
+async def check_tls(writer: StreamWriter, host: str, context: ssl.SSLContext) -> Observation:
     """Starts TLS on the connection. The certificate is verified as in the client."""
-    return await limit.bound(_encrypted(writer, host, context), limit.passed("TLS"))
-
-
-async def _encrypted(writer: StreamWriter, host: str, context: ssl.SSLContext) -> Observation:
     began = time.perf_counter()
     try:
         await writer.start_tls(context, server_hostname=host)

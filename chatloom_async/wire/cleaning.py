@@ -2,7 +2,7 @@
 
 import re
 from base64 import b32encode, b32hexencode, b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from html.entities import html5
 
@@ -23,6 +23,12 @@ def clean(text: str, limit: int = TEXT_LIMIT) -> str:
     if len(raw) <= limit:
         return text
     return KEY_LIKE.sub("clf_***", raw[: limit - 3].decode(errors="ignore") + "...")  # the cut may split a mask
+
+
+def first_of(texts: Sequence[str], most: int) -> str:
+    """The first texts, for a sentence, and how many more there are: `a, b and 7 more`."""
+    more = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def spelling_in(key: str, text: bytes) -> bytes | None:

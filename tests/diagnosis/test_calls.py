@@ -132,7 +132,7 @@ async def test_a_call_that_hangs_ends_with_the_time_limit() -> None:
 async def test_without_a_key(given: Response, told: Observation) -> None:
     """The API answers 401, which shows that it is there. The request carries no header for a key."""
     transport = in_turn(given)
-    assert await check_without_key("https://chatloom.app", transport, TimeLimit(9)) == told
+    assert await check_without_key("https://chatloom.app", transport) == told
     assert [set(request.headers) for request in transport.requests] == [{"Accept", "User-Agent"}]
     assert transport.requests[0].timeouts == Timeouts()
 
@@ -140,5 +140,6 @@ async def test_without_a_key(given: Response, told: Observation) -> None:
 async def test_without_a_key_and_without_an_answer() -> None:
     """The time limit holds."""
     transport = MockTransport(silence)
-    told = await check_without_key("https://chatloom.app", transport, TimeLimit(0.02))
+    limit = TimeLimit(0.02)
+    told = await limit.bound(check_without_key("https://chatloom.app", transport), limit.passed("answer"))
     assert told.found == "no result: the time limit of 0.02 s for everything was up"

@@ -57,7 +57,7 @@ def answers(*addresses: str) -> Any:
 async def test_a_name_and_its_addresses() -> None:
     """Each once, in the system's order; a long list is cut for people, not for programs."""
     many = ["192.0.2.1", "2001:db8::1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5"]
-    addresses, told = await check_names("chatloom.invalid", 443, answers(*many, *many), TimeLimit(9))
+    addresses, told = await check_names("chatloom.invalid", 443, answers(*many, *many))
     shown = "192.0.2.1, 2001:db8::1, 192.0.2.2, 192.0.2.3"
     found = f"chatloom.invalid is {shown} and 2 more, found in _ ms"
     assert (addresses, timeless(told)) == (many, ok("names", found, host="chatloom.invalid", addresses=many))
@@ -71,14 +71,14 @@ async def test_the_time_of_a_look_up() -> None:
         return answers("192.0.2.1")(host, port)
 
     began = time.perf_counter()
-    _, told = await check_names("chatloom.invalid", 443, slow, TimeLimit(9))
+    _, told = await check_names("chatloom.invalid", 443, slow)
     assert 0.02 <= told.facts["seconds"] <= time.perf_counter() - began + 0.0001
     assert timeless(told).found == "chatloom.invalid is 192.0.2.1, found in _ ms"
 
 
 async def test_localhost_is_looked_up_for_real() -> None:
     """By the system's resolver."""
-    addresses, told = await check_names("localhost", 80, resolve, TimeLimit(9))
+    addresses, told = await check_names("localhost", 80, resolve)
     assert ("127.0.0.1" in addresses, told.state) == (True, "ok")
 
 
@@ -87,7 +87,7 @@ async def test_an_address_needs_no_look_up() -> None:
     said = "is an address, so there is nothing to look up"
     for host in ("127.0.0.1", "::1"):
         expected = [host], skipped("names", f"{host} {said}")
-        assert await check_names(host, 80, answers(), TimeLimit(9)) == expected
+        assert await check_names(host, 80, answers()) == expected
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ async def test_a_name_that_is_not_found(problem: Exception, reason: str) -> None
     def fails(host: str, port: int) -> Any:
         raise problem
 
-    addresses, told = await check_names("chatloom.invalid", 443, fails, TimeLimit(9))
+    addresses, told = await check_names("chatloom.invalid", 443, fails)
     found = f"chatloom.invalid was not found: {reason}"
     assert (addresses, timeless(told)) == ([], wrong("names", found, ADVICE, host="chatloom.invalid"))
 
@@ -128,7 +128,8 @@ async def test_a_look_up_that_hangs_ends_with_the_time_limit() -> None:
     """Nobody waits for its thread, and its answer, when it comes, does no harm."""
     threads: list[threading.Thread] = []
     with stuck(threads) as waits:
-        told = await check_names("chatloom.invalid", 443, waits, TimeLimit(0.02))
+        limit = TimeLimit(0.02)
+        told = await limit.bound(check_names("chatloom.invalid", 443, waits), ([], limit.passed("names")))
     assert told == ([], wrong("names", "no result: the time limit of 0.02 s for everything was up", TOO_SLOW))
     await asyncio.to_thread(threads[0].join)
 
@@ -140,7 +141,8 @@ def test_a_look_up_that_outlives_the_event_loop(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(threading, "excepthook", complaints.append)
 
     async def ask(waits: Any) -> None:
-        await check_names("chatloom.invalid", 443, waits, TimeLimit(0.02))
+        limit = TimeLimit(0.02)
+        await limit.bound(check_names("chatloom.invalid", 443, waits), ([], limit.passed("names")))
 
     with stuck(threads) as waits:
         asyncio.run(ask(waits))
@@ -152,7 +154,7 @@ def test_a_look_up_that_outlives_the_event_loop(monkeypatch: pytest.MonkeyPatch)
 async def test_a_connection_and_one_address_that_takes_none() -> None:
     """The second one does; that there is another is a warning."""
     async with RawServer((FIN,)) as server:
-        writer, told = await check_connection(["::1", "127.0.0.1"], server.port, TimeLimit(9))
+        writer, told = await check_connection(["::1", "127.0.0.1"], server.port)
         assert writer is not None
         writer.close()
     here, refused = f"127.0.0.1:{server.port}", f"[::1]:{server.port} ({told.facts['failed'][0].split('(')[1]}"
@@ -166,7 +168,7 @@ async def test_a_port_where_nobody_listens() -> None:
     failed = [f"127.0.0.1:{free_port()} (ECONNREFUSED)"]
     port = int(failed[0].split(" ")[0].split(":")[1])
     expected = None, wrong("connection", f"none to {failed[0]}", NO_WAY, failed=failed)
-    assert await check_connection(["127.0.0.1"], port, TimeLimit(9)) == expected
+    assert await check_connection(["127.0.0.1"], port) == expected
 
 
 async def test_a_port_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,19 +177,22 @@ async def test_a_port_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> N
     async with deaf_port() as port:
         failed = [f"127.0.0.1:{port} (no answer)"]
         expected = wrong("connection", f"none to {failed[0]}", NO_WAY, failed=failed)
-        assert await check_connection(["127.0.0.1"], port, TimeLimit(9)) == (None, expected)
+        assert await check_connection(["127.0.0.1"], port) == (None, expected)
+        limit = TimeLimit(0.01)
         passed = wrong("connection", "no result: the time limit of 0.01 s for everything was up", TOO_SLOW)
-        assert await check_connection(["127.0.0.1"], port, TimeLimit(0.01)) == (None, passed)
+        assert limit.passed("connection") == passed
+        assert await limit.bound(check_connection(["127.0.0.1"], port), (None, passed)) == (None, passed)
 
 
-async def handshake(make: SceneMaker, *, limit: float = 9, trusted: bool = True) -> Observation:
+async def handshake(make: SceneMaker, *, seconds: float = 9, trusted: bool = True) -> Observation:
     """What TLS with a scene comes to."""
     async with make() as scene:
         assert scene.server is not None
-        writer, _ = await check_connection(["127.0.0.1"], scene.server.port, TimeLimit(9))
+        writer, _ = await check_connection(["127.0.0.1"], scene.server.port)
         assert writer is not None
         context = scene.ssl if scene.ssl and trusted else ssl.create_default_context()
-        told = await check_tls(writer, "localhost", context, TimeLimit(limit))
+        limit = TimeLimit(seconds)
+        told = await limit.bound(check_tls(writer, "localhost", context), limit.passed("TLS"))
         writer.transport.abort()
     return told
 
@@ -233,9 +238,9 @@ async def test_a_certificate_that_vouches_for_itself(tmp_path: Path) -> None:
     own.write_bytes(authority().private_key_pem.bytes() + authority().cert_pem.bytes())
     context.load_cert_chain(own)
     async with RawServer((http(),), tls=context) as server:
-        writer, _ = await check_connection(["127.0.0.1"], server.port, TimeLimit(9))
+        writer, _ = await check_connection(["127.0.0.1"], server.port)
         assert writer is not None
-        told = await check_tls(writer, "localhost", ssl.create_default_context(), TimeLimit(9))
+        told = await check_tls(writer, "localhost", ssl.create_default_context())
     found = "the certificate is self-signed, so no authority that this machine trusts has signed it"
     assert told == wrong("TLS", found, TRUST, reason="CERTIFICATE_VERIFY_FAILED")
 
@@ -243,7 +248,7 @@ async def test_a_certificate_that_vouches_for_itself(tmp_path: Path) -> None:
 async def test_a_handshake_that_hangs_ends_with_the_time_limit() -> None:
     """As every step does."""
     passed = wrong("TLS", "no result: the time limit of 0.02 s for everything was up", TOO_SLOW)
-    assert await handshake(no_tls(SILENCE), limit=0.02) == passed
+    assert await handshake(no_tls(SILENCE), seconds=0.02) == passed
 
 
 @pytest.mark.parametrize(
