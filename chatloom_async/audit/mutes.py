@@ -74,19 +74,11 @@ def _matches(pattern: str, text: str) -> bool:
 
 
 @frozen
-class Muted:
-    """A finding that is silenced, and the mute that does it."""
-
-    finding: Finding
-    mute: Mute
-
-
-@frozen
 class MuteResult:
     """The findings of one workspace: those to report, findings about expired mutes included, and the muted ones."""
 
     kept: tuple[Finding, ...]
-    muted: tuple[Muted, ...] = ()
+    muted: tuple[Finding, ...] = ()
 
 
 def _mutes(mutes: Iterable[Mute]) -> tuple[Mute, ...]:
@@ -95,7 +87,7 @@ def _mutes(mutes: Iterable[Mute]) -> tuple[Mute, ...]:
 
 @define
 class Mutes:
-    """The mutes of one run. `today` is its day in UTC. The first mute that matches counts."""
+    """The mutes of one run. `today` is its day in UTC."""
 
     mutes: tuple[Mute, ...] = field(converter=_mutes)
     today: date
@@ -107,14 +99,13 @@ class Mutes:
         if not self.mutes:
             return MuteResult(tuple(findings))
         left: list[Finding] = []
-        muted: list[Muted] = []
+        muted: list[Finding] = []
         expired: dict[int, Mute] = {}
         for finding in findings:
             matching = {place: mute for place, mute in enumerate(self.mutes) if mute.matches(workspace, finding)}
             self._used.update(matching)
-            valid = [mute for mute in matching.values() if self.today <= mute.until]
-            if valid:
-                muted.append(Muted(finding, valid[0]))
+            if any(self.today <= mute.until for mute in matching.values()):
+                muted.append(finding)
             else:
                 left.append(finding)
                 expired |= matching

@@ -7,7 +7,7 @@ from attrs import define, field, frozen
 from attrs.validators import optional
 
 from ..endpoints.agents import Agent
-from ..wire.cleaning import clean
+from ..wire.cleaning import clean, first_of
 from ..wire.errors import ChatloomError
 from ..wire.validation import Requirement
 from .keys import KeyReference
@@ -120,11 +120,9 @@ class DnsReading:
         """A sentence about what was not read; "" if everything was."""
         if not self.unread:
             return ""
-        named = ", ".join(host for host, _ in self.unread[:UNREAD_SHOWN])
-        more = len(self.unread) - UNREAD_SHOWN
-        rest = f" and {more:,} more" if more > 0 else ""
+        named = first_of([host for host, _ in self.unread], UNREAD_SHOWN)
         reasons = "; ".join(dict.fromkeys(reason for _, reason in self.unread))
-        return f"DNS not read for {len(self.unread):,} of {self.asked:,} hosts ({reasons}): {named}{rest}."
+        return f"DNS not read for {len(self.unread):,} of {self.asked:,} hosts ({reasons}): {named}."
 
 
 @frozen

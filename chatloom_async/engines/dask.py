@@ -16,6 +16,7 @@ from uuid import uuid4
 from attrs import frozen
 
 from ..audit.values import Failure
+from ..wire.cleaning import first_of
 from ..wire.errors import ChatloomError, needed_by
 from ..wire.version import VERSION
 from .shard import EngineError, EngineLostError, NoWorkersError, Shard, ShardLostError, ShardResult
@@ -51,9 +52,7 @@ class DaskEngine:
         if not versions:
             raise NoWorkersError("The scheduler has no workers")
         if unfit := list(_unfit(versions)):
-            more = f", and {len(unfit) - NAMED} more" if len(unfit) > NAMED else ""
-            text = f"Not every worker has chatloom-async {VERSION}: {', '.join(unfit[:NAMED])}{more}"
-            raise NoWorkersError(text)
+            raise NoWorkersError(f"Not every worker has chatloom-async {VERSION}: {first_of(unfit, NAMED)}")
         return await self._threads()
 
     async def run(self, shard: Shard) -> ShardResult:

@@ -87,7 +87,7 @@ async def test_only_the_first_unfit_workers_are_named() -> None:
     with pytest.raises(NoWorkersError) as caught:
         await DaskEngine(ThousandWorkers()).prepare()  # type: ignore[arg-type]
     named = ", ".join(f"tcp://127.0.0.1:{number} has 0.0.9" for number in (1000, 1001, 1002))
-    assert caught.value.message == f"Not every worker has chatloom-async {VERSION}: {named}, and 997 more"
+    assert caught.value.message == f"Not every worker has chatloom-async {VERSION}: {named} and 997 more"
 
 
 async def test_a_worker_refuses_a_shard_of_another_version(cluster: str) -> None:

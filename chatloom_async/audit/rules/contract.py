@@ -13,13 +13,14 @@ import attrs
 from ...wire.cleaning import clean
 from ...wire.decode import read_document
 from ...wire.encode import wire_name
-from ...wire.fast_decode import FastDecoder, fast_decoder
+from ...wire.fast_decode import fast_decoder
 from ...wire.message import Response
 from .rule import Found, rule
 from .subjects import CheckedWorkspace
 
 MAX_FIELDS = 20  # an answer with more is not that of the documented API
 
+_decoder = cache(fast_decoder)
 REPORT = "Run the audit again; if it persists, send request and response to Chatloom's support."
 
 
@@ -90,11 +91,6 @@ def _unknown(document: Any, model: Any, path: str) -> Iterator[str]:
                 yield inner
             elif isinstance(value, (dict, list)):
                 yield from _unknown(value, known[name], inner)
-
-
-@cache
-def _decoder(model: Any) -> FastDecoder | None:
-    return fast_decoder(model)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from ...wire.cleaning import first_of
 from ..values import DomainMatching
 from .hostname import Domain
 from .rule import Found, rule
@@ -38,10 +39,10 @@ def domain_duplicate(checked: CheckedAgent) -> Iterable[Found]:
             yield Found(f"{domain.shown} is listed more than once.", domain.text)
         else:
             yield Found(f"{domain.shown} is another spelling of the earlier {first.shown}.", domain.text)
-    for key, covered in _covered(seen, checked.workspace.matching).items():
-        shown = seen[key].shown
+    for key, domains in _covered(seen, checked.workspace.matching).items():
+        shown, covered = seen[key].shown, [domain.shown for domain in domains]
         condition = f"If {shown} works as a wildcard, it" if "*" in key else f"{shown} stands for its subdomains, and"
-        yield Found(f"{condition} already covers {_names(covered)}.", seen[key].text)
+        yield Found(f"{condition} already covers {first_of(covered, NAMED)}.", seen[key].text)
 
 
 def _covered(seen: dict[str, Domain], matching: DomainMatching) -> dict[str, list[Domain]]:
@@ -67,11 +68,6 @@ def _over(domain: Domain, matching: DomainMatching) -> list[str]:
     labels = domain.host.split(".")
     above = ["*", *(f"*.{'.'.join(labels[place:])}" for place in range(1, len(labels)))]
     return above + parents(domain) if matching == "subdomains" else above
-
-
-def _names(domains: list[Domain]) -> str:
-    more = len(domains) - NAMED
-    return ", ".join(domain.shown for domain in domains[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 @rule(

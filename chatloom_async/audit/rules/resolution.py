@@ -6,6 +6,7 @@ A name for which no answer came is not judged: the row lists it as unread.
 from collections.abc import Iterator
 from typing import Final
 
+from ...wire.cleaning import first_of
 from .hostname import parse_domain, quoted
 from .rule import Rule
 from .subjects import MAX_ALIASES, CheckedDomain, HostRecord, HostState, plain_address
@@ -37,9 +38,7 @@ def _text(checked: CheckedDomain, record: HostRecord) -> str:
     if record.state == "alias-chain":
         return f"{host} has more than {MAX_ALIASES} aliases: many resolvers stop before they reach an address."
     addresses = [str(plain_address(address)) for address in record.addresses]
-    more = len(addresses) - ADDRESSES_SHOWN
-    shown = ", ".join(addresses[:ADDRESSES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-    return f"{host} has private addresses only: {shown}."
+    return f"{host} has private addresses only: {first_of(addresses, ADDRESSES_SHOWN)}."
 
 
 def _shown(name: str) -> str:

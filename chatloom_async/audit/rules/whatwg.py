@@ -12,7 +12,7 @@ from typing import Final
 import idna
 from attrs import frozen
 
-from ...wire.cleaning import clean
+from ...wire.cleaning import clean, first_of
 
 NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+")
 ODD: Final = re.compile(r"[\x00-\x29\x2b\x2c\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7f]")  # ASCII except a-z 0-9 - . _ *
@@ -52,11 +52,10 @@ def read_name(text: str) -> Name:
 
 def _map(text: str, problems: list[str]) -> str:
     """Lower case, plain letters for compatibility letters, without ignored characters. May be longer than `text`."""
-    try:
-        return idna.uts46_remap(text, std3_rules=False)
-    except idna.IDNAError:
-        refused = [character for character in dict.fromkeys(text) if _mapped(character) is None]
-        problems.append(f"it holds characters that no host name has ({listed(refused)})")
+    if (mapped := _mapped(text)) is not None:
+        return mapped
+    refused = [character for character in dict.fromkeys(text) if _mapped(character) is None]
+    problems.append(f"it holds characters that no host name has ({listed(refused)})")
     plain = (_mapped(part) or part for part in unicodedata.normalize("NFKC", text))
     return unicodedata.normalize("NFC", "".join(plain))
 
@@ -135,8 +134,7 @@ def _ascii(label: str) -> str:
 
 def listed(characters: list[str]) -> str:
     """Characters for a message: the first few."""
-    more = len(characters) - NAMED
-    return ", ".join(map(described, characters[:NAMED])) + (f" and {more} more" if more > 0 else "")
+    return first_of([described(character) for character in characters], NAMED)
 
 
 def described(character: str) -> str:
@@ -154,8 +152,6 @@ def beyond_idna2008(host: str) -> tuple[str, ...]:
 def _in_idna2008(letter: str) -> bool:
     try:
         idna.check_label(letter)
-    except idna.InvalidCodepointContext:
-        return True
     except idna.InvalidCodepoint:
         return False
     except idna.IDNAError:  # a mark, or a letter that cannot stand alone

@@ -10,7 +10,7 @@ import pytest
 
 from chatloom_async.audit.formats.data import CsvFormat
 from chatloom_async.audit.formats.text import visible
-from chatloom_async.audit.mutes import Mute, Muted, MuteResult, Mutes, MutesFileError, load_mutes
+from chatloom_async.audit.mutes import Mute, MuteResult, Mutes, MutesFileError, load_mutes
 from chatloom_async.audit.values import Row, Summary, make_finding
 from chatloom_async.wire.cleaning import clean
 from tests.audit.store.samples import found
@@ -129,14 +129,14 @@ def test_a_mute_matches_by_rule_or_id_and_by_patterns(fields: dict[str, str], ma
 
 
 def test_a_mute_is_valid_to_the_end_of_its_last_day() -> None:
-    """Every finding is kept or muted, once, and the first valid mute is the one that is named."""
+    """Every finding is kept or muted, once. An expired mute does not count, next to a valid one."""
     old, valid, later = (
         mute(rule="domain-local", until=date(2026, 2, 28)),
         mute(finding=LOCAL.id),
         mute(rule="domain-local"),
     )
     mutes = Mutes((old, valid, later), TODAY)
-    assert mutes.apply("acme", (LOCAL, OTHER)) == MuteResult((), (Muted(LOCAL, valid), Muted(OTHER, later)))
+    assert mutes.apply("acme", (LOCAL, OTHER)) == MuteResult((), (LOCAL, OTHER))
     assert mutes.unused(["acme", "birch"]) == ()
 
 
