@@ -1,7 +1,7 @@
 """JSON documents of rows and workspaces, and JSON text that is safe to show on a terminal."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC
 from operator import attrgetter
 from typing import Any
 
@@ -53,7 +53,9 @@ def row_document(row: Row) -> dict[str, Any]:
 
 def agent_document(agent: Agent) -> dict[str, Any]:
     """The agent's fields, under this package's names."""
-    return {**dict(zip(AGENT, AGENT_VALUES(agent), strict=True)), "created_at": _moment(agent.created_at)}
+    moment = agent.created_at if agent.created_at.tzinfo is UTC else agent.created_at.astimezone(UTC)
+    created = f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"
+    return {**dict(zip(AGENT, AGENT_VALUES(agent), strict=True)), "created_at": created}
 
 
 def workspace_document(workspace: Workspace) -> dict[str, Any]:
@@ -65,11 +67,6 @@ def workspace_document(workspace: Workspace) -> dict[str, Any]:
 def _audited(audited: AuditedAgent) -> dict[str, Any]:
     domains = None if audited.domains is None else list(audited.domains)
     return {**agent_document(audited.agent), "domains": domains, "error": _failure(audited.error)}
-
-
-def _moment(when: datetime) -> str:
-    utc = when if when.tzinfo is UTC else when.astimezone(UTC)
-    return f"{utc.isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def _failure(failure: Failure | None) -> dict[str, str] | None:

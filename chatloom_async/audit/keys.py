@@ -25,12 +25,8 @@ from ..wire.cleaning import clean
 from ..wire.errors import ConfigurationError
 from ..wire.validation import Requirement
 
-LIMIT = 4096
-"""Bytes of a key file: many times the longest key."""
-
-PRINTED = 65536
-"""Bytes of a command's output that are kept: more than any key has."""
-
+LIMIT = 4096  # bytes of a key file: many times the longest key
+PRINTED = 65536  # bytes of a command's output that are kept: more than any key has
 COMMAND_TIMEOUT = 30.0
 
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)

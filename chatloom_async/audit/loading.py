@@ -40,10 +40,9 @@ def load_workspaces(
     try:
         raw = path.read_bytes()
     except (OSError, ValueError) as problem:
-        reason = f"cannot be read: {problem.strerror if isinstance(problem, OSError) else problem}"
-    else:
-        return _workspaces(str(path), raw, entries, path.parent, inline_keys=inline_keys, notice=notice)
-    raise WorkspacesFileError(f"{path}: {reason}")
+        reason = problem.strerror if isinstance(problem, OSError) else problem
+        raise WorkspacesFileError(f"{path}: cannot be read: {reason}") from None
+    return _workspaces(str(path), raw, entries, path.parent, inline_keys=inline_keys, notice=notice)
 
 
 def load_ndjson(text: str | bytes, *, inline_keys: bool = False) -> tuple[Workspace, ...]:

@@ -28,15 +28,9 @@ from .values import Failure, Row, Workspace
 MAX_PAUSE = 900.0
 """Seconds that an audit may spend on pauses, all outages together."""
 
-PROBE_EVERY = 15.0
-"""Seconds between two probes: notices the end of an outage soon, and is no load for the server."""
-
-FIRST_PROBE_EVERY = 2.0
-"""Seconds between two probes as long as nothing has worked: the audit gives up soon."""
-
-GIVE_UP_AFTER = 8.0
-"""Seconds without one success, since the first request, after which an audit gives up."""
-
+PROBE_EVERY = 15.0  # seconds between two probes: notices the end of an outage soon, and is no load for the server
+FIRST_PROBE_EVERY = 2.0  # seconds between two probes as long as nothing has worked: the audit gives up soon
+GIVE_UP_AFTER = 8.0  # seconds without one success, since the first request, after which an audit gives up
 FIRST_ANSWER = 11.0
 """Seconds that an attempt may take as long as nothing has worked, unless the client allows more than the default. The
 end of a run against a server that sends a byte now and then is thus within 15 s, process start included."""
@@ -51,8 +45,7 @@ a wrong key: a few bad keys at the top of a list say nothing about the rest."""
 CONCERN_ALL = (TransportError, ServerError)
 """Errors that say something about the API, even from a single workspace."""
 
-ROUNDING = 0.001
-"""Seconds that a timer may fire early."""
+ROUNDING = 0.001  # seconds that a timer may fire early
 
 
 @frozen

@@ -24,8 +24,7 @@ from .rules import Rule
 from .store import RunInfo
 from .values import FailOn, FormatName, Row, Summary
 
-SLICE = 0.02
-"""Seconds that reports are written without a pause for other tasks."""
+SLICE = 0.02  # seconds that reports are written without a pause for other tasks
 
 
 def rule_texts(rules: Iterable[Rule]) -> RuleTexts:

@@ -124,8 +124,7 @@ PLAIN = {"ok": "+", "warning": "!", "wrong": "x", "skipped": "-", "advice": ">"}
 """For a stream whose encoding has no ticks."""
 
 STYLES = {"ok": "green", "warning": "bold yellow", "wrong": "bold red", "skipped": "dim"}
-WIDEST = 13
-"""Width of the longest subject, so that lines printed one by one form a table."""
+WIDEST = 13  # width of the longest subject, so that lines printed one by one form a table
 
 
 def line(observation: Observation, stream: TextIO) -> str:

@@ -103,10 +103,7 @@ class OutputFile:
         except BrokenPipeError:
             raise
         except OSError as problem:
-            reason = problem.strerror or str(problem)
-        else:
-            return
-        raise OutputError(f"{self.name} cannot be written: {reason}")
+            raise OutputError(f"{self.name} cannot be written: {problem.strerror or problem}") from None
 
 
 @contextmanager
@@ -138,9 +135,7 @@ def _usable(name: str) -> Iterator[None]:
         raise
     except (OSError, ValueError) as problem:  # ValueError: a NUL in the path
         reason = getattr(problem, "strerror", None) or str(problem)
-    else:
-        return
-    raise CommandLineError(f"{name} cannot be written: {reason}", hint=WRITABLE_PATH)
+        raise CommandLineError(f"{name} cannot be written: {reason}", hint=WRITABLE_PATH) from None
 
 
 def _open(path: Path, name: str) -> OutputFile:

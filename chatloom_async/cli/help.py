@@ -51,9 +51,7 @@ $ chatloom agents --format json | jq .count
 $ chatloom doctor"""
 
 NARROWEST, WIDEST = 48, 100
-LONGEST_NAME = 24
-"""Columns for the names of options. The text of a longer one begins on the next line."""
-
+LONGEST_NAME = 24  # columns for the names of options. The text of a longer one begins on the next line
 SECTION = re.compile(r"^(\S.*):\n(?= {4})", re.MULTILINE)
 VERBATIM = re.compile(r"\s|\$ |\d ")
 """How paragraphs begin whose lines are not joined: indented ones, commands and numbered lists."""

@@ -19,8 +19,7 @@ from .terminal import CommandLineError, Content, notice, shell_command, terminal
 STYLES: dict[RunState, str] = {"finished": "green", "running": "cyan", "interrupted": "yellow"}
 NUMBERS = ("planned", "ok", "partial", "failed", "pending", "error", "warning", "info")
 LEFT = ("pending", "failed")
-WIDE = 92
-"""Narrower terminals do not show the duration and the numbers of partial and pending workspaces."""
+WIDE = 92  # narrower terminals do not show the duration and the numbers of partial and pending workspaces
 
 
 async def runs(

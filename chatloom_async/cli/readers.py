@@ -32,8 +32,7 @@ Say = Callable[[str], None]
 
 MAX_DESCRIPTORS = 4096
 MAX_IN_FLIGHT = 256
-LANES = 8
-"""Requests of one workspace that may be in flight, as the API's rate limit allows them."""
+LANES = 8  # requests of one workspace that may be in flight, as the API's rate limit allows them
 
 
 @asynccontextmanager

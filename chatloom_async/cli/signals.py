@@ -23,18 +23,12 @@ from .files import unfinished
 
 T = TypeVar("T")
 
-STOP_GRACE = 10.0
-"""Seconds for requests in flight to finish after the first Ctrl-C."""
-
+STOP_GRACE = 10.0  # seconds for requests in flight to finish after the first Ctrl-C
 SHORT_GRACE = 5.0
 """After SIGTERM and SIGHUP: container runtimes send SIGKILL 10 s later, and the reports take time as well."""
 
-STALL = 4.0
-"""Seconds that the event loop may stand still after a signal: reports are written in short steps."""
-
-BEAT = 1.0
-"""Seconds from one sign of the event loop to the next, after the first signal."""
-
+STALL = 4.0  # seconds that the event loop may stand still after a signal: reports are written in short steps
+BEAT = 1.0  # seconds from one sign of the event loop to the next, after the first signal
 REACTION = 2.0
 """Seconds for the event loop to react to the second signal; a rule that keeps it busy is interrupted then."""
 

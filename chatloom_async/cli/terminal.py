@@ -145,8 +145,7 @@ class TerminalStyle:
     color: bool = False
 
 
-NARROWEST, WIDEST = 20, 1000
-"""Columns for layout. A terminal may claim any number of them, and so may COLUMNS."""
+NARROWEST, WIDEST = 20, 1000  # columns for layout. A terminal may claim any number of them, and so may COLUMNS
 
 
 def terminal_style(stream: TextIO | None) -> TerminalStyle:

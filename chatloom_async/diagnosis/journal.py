@@ -27,8 +27,7 @@ RECEIVED: Final = frozenset(
     | {"content-type", "date", "retry-after", "server", "vary", "via", "www-authenticate", "x-request-id"}
     | {"x-vercel-id", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"}
 )
-LINES: Final = 120
-"""Lines of a body that are recorded: the end of a large workspace's list says nothing more."""
+LINES: Final = 120  # lines of a body that are recorded: the end of a large workspace's list says nothing more
 
 
 @frozen

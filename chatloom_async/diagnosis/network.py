@@ -15,9 +15,7 @@ from typing import Any, Final
 from ..wire.cleaning import first_of
 from .observation import Observation, ok, skipped, warning, wrong
 
-Resolve = Callable[[str, int], Sequence[Any]]
-"""Answers like `socket.getaddrinfo`, and blocks."""
-
+Resolve = Callable[[str, int], Sequence[Any]]  # answers like `socket.getaddrinfo`, and blocks
 SHOWN = 4
 ADVICE = "Check the base URL's spelling, this machine's DNS, and whether a VPN or proxy is needed."
 
@@ -64,9 +62,7 @@ async def _in_thread(ask: Resolve, host: str, port: int) -> Sequence[Any] | Exce
     return await done
 
 
-SOON: Final = 14
-"""Days. Automatic renewal happens earlier than that."""
-
+SOON: Final = 14  # days. Automatic renewal happens earlier than that
 CLOCK: Final = "Check this machine's clock; if it is right, the server's operator has to renew the certificate."
 NAME: Final = "Check the host in the base URL, and whether a proxy or portal answers in its place."
 TRUST: Final = (

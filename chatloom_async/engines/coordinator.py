@@ -18,8 +18,7 @@ from .interface import Engine
 from .shard import DEFAULTS, SHARD_DEADLINE, SHARD_SIZE, Shard, ShardOptions, ShardResult, partition
 from .windowed import windowed
 
-BATCH = 32
-"""Rows that are judged and committed together: one transaction, without blocking the event loop for long."""
+BATCH = 32  # rows that are judged and committed together: one transaction, without blocking the event loop for long
 
 
 async def audit_on(
@@ -54,7 +53,9 @@ async def audit_on(
             id=number, workspaces=chosen, base_url=base_url, salt=salt, options=options, deadline=shard_deadline
         )
 
-    shards = list(partition([workspace async for workspace in _each(workspaces)], make, size=shard_size))
+    given = [workspace async for workspace in workspaces] if isinstance(workspaces, AsyncIterable) else workspaces
+    shards = list(partition(given, make, size=shard_size))
+    del given  # otherwise it would keep the workspaces of finished shards
     judging = ContainedJudge(Judge() if judge is None else judge)
     chosen = takewhile(lambda _: wanted(), _popped(shards))
     async with aclosing(windowed(GivingUpEngine(engine), chosen, window=window)) as results:
@@ -99,12 +100,3 @@ def _popped(shards: list[Shard]) -> Iterable[Shard]:
     shards.reverse()
     while shards:
         yield shards.pop()
-
-
-async def _each(workspaces: Iterable[Workspace] | AsyncIterable[Workspace]) -> AsyncGenerator[Workspace, None]:
-    if isinstance(workspaces, AsyncIterable):
-        async for workspace in workspaces:
-            yield workspace
-    else:
-        for workspace in workspaces:
-            yield workspace

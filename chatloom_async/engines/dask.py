@@ -104,8 +104,7 @@ def _unfit(versions: dict[str, Any]) -> Iterator[str]:
 
 
 CONNECT_TIMEOUT = 10.0
-THREADS = 32
-"""Threads of each worker that is started here. They mostly wait."""
+THREADS = 32  # threads of each worker that is started here. They mostly wait
 
 SETTINGS: dict[str, object] = {
     "distributed.scheduler.worker-saturation": 1.0,
@@ -169,10 +168,7 @@ async def _connected(distributed: Any, target: Any) -> AsyncIterator[DaskEngine]
         try:
             await client
         except Exception as problem:  # an invalid name, no scheduler, no certificate: Dask has an error for each
-            reason = f"No scheduler of Dask at {target}: {problem}"
-        else:
-            yield DaskEngine(client)
-            return
+            raise NoWorkersError(f"No scheduler of Dask at {target}: {problem}") from None
+        yield DaskEngine(client)
     finally:
         await client.close()
-    raise NoWorkersError(reason)

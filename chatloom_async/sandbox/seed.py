@@ -18,8 +18,7 @@ from typing import Final, TypedDict, TypeVar
 from attrs import evolve, field, frozen
 from attrs.validators import deep_iterable, instance_of
 
-TODAY = datetime(2026, 1, 15, 9, tzinfo=UTC)
-"""The sandbox's today: the documentation's example of a `createdAt`."""
+TODAY = datetime(2026, 1, 15, 9, tzinfo=UTC)  # the sandbox's today: the documentation's example of a `createdAt`
 
 
 class AgentChanges(TypedDict, total=False):

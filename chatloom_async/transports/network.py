@@ -48,8 +48,7 @@ def default_tls(http2: bool = False) -> ssl.SSLContext:
     return context
 
 
-SESSION_LIFETIME = 60.0
-"""Seconds for which a TLS session is offered, counted from its full handshake."""
+SESSION_LIFETIME = 60.0  # seconds for which a TLS session is offered, counted from its full handshake
 
 
 class ResumingContext(ssl.SSLContext):

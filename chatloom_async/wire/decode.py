@@ -8,6 +8,7 @@ pairs.
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from logging import Logger, getLogger
 from typing import Any
@@ -107,7 +108,8 @@ def read_document(response: Response, warn: Callable[[str], object] = log.warnin
             return _not_json(response, str(problem))
         body, document = readable, orjson.loads(readable)
     if BIG_INTEGER.search(body):
-        document = _exact(body, document)
+        with suppress(RecursionError):  # nested deeper than Python reads
+            document = json.loads(body)  # orjson rounds integers beyond 64 bits to floats
     if (name := _duplicate_member(body, document)) is None:
         return document
     reason = f"The member {clean(name, 80)!r} comes twice in one object of the answer"
@@ -127,14 +129,6 @@ def _readable(body: bytes, warn: Callable[[str], object]) -> bytes | None:
     if repaired != text:
         warn("a text in the answer holds half a character (a lone surrogate); U+FFFD stands in its place")
     return repaired
-
-
-def _exact(body: bytes, document: Any) -> Any:
-    """The document with its integers beyond 64 bits, which orjson rounds to floats."""
-    try:
-        return json.loads(body)
-    except RecursionError:  # nested deeper than Python reads
-        return document
 
 
 def _not_json(response: Response, problem: str) -> NotJSONError:

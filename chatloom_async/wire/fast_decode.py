@@ -22,8 +22,7 @@ class _Frozen:
     """A frozen class without a behaviour of its own."""
 
 
-OF_FROZEN: Any = _Frozen.__setattr__
-"""What refuses assignments in every class that attrs freezes."""
+OF_FROZEN: Any = _Frozen.__setattr__  # what refuses assignments in every class that attrs freezes
 
 PLAIN: dict[Any, Any] = {
     str: str,

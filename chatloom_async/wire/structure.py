@@ -186,7 +186,10 @@ def structure(document: Any, returns: Any) -> Any | Mismatch:
     except cattrs.StructureHandlerNotFoundError as problem:
         unknown = problem.type_
     except Exception:  # the second pass fails too, and says where
-        return _detailed(document, returns)
+        try:
+            return DETAILED.structure(document, returns)
+        except Exception as problem:
+            return Mismatch(*_first(problem, "$"))
     raise ConfigurationError(f"{type_name(unknown)} cannot be read from JSON. An endpoint can answer {READABLE}")
 
 
@@ -199,13 +202,6 @@ READABLE = (
 def type_name(kind: Any) -> str:
     """A type in the form of an annotation."""
     return kind.__qualname__ if isinstance(kind, type) and not get_args(kind) else clean(str(kind), 120)
-
-
-def _detailed(document: Any, returns: Any) -> Any | Mismatch:
-    try:
-        return DETAILED.structure(document, returns)
-    except Exception as problem:
-        return Mismatch(*_first(problem, "$"))
 
 
 def _first(problem: BaseException, path: str) -> tuple[str, str]:

@@ -14,8 +14,7 @@ from attrs import frozen
 
 from .errors import ConfigurationError
 
-MAX_SECONDS = 1e9
-"""Seconds, some thirty years: event loops and HTTP libraries cannot count much further."""
+MAX_SECONDS = 1e9  # seconds, some thirty years: event loops and HTTP libraries cannot count much further
 
 
 @frozen

@@ -10,7 +10,6 @@ from itertools import filterfalse
 
 import attrs
 
-from ...endpoints.agents import Agent
 from ..document import agent_document
 from ..formats.text import counted
 from ..rules.hostname import parse_domain
@@ -20,9 +19,7 @@ from ..store.runs import RunInfo, StoredWorkspace
 from ..values import AuditedAgent, Finding, IncompleteListError, Row, State
 from .values import AgentChange, Diff, FieldChange, WorkspaceChange, counted_changes
 
-BATCH = 64
-"""Changes that are looked at between two pauses for other tasks."""
-
+BATCH = 64  # changes that are looked at between two pauses for other tasks
 OVERLAP_RULES = frozenset(rule.id for rule in RULES if rule.scope == "overlap")
 """Their findings depend on other workspaces, too."""
 
@@ -98,9 +95,10 @@ def _changes(before: dict[str, AuditedAgent], after: dict[str, AuditedAgent]) ->
         if old is None or old == new:  # most are the same, and looking closer takes long
             continue
         added, removed = _without(new.domains, old.domains), _without(old.domains, new.domains)
-        fields = () if old.agent == new.agent else tuple(_fields(old.agent, new.agent))
+        one, other = agent_document(old.agent), agent_document(new.agent)
+        fields = [FieldChange(key, str(one[key]), str(value)) for key, value in other.items() if one[key] != value]
         if fields or added or removed:
-            yield AgentChange(name, new.agent.name, fields, added, removed)
+            yield AgentChange(name, new.agent.name, tuple(fields), added, removed)
 
 
 def _without(domains: tuple[str, ...] | None, others: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -108,13 +106,6 @@ def _without(domains: tuple[str, ...] | None, others: tuple[str, ...] | None) ->
     if domains is None or others is None:
         return ()
     return tuple(dict.fromkeys(domain for domain in domains if domain not in others))
-
-
-def _fields(old: Agent, new: Agent) -> Iterator[FieldChange]:
-    before, after = agent_document(old), agent_document(new)
-    for name, value in after.items():
-        if before[name] != value:
-            yield FieldChange(name, str(before[name]), str(value))
 
 
 def _only_in(row: Row, other: Row) -> tuple[Finding, ...]:

@@ -152,8 +152,7 @@ def _part(part: Fragment) -> str:
     return code_span(part.text, LIMIT) if isinstance(part, Untrusted) else part
 
 
-SCHEMA_VERSION = 1
-"""Raised when a reader of the last version could misread a document; new members do not count."""
+SCHEMA_VERSION = 1  # raised when a reader of the last version could misread a document; new members do not count
 
 
 def json_diff(diff: Diff) -> Iterator[str]:

@@ -111,7 +111,8 @@ class Resolver:
         async with lock:
             if (cached := self._fresh(key)) is not None:
                 return cached
-            async with self._slot():
+            slots = self._slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self.concurrency))
+            async with slots:
                 answer = await self._ask(name, record)
             self._keep(key, answer)
             return answer
@@ -127,9 +128,6 @@ class Resolver:
         ttl = FAILURE_TTL if answer.status == "unread" else min(max(answer.ttl, MIN_TTL), MAX_TTL)
         self._cache[key] = self.clock() + ttl, answer
 
-    def _slot(self) -> asyncio.Semaphore:
-        return self._slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self.concurrency))
-
     async def _ask(self, name: str, record: RecordType) -> Answer:
         if self.clock() < self._silent_until:
             return Answer("unread", reason=f"the resolver did not answer {MAX_SILENT} questions in a row")
@@ -138,14 +136,10 @@ class Resolver:
             answer = await _exchange(name, record, self._servers[attempt % len(self._servers)], self.timeout)
             if answer.status != "unread":
                 break
-        self._note_silence(answer)
-        return answer
-
-    def _note_silence(self, answer: Answer) -> None:
-        silent = answer.status == "unread" and answer.reason == TIMED_OUT
-        self._silent = self._silent + 1 if silent else 0
+        self._silent = self._silent + 1 if answer.reason == TIMED_OUT else 0
         if self._silent >= MAX_SILENT:
             self._silent, self._silent_until = 0, self.clock() + SILENCE
+        return answer
 
 
 async def _exchange(name: str, record: RecordType, server: tuple[str, int], timeout: float) -> Answer:  # noqa: ASYNC109

@@ -17,8 +17,7 @@ from ..document import json_text, row_document
 from ..values import Row, Summary
 from .text import visible
 
-SCHEMA_VERSION = 1
-"""Raised when a reader of the last version could misread a document; new members do not count."""
+SCHEMA_VERSION = 1  # raised when a reader of the last version could misread a document; new members do not count
 
 
 class JsonFormat:

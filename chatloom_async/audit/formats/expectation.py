@@ -14,8 +14,7 @@ from ..rules.hostname import parse_domain
 from ..values import Row, Summary, Workspace
 from .text import visible
 
-UNDECODED = re.compile(r"[\udc80-\udcff]")
-"""What Python puts in place of the bytes of a path that are not UTF-8."""
+UNDECODED = re.compile(r"[\udc80-\udcff]")  # what Python puts in place of the bytes of a path that are not UTF-8
 
 HEAD = """\
 # What these workspaces allow, written by `chatloom audit --write-expect`. Remove what is not approved:

@@ -12,9 +12,7 @@ from ..values import SEVERITIES, Row, Severity, State, Summary
 from .ranking import NOT_READ, NewFindings, Note, Worst, by_gravity, notes_of
 from .text import NO_TEXTS, RuleTexts, counted, described, visible, why_and_fix
 
-LIMIT = 65_536
-"""Characters, GitHub's limit for a comment; a job summary may be longer."""
-
+LIMIT = 65_536  # characters, GitHub's limit for a comment; a job summary may be longer
 LINES = 1000  # of the table; more do not fit, since each has at least sixty characters
 CLOSING = 300  # characters for the note about omitted parts
 CELL = 400  # characters of one text: a long one must not push the others out
@@ -37,13 +35,10 @@ class MarkdownFormat:
             for note in notes_of(row):
                 worst.add(note)
             yield ""
-        yield from self._fitting(list(_totals(summary)), worst.items(), worst.count)
-
-    def _fitting(self, pieces: list[str], notes: list[Note], count: int) -> Iterator[str]:
-        """As much as fits: the table, then the advice for the rules in it."""
-        yield from pieces
-        room = self._limit - CLOSING - sum(map(len, pieces))
-        if notes:
+        totals = list(_totals(summary))
+        yield from totals
+        room = self._limit - CLOSING - sum(map(len, totals))
+        if notes := worst.items():  # as much as fits: the table, then the advice for the rules in it
             pieces = ["\n| Severity | Workspace | Rule | Finding |\n| --- | --- | --- | --- |\n", *map(_line, notes)]
             table = _prefix(pieces, room)
             yield from table
@@ -52,7 +47,7 @@ class MarkdownFormat:
             advice = [self._advice(rule) for rule in rules if rule in self._texts]
             explained = _prefix(advice, room)
             yield from explained
-            yield _left_out(count - len(table) + 1, len(advice) - len(explained))
+            yield _left_out(worst.count - len(table) + 1, len(advice) - len(explained))
 
     def _advice(self, rule: str) -> str:
         why, fix = map(_text, why_and_fix(self._texts, rule))

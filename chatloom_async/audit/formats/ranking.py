@@ -64,8 +64,7 @@ class NewFindings:
 LEVELS: dict[State, Severity] = {"ok": "info", "partial": "warning", "failed": "error"}
 """The severity of a workspace that was not fully read: a partial one still gave most of its data."""
 
-NOT_READ = ""
-"""Takes the place of the rule in a note about the workspace itself."""
+NOT_READ = ""  # takes the place of the rule in a note about the workspace itself
 
 
 @frozen

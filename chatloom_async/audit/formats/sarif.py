@@ -27,12 +27,8 @@ GITHUB_FINGERPRINT = "primaryLocationLineHash"
 """The fingerprint that GitHub compares. Without it, GitHub hashes the text around the result's line, which is the same
 for all findings of a workspace, so they would count as one. It does not contain the line, which moves with edits."""
 
-RESULTS = 25_000
-"""GitHub refuses a run with more results."""
-
-NOTICES = 1_000
-"""Notices about workspaces that could not be read, at most; the others are counted."""
-
+RESULTS = 25_000  # GitHub refuses a run with more results
+NOTICES = 1_000  # notices about workspaces that could not be read, at most; the others are counted
 STDIN = "-"
 NO_LINES: Mapping[str, int] = MappingProxyType({})
 

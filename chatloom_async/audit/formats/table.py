@@ -14,10 +14,8 @@ WORKSPACES_SHOWN, FINDINGS_SHOWN, FAILURES_SHOWN, DNS_GAPS_SHOWN = 10, 4, 50, 5
 REST = "--format json has all"
 NUMBERS = ("agents", "domains", "errors", "warnings", "info")
 NUMBER_STYLES = ("", "", *(STYLES[severity] for severity in SEVERITIES))
-NARROW = 56
-"""Below this width there are no columns of numbers, so that names have room."""
-ROOMY = 72
-"""Below this width the advice is printed below its rule, not next to it."""
+NARROW = 56  # below this width there are no columns of numbers, so that names have room
+ROOMY = 72  # below this width the advice is printed below its rule, not next to it
 INDENT = 2
 
 

@@ -14,8 +14,7 @@ from .rule import Found, rule
 from .subjects import CheckedAgent, CheckedWorkspace
 
 SKEW = timedelta(minutes=5)  # how far apart two correct clocks may be
-READABLE: Final = 4.5
-"""The minimum contrast of normal text: Web Content Accessibility Guidelines 2, 1.4.3 (level AA)."""
+READABLE: Final = 4.5  # the minimum contrast of normal text: Web Content Accessibility Guidelines 2, 1.4.3 (level AA)
 HEX: Final = re.compile(r"#(?:[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})")  # CSS Color 4; the 4th part is opacity
 
 

@@ -31,8 +31,7 @@ STUCK_AFTER = 5.0
 
 OWN_RULES = frozenset(RULES)
 
-MAX_STUCK = 3
-"""Workspaces on which a rule may get stuck. After that, it is not applied any more."""
+MAX_STUCK = 3  # workspaces on which a rule may get stuck. After that, it is not applied any more
 
 
 @define(eq=False)

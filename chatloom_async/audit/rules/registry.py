@@ -123,10 +123,8 @@ def load_rules(path: Path) -> tuple[Rule, ...]:
         exec(code, vars(module))  # noqa: S102 - this is what the user asks for; an import would leave a __pycache__
     except (Exception, SystemExit) as problem:
         del sys.modules[name]
-        reason = _reason(problem, path)
-    else:
-        return _rules_in(module, str(path))
-    raise RulesFileError(f"{path}: {reason}")
+        raise RulesFileError(f"{path}: {_reason(problem, path)}") from None
+    return _rules_in(module, str(path))
 
 
 def _reason(problem: BaseException, path: Path) -> str:
@@ -157,9 +155,8 @@ def _announced(point: EntryPoint) -> tuple[Rule, ...]:
         target = point.load()
     except Exception as problem:
         reason = problem.message if isinstance(problem, ChatloomError) else f"{type(problem).__name__}: {problem}"
-    else:
-        return _rules_in(target, place)
-    raise RulesFileError(f"{place}: {reason}")
+        raise RulesFileError(f"{place}: {reason}") from None
+    return _rules_in(target, place)
 
 
 def _rules_in(target: Any, place: str) -> tuple[Rule, ...]:

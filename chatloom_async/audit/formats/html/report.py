@@ -76,8 +76,7 @@ def _hash(text: str) -> str:
 
 STATES = ("failed", "partial", "ok")  # the worst first
 
-STATIC_SECTIONS = 50
-"""Sections that are elements of the page, at most."""
+STATIC_SECTIONS = 50  # sections that are elements of the page, at most
 
 
 @define
