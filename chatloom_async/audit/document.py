@@ -54,8 +54,9 @@ def row_document(row: Row) -> dict[str, Any]:
 def agent_document(agent: Agent) -> dict[str, Any]:
     """The agent's fields, under this package's names."""
     moment = agent.created_at if agent.created_at.tzinfo is UTC else agent.created_at.astimezone(UTC)
-    created = f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"
-    return {**dict(zip(AGENT, AGENT_VALUES(agent), strict=True)), "created_at": created}
+    document = dict(zip(AGENT, AGENT_VALUES(agent), strict=True))
+    document["created_at"] = f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"
+    return document
 
 
 def workspace_document(workspace: Workspace) -> dict[str, Any]:
@@ -65,8 +66,10 @@ def workspace_document(workspace: Workspace) -> dict[str, Any]:
 
 
 def _audited(audited: AuditedAgent) -> dict[str, Any]:
-    domains = None if audited.domains is None else list(audited.domains)
-    return {**agent_document(audited.agent), "domains": domains, "error": _failure(audited.error)}
+    document = agent_document(audited.agent)
+    document["domains"] = audited.domains  # a tuple is a list in JSON
+    document["error"] = _failure(audited.error)
+    return document
 
 
 def _failure(failure: Failure | None) -> dict[str, str] | None:

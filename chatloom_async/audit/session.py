@@ -29,10 +29,10 @@ from .formats.interface import Format, StreamFormat
 from .formats.ranking import NewFindings, Worst, by_findings
 from .mutes import Mute, Mutes
 from .outputs import FormatContext, Output, make_format, rule_texts
-from .rules import RULES, Evidence, Judge, Rule
-from .spool import RowSpool
+from .rules import RULES, Judge, Rule
+from .spool import DiskList, RowSpool
 from .store import NothingToResumeError, Run, RunConfig, RunInfo, Store, StoreAccessError, open_store
-from .values import DomainMatching, FailOn, FormatName, Row, Severity, Summary, Workspace, at_or_above
+from .values import DomainMatching, FailOn, Finding, FormatName, Row, Severity, Summary, Workspace, at_or_above
 
 __all__ = [
     "AuditOutcome",
@@ -112,11 +112,12 @@ class AuditOutcome:
     stopped: bool = False
     elapsed: float = 0.0
     cause: str = ""
-    _worst: Worst[Row] = Factory(lambda: Worst(NAMES_SHOWN, by_findings))
+    _worst: Worst[Row] = Factory(lambda: Worst(2 * NAMES_SHOWN, by_findings))
 
     @property
     def worst(self) -> list[str]:
-        return [row.workspace for row in self._worst.items()]
+        names = dict.fromkeys(row.workspace for row in self._worst.items())  # a row that was replaced is there twice
+        return list(names)[:NAMES_SHOWN]
 
     @property
     def gating(self) -> int:
@@ -135,20 +136,20 @@ class AuditOutcome:
             return 3
         return 1 if self.gating else 0
 
-    def restart(self) -> None:
-        """Resets the counters."""
-        self.summary, self.new, self.muted = Summary(), Counter(), 0
-        self.failing, self._worst = [], Worst(NAMES_SHOWN, by_findings)
-
     def add(self, row: Row) -> None:
         """Counts one reported row."""
         self.summary.add(row)
         if row.findings:
             self._worst.add(row)
-        if row.error and len(self.failing) < NAMES_SHOWN:
-            self.failing.append(row.workspace)
-        if row.error and row.state == "failed":
-            self.cause = row.error.message
+        if row.error:
+            self.failing = sorted([*self.failing, row.workspace])[:NAMES_SHOWN]
+            self.cause = row.error.message if row.state == "failed" else self.cause
+
+    def replace(self, row: Row, changed: Row) -> None:
+        """Counts the row with other findings than before."""
+        self.summary.replace_findings(row.findings, changed.findings)
+        if changed.findings:
+            self._worst.add(changed)
 
 
 KnownFindings = Callable[[frozenset[str]], Awaitable[frozenset[str]]]
@@ -175,6 +176,8 @@ class AuditSession:
     _resume: bool = field(default=False, alias="resume")
     _whole_list: bool = field(default=True, alias="whole_list")
     _task: "asyncio.Task[object] | None" = field(default=None, init=False)
+    _originals: DiskList[Row] = field(init=False, factory=lambda: DiskList(Row))
+    _original_places: dict[str, int] = field(factory=dict, init=False)
     _aborted: bool = field(default=False, init=False)
     _ended: bool = field(default=False, init=False)
 
@@ -200,9 +203,7 @@ class AuditSession:
         try:
             async with aclosing(self._judged()) as judged:
                 async for row in judged:
-                    rows.add(row)
-                    shown = self._without_muted(row)
-                    self.outcome.add(shown)
+                    shown = self._take(row, rows)
                     for output in outputs:
                         output.write_row(shown)
                     on_row(self.outcome)
@@ -242,7 +243,7 @@ class AuditSession:
         rows = RowSpool(workspace.name for workspace in self.workspaces)
         async with aclosing(self._judged()) as judged:
             async for row in judged:
-                rows.add(row)
+                self._take(row, rows)
         await self._complete(rows)
         await self.end()
         for row in rows:
@@ -261,24 +262,58 @@ class AuditSession:
         finally:
             self.outcome.elapsed = time.monotonic() - started
 
+    def _take(self, row: Row, rows: RowSpool) -> Row:
+        """Counts a row that was read, as far as it is known by itself, and returns it as reports show it."""
+        own = self._judge.without_overlaps(row)
+        result = self._mutes.apply(own.workspace, own.findings)
+        shown = own if result.kept == own.findings else evolve(own, findings=result.kept)
+        if shown is not row:
+            self._original_places[row.workspace] = len(self._originals)
+            self._originals.append(row)
+        self.outcome.muted += len(result.muted)
+        self.outcome.add(shown)
+        rows.add(shown)
+        return shown
+
     async def _complete(self, rows: RowSpool) -> None:
-        """Adds findings across workspaces, removes muted findings, and counts again."""
+        """Adds findings across workspaces, and counts the findings that are new."""
         await asyncio.to_thread(self._judge.prepare_overlaps)
-        self.outcome.restart()
         for start in range(0, len(rows), BATCH):
             amended = []
             for place in range(start, min(start + BATCH, len(rows))):
-                row = rows[place]
-                whole = self._judge.add_overlaps(row)
-                if whole is not row:
-                    amended.append(whole)
-                shown = await self._apply(whole)
-                if shown is not row:
-                    rows[place] = shown
+                name = rows.workspace(place)
+                if name in self._original_places or self._judge.shares(name):
+                    amended += self._add_overlaps(rows, place)
+                if self.context.news is not None:
+                    await self._count_new(rows[place].findings, self.context.news)
             if amended and self._run is not None:
                 await self._run.amend(amended)
             await asyncio.sleep(0)
+        if self.context.news is None:
+            self.outcome.new = self.outcome.summary.by_severity()
         self._count_up()
+
+    def _add_overlaps(self, rows: RowSpool, place: int) -> list[Row]:
+        """Adds what the row in this place shares with others. Returns the row that the database should have instead
+        of its own, if any."""
+        row = rows[place]
+        kept = self._original_places.get(row.workspace)
+        original = row if kept is None else self._originals[kept]
+        whole = self._judge.add_overlaps(original)
+        own = self._mutes.apply(row.workspace, self._judge.without_overlaps(original).findings)
+        result = self._mutes.apply(row.workspace, whole.findings)
+        if result.kept != row.findings:
+            shown = rows[place] = evolve(row, findings=result.kept)
+            self.outcome.replace(row, shown)
+        self.outcome.muted += len(result.muted) - len(own.muted)
+        return [] if whole is original else [whole]
+
+    async def _count_new(self, findings: tuple[Finding, ...], news: NewFindings) -> None:
+        """Counts the findings that the baseline did not have."""
+        if findings:
+            new = new_findings(findings, await self._known(frozenset(finding.id for finding in findings)))
+            news.findings.update(finding.id for finding in new)
+            self.outcome.new.update(finding.severity for finding in new)
 
     def abort(self) -> None:
         """Makes a `write` that is under way finish its reports now. Workspaces that are being read are given up."""
@@ -307,7 +342,7 @@ class AuditSession:
             return
         async for stored in self._store.workspaces(self._run.id):
             if stored.row is not None and stored.row.state != "failed":
-                self._judge.remember(stored.row, Evidence(fingerprint=stored.key))
+                self._judge.remember_sites(stored.workspace, stored.sites, stored.key)
                 yield stored.row
 
     async def _pending(self) -> AsyncGenerator[Workspace, None]:
@@ -323,25 +358,6 @@ class AuditSession:
                 if self.stop.is_set():
                     return
                 yield workspace
-
-    def _without_muted(self, row: Row) -> Row:
-        result = self._mutes.apply(row.workspace, row.findings)
-        return row if result.kept == row.findings else evolve(row, findings=result.kept)
-
-    async def _apply(self, row: Row) -> Row:
-        """The row without muted findings, counted; what is left and not in the baseline counts as new."""
-        result = self._mutes.apply(row.workspace, row.findings)
-        self.outcome.muted += len(result.muted)
-        new = result.kept
-        if new:
-            new = new_findings(new, await self._known(frozenset(finding.id for finding in new)))
-        if self.context.news:
-            self.context.news.findings.update(finding.id for finding in new)
-        self.outcome.new.update(finding.severity for finding in new)
-        if result.kept != row.findings:
-            row = evolve(row, findings=result.kept)
-        self.outcome.add(row)
-        return row
 
 
 @asynccontextmanager

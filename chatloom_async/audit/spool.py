@@ -86,6 +86,7 @@ class RowSpool(Sequence[Row]):
 
     def __init__(self, names: Iterable[str]) -> None:
         self._places = {name: place for place, name in enumerate(names)}
+        self._names = list(self._places)
         self._rows = DiskList(Row)
         self._arrived = array("L")
         self._order: array[int] | None = None
@@ -93,8 +94,15 @@ class RowSpool(Sequence[Row]):
     def add(self, row: Row) -> None:
         """Puts the row in its place."""
         self._rows.append(row)
-        self._arrived.append(self._places.setdefault(row.workspace, len(self._places)))
+        place = self._places.setdefault(row.workspace, len(self._places))
+        if place == len(self._names):
+            self._names.append(row.workspace)
+        self._arrived.append(place)
         self._order = None
+
+    def workspace(self, place: int) -> str:
+        """The name of the workspace whose row is in this place."""
+        return self._names[self._arrived[self._sorted()[place]]]
 
     def __setitem__(self, place: int, row: Row) -> None:
         self._rows[self._sorted()[place]] = row

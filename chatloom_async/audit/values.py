@@ -1,5 +1,6 @@
 """The values of an audit: workspaces, rows, findings and totals. They hold no client and do no I/O."""
 
+from collections import Counter
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -217,6 +218,16 @@ class Summary:
         if row.dns:
             self.hosts += row.dns.asked
             self.unread_hosts += len(row.dns.unread)
+
+    def by_severity(self) -> Counter[Severity]:
+        """The findings by severity."""
+        return Counter({"error": self.error, "warning": self.warning, "info": self.info})
+
+    def replace_findings(self, old: tuple[Finding, ...], new: tuple[Finding, ...]) -> None:
+        """Counts the findings of a row that had others when it was added."""
+        for findings, count in ((old, -1), (new, 1)):
+            for finding in findings:
+                setattr(self, finding.severity, getattr(self, finding.severity) + count)
 
     def document(self) -> dict[str, Any]:
         """The totals as JSON types. `dns` is present only if the DNS was queried."""

@@ -139,10 +139,10 @@ async def test_a_stopped_session_is_resumed_with_what_is_missing(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["table", "json"])
-async def test_a_resumed_run_looks_at_a_row_three_times(
+async def test_a_resumed_run_looks_at_a_row_twice(
     tmp_path: Path, name: FormatName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the database, for what workspaces share, and for the report; so its time grows as the number of rows."""
+    """From the database, and for the report; so its time grows as the number of rows."""
     names = [f"w{number}" for number in range(100)]
     rows = {name: Row(name, "ok", requests=1) for name in names}
     db, looks = tmp_path / "a.db", Counter[str]()
@@ -159,11 +159,11 @@ async def test_a_resumed_run_looks_at_a_row_three_times(
         monkeypatch.setattr(kind, method, look)
 
     counted(DiskList, "__getitem__")
-    counted(OverlapIndex, "of")
+    counted(OverlapIndex, "shares")
     async with open_session(workspaces(*names), reader(rows), db=db, resume=True) as session:
         outcome = await session.write(Output(session.format(name), io.StringIO()))
     assert (outcome.resumed.ok, outcome.summary.ok) == (99, 100)
-    assert looks == {"__getitem__": 2 * len(names), "of": len(names)}
+    assert looks == {"__getitem__": len(names), "shares": len(names)}
 
 
 async def never(

@@ -79,7 +79,7 @@ LOCAL_NAMES: Final[dict[str, str]] = {
 LOCAL_ENDINGS: Final = frozenset(name.rpartition(".")[2] for name in LOCAL_NAMES)
 
 
-@frozen
+@frozen(cache_hash=True)
 class Domain:
     """One allowed domain: `text` as the API gave it, and what it means.
 
@@ -100,7 +100,7 @@ class Domain:
 
     @property
     def wildcard(self) -> bool:
-        return any("*" in spelling for spelling in (self.text, self.key, self.host))
+        return "*" in self.text or "*" in self.key or "*" in self.host
 
     @property
     def site(self) -> bool:

@@ -14,8 +14,7 @@ from attrs import Factory, define, evolve, field
 from ...wire.cleaning import clean
 from ...wire.errors import ChatloomError
 from ..values import SEVERITIES, DnsReading, DomainMatching, Finding, Row, Workspace, make_finding
-from .hostname import site_key
-from .overlap import OverlapIndex
+from .overlap import OverlapIndex, site_digests
 from .registry import RULE_FAILED, RULES
 from .rule import Found, Rule, Scope
 from .subjects import CheckedAgent, CheckedDomain, CheckedOverlap, CheckedWorkspace, Evidence, HostRecord, Subject
@@ -63,9 +62,15 @@ class Judging:
         for rule in self.rules[self.done :]:
             if until(rule.id):
                 return
-            if rule.needs != "dns" or self.checked.dns:
-                self.findings += _apply(rule, self._subjects[rule.scope], self.checked.row.workspace, self.steps)
+            subjects = self._subjects[rule.scope]
+            if subjects and self._has_what_is_needed(rule):
+                self.findings += _apply(rule, subjects, self.checked.row.workspace, self.steps)
             self.done += 1
+
+    def _has_what_is_needed(self, rule: Rule) -> bool:
+        if rule.needs == "dns":
+            return bool(self.checked.dns)
+        return rule.needs != "expect" or self.checked.workspace.expect is not None
 
     def without_current(self, reason: str) -> "Judging":
         """What is left to do without the rule that is running, which a finding names. Do not use this object
@@ -126,10 +131,10 @@ def _place(finding: Finding) -> tuple[int, str, str, str]:
 def _apply(rule: Rule, subjects: list[Subject], workspace: str, steps: Steps) -> Iterator[Finding]:
     """What one rule finds. Most rules find nothing, so a subject without a result must be cheap."""
     problems = list[Exception]()
-    count, until = 0, monotonic() + RULE_TIME
+    count, until, check = 0, monotonic() + RULE_TIME, rule.check
     for number, subject in enumerate(subjects, 1):
         try:
-            results = rule.check(subject)
+            results = check(subject)
             if isinstance(results, str):
                 raise TypeError("it returned a text, not several: yield it, or return a list")
             of_subject = count
@@ -236,8 +241,7 @@ class Judge:
     ) -> Judging:
         """The first part of `judge`: the rules are not applied yet. Like the others, it may run in a thread."""
         checked = CheckedWorkspace(workspace, row, self.clock(), evidence, dns or {}, self.matching)
-        domains = chain.from_iterable(agent.domains or () for agent in checked.agents)
-        self._index.add(row.workspace, {domain.key for domain in domains if domain.site}, evidence.fingerprint)
+        self._index.add(row.workspace, site_digests(row), evidence.fingerprint)
         return Judging(checked, self.rules)
 
     def finish(self, judging: Judging, dns: Mapping[str, HostRecord] | None) -> Row:
@@ -248,30 +252,42 @@ class Judge:
 
     def remember(self, row: Row, evidence: Evidence = Evidence()) -> None:  # noqa: B008 - it is frozen
         """Notes the sites and the key of a row without judging it, e.g. of a row that a resumed run keeps."""
-        texts = set(chain.from_iterable(agent.domains or () for agent in row.agents))
-        sites = {key for text in texts if (key := site_key(text))}
-        self._index.add(row.workspace, sites, evidence.fingerprint)
+        self.remember_sites(row.workspace, site_digests(row), evidence.fingerprint)
+
+    def remember_sites(self, workspace: str, sites: bytes, key: str | None) -> None:
+        """The same for a row that the database has: `sites` and `key` are those of its `StoredWorkspace`."""
+        self._index.add(workspace, sites, key)
 
     @cached_property
     def _overlap_rules(self) -> dict[str, Rule]:
         return {rule.id: rule for rule in self.rules if rule.scope == "overlap"}
 
     def prepare_overlaps(self) -> None:
-        """Does the longest part of `add_overlaps`, about a second for a million domains. It may run in a thread."""
+        """Does the longest part of `add_overlaps`: for a million domains, some tenths of a second. It may run in a
+        thread."""
         self._index.prepare()
+
+    def shares(self, workspace: str) -> bool:
+        """Whether `add_overlaps` has something to say about the workspace."""
+        return self._index.shares(workspace)
+
+    def without_overlaps(self, row: Row) -> Row:
+        """The row without findings about its overlaps with others."""
+        rules = self._overlap_rules
+        own = tuple(
+            finding
+            for finding in row.findings
+            if (finding.subject if finding.rule == RULE_FAILED.id else finding.rule) not in rules
+        )
+        return row if len(own) == len(row.findings) else evolve(row, findings=own)
 
     def add_overlaps(self, row: Row) -> Row:
         """The row with the current findings about its overlaps with others, in place of earlier ones."""
         if row.state == "failed":
             return row
-        rules = self._overlap_rules
-        own = [
-            finding
-            for finding in row.findings
-            if (finding.subject if finding.rule == RULE_FAILED.id else finding.rule) not in rules
-        ]
-        overlap = self._index.of(row.workspace)
-        if not overlap and len(own) == len(row.findings):
-            return row
-        findings = in_order((*own, *judge_overlap(overlap, rules.values())))
+        own = self.without_overlaps(row)
+        if not self.shares(row.workspace):
+            return own
+        overlap = self._index.of(row.workspace, chain.from_iterable(agent.domains or () for agent in row.agents))
+        findings = in_order((*own.findings, *judge_overlap(overlap, self._overlap_rules.values())))
         return row if findings == row.findings else evolve(row, findings=findings)

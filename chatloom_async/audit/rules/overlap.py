@@ -1,18 +1,21 @@
 """Finds what workspaces of one audit have in common (sites that several allow, keys that several use), with its rules.
 
 The answer depends on every workspace, so it is known only once all of them are read. It does not depend on the order
-in which they were read. The index lies in a temporary SQLite database, so memory does not grow with the audit.
+in which they were read. The index keeps digests, 12 bytes for each site of a workspace.
 """
 
-import sqlite3
-import weakref
-from collections.abc import Callable, Iterable
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
 from functools import lru_cache
+from hashlib import blake2b
+from heapq import nsmallest
 from threading import Lock
 
-from attrs import define, field
+from attrs import Factory, define, field
 
-from .hostname import quoted
+from ..values import Row
+from .hostname import quoted, site_key
 from .rule import Found, rule
 from .subjects import CheckedOverlap, OtherWorkspaces
 
@@ -22,31 +25,71 @@ NAMED = 3
 ADDED_AT_ONCE = 500
 """Sites that are added under one lock: less than a millisecond."""
 
-KEY, DOMAIN = "k", "d"
+SIZE = 8
+"""Bytes of a digest. That two of a hundred million sites have the same one has a probability of 1 in 3,700."""
 
-TABLE = "CREATE TABLE held (thing TEXT, workspace BLOB)"
-PREPARE = (
-    "DROP TABLE IF EXISTS shared",
-    "CREATE INDEX IF NOT EXISTS held_by_thing ON held (thing, workspace)",
-    """CREATE TABLE shared AS SELECT DISTINCT workspace, thing, holders FROM held
-        JOIN (SELECT thing, count(DISTINCT workspace) AS holders FROM held
-            GROUP BY thing HAVING min(workspace) < max(workspace)) USING (thing)""",
-    "CREATE INDEX shared_by_workspace ON shared (workspace)",
-)
-"""The table has no index while it grows: sorting it once takes less time."""
-
-SHARED = "SELECT thing, holders FROM shared WHERE workspace = ? ORDER BY thing"
-HOLDERS = "SELECT DISTINCT workspace FROM held WHERE thing = ? ORDER BY workspace LIMIT ?"
-HOLDERS_CACHED = 4096
-"""Things whose first holders stay in memory: all workspaces that share a thing are told the same names."""
+BUCKETS = 256
+"""Parts of the index, by digest. What is shared is found part by part, so it takes little memory more."""
 
 
-def _connect() -> sqlite3.Connection:
-    """A database that SQLite keeps in memory while it is small, and in an unnamed file when it is not."""
-    connection = sqlite3.connect("", check_same_thread=False)  # `prepare` may run in a thread of its own
-    connection.execute("PRAGMA journal_mode = OFF")
-    connection.execute(TABLE)
-    return connection
+@lru_cache(maxsize=1 << 14)
+def site_digest(text: str) -> bytes:
+    """The digest of the site that the text of an allowed domain names; empty if it names none."""
+    site = site_key(text)
+    return b"" if site is None else _digest("site", site)
+
+
+def site_digests(row: Row) -> bytes:
+    """The digests of all sites that the workspace allows, each once, one after the other."""
+    texts = {text for agent in row.agents for text in agent.domains or ()}
+    return b"".join(set(map(site_digest, texts)))
+
+
+def _digest(kind: str, thing: str) -> bytes:
+    return blake2b(thing.encode(errors="surrogatepass"), person=kind.encode(), digest_size=SIZE).digest()
+
+
+def _numbers(digests: bytes) -> "array[int]":
+    numbers = array("Q")
+    numbers.frombytes(digests)
+    return numbers
+
+
+@define(eq=False)
+class Bucket:
+    """Some of the things that are held, each with the number of a workspace that holds it.
+
+    `shared` are those that several workspaces hold, in order, and `counts` and `first` how many those are, and the
+    first NAMED + 1 of them.
+    """
+
+    things: "array[int]" = Factory(lambda: array("Q"))
+    holders: "array[int]" = Factory(lambda: array("I"))
+    shared: "array[int]" = Factory(lambda: array("Q"))
+    counts: "array[int]" = Factory(lambda: array("I"))
+    first: list[tuple[str, ...]] = Factory(list)
+
+    def find_shared(self, names: list[str], sharing: bytearray) -> None:
+        """Fills in the rest, and marks the workspaces that share something in `sharing`."""
+        one, several = dict[int, int](), dict[int, set[int]]()
+        for thing, holder in zip(self.things, self.holders, strict=True):
+            if (other := one.setdefault(thing, holder)) != holder:
+                several.setdefault(thing, {other}).add(holder)
+        self.shared, self.counts, self.first = array("Q", sorted(several)), array("I"), []
+        for thing in self.shared:
+            holders = several[thing]
+            self.counts.append(len(holders))
+            self.first.append(tuple(nsmallest(NAMED + 1, (names[holder] for holder in holders))))
+            for holder in holders:
+                sharing[holder] = 1
+
+    def others(self, thing: int, workspace: str) -> OtherWorkspaces | None:
+        """Who else holds the thing; None if nobody does."""
+        place = bisect_left(self.shared, thing)
+        if place == len(self.shared) or self.shared[place] != thing:
+            return None
+        names = [name for name in self.first[place] if name != workspace]
+        return OtherWorkspaces(tuple(names[:NAMED]), self.counts[place] - 1)
 
 
 @define(eq=False)
@@ -56,57 +99,62 @@ class OverlapIndex:
     Several threads may call `add`, and do not block each other for long.
     """
 
-    _connection: sqlite3.Connection = field(factory=_connect, init=False)
+    _places: dict[str, int] = field(factory=dict, init=False)
+    _keys: "array[int]" = field(init=False, factory=lambda: array("Q"))
+    _buckets: list[Bucket] = field(init=False, factory=lambda: [Bucket() for _ in range(BUCKETS)])
+    _sharing: bytearray = field(factory=bytearray, init=False)
     _lock: Lock = field(factory=Lock, init=False)
     _prepared: bool = field(default=False, init=False)
-    _holders: Callable[[str], tuple[str, ...]] = field(init=False)
 
-    def __attrs_post_init__(self) -> None:
-        weakref.finalize(self, self._connection.close)
-
-    def add(self, workspace: str, domains: Iterable[str], key: str | None) -> None:
-        """Notes the sites that a workspace allows, and the fingerprint of its key."""
-        things = [DOMAIN + domain for domain in domains]
-        if key is not None:
-            things.append(KEY + key)
-        name = _stored(workspace)
+    def add(self, workspace: str, sites: bytes, key: str | None) -> None:
+        """Notes the sites that a workspace allows, as `site_digests` gives them, and the fingerprint of its key."""
+        things = _numbers(sites + (b"" if key is None else _digest("key", key)))
+        with self._lock:
+            place = self._places.setdefault(workspace, len(self._places))
+            if place == len(self._keys):
+                self._keys.append(0)
+            if key is not None:
+                self._keys[place] = things[-1]
+            self._prepared = False
         for start in range(0, len(things), ADDED_AT_ONCE):
             with self._lock:
-                rows = [(thing, name) for thing in things[start : start + ADDED_AT_ONCE]]
-                self._connection.executemany("INSERT INTO held VALUES (?, ?)", rows)
-        self._prepared = False
+                self._prepared = False
+                for thing in things[start : start + ADDED_AT_ONCE]:
+                    bucket = self._buckets[thing % BUCKETS]
+                    bucket.things.append(thing)
+                    bucket.holders.append(place)
 
     def prepare(self) -> None:
         """Finds what is shared. `of` does it when needed; in a thread, it does not hold up an event loop."""
-        if not self._prepared:
-            for statement in PREPARE:
-                self._connection.execute(statement)
-            self._holders = lru_cache(HOLDERS_CACHED)(self._first_holders)
+        with self._lock:
+            if self._prepared:
+                return
+            names, self._sharing = list(self._places), bytearray(len(self._places))
+            for bucket in self._buckets:
+                bucket.find_shared(names, self._sharing)
             self._prepared = True
 
-    def of(self, workspace: str) -> CheckedOverlap:
-        """What the workspace has in common with others, which are named in the order of their names."""
+    def shares(self, workspace: str) -> bool:
+        """Whether it has anything in common with others."""
         self.prepare()
-        name = _stored(workspace)
-        domains, key = dict[str, OtherWorkspaces](), OtherWorkspaces()
-        for thing, holders in self._connection.execute(SHARED, (name,)):
-            others = OtherWorkspaces(
-                tuple(other for other in self._holders(thing) if other != workspace)[:NAMED], holders - 1
-            )
-            if thing.startswith(KEY):
-                key = others
-            else:
-                domains[thing[1:]] = others
-        return CheckedOverlap(workspace, domains, key)
+        place = self._places.get(workspace)
+        return place is not None and self._sharing[place] == 1
 
-    def _first_holders(self, thing: str) -> tuple[str, ...]:
-        rows = self._connection.execute(HOLDERS, (thing, NAMED + 1))
-        return tuple(name.decode(errors="surrogatepass") for (name,) in rows)
+    def of(self, workspace: str, texts: Iterable[str]) -> CheckedOverlap:
+        """What the workspace, whose agents allow the domains `texts`, has in common with others.
 
+        Those are named in the order of their names.
+        """
+        self.prepare()
+        domains = dict[str, OtherWorkspaces]()
+        for text in set(texts):
+            if (digest := site_digest(text)) and (others := self._others(_numbers(digest)[0], workspace)):
+                domains[str(site_key(text))] = others
+        key = self._others(self._keys[self._places[workspace]], workspace)
+        return CheckedOverlap(workspace, dict(sorted(domains.items())), key or OtherWorkspaces())
 
-def _stored(workspace: str) -> bytes:
-    """SQLite's texts cannot hold every Python string; bytes can."""
-    return workspace.encode(errors="surrogatepass")
+    def _others(self, thing: int, workspace: str) -> OtherWorkspaces | None:
+        return self._buckets[thing % BUCKETS].others(thing, workspace)
 
 
 @rule(

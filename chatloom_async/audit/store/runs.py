@@ -91,7 +91,7 @@ class StoredWorkspace:
     """One workspace of a run: its row, or None if it was not reached, and the salted fingerprint of its key.
 
     A workspace that is not `selected` was on the list, but the run was not to read it. `expects`: the list says what
-    its agents should allow.
+    its agents should allow. `sites` are the digests of the sites that they do allow, for `Judge.remember_sites`.
     """
 
     workspace: str
@@ -99,6 +99,7 @@ class StoredWorkspace:
     key: str | None = None
     selected: bool = True
     expects: bool = False
+    sites: bytes = field(default=b"", eq=False, repr=False)
 
 
 SIZE = 16

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from ..rules.overlap import site_digests
 from ..values import Row
 from .errors import (
     NoSuchRunError,
@@ -50,7 +51,7 @@ TABLES = (
     """CREATE TABLE rows (
         run INTEGER NOT NULL, name TEXT NOT NULL,
         state TEXT NOT NULL CHECK (state IN ('ok', 'partial', 'failed')),
-        fingerprint TEXT, document BLOB NOT NULL,
+        fingerprint TEXT, sites BLOB NOT NULL, document BLOB NOT NULL,
         UNIQUE (run, name), FOREIGN KEY (run, name) REFERENCES planned)""",
     "CREATE INDEX rows_by_state ON rows (run, state)",
     """CREATE TABLE findings (
@@ -63,8 +64,8 @@ TABLES = (
     "CREATE INDEX findings_by_rule ON findings (run, severity, rule)",
 )
 """`planned` has the workspaces that a run should read, `rows` the results, `unselected` the rest of the list.
-`findings` repeats the rows' findings, for queries. Key references, expectations and keys are stored as salted digests
-only."""
+`sites` are digests of the sites that a workspace allows. `findings` repeats the rows' findings, for queries. Key
+references, expectations and keys are stored as salted digests only."""
 
 
 def check(connection: Connection, path: Path) -> None:
@@ -192,10 +193,10 @@ RUNS = """SELECT id, started, finished, state, version, options, paused,
     FROM runs WHERE id = :run OR :run IS NULL ORDER BY id"""
 STATES = "SELECT state, count(*) FROM rows WHERE run = ? GROUP BY state"
 SEVERITIES = "SELECT severity, count(*) FROM findings WHERE run = ? GROUP BY severity"
-PAGES = """SELECT planned.name AS name, document, fingerprint, 1, expect <> :nothing
+PAGES = """SELECT planned.name AS name, document, fingerprint, sites, 1, expect <> :nothing
     FROM planned LEFT JOIN rows ON rows.run = planned.run AND rows.name = planned.name
     WHERE planned.run = :run AND {0}
-    UNION ALL SELECT unselected.name, NULL, NULL, 0, 0 FROM unselected WHERE unselected.run = :run AND {1}
+    UNION ALL SELECT unselected.name, NULL, NULL, NULL, 0, 0 FROM unselected WHERE unselected.run = :run AND {1}
     ORDER BY name LIMIT :most"""
 FIRST_PAGE = PAGES.format("TRUE", "TRUE")
 NEXT_PAGE = PAGES.format("planned.name > :after", "unselected.name > :after")
@@ -208,9 +209,9 @@ COMPARABLE = (
 )
 DONE = "SELECT 1 FROM rows WHERE run = ? AND name = ? AND state <> 'failed'"
 KNOWN = "SELECT 1 FROM findings WHERE run = ? AND id = ?"
-INSERT = """INSERT INTO rows (run, name, state, fingerprint, document) VALUES (?, ?, ?, ?, ?)
+INSERT = """INSERT INTO rows (run, name, state, fingerprint, sites, document) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (run, name) DO NOTHING"""
-REPLACE = "UPDATE rows SET state = ?, fingerprint = ?, document = ? WHERE run = ? AND name = ?"
+REPLACE = "UPDATE rows SET state = ?, fingerprint = ?, sites = ?, document = ? WHERE run = ? AND name = ?"
 AMEND = "UPDATE rows SET document = ? WHERE run = ? AND name = ?"
 
 
@@ -248,14 +249,14 @@ def _run(connection: Connection, values: tuple[Any, ...]) -> RunInfo:
 
 def put_row(connection: Connection, run: int, row: Row, fingerprint: str | None) -> None:
     """Adds the row, or replaces the row of its workspace. Raises StoreUsageError if that is not part of the run."""
-    document = encode_row(row)
+    result = row.state, fingerprint, site_digests(row), encode_row(row)
     try:
-        added = connection.execute(INSERT, (run, row.workspace, row.state, fingerprint, document)).rowcount
+        added = connection.execute(INSERT, (run, row.workspace, *result)).rowcount
     except IntegrityError:
         reason = f"Workspace {row.workspace!r} is not one of run {run}"
     else:
         if not added:
-            connection.execute(REPLACE, (row.state, fingerprint, document, run, row.workspace))
+            connection.execute(REPLACE, (*result, run, row.workspace))
             _remove_findings(connection, run, row)
         _add_findings(connection, run, row)
         return
@@ -292,14 +293,14 @@ def page(connection: Connection, run: int, after: str | None, nothing: bytes) ->
     return [_stored(run, values) for values in rows]
 
 
-def _stored(run: int, values: tuple[str, bytes | None, str | None, int, int]) -> StoredWorkspace:
-    name, document, fingerprint, selected, expects = values
+def _stored(run: int, values: tuple[str, bytes | None, str | None, bytes | None, int, int]) -> StoredWorkspace:
+    name, document, fingerprint, sites, selected, expects = values
     try:
         row = None if document is None else decode_row(document)
     except ValueError as problem:
         reason = str(problem)
     else:
-        return StoredWorkspace(name, row, fingerprint, selected=bool(selected), expects=bool(expects))
+        return StoredWorkspace(name, row, fingerprint, bool(selected), bool(expects), sites or b"")
     raise StoreDamagedError(f"The row of workspace {name!r} in run {run} cannot be read: {reason}")
 
 

@@ -9,7 +9,7 @@ from chatloom_async.audit import Row, Workspace
 from chatloom_async.audit.keys import KeyEnv
 from chatloom_async.audit.rules import CheckedOverlap, Evidence, Judge, OtherWorkspaces, rule, select_rules
 from chatloom_async.audit.rules.hostname import parse_domain, site_key
-from chatloom_async.audit.rules.overlap import OverlapIndex
+from chatloom_async.audit.rules.overlap import OverlapIndex, site_digests
 from chatloom_async.audit.rules.registry import RULES
 from chatloom_async.audit.values import make_finding
 from tests.audit.rules.cases import NOW, audited
@@ -33,6 +33,11 @@ def judged(order: Any, judge: Judge | None = None) -> dict[str, Row]:
         rows.append(judge.judge(row, Workspace(name, KeyEnv("K")), Evidence(fingerprint=key)))
     assert [row.findings for row in rows] == [()] * len(rows)
     return {row.workspace: judge.add_overlaps(row) for row in rows}
+
+
+def digests(*domains: str) -> bytes:
+    """What the index keeps of a workspace that allows these domains."""
+    return site_digests(Row("", "ok", (audited(*domains),)))
 
 
 def shared(workspace: str, message: str) -> Any:
@@ -79,24 +84,24 @@ def test_three_others_are_named_and_the_rest_is_counted() -> None:
     """A domain that all allow makes no message long."""
     index = OverlapIndex()
     for number in range(100):
-        index.add(f"w{number:02}", ["thing", f"own-{number}"], None)
-    assert index.of("w01") == CheckedOverlap(
-        "w01", {"thing": OtherWorkspaces(("w00", "w02", "w03"), 99)}, OtherWorkspaces()
-    )
-    assert str(index.of("w01").domains["thing"]) == "w00, w02, w03 and 96 more"
+        index.add(f"w{number:02}", digests("thing.de", f"own-{number}.de"), None)
+    overlap = index.of("w01", ["own-1.de", "thing.de"])
+    assert overlap == CheckedOverlap("w01", {"thing.de": OtherWorkspaces(("w00", "w02", "w03"), 99)}, OtherWorkspaces())
+    assert str(overlap.domains["thing.de"]) == "w00, w02, w03 and 96 more"
 
 
 def test_a_workspace_that_is_added_twice_counts_once() -> None:
     """Two workers may have read it."""
     index = OverlapIndex()
     for name in ("a", "b", "a", "c", "c"):
-        index.add(name, ["thing", f"own-{name}"], f"key of {name}")
-    others = {name: index.of(name).domains for name in "abc"}
-    assert others == {
-        "a": {"thing": OtherWorkspaces(("b", "c"), 2)},
-        "b": {"thing": OtherWorkspaces(("a", "c"), 2)},
-        "c": {"thing": OtherWorkspaces(("a", "b"), 2)},
+        index.add(name, digests("thing.de", f"own-{name}.de"), f"key of {name}")
+    overlaps = {name: index.of(name, ["thing.de", f"own-{name}.de"]) for name in "abc"}
+    assert {name: overlap.domains for name, overlap in overlaps.items()} == {
+        "a": {"thing.de": OtherWorkspaces(("b", "c"), 2)},
+        "b": {"thing.de": OtherWorkspaces(("a", "c"), 2)},
+        "c": {"thing.de": OtherWorkspaces(("a", "b"), 2)},
     }
+    assert not any(overlap.key.count for overlap in overlaps.values())
 
 
 @pytest.mark.parametrize(
@@ -111,11 +116,15 @@ def test_the_key_of_a_site_is_that_of_its_domain(text: str) -> None:
 def test_what_is_added_later_counts_too() -> None:
     """And names may be any text that Python has."""
     index = OverlapIndex()
-    index.add("a", ["x.example"], None)
+    index.add("a", digests("x.example"), None)
     index.prepare()
-    assert index.of("a").domains == {}
-    index.add("\ud800", ["x.example"], None)
-    assert index.of("a").domains == {"x.example": OtherWorkspaces(("\ud800",), 1)}
+    assert not index.shares("a")
+    index.add("\ud800", digests("x.example"), None)
+    assert index.shares("a")
+    assert index.of("a", ["x.example"]).domains == {"x.example": OtherWorkspaces(("\ud800",), 1)}
+    index.add("b", b"", None)
+    assert not index.shares("b")
+    assert not index.shares("never added")
 
 
 @pytest.mark.parametrize(
