@@ -7,11 +7,11 @@ import ssl
 import stat
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
-from typing import Final, Protocol
+from typing import Final
 
 from attrs import frozen
 
-from ..audit.keys import KeyFile, KeyUnavailableError
+from ..audit.keys import KeyEnv, KeyFile, KeyUnavailableError
 from ..wire.auth import ApiKey, api_key_or_error
 from ..wire.base_url import BASE_URL, normalize_base_url
 from ..wire.errors import InvalidApiKeyError, InvalidBaseUrlError
@@ -70,12 +70,6 @@ def check_proxies(environment: Mapping[str, str]) -> Observation:
     return warning("proxies", found, EXPLICIT, ignored=sorted(names))
 
 
-class KeyReference(Protocol):
-    """A place that may hold a key. `str()` of it names the place."""
-
-    async def read(self) -> str | ApiKey | KeyUnavailableError | InvalidApiKeyError: ...
-
-
 @frozen
 class GivenKey:
     """A key that was read already, or why it is invalid, and its source."""
@@ -88,6 +82,10 @@ class GivenKey:
 
     async def read(self) -> ApiKey | InvalidApiKeyError:
         return self.key
+
+
+KeyReference = KeyEnv | KeyFile | GivenKey
+"""A place that may hold a key. `str()` of it names the place."""
 
 
 async def check_key(reference: KeyReference) -> tuple[ApiKey | None, list[Observation]]:

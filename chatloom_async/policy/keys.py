@@ -22,23 +22,8 @@ class KeyProvider(Protocol):
     def __call__(self, *, force_refresh: bool = False) -> str | ApiKey | Awaitable[str | ApiKey]: ...
 
 
-class KeySource(Protocol):
-    """What the client asks: the key to use now, and, after a 401, whether there is another one.
-
-    `fixed` is the key if it never changes: using it saves nearly every call a coroutine.
-    Raises InvalidApiKeyError if a provider gave something that cannot be a key.
-    """
-
-    @property
-    def fixed(self) -> ApiKey | None: ...
-
-    async def current(self) -> ApiKey: ...
-
-    async def renewed(self, refused: ApiKey) -> ApiKey | None: ...
-
-
 class FixedKey:
-    """One key, for good."""
+    """One key, for good. Using `fixed` instead of `current()` saves nearly every call a coroutine."""
 
     __slots__ = ("fixed",)
 
@@ -68,7 +53,7 @@ class ProvidedKey:
     refresh is cancelled when nobody waits for it any more: at their deadlines, or when the client closes.
 
     A provider need not remember what it refreshed: if its plain answer is a refused key, the key that replaced it is
-    used. That one can be refused too, and so on.
+    used. That one can be refused too, and so on. Raises InvalidApiKeyError for an answer that cannot be a key.
     """
 
     fixed = None
@@ -139,6 +124,10 @@ def _checked(key: ApiKey | InvalidApiKeyError) -> ApiKey:
     if isinstance(key, InvalidApiKeyError):
         raise key
     return key
+
+
+KeySource = FixedKey | ProvidedKey
+"""What the client asks: the key to use now, and, after a 401, whether there is another one."""
 
 
 def key_source(api_key: str | ApiKey | KeyProvider | None) -> KeySource | InvalidApiKeyError:

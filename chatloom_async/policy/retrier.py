@@ -6,7 +6,7 @@ importing it a fifth of the time that importing this package takes. Calls that s
 """
 
 from logging import Logger, getLogger
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from attrs import define
 
@@ -23,18 +23,6 @@ if TYPE_CHECKING:
 log: Logger = getLogger("chatloom_async")
 
 
-class Retrier(Protocol):
-    """Decides what follows a call's first attempt."""
-
-    def succeeded(self, call: Call) -> None:
-        """Notes that the first attempt succeeded."""
-        ...
-
-    async def retry(self, failure: ChatloomError, attempt: Attempting, call: Call) -> Outcome:
-        """Makes further attempts after the first one failed. The last failure comes back as data."""
-        ...
-
-
 @define
 class PolicyRetrier:
     """Retries as a `RetryPolicy` says, within the budgets."""
@@ -45,9 +33,11 @@ class PolicyRetrier:
     lifetime: Lifetime
 
     def succeeded(self, call: Call) -> None:
+        """Notes that the first attempt succeeded."""
         self.budgets.succeeded(call)
 
     async def retry(self, failure: ChatloomError, attempt: Attempting, call: Call) -> Outcome:
+        """Makes further attempts after the first one failed. The last failure comes back as data."""
         return await Retrying(self.policy, self.clock, self.budgets, self.lifetime, call).after(failure, attempt)
 
 
@@ -181,3 +171,7 @@ class TenacityRetrier:
         if isinstance(result, ChatloomError):
             call.stop_reason = "attempts" if result.retryable else refusal(result)
         return result
+
+
+Retrier = PolicyRetrier | SingleAttempt | TenacityRetrier
+"""Decides what follows a call's first attempt."""

@@ -6,17 +6,11 @@ from typing import Final
 from attrs import evolve
 
 from ..rules.hostname import Domain, known_suffix, parse_domain, registrable_domain
-from ..rules.subjects import MAX_ALIASES, HostRecord, HostState, is_private
+from ..rules.subjects import MAX_ALIASES, HostRecord, is_private
 from ..values import Row
-from .resolver import Answer, RecordType, Resolver, Status
+from .resolver import Answer, RecordType, Resolver
 
 CANARY: Final = "does-not-exist.chatloom-async.invalid"  # RFC 6761: no name ends in .invalid
-STATES: Final[dict[Status, HostState]] = {
-    "found": "resolved",
-    "empty": "no-address",
-    "loop": "alias-loop",
-    "chain": "alias-chain",
-}
 
 
 async def read_hosts(resolver: Resolver, row: Row) -> dict[str, HostRecord]:
@@ -29,7 +23,7 @@ async def read_hosts(resolver: Resolver, row: Row) -> dict[str, HostRecord]:
     hosts = {domain.sent: domain for domain in map(parse_domain, texts) if _askable(domain)}
     if not hosts:
         return {}
-    if (await resolver.ask(CANARY)).status == "found":
+    if (await resolver.ask(CANARY)).status == "resolved":
         lie = "the resolver has an address for every name, also for one that cannot exist"
         return {sent: HostRecord(sent, "unread", reason=lie) for sent in hosts}
     records = await asyncio.gather(*(read_host(resolver, domain) for domain in hosts.values()))
@@ -46,29 +40,25 @@ def _askable(domain: Domain) -> bool:
 async def read_host(resolver: Resolver, domain: Domain) -> HostRecord:
     """Usually one question; more if there is no address, or only private ones."""
     answer = await _follow(resolver, domain.sent, "A")
-    if answer.status == "empty" or (answer.addresses and all(map(is_private, answer.addresses))):
+    if answer.status == "no-address" or (answer.addresses and all(map(is_private, answer.addresses))):
         other = await _follow(resolver, domain.sent, "AAAA")
-        if other.status in ("found", "unread"):
+        if other.status in ("resolved", "unread"):
             answer = evolve(other, addresses=answer.addresses + other.addresses)
-    record = HostRecord(domain.sent, "unread", answer.addresses, answer.aliases, reason=answer.reason)
-    if answer.status == "unread":
-        return record
-    if answer.status != "nxdomain":
-        return evolve(record, state=STATES[answer.status])
-    return await _absent(resolver, record)
+    record = HostRecord(domain.sent, answer.status, answer.addresses, answer.aliases, reason=answer.reason)
+    return await _absent(resolver, record) if answer.status == "no-name" else record
 
 
 async def _follow(resolver: Resolver, name: str, kind: RecordType) -> Answer:
     """The answer for the name. Follows aliases if the resolver does not."""
     answer = await resolver.ask(name, kind)
-    while answer.status == "empty" and answer.aliases:
+    while answer.status == "no-address" and answer.aliases:
         further = await resolver.ask(answer.aliases[-1], kind)
         aliases = answer.aliases + further.aliases
         if len(set(aliases)) < len(aliases) or name in aliases:
-            return evolve(further, status="loop", aliases=aliases)
+            return evolve(further, status="alias-loop", aliases=aliases)
         if len(aliases) > MAX_ALIASES:
-            return evolve(further, status="chain", aliases=aliases)
-        if further.status == "empty" and not further.aliases:
+            return evolve(further, status="alias-chain", aliases=aliases)
+        if further.status == "no-address" and not further.aliases:
             return evolve(further, aliases=aliases)
         answer = evolve(further, aliases=aliases)
     return answer
@@ -84,7 +74,7 @@ async def _absent(resolver: Resolver, record: HostRecord) -> HostRecord:
         parent = await resolver.ask(registrable)
         if parent.status == "unread":
             return evolve(record, state="unread", reason=parent.reason)
-        if parent.status != "nxdomain" or parent.aliases:
+        if parent.status != "no-name" or parent.aliases:
             return evolve(record, state="no-name")
     return await _free(resolver, record, registrable, known_suffix(missing.host))
 
@@ -95,7 +85,7 @@ async def _free(resolver: Resolver, record: HostRecord, registrable: str, suffix
     above = await resolver.ask(top)
     if above.status == "unread":
         return evolve(record, state="unread", reason=above.reason)
-    if above.status != "nxdomain":
+    if above.status != "no-name":
         return evolve(record, state="dangling" if record.aliases else "unregistered", free=registrable)
     if suffix:
         return evolve(record, state="unread", reason=f"the resolver does not know the top-level domain .{top}")

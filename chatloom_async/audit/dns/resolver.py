@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dns.name import Name
 
 RecordType = Literal["A", "AAAA"]
-Status = Literal["found", "empty", "nxdomain", "loop", "chain", "unread"]
+Status = Literal["resolved", "no-address", "no-name", "alias-loop", "alias-chain", "unread"]
 
 MIN_TTL: Final = 900.0  # an audit asks for a name once, even if its answer is valid for a minute only
 MAX_TTL: Final = 86_400.0
@@ -48,12 +48,10 @@ class InvalidResolverError(ConfigurationError):
 
 @frozen
 class Answer:
-    """What the resolver says about one name.
+    """What the resolver says about one name, in the words of `HostRecord`.
 
-    "found": `addresses` has at least one. "empty": the name exists, but not this type of record. "nxdomain": it does
-    not exist. "loop": its aliases lead in a circle. "chain": there are more than MAX_ALIASES of them. "unread":
-    nothing is known, for this `reason`. `aliases` are the targets of the CNAME records on the way, in order; the status
-    is that of the last one.
+    "no-address": the name exists, but not this type of record. "no-name": it does not exist. `aliases` are the targets
+    of the CNAME records on the way, in order; the status is that of the last one. "unread" has a `reason`.
     """
 
     status: Status
@@ -179,16 +177,16 @@ def read_response(response: "Message") -> Answer:
     while alias := response.get_rrset(response.answer, name, question.rdclass, dns.rdatatype.CNAME):
         ttl, name = min(ttl, alias.ttl), next(record.target for record in alias)
         if name in (question.name, *aliases):
-            return Answer("loop", aliases=_texts([*aliases, name]), ttl=ttl)
+            return Answer("alias-loop", aliases=_texts([*aliases, name]), ttl=ttl)
         aliases.append(name)
         if len(aliases) > MAX_ALIASES:
-            return Answer("chain", aliases=_texts(aliases), ttl=ttl)
+            return Answer("alias-chain", aliases=_texts(aliases), ttl=ttl)
     records = response.get_rrset(response.answer, name, question.rdclass, question.rdtype)
     if records:
         addresses = tuple(ip_address(record.address) for record in records)
-        return Answer("found", addresses, _texts(aliases), min(ttl, records.ttl))
+        return Answer("resolved", addresses, _texts(aliases), min(ttl, records.ttl))
     negative = [records.ttl for records in response.authority if records.rdtype == dns.rdatatype.SOA]
-    status: Status = "nxdomain" if code == dns.rcode.NXDOMAIN else "empty"
+    status: Status = "no-name" if code == dns.rcode.NXDOMAIN else "no-address"
     return Answer(status, aliases=_texts(aliases), ttl=min(ttl, *negative) if negative else 0.0)  # RFC 2308, section 5
 
 

@@ -59,18 +59,18 @@ class Hand:
 @pytest.mark.parametrize(
     ("name", "answer"),
     [
-        ("acme.com", Answer("found", (ONE,))),
-        ("ACME.com", Answer("found", (ONE,))),
-        ("www.acme.com", Answer("found", (ONE,), ("a.acme.com", "acme.com"))),
-        ("empty.com", Answer("empty")),
-        ("com", Answer("empty")),
-        ("nothing.com", Answer("nxdomain")),
-        ("gone.acme.com", Answer("nxdomain", (), ("nothing.com",))),
-        ("loop.com", Answer("loop", (), ("b.loop.com", "loop.com"))),
-        ("any.thing.wild.com", Answer("found", (ONE,))),
-        ("large.com", Answer("found", (ONE,))),
-        ("xn--mnchen-3ya.com", Answer("found", (ONE,))),
-        ("_under.acme.com", Answer("found", (ONE,))),
+        ("acme.com", Answer("resolved", (ONE,))),
+        ("ACME.com", Answer("resolved", (ONE,))),
+        ("www.acme.com", Answer("resolved", (ONE,), ("a.acme.com", "acme.com"))),
+        ("empty.com", Answer("no-address")),
+        ("com", Answer("no-address")),
+        ("nothing.com", Answer("no-name")),
+        ("gone.acme.com", Answer("no-name", (), ("nothing.com",))),
+        ("loop.com", Answer("alias-loop", (), ("b.loop.com", "loop.com"))),
+        ("any.thing.wild.com", Answer("resolved", (ONE,))),
+        ("large.com", Answer("resolved", (ONE,))),
+        ("xn--mnchen-3ya.com", Answer("resolved", (ONE,))),
+        ("_under.acme.com", Answer("resolved", (ONE,))),
         ("too-large.com", Answer("unread", reason="the resolver cut off its answer, over TCP too")),
         ("broken.com", Answer("unread", reason="the resolver answered SERVFAIL")),
         ("lame.com", Answer("unread", reason="the resolver answered REFUSED")),
@@ -93,7 +93,7 @@ def test_of_thousands_of_aliases_a_few_are_read() -> None:
     response = dns.message.make_response(dns.message.make_query("n0.com", "A"))
     response.answer = [dns.rrset.from_text(f"{a}.", 60, "IN", "CNAME", f"{b}.") for a, b in pairwise(aliases)]
     answer = read_response(dns.message.from_wire(response.to_wire()))
-    assert answer == Answer("chain", (), tuple(aliases[1 : MAX_ALIASES + 2]), 60)
+    assert answer == Answer("alias-chain", (), tuple(aliases[1 : MAX_ALIASES + 2]), 60)
 
 
 async def test_another_type_is_another_question() -> None:
@@ -101,7 +101,7 @@ async def test_another_type_is_another_question() -> None:
     async with serving(ZONE) as server:
         resolver = Resolver(server.address)
         assert (await resolver.ask("acme.com", "AAAA")).addresses == (SIX,)
-        assert (await resolver.ask("large.com", "AAAA")).status == "empty"
+        assert (await resolver.ask("large.com", "AAAA")).status == "no-address"
 
 
 async def test_a_question_is_asked_once() -> None:
@@ -109,7 +109,7 @@ async def test_a_question_is_asked_once() -> None:
     async with serving(ZONE) as server:
         resolver = Resolver(server.address, concurrency=2)
         answers = await asyncio.gather(*(resolver.ask(name) for name in ("acme.com", "nothing.com", "com") * 50))
-        assert {each.status for each in answers} == {"found", "nxdomain", "empty"}
+        assert {each.status for each in answers} == {"resolved", "no-name", "no-address"}
         assert server.asked == {"A acme.com": 1, "A nothing.com": 1, "A com": 1}
 
 
@@ -171,7 +171,7 @@ async def test_a_silent_server_is_left_alone_for_a_while() -> None:
         assert early == Answer("unread", reason=f"the resolver did not answer {MAX_SILENT} questions in a row")
         assert server.asked["A acme.com"] == 0
         clock.now += FAILURE_TTL + SILENCE
-        assert (await resolver.ask("acme.com")).status == "found"
+        assert (await resolver.ask("acme.com")).status == "resolved"
 
 
 async def test_who_gives_up_takes_nobody_along() -> None:
