@@ -116,7 +116,7 @@ async def gather_evidence(address: str, key: ApiKey, transport: JournalTransport
     """Sends one request after the other. Those that the time limit cuts are recorded as missing."""
     evidence = Evidence()
 
-    async def ask(name: str, purpose: str, request: Request) -> None:
+    async def ask(name: str, purpose: str, request: Request | Missing) -> None:
         transport.purpose = purpose
         late = Missing(f"the time limit of {limit.seconds:g} s was up")
         evidence.answers[name] = await limit.bound(_answer(transport, request), late)
@@ -129,21 +129,14 @@ async def gather_evidence(address: str, key: ApiKey, transport: JournalTransport
     await ask("misshapen key", "The agents, with a key of another prefix", evolve(agents, headers=MISSHAPEN))
     unknown = Request("GET", address + DOMAINS_PATH.format(agent_id=UNKNOWN_AGENT), HEADERS)
     await ask("unknown agent", "The domains of an agent that does not exist", key.sign(unknown, "bearer"))
-    agent_id = _first_agent(evidence)
-    if isinstance(agent_id, Missing):
-        evidence.answers["domains"] = agent_id
-    else:
-        domains = Request("GET", address + DOMAINS_PATH.format(agent_id=agent_id), HEADERS)
-        await ask("domains", "The domains of the first agent", key.sign(domains, "bearer"))
-    plain = _plain_http(address)
-    if isinstance(plain, Missing):
-        evidence.answers["plain http"] = plain
-    else:
-        await ask("plain http", "The agents, over plain http", plain)
+    await ask("domains", "The domains of the first agent", _first_domains(address, key, evidence))
+    await ask("plain http", "The agents, over plain http", _plain_http(address))
     return evidence
 
 
-async def _answer(transport: JournalTransport, request: Request) -> Response | Missing:
+async def _answer(transport: JournalTransport, request: Request | Missing) -> Response | Missing:
+    if isinstance(request, Missing):
+        return request
     outcome = await transport.send(request)
     if isinstance(outcome, ConnectionLostError) and not outcome.received:  # as the client does: it may have been stale
         outcome = await transport.send(request)
@@ -154,8 +147,8 @@ async def _answer(transport: JournalTransport, request: Request) -> Response | M
     return outcome
 
 
-def _first_agent(evidence: Evidence) -> str | Missing:
-    """The id of an agent of the workspace that is safe in a path."""
+def _first_domains(address: str, key: ApiKey, evidence: Evidence) -> Request | Missing:
+    """A request for the domains of the first agent, if its id is safe in a path."""
     document = evidence.document("agents")
     if isinstance(document, Missing):
         return document
@@ -164,7 +157,7 @@ def _first_agent(evidence: Evidence) -> str | Missing:
     first = next(iter(_list_of(document)), None)
     agent_id = first.get("id") if isinstance(first, dict) else None
     if isinstance(agent_id, str) and SAFE_ID.fullmatch(agent_id):
-        return agent_id
+        return key.sign(Request("GET", address + DOMAINS_PATH.format(agent_id=agent_id), HEADERS), "bearer")
     return Missing("the first agent has no id that could be asked for")
 
 

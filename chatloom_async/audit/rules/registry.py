@@ -18,7 +18,7 @@ from typing import Any, Final
 from ...wire.cleaning import clean
 from ...wire.errors import ChatloomError
 from ..values import SEVERITIES, Severity
-from . import agents, contract, domains, lists, lookalikes, overlap, resolution
+from . import agents, contract, domains, lookalikes, overlap, resolution
 from .rule import Rule, RuleError
 
 
@@ -54,7 +54,7 @@ def _rules_of(*modules: ModuleType) -> Iterator[Rule]:
 RULES: Final = tuple(
     sorted(
         (
-            *_rules_of(domains, lists),
+            *_rules_of(domains),
             *resolution.DNS_RULES,
             *_rules_of(lookalikes, agents, overlap, contract),
             *(AGENT_GONE, MUTE_EXPIRED, RULE_FAILED),
