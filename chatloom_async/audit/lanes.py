@@ -6,7 +6,6 @@ nine. One lane is enough while answers come faster than the API's limit for the 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from time import monotonic, process_time
 from typing import Generic, TypeVar
 
 from ..policy.clock import Clock
@@ -20,28 +19,57 @@ SLOW_ANSWER = 0.15
 STUCK_AFTER = 1.0
 """Seconds after which a call opens the other lanes, so that e.g. a retry does not hold up the rest."""
 
-CPU_SAMPLE = 0.02
-"""Seconds that a sample of the CPU time is good for. A fresh one for each call took a tenth of an audit's CPU."""
+TICK = 0.01
+"""Seconds between two looks at how late the event loop is: 100 looks a second take a thousandth of its time."""
+
+BUSY = 0.5
+"""The share of its time that a busy event loop is late. More connections would make it later still."""
 
 
-class CpuTime:
-    """The CPU time of this process so far, sampled now and then."""
+class Pace:
+    """What all workspaces of an audit have in common: how late the event loop is, and whether answers are slow.
+
+    Use it as a context for as long as a workspace is read. `late` are the seconds by which the loop was late in all.
+    `slow` says whether the last answer about an agent was slow.
+    """
 
     def __init__(self) -> None:
-        self._sampled, self._seconds = float("-inf"), 0.0
+        self.late, self.slow = 0.0, False
+        self._share, self._readers = 0.0, 0
+        self._timer: asyncio.TimerHandle | None = None
 
-    def recent(self) -> float:
-        """Seconds of CPU, as of at most CPU_SAMPLE seconds ago."""
-        now = monotonic()
-        if now - self._sampled > CPU_SAMPLE:
-            self._sampled, self._seconds = now, process_time()
-        return self._seconds
+    @property
+    def busy(self) -> bool:
+        """Whether the loop has been late for much of the last tenth of a second."""
+        return self._share > BUSY
+
+    def __enter__(self) -> None:
+        self._readers += 1
+        if self._timer is None:
+            self._look_again(asyncio.get_running_loop())
+
+    def __exit__(self, *_: object) -> None:
+        self._readers -= 1
+        if self._timer is not None and not self._readers:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(TICK, self._look, loop, loop.time() + TICK)
+
+    def _look(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+        late = max(0.0, loop.time() - due)
+        self.late += late
+        weight = min(1.0, (late + TICK) / (10 * TICK))
+        self._share += weight * (late / (late + TICK) - self._share)
+        self._look_again(loop)
 
 
 class Lanes(Generic[Item]):
     """Calls `read` for each of the items. `most` is how many lanes there may be.
 
-    `read` returns whether its answer was slow, and handles its own errors. `wide` opens all lanes from the start.
+    `read` returns whether more lanes would be faster, and handles its own errors. `wide` opens all lanes from the
+    start.
     """
 
     def __init__(
@@ -76,10 +104,10 @@ class Lanes(Generic[Item]):
 
     async def _lane(self) -> None:
         for item in self._items:
-            slow = await (self._read_alone(item) if len(self._tasks) == 1 else self._read(item))
+            widen = await (self._read_alone(item) if len(self._tasks) == 1 else self._read(item))
             if self._stopped:
                 break
-            if slow:
+            if widen:
                 self._widen()
 
     async def _read_alone(self, item: Item) -> bool:

@@ -22,6 +22,7 @@ from ..policy.clock import Clock, Timer
 from ..wire.errors import Attempt, ChatloomError, TransportError
 from ..wire.message import DEFAULT_TIMEOUTS
 from ..wire.status import APIStatusError, RateLimitError, ServerError
+from .lanes import Pace
 from .reading import Read, read_workspace
 from .values import Failure, Row, Workspace
 
@@ -109,6 +110,7 @@ class PatientReader:
     _cause: Exception = field(factory=Exception, init=False)
     _probing: asyncio.Lock = field(factory=asyncio.Lock, init=False)
     _ended: int = field(default=0, init=False)
+    _pace: Pace = field(factory=Pace, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._clock = self.client.clock
@@ -172,7 +174,7 @@ class PatientReader:
     async def _try(self, workspace: Workspace) -> Read:
         CURRENT.get().begun = True
         client = self.client if self._worked else self._first_client
-        result = await read_workspace(workspace, client, self._note_list)
+        result = await read_workspace(workspace, client, self._pace, self._note_list)
         if not self._worked and result.error is not None:
             self._failed += 1
             self._note_error(result.error)

@@ -5,7 +5,6 @@ Data that was read is kept if a later call fails. This file applies no rules and
 
 import asyncio
 from collections.abc import Callable, Iterable
-from time import process_time
 from typing import Any
 
 from attrs import Factory, define, frozen
@@ -18,7 +17,7 @@ from ..wire.errors import ChatloomError
 from ..wire.message import Exchange
 from ..wire.status import AuthenticationError, NotFoundError
 from .keys import resolve_key
-from .lanes import SLOW_ANSWER, CpuTime, Lanes, one_lane_suffices
+from .lanes import SLOW_ANSWER, Lanes, Pace, one_lane_suffices
 from .rules.contract import unknown_fields
 from .rules.subjects import Evidence
 from .values import AuditedAgent, Failure, Finding, IncompleteListError, Row, Workspace, make_finding
@@ -31,8 +30,6 @@ MAX_BYTES = 32 * 1024**2
 
 SLOW_LIST = 2 * SLOW_ANSWER
 """Seconds after which the first answer counts as slow: it takes the connection's set-up, too."""
-
-CPU_TIME = CpuTime()
 
 
 class WorkspaceTooLargeError(ChatloomError):
@@ -81,27 +78,30 @@ class Read:
 
 
 async def read_workspace(
-    workspace: Workspace, client: AsyncChatloom, on_listed: Callable[[], None] = lambda: None
+    workspace: Workspace, client: AsyncChatloom, pace: Pace, on_listed: Callable[[], None] = lambda: None
 ) -> Read:
     """The result of a workspace. A ChatloomError becomes part of its row; other exceptions are defects, and are raised.
 
-    `on_listed` is called when the list of agents was read.
+    `pace` is what the other workspaces of the audit know about the API's pace. `on_listed` is called when the list of
+    agents was read.
     """
     key = await resolve_key(workspace.key)
     if not isinstance(key, ApiKey):
         return Read(Row(workspace.name, "failed", error=Failure.of(key)))
     client = client.with_key(key, label=workspace.name)
-    before = CPU_TIME.recent()
-    try:
-        listed = await client.exchange(ListAgents())
-    except ChatloomError as error:
-        row = Row(workspace.name, "failed", error=Failure.of(error), requests=len(error.attempts))
-        return Read(row, key, error=error, budget_exhausted=_budget_exhausted([error]))
-    else:
-        on_listed()
-        reading = await _read_domains(listed, client, _is_slow(listed, SLOW_LIST, before))
-    finally:
-        await client.release_key()
+    with pace:
+        before = pace.late
+        try:
+            listed = await client.exchange(ListAgents())
+        except ChatloomError as error:
+            row = Row(workspace.name, "failed", error=Failure.of(error), requests=len(error.attempts))
+            return Read(row, key, error=error, budget_exhausted=_budget_exhausted([error]))
+        else:
+            on_listed()
+            is_slow = _is_slow(listed, SLOW_LIST, pace.late - before)
+            reading = await _read_domains(listed, client, pace, is_slow=is_slow)
+        finally:
+            await client.release_key()
     unknown = reading.unknown.union(unknown_fields(listed.response, listed.value))
     evidence = Evidence(listed.value.count, tuple(sorted(unknown)))
     exhausted = _budget_exhausted(reading.errors.values())
@@ -116,7 +116,7 @@ def _budget_exhausted(errors: Iterable[BaseException]) -> ChatloomError | None:
     return None
 
 
-async def _read_domains(listed: Exchange[AgentList], client: AsyncChatloom, is_slow: bool) -> Reading:
+async def _read_domains(listed: Exchange[AgentList], client: AsyncChatloom, pace: Pace, *, is_slow: bool) -> Reading:
     """The domains of every agent on the list. `is_slow`: the list came slowly.
 
     A refused key ends the reading, because it would be refused again.
@@ -124,8 +124,8 @@ async def _read_domains(listed: Exchange[AgentList], client: AsyncChatloom, is_s
     reading = Reading(len(listed.attempts), len(listed.response.body))
 
     async def read(agent_id: str) -> bool:
-        """Whether the answer was slow, or there was none."""
-        before = CPU_TIME.recent()
+        """Whether the answer was slow, or there was none, and the event loop has time for more at once."""
+        before = pace.late
         try:
             exchange = await client.exchange(GetAllowedDomains(agent_id))
         except (Exception, asyncio.CancelledError) as error:
@@ -142,10 +142,11 @@ async def _read_domains(listed: Exchange[AgentList], client: AsyncChatloom, is_s
             reading.stopped = WorkspaceTooLargeError(f"Its answers hold more than {MAX_BYTES:,} bytes")
             lanes.stop()
         reading.unknown.update(unknown_fields(exchange.response, exchange.value))
-        return _is_slow(exchange, SLOW_ANSWER, before)
+        pace.slow = _is_slow(exchange, SLOW_ANSWER, pace.late - before)
+        return pace.slow and not pace.busy
 
     limit = client.rate_limit
-    wide = not one_lane_suffices(limit) or is_slow
+    wide = not one_lane_suffices(limit) or ((is_slow or pace.slow) and not pace.busy)
     most = min(MAX_LANES, limit.concurrency) if isinstance(limit, RateLimit) else MAX_LANES
     lanes = Lanes(dict.fromkeys(agent.id for agent in listed.value), read, most, client.clock, wide=wide)
     await lanes.run()
@@ -158,17 +159,13 @@ def _is_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-def _is_slow(exchange: Exchange[Any], seconds: float, before: float) -> bool:
-    """Whether the API took so many seconds, or several attempts. `before` is the CPU time at the beginning.
+def _is_slow(exchange: Exchange[Any], seconds: float, late: float) -> bool:
+    """Whether the API took so many seconds, or several attempts. The event loop was late by `late` in that time.
 
-    While this process was busy, the answer waited for the process, and more connections would make it wait longer: that
-    share of the time does not count.
+    While it was late, the answer waited for this process, and more connections would make it wait longer.
     """
     *earlier, last = exchange.attempts
-    if earlier or last.elapsed < seconds:
-        return bool(earlier)
-    busy = (process_time() - before) / exchange.elapsed if exchange.elapsed else 0.0
-    return last.elapsed * (1.0 - min(1.0, busy)) >= seconds
+    return bool(earlier) or last.elapsed - late >= seconds
 
 
 def _row(workspace: Workspace, listed: AgentList, reading: Reading) -> Row:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from chatloom_async import (
     RateLimit,
     Request,
 )
-from chatloom_async.audit import Failure, Row, Workspace, audit, lanes, reading
+from chatloom_async.audit import Failure, Row, Workspace, audit
+from chatloom_async.audit.lanes import Pace
 from chatloom_async.audit.reading import _is_slow
 from chatloom_async.audit.rules import Judge
 from chatloom_async.testing import VirtualClock
@@ -135,11 +137,9 @@ async def test_a_refused_key_ends_the_workspace(seconds: float) -> None:
     assert api.inside == 0
 
 
-@pytest.mark.parametrize(("busy", "slow"), [(0.0, True), (1.0, True), (1.1, False), (5.0, False)])
-async def test_an_answer_is_slow_by_the_seconds_in_which_this_process_was_idle(
-    monkeypatch: pytest.MonkeyPatch, busy: float, slow: bool
-) -> None:
-    """Of two seconds, half were the API's if the process was at work for one."""
+@pytest.mark.parametrize(("late", "slow"), [(0.0, True), (1.0, True), (1.1, False), (5.0, False)])
+async def test_an_answer_is_slow_by_the_seconds_in_which_the_loop_was_in_time(late: float, slow: bool) -> None:
+    """Of two seconds, one was the API's if the event loop was late by the other."""
     clock = VirtualClock()
 
     async def handler(_: Request) -> Any:
@@ -147,19 +147,43 @@ async def test_an_answer_is_slow_by_the_seconds_in_which_this_process_was_idle(
         return answer({"agents": [], "count": 0})
 
     client = AsyncChatloom(OTHER_KEY, transport=MockTransport(handler), clock=clock)
-    monkeypatch.setattr(reading, "process_time", lambda: 7.0 + busy)
-    assert _is_slow(await client.exchange(ListAgents()), 1.0, 7.0) is slow
+    assert _is_slow(await client.exchange(ListAgents()), 1.0, late) is slow
 
 
-def test_the_cpu_time_is_sampled_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each question to the system costs as much as a tenth of a call."""
-    now, samples = [5.0], iter((1.0, 2.0))
-    monkeypatch.setattr(lanes, "monotonic", lambda: now[0])
-    monkeypatch.setattr(lanes, "process_time", lambda: next(samples))
-    cpu_time = lanes.CpuTime()
-    assert (cpu_time.recent(), cpu_time.recent()) == (1.0, 1.0)
-    now[0] += 2 * lanes.CPU_SAMPLE
-    assert (cpu_time.recent(), cpu_time.recent()) == (2.0, 2.0)
+async def test_a_pace_knows_how_late_the_loop_is() -> None:
+    """While it is used, and no longer."""
+    pace = Pace()
+    with pace, pace:
+        time.sleep(0.3)  # noqa: ASYNC251 - it holds up the loop on purpose
+        while not pace.busy:
+            await asyncio.sleep(0.001)
+        late = pace.late
+        async with asyncio.timeout(30):
+            while pace.busy:
+                await asyncio.sleep(0.001)
+    assert late >= 0.25
+    late = pace.late
+    time.sleep(0.05)  # noqa: ASYNC251
+    await asyncio.sleep(0.05)
+    assert pace.late == late
+
+
+async def test_a_slow_answer_opens_the_lanes_of_the_next_workspaces() -> None:
+    """They need not find out by themselves: of eight answers, seven come at once."""
+    api, ends = Api(7, 0.2), list[float]()
+    client = AsyncChatloom(OTHER_KEY, transport=MockTransport(api), clock=api.clock)
+    workspaces = [Workspace(f"w{number}", ApiKey(f"{KEY}{number}")) for number in range(3)]
+    async for _ in audit(workspaces, client=client, judge=Judge(()), concurrency=1):
+        ends.append(api.clock.time())
+    assert ends == pytest.approx([0.6, 1.0, 1.4])
+
+
+async def test_a_busy_loop_opens_no_more_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More connections would only make it busier."""
+    monkeypatch.setattr(Pace, "busy", True)
+    api = Api(7, 0.5)
+    assert (await read(api)).state == "ok"
+    assert (api.at_once, api.clock.time()) == (1, pytest.approx(4.0))
 
 
 async def test_one_answer_that_does_not_come_holds_up_no_other() -> None:
