@@ -18,6 +18,7 @@ NAMED = 3  # names in one message; the rest is counted
 @rule(
     "domain-wildcard",
     severity="error",
+    ordinary=False,
     why="If the API supports wildcards, sites that you did not approve can show this agent; if not, the entry has no "
     "effect. The documentation does not mention wildcards.",
     fix="List the host names that should show the widget, one by one.",
@@ -36,6 +37,7 @@ def domain_wildcard(checked: CheckedDomain) -> Iterable[str]:
 @rule(
     "domain-local",
     severity="error",
+    ordinary=False,
     why="The entry is a leftover of development: no public site has this name, but anybody can serve a page "
     "under it on a machine or network of their own.",
     fix="Remove the entry, and use a separate agent for development.",
@@ -52,6 +54,7 @@ def domain_local(checked: CheckedDomain) -> Iterable[str]:
 @rule(
     "domain-malformed",
     severity="error",
+    ordinary=False,
     why="An allowed domain is compared with the host name of a page. An entry that is not a host name probably "
     "matches no page, so the widget does not load.",
     fix="Replace the entry with the bare host name, such as support.example.com.",
@@ -85,6 +88,7 @@ def domain_public_suffix(checked: CheckedDomain) -> Iterable[str]:
 @rule(
     "domain-ip",
     severity="warning",
+    ordinary=False,
     why="IP addresses are reassigned: the next owner can show the agent, and after a move your own site cannot. "
     "Certificates for IP addresses are rare, so such a page often has no HTTPS.",
     fix="Give the site a name, and allow that name.",

@@ -87,7 +87,8 @@ class Domain:
     "*." and a trailing dot. `sent` is the same as browsers send it: Punycode, and square brackets around IPv6.
     `key` is equal only for domains that mean the same: they differ in case, trailing dot, Punycode, an address's
     spelling, or blanks around them. `problems` say why the text is not a host name; `host` is then the best guess.
-    `local` says why nobody outside of one machine or network has a site there ("": somebody may).
+    `local` says why nobody outside of one machine or network has a site there ("": somebody may). An `ordinary` one is
+    a plain host name in ASCII without any of this.
     """
 
     text: str
@@ -97,6 +98,7 @@ class Domain:
     address: IPv4Address | IPv6Address | None = None
     local: str = ""
     problems: tuple[str, ...] = ()
+    ordinary: bool = False
 
     @property
     def wildcard(self) -> bool:
@@ -129,7 +131,8 @@ def parse_domain(text: str) -> Domain:
     """The domain of a text; invalid texts have `problems`. Cached, because many workspaces share domains."""
     plain = text.lower().removesuffix(".") if text.isascii() else ""
     if len(plain) <= MAX_NAME and PLAIN.fullmatch(plain):
-        return Domain(text, plain, plain, plain, local=local_reason(plain, None))
+        local = local_reason(plain, None)
+        return Domain(text, plain, plain, plain, local=local, ordinary=not local)
     if not text.strip():
         return Domain(text, "", "", "", problems=("it is blank" if text else "it is empty",))
     if len(text) > MAX_TEXT:

@@ -62,7 +62,7 @@ class Judging:
         for rule in self.rules[self.done :]:
             if until(rule.id):
                 return
-            subjects = self._subjects[rule.scope]
+            subjects = self._subjects[rule.scope] if rule.ordinary else self._unusual
             if subjects and self._has_what_is_needed(rule):
                 self.findings += _apply(rule, subjects, self.checked.row.workspace, self.steps)
             self.done += 1
@@ -92,6 +92,12 @@ class Judging:
             "overlap": [],
             "audit": [],
         }
+
+    @cached_property
+    def _unusual(self) -> list[Subject]:
+        """The domains that are not ordinary."""
+        domains = self._subjects["domain"]
+        return [each for each in domains if isinstance(each, CheckedDomain) and not each.domain.ordinary]
 
 
 def judge(checked: CheckedWorkspace, rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:

@@ -45,6 +45,7 @@ SHARED: Final = {"Combining", "Modifier"}  # marks that belong to the letter bef
 @rule(
     "domain-punycode",
     severity="warning",
+    ordinary=False,
     why="A name with letters beyond a to z can look just like another one to people. Browsers report such names "
     "in Punycode (xn--...), and the documentation does not say which spelling is compared.",
     fix="Check letter by letter that it is the intended name. If it is, list it in `expect`, and allow the "

@@ -61,7 +61,8 @@ class Rule:
 
     `scope` says what `check` is called with. "audit": the audit itself finds it while it reads, `check` finds nothing.
     `needs` names what the rule judges by in addition to the API's answers: "dns", or the "expect" of the workspace.
-    Without it, the rule finds nothing; if it has changed, a finding that is gone is not fixed.
+    Without it, the rule finds nothing; if it has changed, a finding that is gone is not fixed. A rule that is not for
+    `ordinary` domains is not called with those that are.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Rule:
     scope: Scope
     check: Check = field(repr=False)
     needs: Need | None = None
+    ordinary: bool = True
 
     def __call__(self, subject: Any) -> Iterable[str | Found]:
         return self.check(subject)
@@ -83,14 +85,15 @@ class Rule:
 
 
 def rule(
-    name: str, /, *, severity: Severity, why: str, fix: str, needs: Need | None = None
+    name: str, /, *, severity: Severity, why: str, fix: str, needs: Need | None = None, ordinary: bool = True
 ) -> Callable[[Callable[[S], Iterable[str | Found]]], Rule]:
     """Makes a rule of a function that yields a text for each thing it finds, or a `Found`.
 
     What it is called with follows from the annotation of its first parameter: `CheckedDomain`, `CheckedAgent`,
     `CheckedWorkspace` or, once all workspaces are read, `CheckedOverlap`. Texts about one subject become one finding.
     `needs="dns"` is for rules that look at `CheckedDomain.record`, `needs="expect"` for those that look at
-    `CheckedWorkspace.expected`. Raises RuleError.
+    `CheckedWorkspace.expected`. `ordinary=False` is for rules that find nothing about a domain that is
+    `Domain.ordinary`, as most are: it saves calling them. Raises RuleError.
     """
     if not NAME.fullmatch(name):
         raise RuleError(f"{name!r} is not a valid rule id: use a-z, digits and hyphens, such as agent-status")
@@ -98,7 +101,14 @@ def rule(
         raise RuleError(f"{name}: the severity is one of {', '.join(get_args(Severity))}, not {severity!r}")
     if not why.strip() or not fix.strip():
         raise RuleError(f"{name}: why and fix are for those who read the report, and may not be blank")
-    return lambda check: Rule(name, severity, why, fix, _scope(name, check), check, needs)
+
+    def made(check: Callable[[S], Iterable[str | Found]]) -> Rule:
+        scope = _scope(name, check)
+        if scope != "domain" and not ordinary:
+            raise RuleError(f"{name}: ordinary=False is for rules that are called with a CheckedDomain")
+        return Rule(name, severity, why, fix, scope, check, needs, ordinary)
+
+    return made
 
 
 def _scope(name: str, check: Check) -> Scope:

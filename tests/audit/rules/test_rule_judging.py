@@ -272,7 +272,9 @@ def test_a_rule_can_be_any_callable() -> None:
     """Its place is then what Python says of it."""
     one = Rule("x", "info", "W.", "F.", "workspace", sorted)
     assert one.place == "<built-in function sorted>"
-    assert repr(one) == "Rule(id='x', severity='info', why='W.', fix='F.', scope='workspace', needs=None)"
+    assert (
+        repr(one) == "Rule(id='x', severity='info', why='W.', fix='F.', scope='workspace', needs=None, ordinary=True)"
+    )
 
 
 def test_findings_are_values() -> None:

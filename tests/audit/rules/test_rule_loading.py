@@ -108,6 +108,9 @@ RULE_MISTAKES = {
     "@rule('house', severity='info', why=' ', fix='F.')\ndef f(x: CheckedAgent): ...": (
         "house: why and fix are for those who read the report, and may not be blank"
     ),
+    f"@rule('house', severity='info', {WHY}, ordinary=False)\ndef f(x: CheckedAgent): ...": (
+        "house: ordinary=False is for rules that are called with a CheckedDomain"
+    ),
     f"@rule('house', severity='info', {WHY})\ndef f(x): ...": f"house: {ONE_OF}",
     f"@rule('house', severity='info', {WHY})\ndef f(x: str): ...": f"house: {ONE_OF}",
     f"@rule('house', severity='info', {WHY})\ndef f() -> CheckedAgent: ...": f"house: {ONE_OF}",

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chatloom_async.audit import AuditedAgent, Row
-from chatloom_async.audit.rules import Judge, judge
+from chatloom_async.audit.rules import RULES, CheckedDomain, Judge, judge
 from chatloom_async.audit.rules.hostname import parse_domain
 from chatloom_async.audit.rules.whatwg import read_ipv4
 from chatloom_async.wire.cleaning import CONTROL, KEY_LIKE
@@ -51,6 +51,23 @@ AGENTS = st.builds(
     st.none() | st.lists(TEXTS, max_size=6).map(tuple),
 )
 EXPECT = st.none() | st.lists(TEXTS, max_size=3)
+
+
+PLAIN_NAMES = st.from_regex(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,5}[a-zA-Z0-9])?(\.[a-z]{2,6}){1,2}\.?", fullmatch=True)
+
+
+@given(PLAIN_NAMES | TEXTS, EXPECT)
+@example("Shop.Example.com.", None)
+@example("nas.local", None)
+def test_a_rule_that_is_not_called_with_ordinary_domains_finds_nothing_about_them(
+    text: str, expect: list[str] | None
+) -> None:
+    """Leaving them out saves time, and nothing else."""
+    domain = parse_domain(text)
+    (agent,) = checked(AuditedAgent(TIDY, (text,)), expect=expect).agents
+    for rule in RULES:
+        if domain.ordinary and not rule.ordinary:
+            assert not list(rule.check(CheckedDomain(domain, agent)))
 
 
 @given(st.lists(AGENTS, max_size=4), EXPECT)
