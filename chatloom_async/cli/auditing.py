@@ -176,12 +176,11 @@ def open_outputs(report: ReportOptions, session: AuditSession, stack: AsyncExitS
 
 def plan(name: str, workspaces: Sequence[Workspace], stream: TextIO) -> str:
     """What would be audited, as JSON or JSON Lines if that is the format, else as a table."""
+    documents = map(workspace_document, workspaces)
     if name == "json":
-        return (
-            json_text({"workspaces": [workspace_document(workspace) for workspace in workspaces]}, indent=True) + "\n"
-        )
+        return json_text({"workspaces": list(documents)}, indent=True) + "\n"
     if name == "jsonl":
-        return "".join(json_text(workspace_document(workspace)) + "\n" for workspace in workspaces)
+        return "".join(json_text(document) + "\n" for document in documents)
     style, rows = terminal_style(stream), []
     for workspace in workspaces:
         texts = (workspace.name, str(workspace.key), " ".join(workspace.tags), " ".join(workspace.expect or ()))

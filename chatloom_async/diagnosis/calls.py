@@ -2,8 +2,7 @@
 
 import ssl
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from statistics import median
 from typing import Final
 
@@ -16,7 +15,7 @@ from ..transports.interface import Transport
 from ..wire.auth import ApiKey
 from ..wire.errors import ChatloomError
 from ..wire.message import Exchange, Response
-from ..wire.status import APIStatusError, AuthenticationError, status_error
+from ..wire.status import APIStatusError, AuthenticationError, http_date, status_error
 from .observation import Observation, TimeLimit, ok, skipped, warning, wrong
 
 
@@ -41,13 +40,10 @@ def check_clock(answered: tuple[Response, datetime] | None) -> Observation:
     if answered is None:
         return skipped("clock", "not compared: there is no answer")
     response, arrived = answered
-    text = response.headers.get("date", "")
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, OverflowError, IndexError):
+    date = http_date(response.headers.get("date", ""))
+    if date is None:
         return skipped("clock", "not compared: the answer has no readable Date")
-    aware = date if date.tzinfo else date.replace(tzinfo=UTC)
-    ahead = arrived - aware - ROUNDING
+    ahead = arrived - date - ROUNDING
     seconds = round(ahead.total_seconds(), 1)
     if abs(ahead) <= TOLERATED:
         return ok("clock", f"within {max(1, round(abs(seconds)))} s of the server's", ahead=seconds)

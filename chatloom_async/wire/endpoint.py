@@ -182,10 +182,8 @@ class Endpoint(Generic[T_co]):
             path = path.format_map({name: path_segment(name, getattr(self, name)) for name in layout.path})
         url = base_url + path
         if layout.query:
-            parameters = [
-                pair for field, name in layout.query for pair in query_pairs(field, name, getattr(self, field))
-            ]
-            url += f"{'&' if '?' in path else '?'}{urlencode(parameters, quote_via=quote)}" if parameters else ""
+            pairs = [pair for field, name in layout.query for pair in query_pairs(field, name, getattr(self, field))]
+            url += f"{'&' if '?' in path else '?'}{urlencode(pairs, quote_via=quote)}" if pairs else ""
         if self.method in BODYLESS:
             return Request(self.method, url, JSON_ACCEPTED, timeouts=timeouts)
         members = {name: value for field, name in layout.body if (value := getattr(self, field)) is not None}

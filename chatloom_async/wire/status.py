@@ -24,7 +24,8 @@ MAX_DELAY = 1e9  # seconds, about thirty years: longer waits are cut to this
 HTTP_DATE = re.compile(r"[A-Za-z]{3,9},? [\x20-\x7e]{8,40}")  # IMF-fixdate, RFC 850, and asctime without a comma
 
 
-def _instant(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """The moment of a header such as Date (aware); None if it is unreadable."""
     if not HTTP_DATE.fullmatch(text):
         return None
     try:
@@ -43,10 +44,8 @@ def retry_after_seconds(headers: Headers, *, now: datetime) -> float | None:
     A date is relative to the response's Date header, if any, because the local clock may be wrong; else to `now`
     (aware).
     """
-    waits = [
-        wait for text in _values(headers.get("retry-after", "")) if (wait := _wait(text, headers, now)) is not None
-    ]
-    return max(waits, default=None)
+    waits = [_wait(text, headers, now) for text in _values(headers.get("retry-after", ""))]
+    return max((wait for wait in waits if wait is not None), default=None)
 
 
 def _values(text: str) -> Iterator[str]:
@@ -65,10 +64,10 @@ def _wait(text: str, headers: Headers, now: datetime) -> float | None:
     if NUMBER.fullmatch(text):
         seconds = min(float(text), MAX_DELAY)
         return float(ceil(seconds))
-    until = _instant(text)
+    until = http_date(text)
     if until is None:
         return None
-    since = _instant(headers.get("date", "").strip(" \t")) or now
+    since = http_date(headers.get("date", "").strip(" \t")) or now
     return max(0.0, (until - since).total_seconds())
 
 

@@ -19,6 +19,7 @@ from ..store.runs import RunInfo, StoredWorkspace
 from ..values import AuditedAgent, Finding, IncompleteListError, Row, State
 from .values import AgentChange, Diff, FieldChange, WorkspaceChange, counted_changes
 
+FindingFilter = Callable[[Finding], bool]
 BATCH = 64  # changes that are looked at between two pauses for other tasks
 OVERLAP_RULES = frozenset(rule.id for rule in RULES if rule.scope == "overlap")
 """Their findings depend on other workspaces, too."""
@@ -113,7 +114,7 @@ def _only_in(row: Row, other: Row) -> tuple[Finding, ...]:
     return tuple(finding for finding in row.findings if finding.id not in known)
 
 
-def _could_find(stored: StoredWorkspace, row: Row) -> Callable[[Finding], bool]:
+def _could_find(stored: StoredWorkspace, row: Row) -> FindingFilter:
     """A function that says whether the run could find this in the workspace, from what it read and expected."""
     unread_agents = {audited.agent.id for audited in row.agents if audited.domains is None}
     unread_hosts = {host for host, _ in row.dns.unread} if row.dns else set()
@@ -170,7 +171,7 @@ async def diff_runs(old: RunInfo, new: RunInfo, old_workspaces: Stream, new_work
 
 
 async def _without_overlaps(
-    changes: DiskList[WorkspaceChange], is_new: Callable[[Finding], bool], is_fixed: Callable[[Finding], bool]
+    changes: DiskList[WorkspaceChange], is_new: FindingFilter, is_fixed: FindingFilter
 ) -> tuple[DiskList[WorkspaceChange], int]:
     """The changes without doubtful findings about several workspaces, and how many changes had one."""
     settled = DiskList(WorkspaceChange)
@@ -185,11 +186,11 @@ async def _without_overlaps(
     return settled, doubtful
 
 
-def _applied_by(run: RunInfo) -> Callable[[Finding], bool]:
+def _applied_by(run: RunInfo) -> FindingFilter:
     return lambda finding: not run.rules or finding.rule in run.rules
 
 
-def _decided(lacks: bool) -> Callable[[Finding], bool]:
+def _decided(lacks: bool) -> FindingFilter:
     """Whether a run that lacks a workspace could find this: not if it depends on several workspaces."""
     return lambda finding: not (lacks and finding.rule in OVERLAP_RULES)
 
@@ -201,9 +202,7 @@ def _lacks(stored: StoredWorkspace | None, other: StoredWorkspace | None) -> boo
     return not stored.selected or stored.row is None or stored.row.state != "ok"
 
 
-def _settled(
-    change: WorkspaceChange, is_new: Callable[[Finding], bool], is_fixed: Callable[[Finding], bool]
-) -> WorkspaceChange:
+def _settled(change: WorkspaceChange, is_new: FindingFilter, is_fixed: FindingFilter) -> WorkspaceChange:
     """Without new findings that are not `is_new`; fixed ones that are not `is_fixed` are no longer checked."""
     new, fixed = tuple(filter(is_new, change.findings_new)), tuple(filter(is_fixed, change.findings_fixed))
     if (new, fixed) == (change.findings_new, change.findings_fixed):

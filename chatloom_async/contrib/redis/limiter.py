@@ -164,9 +164,8 @@ class RedisLimiter:
         """Yields the queues of one event loop, and closes their connection to Redis."""
         redis, settings = self._make(), self._settings
         name = secrets.token_hex(6)  # made here: a process may fork after creating its limiter
-        connection = Connection(
-            redis, ScriptConfig(settings.limit, settings.lease, name, settings.prefix), settings.timeout
-        )
+        config = ScriptConfig(settings.limit, settings.lease, name, settings.prefix)
+        connection = Connection(redis, config, settings.timeout)
         try:
             yield KeyQueues(connection, name, settings.limit.burst, settings.fallback(), settings.retry_every)
         finally:
