@@ -318,9 +318,6 @@ class SchemaMismatchError(DecodeError):
         return super().hint if self.documented else own
 
 
-PAYLOAD_KINDS: dict[str, Kind] = {"encoding": "once", "unasked": "permanent"}
-
-
 @frozen(slots=False, eq=False, repr=False, str=False)
 class TransportError(ChatloomError):
     """No usable answer. `reason` is the cause in one word. `sent` is False if the server cannot have seen the request.
@@ -331,11 +328,16 @@ class TransportError(ChatloomError):
         print(isinstance(error, TransportError), error.sent)  # True False
     """
 
-    kind: ClassVar[Kind] = "transient"
+    usual_kind: ClassVar[Kind] = "transient"
+    kinds: ClassVar[dict[str, Kind]] = {}  # of reasons that differ from the usual
     hint: ClassVar[str] = "Check the network between this machine and the API."
 
     reason: str = field(default="", kw_only=True)
     sent: bool = field(default=True, kw_only=True)
+
+    @property
+    def kind(self) -> Kind:  # type: ignore[override]
+        return self.kinds.get(self.reason, self.usual_kind)
 
 
 class ConnectError(TransportError):
@@ -346,11 +348,8 @@ class ConnectError(TransportError):
         print(ConnectError("Who are you?", reason="proxy_auth").retryable)  # False
     """
 
+    kinds: ClassVar[dict[str, Kind]] = {"proxy_auth": "permanent"}
     hint = "Check the base URL, name resolution, the proxy and the firewall."
-
-    @property
-    def kind(self) -> Kind:  # type: ignore[override]
-        return "permanent" if self.reason == "proxy_auth" else "transient"
 
 
 class TLSError(TransportError):
@@ -361,7 +360,7 @@ class TLSError(TransportError):
         print(TLSError("The certificate has expired", sent=False).retryable)  # False
     """
 
-    kind: ClassVar[Kind] = "permanent"
+    usual_kind: ClassVar[Kind] = "permanent"
     hint = "Check the base URL, the clock and the CA certificates; name a private CA by SSL_CERT_FILE or ssl=."
 
 
@@ -400,14 +399,11 @@ class PayloadError(TransportError):
         print(PayloadError("Cut off", reason="cut", received=100, expected=2048).retryable)  # True
     """
 
+    kinds: ClassVar[dict[str, Kind]] = {"encoding": "once", "unasked": "permanent"}
     hint: ClassVar[str] = "A repeat usually succeeds; if it does not, look for a proxy that alters answers."
 
     received: int = field(default=0, kw_only=True)
     expected: int | None = field(default=None, kw_only=True)
-
-    @property
-    def kind(self) -> Kind:  # type: ignore[override]
-        return PAYLOAD_KINDS.get(self.reason, "transient")
 
 
 class ProtocolError(TransportError):
@@ -418,11 +414,9 @@ class ProtocolError(TransportError):
         print(ProtocolError("The head is too long", reason="head_too_large").retryable)  # False
     """
 
+    usual_kind: ClassVar[Kind] = "once"
+    kinds: ClassVar[dict[str, Kind]] = {"head_too_large": "permanent"}
     hint = "Check that the base URL points at an HTTP server and that no proxy alters the answers."
-
-    @property
-    def kind(self) -> Kind:  # type: ignore[override]
-        return "permanent" if self.reason == "head_too_large" else "once"
 
 
 class ResponseTooLargeError(TransportError):
@@ -433,7 +427,7 @@ class ResponseTooLargeError(TransportError):
         print(ResponseTooLargeError("More than 8 MiB").retryable)  # False
     """
 
-    kind: ClassVar[Kind] = "permanent"
+    usual_kind: ClassVar[Kind] = "permanent"
     hint = "Raise max_body= of the transport if answers of this size are expected."
 
 
@@ -450,7 +444,7 @@ class RedirectRefusedError(TransportError):
             print(error.location)  # https://www.chatloom.app
     """
 
-    kind: ClassVar[Kind] = "permanent"
+    usual_kind: ClassVar[Kind] = "permanent"
     hint: ClassVar[str] = "Set the base URL to the final https origin."
 
     location: str = field(default="", kw_only=True, converter=clean)
