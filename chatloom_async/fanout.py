@@ -1,7 +1,6 @@
 """Runs one operation on many items, and yields results as they complete, in bounded memory.
 
-Every item is yielded exactly once, as `Ok` or `Err`, or the consumer gets an exception. A failing item never cancels
-its siblings. A cancellation at any point neither hangs a fan-out nor loses an item: see `tests/properties`.
+A cancellation at any point neither hangs a fan-out nor loses an item: see `tests/properties`.
 """
 
 import asyncio

@@ -1,15 +1,4 @@
-"""Endpoint classes and how they become a `Request`: one attrs class is one endpoint, its fields are its parameters.
-
-    @frozen
-    class GetAllowedDomains(Endpoint[AllowedDomains]):
-        path = "/api/plugin/agents/{agent_id}/allowed-domains"
-        agent_id: str
-
-A field named in `path` fills its place there. Any other field is a query parameter of GET, HEAD, DELETE and OPTIONS,
-and a member of the JSON body of other methods; `query()` puts it into the query there too. Names in plain snake_case go
-over the wire in camelCase, others as they are, and `member(name=...)` gives a field any name. A field that is None is
-left out; `NULL` is an explicit null.
-"""
+"""Endpoint classes and how they become a `Request`: one attrs class is one endpoint, its fields are its parameters."""
 
 import re
 from collections.abc import Container
@@ -141,8 +130,11 @@ class Endpoint(Generic[T_co]):
 
         print((await chatloom.send(CountAgents())).count)
 
-    The fields are the parameters. `primary_color` is sent as primaryColor, and models read it from primaryColor.
-    `member(name=...)` gives a field any other name. A field that is None is left out; `NULL` is sent as null.
+    The fields are the parameters. One that is named in `path`, as in "/agents/{agent_id}", fills its place there. Any
+    other is a query parameter of GET, HEAD, DELETE and OPTIONS, and a member of the JSON body of other methods;
+    `query()` puts it into the query there too. `primary_color` is sent as primaryColor, and models read it from
+    primaryColor. `member(name=...)` gives a field any other name. A field that is None is left out; `NULL` is sent as
+    null.
 
     `path` is relative to the base URL. `method` defaults to GET. `success` holds the successful statuses, by default
     every 2xx. `idempotent`: whether a request may be repeated if its answer was lost; by default yes, except for POST

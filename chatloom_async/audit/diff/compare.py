@@ -96,8 +96,10 @@ def _changes(before: dict[str, AuditedAgent], after: dict[str, AuditedAgent]) ->
         if old is None or old == new:  # most are the same, and looking closer takes long
             continue
         added, removed = _without(new.domains, old.domains), _without(old.domains, new.domains)
-        one, other = agent_document(old.agent), agent_document(new.agent)
-        fields = [FieldChange(key, str(one[key]), str(value)) for key, value in other.items() if one[key] != value]
+        fields: list[FieldChange] = []
+        if old.agent != new.agent:
+            one, other = agent_document(old.agent), agent_document(new.agent)
+            fields += (FieldChange(key, str(one[key]), str(value)) for key, value in other.items() if one[key] != value)
         if fields or added or removed:
             yield AgentChange(name, new.agent.name, tuple(fields), added, removed)
 
