@@ -58,8 +58,6 @@ CLOCK = Requirement(
     "a Clock with time(), sleep() and call_later(), or None",
     lambda value: value is None or has_methods(value, "time", "sleep", "call_later"),
 )
-
-
 MOST_IN_FLIGHT = Requirement(f"{COUNT.what}, or None", lambda value: value is None or COUNT.fits(value))
 MEANT = {
     "timeout": "timeouts=Timeouts(...) limits an attempt, deadline= the whole call",

@@ -26,8 +26,6 @@ FailOn = Literal["error", "warning", "info", "never"]
 """The least severe finding that makes an audit fail."""
 
 UNREAD_SHOWN = 3  # hosts that a sentence names
-
-
 NAME = Requirement("a text", lambda value: isinstance(value, str))
 KEY = Requirement("a KeyEnv, KeyJson, KeyFile, KeyCommand or ApiKey", lambda value: isinstance(value, KeyReference))
 TEXTS = Requirement("a tuple of texts", lambda value: isinstance(value, tuple))

@@ -28,9 +28,7 @@ from .terminal import error_line, forget_stream, prepare_streams, print_lines, s
 USAGE, NOTHING_READ, INTERRUPTED, PIPE_CLOSED = 2, 4, 130, 141  # 141: what a shell reports for SIGPIPE
 
 TRACEBACK = "CHATLOOM_TRACEBACK"
-
 SILENT = NullHandler()
-
 KEY_GIVEN = re.compile(r"--?(api[-_]?)?(key|token)(=|$)|clf_", re.IGNORECASE)
 NO_KEY_HERE = (
     "A key is never an argument, where others could read it: set the environment variable CHATLOOM_API_KEY, or name "
@@ -38,15 +36,11 @@ NO_KEY_HERE = (
 )
 
 MODULES = {
-    "agents": "workspace",
-    "call": "workspace",
     "completion": "app",
-    "diff": "history",
-    "domains": "workspace",
-    "runs": "history",
+    **dict.fromkeys(("diff", "runs"), "history"),
+    **dict.fromkeys(("agents", "call", "domains"), "workspace"),
 }
 """Commands whose module has another name."""
-
 
 ADVICE = {
     "AttemptTimeoutError": "Try again later; `chatloom doctor` shows which step is slow.",
@@ -186,14 +180,11 @@ def _usage_error(error: CycloptsError, arguments: Sequence[str]) -> str:
     elif isinstance(error, UnusedCliTokensError):
         text = f"Unexpected: {clean(' '.join(error.unused_tokens or ()))}"
     elif isinstance(error, CoercionError) and argument and error.token and "unable to convert" in text:
-        wanted = KINDS.get(argument.name, "a number")
+        wanted = "the number of a run, or last" if argument.name == "--baseline" else "a number"
         text = f'Invalid value "{clean(error.token.value)}" for {argument.name}. Give {wanted}'
     if any(KEY_GIVEN.match(word) for word in arguments):
         text += f"{_stop(text)} {NO_KEY_HERE}"
     return f"{text}{_stop(text)} See `{' '.join(filter(None, ('chatloom', name)))} --help`."
-
-
-KINDS = {"--baseline": "the number of a run, or last"}
 
 
 def _stop(text: str) -> str:

@@ -57,8 +57,6 @@ def _json(chosen: Sequence[Rule], _: TextIO) -> str:
 
 NEEDS: dict[Need, str] = {"dns": "--dns", "expect": "`expect` in the list of workspaces"}
 WRITERS: dict[str, Callable[[Sequence[Rule], TextIO], str]] = {"table": _table, "json": _json}
-
-
 DNS_HINT = "Add --dns."
 
 

@@ -22,13 +22,11 @@ class KeyProvider(Protocol):
     def __call__(self, *, force_refresh: bool = False) -> str | ApiKey | Awaitable[str | ApiKey]: ...
 
 
+@define(eq=False, repr=False)
 class FixedKey:
     """One key, for good. Using `fixed` instead of `current()` saves nearly every call a coroutine."""
 
-    __slots__ = ("fixed",)
-
-    def __init__(self, key: ApiKey) -> None:
-        self.fixed: ApiKey = key
+    fixed: ApiKey
 
     def __str__(self) -> str:
         return f"key {self.fixed.fingerprint}"

@@ -14,6 +14,8 @@ from functools import cache, partial
 from ssl import SSLContext
 from typing import Any
 
+from attrs import define
+
 from ..wire.base_url import origin
 from ..wire.errors import ClientClosedError, ConfigurationError, TransportError, needed_by
 from ..wire.message import Request, Response
@@ -57,16 +59,13 @@ def _quieten() -> None:
         logging.getLogger(name).addFilter(lambda record: record.levelno > logging.DEBUG)
 
 
+@define(eq=False)
 class Pool:
-    """One key's transport, how many requests are using it, and how many connections it may have."""
+    """One key's transport, how many connections it may have, and how many requests are using it."""
 
-    __slots__ = ("carrier", "connections", "in_flight")
     carrier: httpx2.AsyncBaseTransport
-    connections: int
-    in_flight: int
-
-    def __init__(self, carrier: httpx2.AsyncBaseTransport) -> None:
-        self.carrier, self.in_flight, self.connections = carrier, 0, 0
+    connections: int = 0
+    in_flight: int = 0
 
 
 class Pools:

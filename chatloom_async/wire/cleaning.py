@@ -72,8 +72,6 @@ ESCAPE = re.compile(
     rb"|&(?:amp;){0,4}(?:#x0{0,6}([0-9a-f]{1,2});?|#0{0,6}([0-9]{1,3});?|([a-z]{2,6});)"
 )
 VARIANTS = {"+": "+-", "/": "/_"}  # in base64 for URLs
-
-
 QUOTED_PRINTABLE = re.compile(rb"=([0-9a-f]{2})")
 
 
