@@ -12,6 +12,8 @@ AGENTS = "/api/plugin/agents"
 DOMAINS = "/api/plugin/agents/agt_000000/allowed-domains"
 # Prefixes of AGENTS: base URLs with a path.
 ONE, SEVEN, THOUSAND, TEN_THOUSAND = "/one", "/seven", "/thousand", "/ten-thousand"
+# Under SEVEN, each key has domains of its own. The server takes the workspace's number from the end of the key.
+NUMBERED, WORKSPACES = f"{KEY}w{{number}}", 2_000
 SLACK = "/slack/agents"
 TELEGRAM = "/telegram/getAgents"
 
@@ -45,12 +47,18 @@ def answers() -> dict[str, Any]:
         DOMAINS: domains,
         ONE + AGENTS: agents(1),
         SEVEN + AGENTS: agents(7),  # a workspace of usual size, whole: with the domains of each agent
-        **{SEVEN + DOMAINS.replace("000000", f"{index:06}"): domains for index in range(7)},
+        **{f"{SEVEN}/domains/{number}": _own_domains(number) for number in range(WORKSPACES)},
         THOUSAND + AGENTS: agents(1_000),
         TEN_THOUSAND + AGENTS: agents(10_000),
         SLACK: {"ok": True, **ten},
         TELEGRAM: {"ok": True, "result": ten},
     }
+
+
+def _own_domains(number: int) -> dict[str, Any]:
+    """Those of a workspace. One in twelve has a site in common with others, that of an agency."""
+    domains = [f"customer{number}.com", f"support.customer{number}.com", f"shop.customer{number}.com"]
+    return {"domains": [*domains, f"agency{number % 5}.com"] if number % 12 == 0 else domains}
 
 
 def body(document: Any) -> bytes:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from .answers import TELEGRAM, write_answers
+from .answers import SEVEN, TELEGRAM, write_answers
 
 # One process, no access log: the other core is the client's. A POST is answered like a GET, since aiogram only posts.
 NGINX = """
@@ -21,13 +21,15 @@ pid {folder}/nginx.pid; error_log {folder}/error.log crit;
 events {{ worker_connections 20000; multi_accept on; }}
 http {{
   access_log off; server_tokens off; sendfile on; tcp_nodelay on; default_type application/json;
-  keepalive_timeout 3600s; keepalive_requests 1000000000; open_file_cache max=100 inactive=1h;
+  keepalive_timeout 3600s; keepalive_requests 1000000000; open_file_cache max=4000 inactive=1h;
+  map $http_authorization $workspace {{ default 0; "~w(?<number>[0-9]+)$" $number; }}
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
   server {{
     listen 127.0.0.1:{port} backlog=4096 {tls}; root {folder}/answers;
     location = /status {{ stub_status; }}
     location / {{ try_files $uri.json =404; }}
+    location ~ ^{seven}/.*/allowed-domains$ {{ try_files {seven}/domains/$workspace.json =404; }}
     location = {telegram} {{ error_page 405 =200 {telegram}.json; try_files {telegram}.json =404; }}
     location = {telegram}.json {{ }}
   }}
@@ -72,7 +74,7 @@ def _nginx(folder: Path, port: int, certificate: Path | None) -> tuple[str, list
         return None
     configuration = folder / "nginx.conf"
     tls = f"ssl; ssl_certificate {certificate}; ssl_certificate_key {certificate}" if certificate else ""
-    configuration.write_text(NGINX.format(folder=folder, port=port, tls=tls, telegram=TELEGRAM), "utf-8")
+    configuration.write_text(NGINX.format(folder=folder, port=port, tls=tls, telegram=TELEGRAM, seven=SEVEN), "utf-8")
     version = subprocess.run([program, "-v"], capture_output=True, text=True, check=True).stderr
     command = [program, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(configuration)]
     return version.strip().rpartition(" ")[2], command

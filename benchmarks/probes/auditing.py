@@ -18,7 +18,7 @@ from chatloom_async.audit import Workspace, audit
 from chatloom_async.audit.reading import MAX_LANES
 from chatloom_async.audit.session import Output, open_session
 
-from ..answers import KEY, SEVEN
+from ..answers import NUMBERED, SEVEN
 from ..server import serving
 
 CONCURRENCY = 64
@@ -73,7 +73,7 @@ async def _busy(url: str, number: int, context: ssl.SSLContext | None) -> dict[s
 
 
 def _workspaces(number: int) -> list[Workspace]:
-    return [Workspace(f"workspace-{index}", ApiKey(f"{KEY}{index}")) for index in range(number)]
+    return [Workspace(f"workspace-{index}", ApiKey(NUMBERED.format(number=index))) for index in range(number)]
 
 
 @asynccontextmanager
