@@ -26,12 +26,12 @@ from ..wire.base_url import BASE_URL, normalize_base_url
 from ..wire.errors import ConfigurationError
 from .diff import new_findings
 from .formats.interface import Format, StreamFormat
-from .formats.ranking import NewFindings, Worst, by_findings
+from .formats.ranking import NewFindings, Worst
 from .mutes import Mute, Mutes
 from .outputs import FormatContext, Output, make_format, rule_texts
 from .rules import RULES, Judge, Rule
 from .spool import DiskList, RowSpool
-from .store import NothingToResumeError, Run, RunConfig, RunInfo, Store, StoreAccessError, open_store
+from .store import KeptRow, NothingToResumeError, Run, RunConfig, RunInfo, Store, StoreAccessError, open_store
 from .values import DomainMatching, FailOn, Finding, FormatName, Row, Severity, Summary, Workspace, at_or_above
 
 __all__ = [
@@ -88,6 +88,12 @@ class Reader(Protocol):
     ) -> AsyncGenerator[Row, None]: ...
 
 
+def _by_totals(named: tuple[str, Summary]) -> tuple[int, ...]:
+    """Sorts the totals of rows: those with the most errors first, then warnings, then infos."""
+    _, totals = named
+    return -totals.error, -totals.warning, -totals.info
+
+
 @define
 class AuditOutcome:
     """The totals of an audit and its verdict. It grows with every row.
@@ -112,11 +118,11 @@ class AuditOutcome:
     stopped: bool = False
     elapsed: float = 0.0
     cause: str = ""
-    _worst: Worst[Row] = Factory(lambda: Worst(2 * NAMES_SHOWN, by_findings))
+    _worst: Worst[tuple[str, Summary]] = Factory(lambda: Worst(2 * NAMES_SHOWN, _by_totals))
 
     @property
     def worst(self) -> list[str]:
-        names = dict.fromkeys(row.workspace for row in self._worst.items())  # a row that was replaced is there twice
+        names = dict.fromkeys(name for name, _ in self._worst.items())  # a row that was replaced is there twice
         return list(names)[:NAMES_SHOWN]
 
     @property
@@ -136,20 +142,19 @@ class AuditOutcome:
             return 3
         return 1 if self.gating else 0
 
-    def add(self, row: Row) -> None:
+    def add(self, workspace: str, totals: Summary) -> None:
         """Counts one reported row."""
-        self.summary.add(row)
-        if row.findings:
-            self._worst.add(row)
-        if row.error:
-            self.failing = sorted([*self.failing, row.workspace])[:NAMES_SHOWN]
-            self.cause = row.error.message if row.state == "failed" else self.cause
+        self.summary.include(totals.numbers)
+        if totals.findings:
+            self._worst.add((workspace, totals))
+        if not totals.ok:
+            self.failing = sorted([*self.failing, workspace])[:NAMES_SHOWN]
 
     def replace(self, row: Row, changed: Row) -> None:
         """Counts the row with other findings than before."""
         self.summary.replace_findings(row.findings, changed.findings)
         if changed.findings:
-            self._worst.add(changed)
+            self._worst.add((changed.workspace, Summary.of(changed)))
 
 
 KnownFindings = Callable[[frozenset[str]], Awaitable[frozenset[str]]]
@@ -199,13 +204,14 @@ class AuditSession:
         of them are. `on_row` is called after each row, and `on_read` once there are no more.
         """
         rows = RowSpool(workspace.name for workspace in self.workspaces)
+        streams = [output for output in outputs if output.streams]
         self._task = asyncio.current_task()
         try:
             async with aclosing(self._judged()) as judged:
                 async for row in judged:
                     shown = self._take(row, rows)
-                    for output in outputs:
-                        output.write_row(shown)
+                    for output in streams:
+                        output.write_row(shown if isinstance(shown, Row) else shown.row)
                     on_row(self.outcome)
         except asyncio.CancelledError:
             if not self._aborted or self._task is None:
@@ -217,7 +223,7 @@ class AuditSession:
         written = self.outcome.summary.findings
         await self._complete(rows)
         left_out = self.outcome.summary.findings - written
-        if left_out and any(output.streams for output in outputs):
+        if left_out and streams:
             self.context.warn(
                 f"jsonl has no findings that concern several workspaces: {left_out:,} left out, --format json has all."
             )
@@ -249,21 +255,27 @@ class AuditSession:
         for row in rows:
             yield row
 
-    async def _judged(self) -> AsyncGenerator[Row, None]:
+    async def _judged(self) -> AsyncGenerator[Row | KeptRow, None]:
         """The rows of a resumed run first, then each row when it is read, without findings across workspaces."""
         started = time.monotonic()
         try:
-            async for row in self._kept():
-                self.outcome.resumed.add(row)
-                yield row
+            async for kept in self._kept():
+                self.outcome.resumed.include(kept.totals.numbers)
+                yield kept
             async with aclosing(self._read(self._pending(), judge=self._judge, run=self._run)) as rows:
                 async for row in rows:
                     yield row
         finally:
             self.outcome.elapsed = time.monotonic() - started
 
-    def _take(self, row: Row, rows: RowSpool) -> Row:
+    def _take(self, row: Row | KeptRow, rows: RowSpool) -> Row | KeptRow:
         """Counts a row that was read, as far as it is known by itself, and returns it as reports show it."""
+        if isinstance(row, KeptRow):
+            if not (row.amended or self._mutes.mutes):
+                self.outcome.add(row.workspace, row.totals)
+                rows.add_json(row.workspace, row.document)
+                return row
+            row = row.row
         own = self._judge.without_overlaps(row)
         result = self._mutes.apply(own.workspace, own.findings)
         shown = own if result.kept == own.findings else evolve(own, findings=result.kept)
@@ -271,7 +283,9 @@ class AuditSession:
             self._original_places[row.workspace] = len(self._originals)
             self._originals.append(row)
         self.outcome.muted += len(result.muted)
-        self.outcome.add(shown)
+        self.outcome.add(row.workspace, Summary.of(shown))
+        if row.state == "failed" and row.error:
+            self.outcome.cause = row.error.message
         rows.add(shown)
         return shown
 
@@ -336,14 +350,13 @@ class AuditSession:
         if self._whole_list and not outcome.summary.interrupted:
             outcome.unused_mutes = self._mutes.unused([workspace.name for workspace in self.workspaces])
 
-    async def _kept(self) -> AsyncGenerator[Row, None]:
+    async def _kept(self) -> AsyncGenerator[KeptRow, None]:
         """The rows that an earlier part of the run left. The judge remembers each."""
         if self._run is None or self._store is None or not self._resume:
             return
-        async for stored in self._store.workspaces(self._run.id):
-            if stored.row is not None and stored.row.state != "failed":
-                self._judge.remember_sites(stored.workspace, stored.sites, stored.key)
-                yield stored.row
+        async for kept in self._store.kept(self._run.id):
+            self._judge.remember_sites(kept.workspace, kept.sites, kept.key)
+            yield kept
 
     async def _pending(self) -> AsyncGenerator[Workspace, None]:
         """The workspaces still to be read, until `stop` is set."""

@@ -3,6 +3,7 @@
 The file has no name and is gone when its list is. A few hundred rows stay in memory and never touch the disk.
 """
 
+import json
 import pickle
 import weakref
 from array import array
@@ -19,8 +20,13 @@ T = TypeVar("T")
 IN_MEMORY = 4 << 20
 """Bytes of a list that stay in memory."""
 
-PICKLE = b"\x80"
-"""First byte of a pickle. No MessagePack map of a value that has fields begins with it."""
+
+def from_json(raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """The value of a JSON document. Raises ValueError."""
+    try:
+        return decoder.decode(raw)
+    except msgspec.DecodeError:  # half of a surrogate pair, which msgspec does not read
+        return msgspec.convert(json.loads(raw), decoder.type)  # type: ignore[no-any-return]
 
 
 class DiskList(Sequence[T], Generic[T]):
@@ -30,18 +36,24 @@ class DiskList(Sequence[T], Generic[T]):
         self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed with the list
         weakref.finalize(self, self._file.close)
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(kind)
+        self._decoder, self._json_decoder = msgspec.msgpack.Decoder(kind), msgspec.json.Decoder(kind)
         self._starts, self._sizes = array("Q"), array("L")
         self._end = 0
 
     def append(self, value: T) -> None:
         """Adds a value at the end."""
+        self.append_json(self._encoded(value))
+
+    def append_json(self, raw: bytes) -> None:
+        """Adds the value of a JSON document, which is decoded when it is read."""
         self._starts.append(0)
         self._sizes.append(0)
-        self[len(self._starts) - 1] = value
+        self._write(len(self._starts) - 1, raw)
 
     def __setitem__(self, place: int, value: T) -> None:
-        raw = self._encoded(value)
+        self._write(place, self._encoded(value))
+
+    def _write(self, place: int, raw: bytes) -> None:
         self._file.seek(self._end)
         self._file.write(raw)
         self._starts[place], self._sizes[place] = self._end, len(raw)
@@ -68,8 +80,12 @@ class DiskList(Sequence[T], Generic[T]):
         size = self._sizes[place]  # an IndexError ends an iteration
         self._file.seek(self._starts[place])
         raw = self._file.read(size)
-        value: Any = pickle.loads(raw) if raw[:1] == PICKLE else self._decoder.decode(raw)  # noqa: S301 - our own file
-        return cast("T", value)
+        match raw[:1]:  # no MessagePack map begins like JSON or a pickle
+            case b"{":
+                return from_json(raw, self._json_decoder)
+            case b"\x80":
+                return cast("T", pickle.loads(raw))  # noqa: S301 - our own file
+        return self._decoder.decode(raw)
 
     def _encoded(self, value: Any) -> bytes:
         try:
@@ -94,9 +110,17 @@ class RowSpool(Sequence[Row]):
     def add(self, row: Row) -> None:
         """Puts the row in its place."""
         self._rows.append(row)
-        place = self._places.setdefault(row.workspace, len(self._places))
+        self._note(row.workspace)
+
+    def add_json(self, workspace: str, raw: bytes) -> None:
+        """The same for a row as the database has it."""
+        self._rows.append_json(raw)
+        self._note(workspace)
+
+    def _note(self, workspace: str) -> None:
+        place = self._places.setdefault(workspace, len(self._places))
         if place == len(self._names):
-            self._names.append(row.workspace)
+            self._names.append(workspace)
         self._arrived.append(place)
         self._order = None
 

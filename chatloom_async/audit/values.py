@@ -1,10 +1,12 @@
 """The values of an audit: workspaces, rows, findings and totals. They hold no client and do no I/O."""
 
 from collections import Counter
+from collections.abc import Iterable
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any, Literal
 
-from attrs import define, field, frozen
+from attrs import define, field, fields, frozen
 from attrs.validators import optional
 
 from ..endpoints.agents import Agent
@@ -200,6 +202,23 @@ class Summary:
     def findings(self) -> int:
         return self.error + self.warning + self.info
 
+    @classmethod
+    def of(cls, row: Row) -> "Summary":
+        """The totals of one row."""
+        summary = cls()
+        summary.add(row)
+        return summary
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Every count, in the order of the arguments."""
+        return COUNTS(self)
+
+    def include(self, numbers: Iterable[int]) -> None:
+        """Adds the totals of other rows, given as their `numbers`. Raises ValueError if there are more or fewer."""
+        for name, count in zip(COUNTED, numbers, strict=True):
+            setattr(self, name, getattr(self, name) + count)
+
     def add(self, row: Row) -> None:
         setattr(self, row.state, getattr(self, row.state) + 1)
         for finding in row.findings:
@@ -239,3 +258,7 @@ class Summary:
             **dns,
             "interrupted": self.interrupted,
         }
+
+
+COUNTED = tuple(counted.name for counted in fields(Summary) if counted.name != "interrupted")
+COUNTS = attrgetter(*COUNTED)

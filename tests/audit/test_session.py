@@ -139,10 +139,10 @@ async def test_a_stopped_session_is_resumed_with_what_is_missing(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["table", "json"])
-async def test_a_resumed_run_looks_at_a_row_twice(
+async def test_a_resumed_run_decodes_a_row_once(
     tmp_path: Path, name: FormatName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the database, and for the report; so its time grows as the number of rows."""
+    """For the report. What workspaces share is looked up by name."""
     names = [f"w{number}" for number in range(100)]
     rows = {name: Row(name, "ok", requests=1) for name in names}
     db, looks = tmp_path / "a.db", Counter[str]()

@@ -5,7 +5,7 @@
         await run.commit(row, key)
         await run.finish()
 
-A resumed run reads `run.pending(workspaces)` and keeps `store.rows(run.id, failed=False)`.
+A resumed run reads `run.pending(workspaces)` and keeps `store.kept(run.id)`.
 """
 
 from .errors import (
@@ -21,11 +21,12 @@ from .errors import (
     StoreLostError,
     StoreUsageError,
 )
-from .runs import RunConfig, RunInfo, RunState, StoredWorkspace
+from .runs import KeptRow, RunConfig, RunInfo, RunState, StoredWorkspace
 from .store import Run, Store, open_store
 
 __all__ = [
     "ConfigurationChangedError",
+    "KeptRow",
     "NoSuchRunError",
     "NothingToResumeError",
     "Run",

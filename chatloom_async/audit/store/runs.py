@@ -12,11 +12,13 @@ from pathlib import Path
 from sqlite3 import Connection, IntegrityError
 from typing import Any, Literal
 
+import msgspec
 from attrs import field, frozen
 
 from ...wire.auth import ApiKey
 from ..keys import KeyEnv, KeyFile, KeyJson, KeyReference
-from ..values import DomainMatching, Row, Workspace
+from ..spool import from_json
+from ..values import DomainMatching, Row, Summary, Workspace
 from .errors import StoreUsageError
 
 RunState = Literal["running", "finished", "interrupted"]
@@ -91,7 +93,7 @@ class StoredWorkspace:
     """One workspace of a run: its row, or None if it was not reached, and the salted fingerprint of its key.
 
     A workspace that is not `selected` was on the list, but the run was not to read it. `expects`: the list says what
-    its agents should allow. `sites` are the digests of the sites that they do allow, for `Judge.remember_sites`.
+    its agents should allow.
     """
 
     workspace: str
@@ -99,8 +101,28 @@ class StoredWorkspace:
     key: str | None = None
     selected: bool = True
     expects: bool = False
-    sites: bytes = field(default=b"", eq=False, repr=False)
 
+
+@frozen
+class KeptRow:
+    """The row of a workspace that was read, as the database has it: a JSON document, which is not decoded.
+
+    `sites` and `key` are for `Judge.remember_sites`. It is `amended` if it has findings that follow from other rows.
+    """
+
+    workspace: str
+    document: bytes
+    key: str | None
+    sites: bytes
+    totals: Summary
+    amended: bool
+
+    @property
+    def row(self) -> Row:
+        return from_json(self.document, ROWS)
+
+
+ROWS = msgspec.json.Decoder(Row)
 
 SIZE = 16
 """Bytes of a digest."""

@@ -18,7 +18,8 @@ from typing import Any
 import msgspec
 
 from ..rules.overlap import site_digests
-from ..values import Row
+from ..spool import from_json
+from ..values import Row, Summary
 from .errors import (
     NoSuchRunError,
     StoreAccessError,
@@ -28,7 +29,7 @@ from .errors import (
     translated,
 )
 from .locking import connected_to, write_lock
-from .runs import RunInfo, StoredWorkspace
+from .runs import ROWS, KeptRow, RunInfo, StoredWorkspace
 
 APPLICATION_ID = int.from_bytes(b"CLAU", "big")
 """In the header of the file. `file` and this package recognise a database of audits by it."""
@@ -51,7 +52,8 @@ TABLES = (
     """CREATE TABLE rows (
         run INTEGER NOT NULL, name TEXT NOT NULL,
         state TEXT NOT NULL CHECK (state IN ('ok', 'partial', 'failed')),
-        fingerprint TEXT, sites BLOB NOT NULL, document BLOB NOT NULL,
+        fingerprint TEXT, sites BLOB NOT NULL, totals TEXT NOT NULL, document BLOB NOT NULL,
+        amended INTEGER NOT NULL DEFAULT 0,
         UNIQUE (run, name), FOREIGN KEY (run, name) REFERENCES planned)""",
     "CREATE INDEX rows_by_state ON rows (run, state)",
     """CREATE TABLE findings (
@@ -64,8 +66,9 @@ TABLES = (
     "CREATE INDEX findings_by_rule ON findings (run, severity, rule)",
 )
 """`planned` has the workspaces that a run should read, `rows` the results, `unselected` the rest of the list.
-`sites` are digests of the sites that a workspace allows. `findings` repeats the rows' findings, for queries. Key
-references, expectations and keys are stored as salted digests only."""
+A row has digests of the `sites` that the workspace allows, and its `totals` in the order of `Summary`; it is `amended`
+if it has findings that follow from other rows. `findings` repeats the rows' findings, for queries. Key references,
+expectations and keys are stored as salted digests only."""
 
 
 def check(connection: Connection, path: Path) -> None:
@@ -159,7 +162,6 @@ def _connected(path: Path) -> Iterator[Connection]:
 
 
 ENCODE = msgspec.json.Encoder().encode
-DECODE = msgspec.json.Decoder(Row).decode
 COMPRESSION = 1
 """A row of twelve agents takes 10 % more bytes than with zlib's default level, and half the time."""
 
@@ -176,11 +178,7 @@ def encode_row(row: Row) -> bytes:
 def decode_row(compressed: bytes) -> Row:
     """The row. Raises ValueError for invalid bytes."""
     try:
-        raw = zlib.decompress(compressed)
-        try:
-            return DECODE(raw)
-        except msgspec.DecodeError:  # half of a surrogate pair, which msgspec does not read
-            return msgspec.convert(json.loads(raw), Row)
+        return from_json(zlib.decompress(compressed), ROWS)
     except Exception as problem:  # zlib, json and msgspec each have their own
         reason = f"{type(problem).__name__}: {problem}"
     raise ValueError(reason)
@@ -193,10 +191,10 @@ RUNS = """SELECT id, started, finished, state, version, options, paused,
     FROM runs WHERE id = :run OR :run IS NULL ORDER BY id"""
 STATES = "SELECT state, count(*) FROM rows WHERE run = ? GROUP BY state"
 SEVERITIES = "SELECT severity, count(*) FROM findings WHERE run = ? GROUP BY severity"
-PAGES = """SELECT planned.name AS name, document, fingerprint, sites, 1, expect <> :nothing
+PAGES = """SELECT planned.name AS name, document, fingerprint, 1, expect <> :nothing
     FROM planned LEFT JOIN rows ON rows.run = planned.run AND rows.name = planned.name
     WHERE planned.run = :run AND {0}
-    UNION ALL SELECT unselected.name, NULL, NULL, NULL, 0, 0 FROM unselected WHERE unselected.run = :run AND {1}
+    UNION ALL SELECT unselected.name, NULL, NULL, 0, 0 FROM unselected WHERE unselected.run = :run AND {1}
     ORDER BY name LIMIT :most"""
 FIRST_PAGE = PAGES.format("TRUE", "TRUE")
 NEXT_PAGE = PAGES.format("planned.name > :after", "unselected.name > :after")
@@ -209,10 +207,14 @@ COMPARABLE = (
 )
 DONE = "SELECT 1 FROM rows WHERE run = ? AND name = ? AND state <> 'failed'"
 KNOWN = "SELECT 1 FROM findings WHERE run = ? AND id = ?"
-INSERT = """INSERT INTO rows (run, name, state, fingerprint, sites, document) VALUES (?, ?, ?, ?, ?, ?)
+INSERT = """INSERT INTO rows (run, name, state, fingerprint, sites, totals, document) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (run, name) DO NOTHING"""
-REPLACE = "UPDATE rows SET state = ?, fingerprint = ?, sites = ?, document = ? WHERE run = ? AND name = ?"
-AMEND = "UPDATE rows SET document = ? WHERE run = ? AND name = ?"
+REPLACE = """UPDATE rows SET state = ?, fingerprint = ?, sites = ?, totals = ?, document = ?, amended = 0
+    WHERE run = ? AND name = ?"""
+AMEND = "UPDATE rows SET totals = ?, document = ?, amended = 1 WHERE run = ? AND name = ?"
+KEPT = """SELECT name, document, fingerprint, sites, totals, amended FROM rows
+    WHERE run = :run AND state <> 'failed' AND {0} ORDER BY name LIMIT :most"""
+FIRST_KEPT, NEXT_KEPT = KEPT.format("TRUE"), KEPT.format("name > :after")
 
 
 def runs(connection: Connection, run: int | None = None) -> list[RunInfo]:
@@ -249,7 +251,7 @@ def _run(connection: Connection, values: tuple[Any, ...]) -> RunInfo:
 
 def put_row(connection: Connection, run: int, row: Row, fingerprint: str | None) -> None:
     """Adds the row, or replaces the row of its workspace. Raises StoreUsageError if that is not part of the run."""
-    result = row.state, fingerprint, site_digests(row), encode_row(row)
+    result = row.state, fingerprint, site_digests(row), _totals(row), encode_row(row)
     try:
         added = connection.execute(INSERT, (run, row.workspace, *result)).rowcount
     except IntegrityError:
@@ -266,9 +268,13 @@ def put_row(connection: Connection, run: int, row: Row, fingerprint: str | None)
 def amend_rows(connection: Connection, run: int, rows: Iterable[Row]) -> None:
     """Replaces the rows of these workspaces. The fingerprints of their keys stay."""
     for row in rows:
-        connection.execute(AMEND, (encode_row(row), run, row.workspace))
+        connection.execute(AMEND, (_totals(row), encode_row(row), run, row.workspace))
         _remove_findings(connection, run, row)
         _add_findings(connection, run, row)
+
+
+def _totals(row: Row) -> str:
+    return ENCODE(Summary.of(row).numbers).decode()
 
 
 def _remove_findings(connection: Connection, run: int, row: Row) -> None:
@@ -293,14 +299,32 @@ def page(connection: Connection, run: int, after: str | None, nothing: bytes) ->
     return [_stored(run, values) for values in rows]
 
 
-def _stored(run: int, values: tuple[str, bytes | None, str | None, bytes | None, int, int]) -> StoredWorkspace:
-    name, document, fingerprint, sites, selected, expects = values
+def kept_page(connection: Connection, run: int, after: str | None) -> list[KeptRow]:
+    """The rows that were read, and follow the workspace `after` in the order of names; None: the first ones."""
+    query = FIRST_KEPT if after is None else NEXT_KEPT
+    rows = connection.execute(query, {"run": run, "after": after, "most": PAGE})
+    return [_kept(run, values) for values in rows]
+
+
+def _kept(run: int, values: tuple[str, bytes, str | None, bytes, str, int]) -> KeptRow:
+    name, document, fingerprint, sites, totals, amended = values
+    counts = Summary()
+    try:
+        counts.include(msgspec.json.decode(totals, type=list[int]))
+        return KeptRow(name, zlib.decompress(document), fingerprint, sites, counts, bool(amended))
+    except (zlib.error, ValueError) as problem:
+        reason = f"{type(problem).__name__}: {problem}"
+    raise StoreDamagedError(f"The row of workspace {name!r} in run {run} cannot be read: {reason}")
+
+
+def _stored(run: int, values: tuple[str, bytes | None, str | None, int, int]) -> StoredWorkspace:
+    name, document, fingerprint, selected, expects = values
     try:
         row = None if document is None else decode_row(document)
     except ValueError as problem:
         reason = str(problem)
     else:
-        return StoredWorkspace(name, row, fingerprint, bool(selected), bool(expects), sites or b"")
+        return StoredWorkspace(name, row, fingerprint, selected=bool(selected), expects=bool(expects))
     raise StoreDamagedError(f"The row of workspace {name!r} in run {run} cannot be read: {reason}")
 
 

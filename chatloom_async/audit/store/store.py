@@ -18,10 +18,11 @@ from ...wire.version import VERSION
 from ..values import Row, Workspace
 from .errors import ConfigurationChangedError, NoSuchRunError, NothingToResumeError, StoreLostError, StoreUsageError
 from .locking import File, identity, is_being_written
-from .runs import Plan, RunConfig, RunInfo, StoredWorkspace, expectation_digest, key_fingerprint
+from .runs import KeptRow, Plan, RunConfig, RunInfo, StoredWorkspace, expectation_digest, key_fingerprint
 from .sqlite import (
     amend_rows,
     are_comparable,
+    kept_page,
     known_findings,
     one_run,
     page,
@@ -221,6 +222,14 @@ class Store:
         async for workspace in self.workspaces(run_id):
             if workspace.row is not None and (failed or workspace.row.state != "failed"):
                 yield workspace.row
+
+    async def kept(self, run_id: int) -> AsyncGenerator[KeptRow, None]:
+        """The rows that a resumed run keeps, by workspace. Raises StoreDamagedError at a row that cannot be read."""
+        after = None
+        while rows := await self._thread.call(partial(kept_page, run=run_id, after=after)):
+            for kept in rows:
+                yield kept
+            after = rows[-1].workspace
 
     async def known_findings(self, run_id: int, ids: Iterable[str]) -> frozenset[str]:
         """Those of the ids that a finding of that run has, in any workspace."""
