@@ -11,7 +11,6 @@ from ..audit.document import json_text
 from ..audit.formats.layout import EMPTY, STYLES, Columns, cell
 from ..audit.rules import Rule, choose_rules, select_rules
 from ..audit.rules.rule import Need
-from ..sandbox.dns import serving_dns
 from .files import check_outputs, open_output
 from .options import FindingOptions, OutputPath, RuleFiles, RuleGlobs, TableOrJson
 from .sources import Kind
@@ -84,6 +83,8 @@ async def open_resolver(rules: Sequence[Rule], resolver: str | None, kind: Kind)
     if all(rule.needs != "dns" for rule in rules):
         yield None
     elif kind == "sandbox" and resolver is None:
+        from ..sandbox.dns import serving_dns  # not for an audit of a file
+
         async with serving_dns() as address:
             yield Resolver(address)
     else:
