@@ -20,7 +20,6 @@ shared between keys. The differences:
 | | `AiohttpTransport` | `Httpx2Transport` |
 | --- | --- | --- |
 | carries | HTTP/1.1 | HTTP/2 over TLS, else HTTP/1.1; `app=`: an ASGI application in this process |
-| unsolicited bytes on an idle connection | the same key's next answer | not used, the connection is dropped |
 | `ConnectionLostError.received` | reported | always False |
 | a response head larger than 8 kB | refused | taken, up to 100 kB |
 

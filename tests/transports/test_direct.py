@@ -21,8 +21,9 @@ from chatloom_async import (
 )
 from chatloom_async.transports.aiohttp import connection, exchange
 from chatloom_async.transports.aiohttp import transport as transport_module
-from chatloom_async.transports.aiohttp.connection import INTERIM_ANSWER, MAX_INTERIM, open_session
+from chatloom_async.transports.aiohttp.connection import MAX_INTERIM
 from chatloom_async.transports.aiohttp.exchange import DirectExchange
+from chatloom_async.transports.aiohttp.session import INTERIM_ANSWER, open_session
 from chatloom_async.transports.aiohttp.transport import _limits
 from chatloom_async.transports.network import ConnectionBound
 from chatloom_async.wire.version import USER_AGENT
@@ -239,7 +240,7 @@ async def test_origins_are_forgotten_before_they_fill_the_memory(monkeypatch: py
 async def test_an_origin_knows_no_key() -> None:
     """What is kept to connect with is no request of a key's."""
     async with await open_session(ConnectionBound(1), shared=False) as session:
-        origin = DirectExchange(session, ssl=True, max_body=1, works=True)._origin("http://127.0.0.1:1", 7)
+        origin = DirectExchange(session, ssl=True, max_body=1, works=True)._origin("http://127.0.0.1:1")
         assert sorted(origin.headers) == ["Accept", "Accept-Encoding", "Host", "User-Agent"]
 
 

@@ -30,7 +30,7 @@ def rewritten(owner: type, name: str, old: str, new: str) -> Any:
     """The function `name` of a class, compiled anew with another name in its place."""
     function = vars(owner)[name]
     source = re.sub(rf"\b{old}\b", new, textwrap.dedent(inspect.getsource(function)))
-    whole = f"def make(__class__):\n{textwrap.indent(source, ' ')}\n return {name.replace(old, new)}"
+    whole = f"def make(__class__):\n{textwrap.indent(source, ' ')}\n return {new if name == old else name}"
     namespace: dict[str, Any] = {}
     exec(compile(whole, f"<{owner.__name__}.{name}>", "exec"), sys.modules[owner.__module__].__dict__, namespace)
     return namespace["make"](owner)
@@ -70,8 +70,12 @@ BROKEN: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
         lambda patch: rename(patch, "_release", connector.BaseConnector, connector.Connection),
         "the number of its connections cannot be bounded",
     ),
-    "_conns": (
-        lambda patch: rename(patch, "_conns", connector.BaseConnector),
+    "_get": (
+        lambda patch: rename(patch, "_get", connector.BaseConnector),
+        "its connections would not be reused and closed",
+    ),
+    "_acquired": (
+        lambda patch: rename(patch, "_acquired", connector.BaseConnector),
         "its pool of connections has changed (AttributeError)",
     ),
     "_factory": (

@@ -10,7 +10,7 @@ import pytest
 from aiohttp.abc import ResolveResult
 
 from chatloom_async import AiohttpTransport, ConnectError, Response
-from chatloom_async.transports.aiohttp.connection import NUMERIC, ThreadResolver
+from chatloom_async.transports.aiohttp.resolver import NUMERIC, ThreadResolver
 from tests.faults.scenes import no_descriptors, replaced
 from tests.raw_server import RawServer, http
 from tests.signed import signed

@@ -36,7 +36,7 @@ GOOD = http(b"{}")
 def resumed(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """For each connection that an answer came on, whether it resumed a session."""
     seen: list[bool] = []
-    release: Any = Connections._release
+    release: Any = Connections.release
 
     def watched(self: Connections, key: Any, protocol: Any, *, should_close: bool = False) -> None:
         tls = protocol.transport and protocol.transport.get_extra_info("ssl_object")
@@ -44,7 +44,7 @@ def resumed(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
             seen.append(tls.session_reused)
         release(self, key, protocol, should_close=should_close)
 
-    monkeypatch.setattr(Connections, "_release", watched)
+    monkeypatch.setattr(Connections, "release", watched)
     return seen
 
 

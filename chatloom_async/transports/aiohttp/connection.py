@@ -1,35 +1,26 @@
-"""Opens aiohttp sessions without hidden behaviour. The only file that uses private names of aiohttp.
+"""The connections of a session: what they are reused for, how many there are, and how they end.
 
-Switched off, and why: cookies; `trust_env` (a netrc entry breaks or leaks the authentication; a proxy is named
-explicitly); aiohttp's hidden retries (they double the attempts); its decompression (it accepts truncated bodies, and
-decompresses encodings that were not requested).
-
-The behaviour of the private names is checked, without a network, each time a session is opened. If a guarantee of the
-transport would be broken, an error is raised; a mere optimization is skipped (see exchange.py).
+This file and session.py, which checks it, are the only ones that use private names of aiohttp.
 """
 
 import asyncio
-import socket
-import sys
-from collections import OrderedDict
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable
 from functools import partial
 from math import inf
-from types import FunctionType
 from typing import Any, NoReturn
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import istr
 from yarl import URL
 
 from ...wire.errors import ConfigurationError
-from ..body import ACCEPTED
 from ..network import ConnectionBound, ResumingContext
+from .idle import IdleConnections
+from .resolver import ThreadResolver
 
 SUPPORTED = "aiohttp>=3.14.4,<3.15"
 """The versions that were tried, as in pyproject.toml."""
@@ -60,17 +51,19 @@ class KeyedRequest(aiohttp.ClientRequest):
 
 
 class Origin(aiohttp.ClientRequest):
-    """The target of a connection as the connector needs it: a request that is never sent. It holds no API key."""
+    """The target of connections as the connector needs it: a request that is never sent. It holds no API key."""
 
-    def __init__(self, url: str, owner: object, **options: Any) -> None:
+    def __init__(self, url: str, **options: Any) -> None:
         super().__init__("GET", URL(url, encoded=True), **options)
-        self.owner: object = owner
         self.host_field: str = f" HTTP/1.1\r\nHost: {self.headers['Host']}\r\n"
-        self._key_for_owner = for_key(super().connection_key, owner)
+        self._place = self.connection_key
+        index = self._place._fields.index("proxy_headers_hash")
+        self._before, self._hash, self._after = self._place[:index], self._place[index], self._place[index + 1 :]
 
-    @property
-    def connection_key(self) -> ConnectionKey:
-        return self._key_for_owner
+    def key_for(self, owner: object) -> tuple[object, ...]:
+        """The connections of one API key, or of all for None. Equal to the `connection_key` of aiohttp's requests, but
+        `_replace` takes 1 us."""
+        return self._place if owner is None else (*self._before, hash((self._hash, owner)), *self._after)
 
 
 MAX_INTERIM = 100
@@ -89,17 +82,35 @@ class WatchedConnection(ResponseHandler):
     on this side (all parsers do); otherwise it would wait until the attempt times out.
     """
 
-    connections: "Connections | None" = None
-    owner: object = None
-    is_new = True  # it has brought no answer yet
+    __slots__ = (  # in the instance's dictionary they would take another 1.3 KB
+        "_begun",
+        "_interim",
+        "_interims",
+        "_silent_until",
+        "connections",
+        "is_idle",
+        "is_new",
+        "owner",
+    )
 
-    _begun = _interim = False
-    _interims = 0
-    _silent_until = inf
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.connections: Connections | None = None
+        self.owner: object = None
+        self.is_new: bool = True  # it has brought no answer yet
+        self.is_idle: bool = False
+        self._begun = self._interim = False
+        self._interims, self._silent_until = 0, inf
 
     def set_response_params(self, **options: Any) -> None:
-        self._begun, self._interims = False, 0
+        self.is_idle = self._begun = False
+        self._interims = 0
         super().set_response_params(**options)
+
+    def rest(self) -> None:
+        """Frees what belongs to the last exchange, which is a third of a connection's memory."""
+        self.is_idle = True
+        self._parser = self._payload = None
 
     def feed_data(self, data: Any, size: int = 0) -> None:
         self._interim = 100 <= data[0].code < 200
@@ -112,6 +123,9 @@ class WatchedConnection(ResponseHandler):
         self.set_exception(TooManyInterimError())
 
     def data_received(self, data: bytes) -> None:
+        if self.is_idle:  # unsolicited, so it is not the answer to the next request
+            self.close()
+            return
         self._begun = True
         super().data_received(data)
         if self._interim:  # aiohttp takes it for the answer, and removes the read timeout
@@ -165,47 +179,6 @@ class WatchedConnection(ResponseHandler):
             self._payload.set_exception(problem)
 
 
-DNS_THREADS = 4
-FLAGS = 0 if sys.platform == "win32" else socket.AI_ADDRCONFIG  # on Windows it hides localhost without a network
-NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-
-
-class ThreadResolver(AbstractResolver):
-    """Resolves host names as the operating system does, in threads of its own.
-
-    asyncio's default executor is open to any blocking work of a program. If that hangs, for example on a network drive
-    that does not answer, lookups in the same executor would wait behind it.
-    """
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(DNS_THREADS, "chatloom_async-dns")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, look_up, host, port, family)
-
-    async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def look_up(host: str, port: int, family: int) -> list[ResolveResult]:
-    """The addresses of a host. Blocks. Raises OSError."""
-    try:
-        addresses: list[Any] = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=FLAGS)
-    except socket.gaierror:
-        socket.socket().close()  # the resolver does not report a lack of descriptors; this raises it
-        raise
-    results: list[ResolveResult] = []
-    for kind, _, protocol, _, address in addresses:
-        scope = address[3] if kind == socket.AF_INET6 else 0  # of a link-local address
-        numeric = f"{address[0]}%{scope}" if scope else address[0]
-        result = ResolveResult(hostname=host, host=numeric, port=address[1], family=kind, proto=protocol, flags=NUMERIC)
-        results.append(result)
-    return results
-
-
 class Connections(aiohttp.TCPConnector):
     """The connections of one session. Their number is bounded, idle ones included: the one that was idle for longest
     is closed when a new one needs its place."""
@@ -220,14 +193,67 @@ class Connections(aiohttp.TCPConnector):
     ) -> None:
         self.resolver: ThreadResolver = ThreadResolver()
         super().__init__(limit=0, force_close=not reused, resolver=self.resolver)
-        self._factory: Any = partial(WatchedConnection, loop=asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        self._factory: Any = partial(WatchedConnection, loop=loop)
         self.bound: ConnectionBound = bound
         self.tls: ResumingContext | None = tls
         self.on_connect: Callable[[], object] | None = on_connect
-        self.idle: OrderedDict[ResponseHandler, ConnectionKey] = OrderedDict()  # the one idle for longest comes first
+        self.idle: IdleConnections[WatchedConnection] = IdleConnections(loop)
 
-    async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> ResponseHandler:  # noqa: ASYNC109
-        while self.idle and self.bound.is_exceeded(len(self.idle)):
+    def take(self, key: Hashable) -> WatchedConnection | None:
+        """An idle connection for a request with this key. `release` gives it back."""
+        while (connection := self.idle.take(key)) is not None:
+            if connection.is_connected():  # else it is closing
+                self._acquired.add(connection)
+                return connection
+        return None
+
+    async def open(self, origin: Origin, owner: object, limits: aiohttp.ClientTimeout) -> WatchedConnection:
+        """A new connection for a request with the API key `owner`. `release` gives it back."""
+        try:
+            async with asyncio.timeout(limits.connect):
+                connection = await self._create_connection(origin, [], limits)
+        except TimeoutError as late:
+            raise aiohttp.ConnectionTimeoutError("Connection timeout") from late
+        if self.closed:
+            connection.close()
+            raise aiohttp.ClientConnectionError("closed on this side")
+        connection.owner = owner
+        self._acquired.add(connection)
+        return connection
+
+    def release(self, key: Hashable, connection: WatchedConnection, *, should_close: bool = False) -> None:
+        """Takes a connection back from a request, for the next one with this key if it can be reused."""
+        self._acquired.discard(connection)
+        if connection.is_new and not should_close:
+            connection.is_new = False
+            if self.tls and connection.transport is not None:
+                self.tls.remember(connection.transport)
+        if should_close or self._force_close or connection.should_close or self.closed:
+            connection.close()
+        else:
+            connection.rest()
+            self.idle.add(key, connection)
+
+    async def _get(self, key: ConnectionKey, traces: Any) -> Any:
+        """The same for aiohttp's session."""
+        connection = self.take(key)
+        if connection is None:
+            return None
+        taken = Connection(self, key, connection, self._loop)
+        try:
+            for trace in traces:
+                await trace.send_connection_reuseconn()
+        except BaseException:
+            taken.close()
+            raise
+        return taken
+
+    def _release(self, key: ConnectionKey, protocol: Any, *, should_close: bool = False) -> None:
+        self.release(key, protocol, should_close=should_close)
+
+    async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> WatchedConnection:  # noqa: ASYNC109
+        while len(self.idle) and self.bound.is_exceeded(len(self.idle)):
             self.close_idle(next(iter(self.idle)))
             await asyncio.sleep(0)  # the event loop closes the socket in its next round
         with self.bound.opening():
@@ -246,187 +272,41 @@ class Connections(aiohttp.TCPConnector):
             self.on_connect()
         return connection
 
+    async def _connect(self, req: Any, traces: Any, limits: Any) -> ResponseHandler:
+        return await super()._create_connection(req, traces, limits)
+
+    def close_idle(self, connection: WatchedConnection) -> None:
+        """Closes an idle connection."""
+        self.idle.remove(connection)
+        transport = connection.transport
+        connection.close()  # notifies a TLS peer
+        if transport is not None:
+            transport.abort()  # does not wait for the peer: the descriptor is needed now
+            # asyncio's transports contain a reference to themselves. Without it they are freed at once, not by the
+            # garbage collector: 20,000 connections, one after the other, take 2 MB instead of 6.
+            getattr(transport, "__dict__", {}).pop("_read_ready_cb", None)
+
+    def close_idle_of(self, owner: object) -> None:
+        """Closes the idle connections of one API key."""
+        for connection in [idle for idle in self.idle if idle.owner == owner]:
+            self.close_idle(connection)
+
+    def lost(self, connection: WatchedConnection) -> None:
+        """Forgets a connection that has ended."""
+        connection.connections = None
+        self.idle.remove(connection)
+        self.bound.closed()
+
     async def close(self, *, abort_ssl: bool = False) -> None:
+        in_use: set[ResponseHandler] = getattr(self, "_acquired", set())
+        in_use.update(self.idle)  # aiohttp closes these, and waits for their end
         await super().close(abort_ssl=abort_ssl)
         await self.resolver.close()
 
     def __del__(self, *_: object) -> None:
         """Replaces aiohttp's warning: the transport gives one."""
 
-    async def _connect(self, req: Any, traces: Any, limits: Any) -> ResponseHandler:
-        return await super()._create_connection(req, traces, limits)
-
-    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
-        if self.tls and isinstance(protocol, WatchedConnection) and protocol.is_new and not should_close:
-            protocol.is_new = False
-            if protocol.transport is not None:
-                self.tls.remember(protocol.transport)
-        super()._release(key, protocol, should_close=should_close)
-        if protocol.is_connected() and not self.closed:
-            self.idle[protocol] = key
-            self.idle.move_to_end(protocol)
-
-    def close_idle(self, connection: ResponseHandler) -> None:
-        """Closes a connection, unless aiohttp has given it to a request in the meantime."""
-        key = self.idle.pop(connection)
-        entries = self._conns.get(key, ())
-        for entry in [entry for entry in entries if entry[0] is connection]:
-            self._conns[key].remove(entry)
-            if not self._conns[key]:
-                del self._conns[key]
-            transport = connection.transport
-            connection.close()  # notifies a TLS peer
-            if transport is not None:
-                transport.abort()  # does not wait for the peer: the descriptor is needed now
-
-    def close_idle_of(self, owner: object) -> None:
-        """Closes the idle connections of one API key."""
-        for connection in [idle for idle in self.idle if getattr(idle, "owner", None) == owner]:
-            self.close_idle(connection)
-
-    def lost(self, connection: WatchedConnection) -> None:
-        """Forgets a connection that has ended."""
-        connection.connections = None
-        self.idle.pop(connection, None)
-        self.bound.closed()
-
 
 def unsupported(what: str) -> NoReturn:
     """The error for an aiohttp that would break a guarantee."""
     raise ConfigurationError(f"aiohttp {aiohttp.__version__} cannot be used: {what}. Install {SUPPORTED}")
-
-
-async def open_session(
-    bound: ConnectionBound,
-    *,
-    shared: bool,
-    tls: ResumingContext | None = None,
-    reused: bool = True,
-    on_connect: Callable[[], object] | None = None,
-) -> aiohttp.ClientSession:
-    """A session for the running loop; the caller closes it. Unless `shared`, its connections never mix API keys. Unless
-    `reused`, each serves one request, with `Connection: close`. Raises ConfigurationError if the installed aiohttp
-    cannot guarantee this.
-    """
-    session = aiohttp.ClientSession(
-        connector=Connections(bound, tls=tls, reused=reused, on_connect=on_connect),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"Accept-Encoding": ACCEPTED},
-        request_class=aiohttp.ClientRequest if shared else KeyedRequest,
-        auto_decompress=False,
-        trust_env=False,
-    )
-    try:
-        if getattr(session, "_retry_connection", None) is not True:
-            unsupported("its hidden repetition of requests cannot be switched off")
-        session._retry_connection = False  # noqa: SLF001 - there is no option for it
-        await check_isolation(session)
-        await check_bodies()
-    except BaseException:
-        await session.close()
-        raise
-    return session
-
-
-class MemoryTransport(asyncio.Transport):
-    """Replaces a socket in the checks below."""
-
-    def __init__(self, protocol: ResponseHandler) -> None:
-        super().__init__()
-        self.protocol: ResponseHandler = protocol
-        self._closed = False
-        protocol.connection_made(self)
-
-    def write(self, data: Any) -> None:
-        """Ignores the data."""
-
-    def is_closing(self) -> bool:
-        return self._closed
-
-    def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            self.protocol.connection_lost(None)
-
-    abort = close
-
-
-class MemoryConnections(Connections):
-    """Connections without a network. A real connection would fail, because the name has no address."""
-
-    async def _connect(self, req: Any, traces: Any, limits: Any) -> ResponseHandler:
-        connection: ResponseHandler = self._factory()
-        MemoryTransport(connection)
-        return connection
-
-
-NOWHERE = URL("http://127.0.0.1:0")
-CHECK_LIMITS = aiohttp.ClientTimeout(total=None)
-
-
-async def check_isolation(session: aiohttp.ClientSession) -> None:
-    """Makes sure that aiohttp still keeps the connections of two API keys apart, and reuses those of one."""
-    connections = MemoryConnections(ConnectionBound(9))
-    given: list[object] = []
-    try:
-        for key in ("1", "2", "1"):
-            headers = {"Authorization": key}
-            loop = asyncio.get_running_loop()
-            request = KeyedRequest("GET", NOWHERE, headers=headers, loop=loop, session=session)
-            connection = await connections.connect(request, [], CHECK_LIMITS)
-            given.append(connection.protocol)
-            connection.release()
-        bounded = len(connections.idle) == 2
-        for idle in list(connections.idle):
-            connections.close_idle(idle)
-        bounded = bounded and not connections._conns  # noqa: SLF001 - the pool has no public name
-    except (AttributeError, TypeError, aiohttp.ClientError) as problem:
-        unsupported(f"its pool of connections has changed ({type(problem).__name__})")
-    finally:
-        await connections.close()
-    if given[0] is given[1] or given[0] is not given[2]:
-        unsupported("it would share connections between API keys")
-    if not bounded:
-        unsupported("the number of its connections cannot be bounded")
-
-
-INTERIM_ANSWER = b"HTTP/1.1 103 Early Hints\r\n\r\n"
-HALF_AN_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n["
-
-
-async def check_bodies() -> None:
-    """Makes sure that the reader of a body is notified if the connection is closed or times out, and that interim
-    answers are counted."""
-    loop = asyncio.get_running_loop()
-    closed, silent, flooded = WatchedConnection(loop), WatchedConnection(loop), WatchedConnection(loop)
-    problems: list[BaseException | None] = []
-    try:
-        for connection in (closed, silent, flooded):
-            MemoryTransport(connection)
-            connection.set_response_params(read_until_eof=True, auto_decompress=False, read_timeout=-1.0)
-        flooded.data_received(INTERIM_ANSWER * (MAX_INTERIM + 1))
-        for connection, ending in ((closed, closed.close), (silent, silent.ring)):
-            connection.data_received(HALF_AN_ANSWER)
-            _, payload = await connection.read()
-            ending()
-            problems.append(payload.exception())
-        silent.abort()
-    except (AttributeError, TypeError, LookupError) as problem:
-        unsupported(f"its connections have changed ({type(problem).__name__})")
-    if [type(problem) for problem in problems] != [aiohttp.ClientPayloadError, aiohttp.SocketTimeoutError]:
-        unsupported("a connection that ends would not be noticed")
-    if not isinstance(flooded.exception(), TooManyInterimError):
-        unsupported("a flood of interim answers would not be noticed")
-
-
-_request: Any = aiohttp.ClientSession._request  # noqa: SLF001 - what others patch
-AS_SHIPPED = (  # None if it was patched before; a wrapper may look like the original in all but the place of its code
-    _request
-    if isinstance(_request, FunctionType) and _request.__code__.co_filename == aiohttp.client.__file__
-    else None
-)
-
-
-def is_unpatched() -> bool:
-    """Whether `ClientSession` is unmodified; aioresponses and some monitors patch it."""
-    return aiohttp.ClientSession._request is AS_SHIPPED  # noqa: SLF001 - what others patch

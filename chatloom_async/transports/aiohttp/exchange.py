@@ -18,13 +18,14 @@ from ...wire.errors import TransportError
 from ...wire.message import Headers, Request, Response
 from ..body import ACCEPTED, Body, received
 from ..failures import invalid_body
-from .connection import Connections, MemoryTransport, Origin, WatchedConnection, is_unpatched
+from .connection import Connections, Origin, WatchedConnection
+from .session import MemoryTransport, is_unpatched
 
 CONTENT_ENCODING, CONTENT_LENGTH = istr("Content-Encoding"), istr("Content-Length")
 
 METHODS = frozenset({"GET", "HEAD"})
 PLAIN_URL = re.compile(r"(https?://[a-z0-9.:\[\]-]+)(/[!-\"$-~]*)")  # no user, no fragment, nothing to be encoded
-MAX_ORIGINS = 1024
+MAX_ORIGINS = 64
 
 NEEDED = frozenset({"accept", "user-agent"})  # aiohttp adds them if they are missing
 SPECIAL = frozenset({"accept-encoding", "connection", "content-length", "expect", "host", "transfer-encoding"})
@@ -95,7 +96,7 @@ class DirectExchange:
         self.connections: Connections = connections
         self._ssl, self._max_body = ssl, max_body
         self._plain = works and not session.trace_configs and not self.connections.force_close
-        self._origins: dict[tuple[str, object], Origin] = {}
+        self._origins: dict[str, Origin] = {}
 
     def target(self, request: Request) -> tuple[str, str] | None:
         """Origin and path of a plain request; None if the request is not plain, or the session is traced."""
@@ -112,27 +113,27 @@ class DirectExchange:
         self, request: Request, target: tuple[str, str], key: object, limits: aiohttp.ClientTimeout
     ) -> Response | TransportError:
         """One exchange. Raises what aiohttp raises."""
-        origin = self._origins.get((target[0], key)) or self._origin(target[0], key)
-        try:
-            connection = await self.connections.connect(origin, [], limits)
-        except TimeoutError as late:
-            raise aiohttp.ConnectionTimeoutError("Connection timeout") from late
+        origin = self._origins.get(target[0]) or self._origin(target[0])
+        connections, place = self.connections, origin.key_for(key)
+        connection = connections.take(place)
+        if connection is None:
+            connection = await connections.open(origin, key, limits)
         try:
             line = f"{request.method} {target[1]}{origin.host_field}".encode()
             head = line + request.headers.prepared.head
-            message, payload = await ask(connection.protocol, head, request.method == "HEAD", limits.sock_read)
+            message, payload = await ask(connection, head, request.method == "HEAD", limits.sock_read)
             body = await read_body(payload, message.headers, self._max_body)
         except BaseException:
-            connection.close()
+            connections.release(place, connection, should_close=True)
             raise
-        connection.release()
+        connections.release(place, connection)
         return received(message.code, message.raw_headers, body)
 
-    def _origin(self, place: str, key: object) -> Origin:
+    def _origin(self, place: str) -> Origin:
         if len(self._origins) >= MAX_ORIGINS:
             self._origins.clear()
-        origin = Origin(place, key, loop=asyncio.get_running_loop(), session=self.session, ssl=self._ssl)
-        self._origins[place, key] = origin
+        origin = Origin(place, loop=asyncio.get_running_loop(), session=self.session, ssl=self._ssl)
+        self._origins[place] = origin
         return origin
 
 
@@ -162,7 +163,7 @@ async def works(session: aiohttp.ClientSession) -> bool:
     """Whether exchanges work with the installed aiohttp, tried without a network."""
     try:
         loop = asyncio.get_running_loop()
-        origin = Origin("http://127.0.0.1:1", 7, loop=loop, session=session, ssl=True)
+        origin = Origin("http://127.0.0.1:1", loop=loop, session=session, ssl=True)
         protocol = WatchedConnection(loop)
         Echo(protocol)
         async with asyncio.timeout(1.0):

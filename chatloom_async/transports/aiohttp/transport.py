@@ -1,6 +1,6 @@
 """The transport on aiohttp: one session for each event loop, with a bound on its connections.
 
-Redirects are not followed, because aiohttp would send X-API-Key to any host. It starts no tasks. connection.py lists
+Redirects are not followed, because aiohttp would send X-API-Key to any host. It starts no tasks. session.py lists
 the other features of aiohttp that are switched off.
 """
 
@@ -32,8 +32,9 @@ from ..network import (
     warn_unclosed,
 )
 from ..per_loop import PerLoop
-from .connection import MAX_INTERIM, TooManyInterimError, open_session
+from .connection import MAX_INTERIM, TooManyInterimError
 from .exchange import DirectExchange, prepare, read_body, works
+from .session import open_session
 
 
 @lru_cache(maxsize=1024)
@@ -78,8 +79,9 @@ class AiohttpTransport:
     New connections to a host resume its TLS session for a minute, independent of the key. `tls_resumption=False`
     disables that.
 
-    Unsolicited bytes on an idle connection are taken for the answer to that key's next request. To prevent that, pass
-    `connection_reuse=False`: each request then opens its own connection and pays for its handshakes.
+    Unsolicited bytes on an idle connection end it. If they arrive just after the key's next request was sent, they are
+    taken for its answer. To prevent that, pass `connection_reuse=False`: each request then opens its own connection and
+    pays for its handshakes.
 
         transport = AiohttpTransport(max_body=2**20)
         print(len(await AsyncChatloom(transport=transport).list_agents()))  # 2

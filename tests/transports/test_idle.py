@@ -1,0 +1,141 @@
+"""What becomes of connections between two requests."""
+
+import asyncio
+import gc
+import weakref
+from typing import Any
+
+import aiohttp
+import pytest
+
+from chatloom_async import AiohttpTransport, Response
+from chatloom_async.transports.aiohttp import idle
+from chatloom_async.transports.aiohttp.idle import IdleConnections
+from chatloom_async.transports.aiohttp.session import open_session
+from chatloom_async.transports.network import ConnectionBound
+from tests.raw_server import RawServer, http
+from tests.signed import keys, signed
+
+GOOD = http(b'{"agents": [], "count": 0}')
+
+
+class Closable:
+    """A connection that knows whether it was closed."""
+
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def test_the_connection_that_was_used_last_is_taken_first() -> None:
+    """Of those with the same key. What was removed is not found again."""
+    connections = IdleConnections[Closable](asyncio.get_running_loop())
+    first, second, third, other = (Closable() for _ in range(4))
+    for key, connection in (("a", first), ("a", second), ("b", other), ("a", third)):
+        connections.add(key, connection)
+    assert ([*connections], len(connections)) == ([first, second, other, third], 4)
+    connections.remove(second)
+    connections.remove(second)
+    assert [connections.take(key) for key in ("a", "a", "a", "b")] == [third, first, None, other]
+    connections.add("a", first)
+    connections.remove(first)
+    assert (connections.take("a"), len(connections)) == (None, 0)
+
+
+async def test_a_connection_is_closed_once_it_was_idle_for_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted from its last use. There is one timer, and none while nothing is idle."""
+    monkeypatch.setattr(idle, "KEEP_ALIVE", 0.2)
+    connections = IdleConnections[Closable](asyncio.get_running_loop())
+    old, used, new = (Closable() for _ in range(3))
+    connections.add("old", old)
+    connections.add("used", used)
+    await asyncio.sleep(0.1)
+    assert connections.take("used") is used
+    connections.add("used", used)
+    connections.add("new", new)
+    await asyncio.sleep(0.15)
+    assert ([*connections], old.closed, used.closed, new.closed) == ([used, new], True, False, False)
+    await asyncio.sleep(0.2)
+    assert ([*connections], used.closed, new.closed) == ([], True, True)
+    connections.add("new", new)
+    assert connections.take("new") is new
+
+
+async def test_an_abandoned_pool_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its timer does not keep it alive."""
+    monkeypatch.setattr(idle, "KEEP_ALIVE", 0.05)
+    connections = IdleConnections[Closable](asyncio.get_running_loop())
+    connections.add("a", Closable())
+    seen = weakref.ref(connections)
+    del connections
+    assert seen() is None
+    await asyncio.sleep(0.1)
+
+
+async def test_the_transport_closes_connections_that_are_idle_for_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next request opens another one."""
+    monkeypatch.setattr(idle, "KEEP_ALIVE", 0.05)
+    async with RawServer((GOOD,)) as server:
+        transport = AiohttpTransport()
+        await transport.send(signed(server.url))
+        await asyncio.sleep(0.15)
+        left = len(server.open)
+        answer = await transport.send(signed(server.url))
+        await transport.aclose()
+    assert (left, type(answer), server.connections) == (0, Response, 2)
+
+
+async def test_a_connection_that_is_closing_is_not_taken() -> None:
+    """The event loop reports its end in the next round."""
+    async with RawServer((GOOD,)) as server, await open_session(ConnectionBound(9), shared=True) as session:
+        connections: Any = session.connector
+        for _ in range(2):
+            async with session.get(server.url) as answer:
+                await answer.read()
+            (connection,) = connections.idle
+            connection.transport.close()
+        await session.close()
+    assert server.connections == 2
+
+
+async def test_a_closed_connection_is_freed_at_once() -> None:
+    """Not by the garbage collector, which would leave thousands of them in memory."""
+    async with RawServer((GOOD,)) as server:
+        transport = AiohttpTransport(max_connections=2)
+        first, *others = keys(4)
+        await transport.send(signed(server.url, first))
+        (connection,) = transport._exchanges.current().connections.idle  # type: ignore[union-attr]
+        seen = [weakref.ref(connection), weakref.ref(connection.transport)]
+        del connection
+        gc.disable()
+        try:
+            for key in others:
+                await transport.send(signed(server.url, key))
+            assert [each() for each in seen] == [None, None]
+        finally:
+            gc.enable()
+        await transport.aclose()
+
+
+async def test_a_trace_that_fails_takes_no_connection_with_it() -> None:
+    """The session reports reused connections to traces, as aiohttp does."""
+    trace, reused = aiohttp.TraceConfig(), []
+
+    async def note(*_: object) -> None:
+        reused.append(1)
+        if len(reused) > 1:
+            raise RuntimeError("trace")
+
+    trace.on_connection_reuseconn.append(note)
+    trace.freeze()
+    async with RawServer((GOOD,)) as server, await open_session(ConnectionBound(9), shared=True) as session:
+        session.trace_configs.append(trace)
+        for _ in range(2):
+            async with session.get(server.url) as answer:
+                await answer.read()
+        with pytest.raises(RuntimeError, match="trace"):
+            await session.get(server.url)
+        connections: Any = session.connector
+        assert (len(reused), len(connections.idle), connections._acquired) == (2, 0, set())
+        await session.close()
