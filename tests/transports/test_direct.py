@@ -226,6 +226,23 @@ async def test_a_connection_that_is_lost_at_once_is_not_written_to(monkeypatch: 
     assert (lost.received, len(server.requests)) == (False, 1)
 
 
+async def test_a_body_that_is_read_late_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Meanwhile the connection stops reading; more than its buffer holds stays with the server."""
+    read: Any = exchange.read_body
+
+    async def late(*args: Any) -> Any:
+        await asyncio.sleep(0.1)
+        return await read(*args)
+
+    monkeypatch.setattr(exchange, "read_body", late)
+    body = bytes(4 * 2**20)
+    async with RawServer((http(body),)) as server:
+        transport = AiohttpTransport()
+        answers = [await transport.send(plain(server.url)) for _ in range(2)]
+        await transport.aclose()
+    assert ([getattr(each, "body", None) == body for each in answers], server.connections) == ([True, True], 1)
+
+
 async def test_origins_are_forgotten_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forgetting one costs a little time, and no connection."""
     monkeypatch.setattr(exchange, "MAX_ORIGINS", 2)

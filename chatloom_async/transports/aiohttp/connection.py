@@ -87,6 +87,7 @@ class WatchedConnection(ResponseHandler):
         "_interim",
         "_interims",
         "_silent_until",
+        "_was_paused",
         "connections",
         "is_idle",
         "is_new",
@@ -99,11 +100,11 @@ class WatchedConnection(ResponseHandler):
         self.owner: object = None
         self.is_new: bool = True  # it has brought no answer yet
         self.is_idle: bool = False
-        self._begun = self._interim = False
+        self._begun = self._interim = self._was_paused = False
         self._interims, self._silent_until = 0, inf
 
     def set_response_params(self, **options: Any) -> None:
-        self.is_idle = self._begun = False
+        self.is_idle = self._begun = self._was_paused = False
         self._interims = 0
         super().set_response_params(**options)
 
@@ -121,6 +122,16 @@ class WatchedConnection(ResponseHandler):
         self._interim = False
         self.close()
         self.set_exception(TooManyInterimError())
+
+    def pause_reading(self) -> None:
+        self._was_paused = True
+        super().pause_reading()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Does nothing if reading was never paused. aiohttp calls this twice for each answer, and then parses and
+        resumes in any case: a twentieth of a call."""
+        if self._was_paused:
+            super().resume_reading(resume_parser)
 
     def data_received(self, data: bytes) -> None:
         if self.is_idle:  # unsolicited, so it is not the answer to the next request
