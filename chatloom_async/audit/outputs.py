@@ -106,10 +106,9 @@ class Output:
         return isinstance(self.report, JsonLinesFormat)
 
     def write_row(self, row: Row) -> None:
-        """Writes the row at once if this is a stream format. A reader sees it without delay."""
-        if isinstance(self.report, JsonLinesFormat):
-            self.stream.write(self.report.line(row))
-            self.stream.flush()
+        """Writes the row of a format that `streams`. A reader sees it without delay."""
+        self.stream.write(cast(JsonLinesFormat, self.report).line(row))
+        self.stream.flush()
 
     async def write(self, rows: Sequence[Row], summary: Summary) -> None:
         """Writes the whole report, unless its rows are written already. Other tasks run in between."""

@@ -88,10 +88,10 @@ class Reader(Protocol):
     ) -> AsyncGenerator[Row, None]: ...
 
 
-def _by_totals(named: tuple[str, Summary]) -> tuple[int, ...]:
-    """Sorts the totals of rows: those with the most errors first, then warnings, then infos."""
-    _, totals = named
-    return -totals.error, -totals.warning, -totals.info
+def _by_totals(named: tuple[str, Summary]) -> tuple[object, ...]:
+    """Sorts the totals of rows: those with the most errors first, then warnings, then infos; equals by name."""
+    workspace, totals = named
+    return -totals.error, -totals.warning, -totals.info, workspace
 
 
 @define
@@ -153,15 +153,11 @@ class AuditOutcome:
     def replace(self, row: Row, changed: Row) -> None:
         """Counts the row with other findings than before."""
         self.summary.replace_findings(row.findings, changed.findings)
-        if changed.findings:
-            self._worst.add((changed.workspace, Summary.of(changed)))
+        self._worst.add((changed.workspace, Summary.of(changed)))
 
 
 KnownFindings = Callable[[frozenset[str]], Awaitable[frozenset[str]]]
-
-
-async def _none_known(_: frozenset[str]) -> frozenset[str]:
-    return frozenset()
+"""Those of the ids of findings that the baseline has."""
 
 
 @define(eq=False, kw_only=True)
@@ -175,7 +171,7 @@ class AuditSession:
     _read: Reader = field(alias="read")
     _judge: Judge = field(alias="judge")
     _mutes: Mutes = field(alias="mutes")
-    _known: KnownFindings = field(default=_none_known, alias="known")
+    _known: KnownFindings | None = field(default=None, alias="known")
     _store: Store | None = field(default=None, alias="store")
     _run: Run | None = field(default=None, alias="run")
     _resume: bool = field(default=False, alias="resume")
@@ -298,12 +294,12 @@ class AuditSession:
                 name = rows.workspace(place)
                 if name in self._original_places or self._judge.shares(name):
                     amended += self._add_overlaps(rows, place)
-                if self.context.news is not None:
-                    await self._count_new(rows[place].findings, self.context.news)
+                if self._known and self.context.news:
+                    await self._count_new(rows[place].findings, self._known, self.context.news)
             if amended and self._run is not None:
                 await self._run.amend(amended)
             await asyncio.sleep(0)
-        if self.context.news is None:
+        if self._known is None:
             self.outcome.new = self.outcome.summary.by_severity()
         self._count_up()
 
@@ -322,10 +318,10 @@ class AuditSession:
         self.outcome.muted += len(result.muted) - len(own.muted)
         return [] if whole is original else [whole]
 
-    async def _count_new(self, findings: tuple[Finding, ...], news: NewFindings) -> None:
+    async def _count_new(self, findings: tuple[Finding, ...], known: KnownFindings, news: NewFindings) -> None:
         """Counts the findings that the baseline did not have."""
         if findings:
-            new = new_findings(findings, await self._known(frozenset(finding.id for finding in findings)))
+            new = new_findings(findings, await known(frozenset(finding.id for finding in findings)))
             news.findings.update(finding.id for finding in new)
             self.outcome.new.update(finding.severity for finding in new)
 
@@ -454,7 +450,7 @@ class History:
     run: Run | None = None
     past: Sequence[RunInfo] = ()
     baseline: int | None = None
-    known: KnownFindings = _none_known
+    known: KnownFindings | None = None
 
 
 async def _open_history(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chatloom_async import ApiKey, AsyncChatloom, Sandbox
-from chatloom_async.audit import Workspace, audit
+from chatloom_async.audit import KeyEnv, Workspace, audit
 from chatloom_async.audit.mutes import Mute
 from chatloom_async.audit.rules import Judge
 from chatloom_async.audit.rules.overlap import OverlapIndex
@@ -164,6 +164,40 @@ async def test_a_resumed_run_decodes_a_row_once(
         outcome = await session.write(Output(session.format(name), io.StringIO()))
     assert (outcome.resumed.ok, outcome.summary.ok) == (99, 100)
     assert looks == {"__getitem__": len(names), "shares": len(names)}
+
+
+@pytest.mark.parametrize("muted", [None, "domain-shared", "domain-local"])
+async def test_a_resumed_run_is_like_one_that_was_not_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, muted: str | None
+) -> None:
+    """Rows, totals and database: findings about what workspaces share are made anew, and muted ones are taken out."""
+    fleet = Sandbox(seed=7)
+    allowed = {"acme": ("x.de", "localhost"), "birch": ("x.de",), "cedar": ("x.de", "y.de"), "dale": ("y.de",)}
+    for name, domains in allowed.items():
+        workspace = fleet.add_workspace(name, agents=0)
+        workspace.add_agent(name=name, domains=domains)
+        monkeypatch.setenv(f"{name.upper()}_KEY", workspace.key.reveal())
+    listed = [Workspace(name, KeyEnv(f"{name.upper()}_KEY")) for name in allowed]
+    until = date(2099, 1, 1)
+    mutes = [Mute(rule=muted, workspace=name, reason="known", until=until) for name in ("acme", "birch") if muted]
+
+    async def result(db: str, *, resume: bool) -> tuple[list[Row], AuditOutcome, list[Row]]:
+        async with AsyncChatloom(KEY, transport=fleet.transport()) as chatloom:
+            read = partial(audit, client=chatloom)
+            async with open_session(listed, read, db=tmp_path / db, mutes=mutes, resume=resume) as session:
+                rows = [row async for row in session.rows()]
+        async with open_store(tmp_path / db, write=False) as store:
+            return rows, session.outcome, [row async for row in store.rows(1)]
+
+    whole, outcome, stored = await result("whole.db", resume=False)
+    with monkeypatch.context() as without:
+        without.delenv("CEDAR_KEY")
+        await result("parts.db", resume=False)
+    rows, resumed, kept = await result("parts.db", resume=True)
+    assert (rows, kept) == (whole, stored)
+    totals = (outcome.summary, outcome.new, outcome.muted, outcome.worst)
+    assert totals == (resumed.summary, resumed.new, resumed.muted, resumed.worst)
+    assert (resumed.resumed.ok, outcome.muted) == (3, {"domain-shared": 2, "domain-local": 1, None: 0}[muted])
 
 
 async def never(

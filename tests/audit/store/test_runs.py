@@ -418,8 +418,14 @@ async def test_a_damaged_row_is_named(store: Store) -> None:
     await run.commit(row("a"))
     with closing(connect(store.path)) as connection, connection:
         connection.execute("UPDATE rows SET document = ?", (encode_row(row("a"))[:-3],))
-    with pytest.raises(StoreDamagedError, match="The row of workspace 'a' in run 1 cannot be read: error: "):
-        _ = [each async for each in store.rows(run.id)]
+    damaged = "The row of workspace 'a' in run 1 cannot be read: "
+    for read in (store.rows, store.kept):
+        with pytest.raises(StoreDamagedError, match=f"{damaged}error: "):
+            _ = [each async for each in read(run.id)]
+    with closing(connect(store.path)) as connection, connection:
+        connection.execute("UPDATE rows SET totals = '[1]'")
+    with pytest.raises(StoreDamagedError, match=f"{damaged}ValueError: "):
+        _ = [each async for each in store.kept(run.id)]
 
 
 async def test_a_closed_store_says_so(tmp_path: Path) -> None:
