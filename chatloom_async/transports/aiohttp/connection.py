@@ -129,7 +129,7 @@ class WatchedConnection(ResponseHandler):
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Does nothing if reading was never paused. aiohttp calls this twice for each answer, and then parses and
-        resumes in any case: a twentieth of a call."""
+        resumes in any case: 2 % of a call's instructions."""
         if self._was_paused:
             super().resume_reading(resume_parser)
 

@@ -1,6 +1,6 @@
 """The idle connections of one event loop: found by what they can be reused for, closed once they are idle for too long.
 
-It replaces aiohttp's pool, which takes a twelfth of a call, and a kilobyte for each API key.
+It replaces aiohttp's pool, which takes 4 % more of a call's instructions, and a kilobyte more for each API key.
 """
 
 import asyncio
