@@ -165,6 +165,22 @@ async def test_each_of_many_limits_runs_out_at_its_own_time() -> None:
     assert ended == [0, 1, 2, 3, 4]
 
 
+async def test_limits_that_run_out_in_a_row_share_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred within ten milliseconds take two or three rounds of the timer, not a hundred."""
+    lifetime, loop, rounds = Lifetime(), asyncio.get_running_loop(), list[float]()
+    ring = lifetime._ring
+
+    def counted(*arguments: asyncio.AbstractEventLoop) -> None:
+        rounds.append(loop.time())
+        ring(*arguments)
+
+    monkeypatch.setattr(lifetime, "_ring", counted)
+    tasks = [asyncio.create_task(under(lifetime, 0.02 + number / 10_000)) for number in range(100)]
+    await asyncio.wait(tasks)
+    assert [type(task.exception()) for task in tasks] == [TimeoutError] * 100
+    assert len(rounds) <= 4
+
+
 def test_limits_run_out_in_one_event_loop_after_the_other() -> None:
     """A timer that died with its loop is not waited for."""
     lifetime = Lifetime()
@@ -297,6 +313,47 @@ def test_limits_of_a_loop_that_was_closed_under_them_are_forgotten() -> None:
     for task in tasks:
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         task.get_coro().close()  # type: ignore[union-attr]
+
+
+async def test_closing_again_waits_for_a_call_that_began_meanwhile() -> None:
+    """One that had passed check() before the first closing; that the first one is done is not its end."""
+    lifetime, gate = Lifetime(), asyncio.Event()
+
+    async def late() -> str:
+        with lifetime.limit(None):
+            await gate.wait()
+            return "done"
+
+    early = asyncio.create_task(under(lifetime, None))
+    await settle()
+    await lifetime.end(drain=0)
+    task = asyncio.create_task(late())
+    await settle()
+    again = asyncio.create_task(lifetime.end(drain=3600.0))
+    await settle()
+    assert (early.done(), again.done()) == (True, False)
+    gate.set()
+    assert await asyncio.gather(task, again) == ["done", None]
+
+
+def test_closing_that_was_left_with_its_loop_is_begun_anew_in_the_next() -> None:
+    """What the closed loop waited for is nothing that another one can wait for."""
+    lifetime, dead = Lifetime(), asyncio.new_event_loop()
+    tasks: list[asyncio.Task[None]] = [dead.create_task(under(lifetime, None)), dead.create_task(lifetime.end(3600.0))]
+    dead.run_until_complete(settle())
+    dead.close()
+
+    async def next_loop() -> type:
+        task = asyncio.create_task(under(lifetime, None))
+        await settle()
+        await lifetime.end(drain=0)
+        return type(task.exception())
+
+    ended_with = asyncio.run(next_loop())
+    for task in tasks:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        task.get_coro().close()  # type: ignore[union-attr]
+    assert ended_with is ClientClosedError
 
 
 async def test_a_limit_ends_its_task_once() -> None:
