@@ -22,6 +22,7 @@ from chatloom_async import (
     TransportError,
 )
 from chatloom_async.testing import VirtualClock
+from chatloom_async.transports import caching
 from chatloom_async.wire.auth import Auth
 from tests.samples import AGENTS, DOMAINS, KEY, OTHER_KEY, answer, api, failure, in_turn
 
@@ -102,6 +103,15 @@ async def test_an_answer_may_be_kept_for_ever() -> None:
     cache = CachingTransport(in_turn(one), ttl=float("inf"), clock=clock.time)
     got = await in_order(cache, asking(), lambda: clock.advance(86400.0), asking())
     assert got == [one, cached(one, 86400, "hit; ttl=999999999")]
+
+
+def test_a_fingerprint_means_nothing_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has a salt, or whoever guesses a key could compare it. Here it is the same for the same credentials only."""
+    one, other, bare = asking().headers, asking(OTHER_KEY).headers, asking(auth="x-api-key").headers
+    prints = [caching.fingerprint(headers) for headers in (one, other, bare)]
+    assert (len(set(prints)), caching.fingerprint(asking().headers)) == (3, prints[0])
+    monkeypatch.setattr(caching, "SALT", bytes(16))
+    assert {caching.fingerprint(headers) for headers in (one, other, bare)}.isdisjoint(prints)
 
 
 async def test_an_answer_is_served_to_nobody_but_its_key() -> None:
