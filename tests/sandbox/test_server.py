@@ -1,6 +1,9 @@
 """The real server, beside carrying answers."""
 
 import asyncio
+import socket
+from contextlib import ExitStack
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -44,6 +47,22 @@ async def test_a_port_of_ones_own(sandbox: Sandbox) -> None:
                 pass
     async with sandbox.serve(port=port) as again:
         assert again == url
+
+
+SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
+
+
+@pytest.mark.skipif(
+    not SOMAXCONN.exists() or int(SOMAXCONN.read_text()) < 1024,
+    reason="the system allows fewer",
+)
+async def test_many_may_connect_before_the_first_is_accepted(sandbox: Sandbox) -> None:
+    """A client with many workspaces opens hundreds of connections at once. One too many would take a second longer."""
+    async with sandbox.serve() as url:
+        address = ("127.0.0.1", int(url.rpartition(":")[2]))
+        with ExitStack() as stack:  # the server's event loop is not left meanwhile, so nothing is accepted
+            for _ in range(200):
+                stack.enter_context(socket.create_connection(address, timeout=0.5))
 
 
 async def test_a_repeated_header_on_the_wire(sandbox: Sandbox) -> None:
