@@ -1,4 +1,4 @@
-"""Rows as bytes: nothing is lost, and what is damaged is noticed."""
+"""Rows and digests as a database has them: nothing is lost, and what is damaged is noticed."""
 
 import json
 import zlib
@@ -6,9 +6,14 @@ import zlib
 import pytest
 from hypothesis import given
 
-from chatloom_async.audit import Row
+from chatloom_async import ApiKey
+from chatloom_async.audit import KeyCommand, KeyEnv, KeyFile, KeyJson, KeyReference, Row
+from chatloom_async.audit.store.runs import Plan, expectation_digest, reference_digest
 from chatloom_async.audit.store.sqlite import decode_row, encode_row
-from tests.audit.store.samples import REFUSED, agent, found, row, rows
+from tests.audit.store.samples import REFUSED, agent, config, found, row, rows
+from tests.samples import KEY
+
+SALT = bytes(range(16))
 
 
 @given(rows)
@@ -60,3 +65,40 @@ def test_damage_is_a_value_error(raw: bytes) -> None:
     """Whichever layer notices it first."""
     with pytest.raises(ValueError, match=r"^\w+: "):
         decode_row(raw)
+
+
+@pytest.mark.parametrize(
+    ("reference", "digest"),
+    [
+        (ApiKey(KEY), "a153036a4b15ea6cc71b7af0d3c4e25e"),
+        (KeyEnv("A_KEY"), "f592891c577868dc82b28a2801d7f7e8"),
+        (KeyJson("KEYS", "a"), "19558348f3ea05a313d7e51535885751"),
+        (KeyFile("/run/key"), "25c09a6c4f6bc40031686385689edd97"),
+        (KeyFile("~/key"), "84858551ee09eaf1919bfa482ab5fbdd"),
+        (KeyCommand(("pass", "a key")), "0e9a7a508d623b1f3b51c6e7698ac40a"),
+    ],
+)
+def test_the_stored_digest_of_a_place_of_keys_is_this(reference: KeyReference, digest: str) -> None:
+    """If it changes, a run that an earlier version began cannot be resumed: every workspace would have another key."""
+    assert reference_digest(reference, SALT).hex() == digest
+    assert reference_digest(reference, SALT[::-1]).hex() != digest
+
+
+@pytest.mark.parametrize(
+    ("expect", "digest"),
+    [
+        (None, "ac40ec5887e3500623caf7a49be4269d"),
+        ((), "c82d04405f2dd9396d28bf3ab5f34279"),
+        (("a.example", "b.example"), "4f26657c9679ae95b5b167e06a683e5f"),
+        (("\udcff",), "97f8c42abd49ea6f836405082127245f"),
+    ],
+)
+def test_the_stored_digest_of_what_is_expected_is_this(expect: tuple[str, ...] | None, digest: str) -> None:
+    """As above: every workspace would be expected to have other domains."""
+    assert expectation_digest(expect, SALT).hex() == digest
+    assert expectation_digest(expect, SALT[::-1]).hex() != digest
+
+
+def test_the_stored_digest_of_a_configuration_is_this() -> None:
+    """As above. Raising ROW_SCHEMA changes it, as it should."""
+    assert Plan(config("b", "a"), SALT).digest.hex() == "7e5dec22c380558845111016d4c52dc0"
