@@ -189,6 +189,33 @@ async def test_commits_that_come_together_share_a_transaction(tmp_path: Path) ->
     assert 2 <= sum(each == "COMMIT" for each in statements) - 1 <= 4  # the first one is that of `watch`
 
 
+async def test_commits_that_come_one_after_the_other_share_a_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a moment after another one, so that each flush serves several. What does not wait ends it for all."""
+    monkeypatch.setattr(thread, "INTERVAL", 60.0)
+    async with open_store(tmp_path / "a.db") as store:
+        run, tasks = await store.begin(config("a", "b", "c")), list[asyncio.Task[None]]()
+        for name in ("a", "b", "c"):
+            tasks.append(asyncio.create_task(run.commit(row(name))))
+            await asyncio.sleep(0.05)
+        assert [task.done() for task in tasks] == [False] * 3
+        assert len([each async for each in store.rows(run.id)]) == 3
+        await asyncio.wait_for(asyncio.gather(*tasks), 30.0)
+
+
+async def test_commits_are_not_kept_waiting_by_those_that_go_on_coming(tmp_path: Path) -> None:
+    """Fewer than make a full batch, and never a moment without one."""
+    names = [f"w{number}" for number in range(thread.BATCH - 2)]
+    async with open_store(tmp_path / "a.db") as store:
+        run, tasks = await store.begin(config(*names)), list[asyncio.Task[None]]()
+        for name in names:
+            tasks.append(asyncio.create_task(run.commit(row(name))))
+            await asyncio.sleep(thread.INTERVAL / 3)
+        assert tasks[0].done()
+        await asyncio.gather(*tasks)
+
+
 async def test_a_commit_that_is_cancelled_harms_nobody(tmp_path: Path) -> None:
     """The row is stored or not; its neighbours are."""
     names = [f"w{number}" for number in range(20)]
