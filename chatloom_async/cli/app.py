@@ -97,7 +97,6 @@ async def completion(
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command and returns its exit status. An error is printed as one line, without keys."""
-    prepare_streams()
     getLogger("chatloom_async").addHandler(SILENT)  # what is logged is in the rows and errors, too
     with handle_signals() as signals:
         try:
@@ -114,6 +113,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _status(arguments: Sequence[str], signals: SignalHandling) -> int:
     try:
+        prepare_streams()
         status = _run(arguments, signals)
         if sys.stdout is not None:
             sys.stdout.flush()

@@ -16,7 +16,10 @@ from attrs import frozen
 from chatloom_async.cli import main
 from chatloom_async.sandbox import Sandbox
 
-VARIABLES = ("CHATLOOM_API_KEY", "CHATLOOM_BASE_URL", "COLUMNS", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE")
+VARIABLES = (
+    *("CHATLOOM_API_KEY", "CHATLOOM_BASE_URL", "COLUMNS", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"),
+    "PYTHONUNBUFFERED",  # a stream without a buffer leaves nothing to be written at the end of the process
+)
 PROGRAM = (sys.executable, "-m", "chatloom_async")
 
 
