@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,13 @@ from hypothesis import strategies as st
 from chatloom_async.audit import KeyEnv, Summary, Workspace
 from chatloom_async.audit.session import AuditOutcome
 from chatloom_async.cli.app import command_line
-from chatloom_async.cli.auditing import estimate
+from chatloom_async.cli.auditing import _close, estimate
 from chatloom_async.cli.progress import AuditProgress, findings, next_step, totals
 from chatloom_async.cli.sources import Kind
+from chatloom_async.sandbox import Sandbox
+from tests.cli.conftest import Ran
 
+Chatloom = Callable[..., Ran]
 DB = Path("a.db")
 TRY = "export CHATLOOM_API_KEY=... && chatloom audit   (or name a file of workspaces: chatloom audit --help)"
 
@@ -113,6 +117,70 @@ def test_findings_are_one_line(result: AuditOutcome, text: str) -> None:
     if result.baseline:
         result.new["warning"] = 1
     assert findings(result) == text
+
+
+RED, GREEN, YELLOW, BOLD, DIM = 31, 32, 33, 1, 2
+
+
+def colours(text: str) -> list[int]:
+    """The code with which each line begins; a line without one fails."""
+    return [int(line.removeprefix("\x1b[").partition("m")[0]) for line in text.splitlines() if line]
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (outcome(Summary(ok=2, info=1), planned=2), [GREEN, GREEN]),
+        (outcome(Summary(ok=2, warning=1, info=1), planned=2), [GREEN, YELLOW]),
+        (outcome(Summary(ok=2, error=1), planned=2), [GREEN, RED]),
+        (outcome(Summary(ok=1, failed=1, error=1, warning=1), planned=2), [YELLOW, RED]),
+        (outcome(Summary(partial=1, failed=1), planned=2), [YELLOW, GREEN]),
+        (outcome(Summary(ok=1), planned=2), [YELLOW, GREEN]),
+        (outcome(Summary(failed=2), planned=2), [RED, RED]),
+        (outcome(Summary(failed=2), planned=2, cause="HTTP 401"), [RED, RED, RED]),
+        (outcome(Summary(ok=1, failed=1), planned=2, cause="HTTP 401"), [YELLOW, GREEN]),
+        (outcome(Summary(ok=2, hosts=2, unread_hosts=1), planned=2), [GREEN, GREEN, YELLOW]),
+        (outcome(Summary(ok=2), planned=2, unused_mutes=("mute 1", "mute 2")), [GREEN, GREEN, YELLOW, YELLOW]),
+    ],
+)
+def test_the_closing_lines_have_the_colours_of_what_they_say(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, result: AuditOutcome, expected: list[int]
+) -> None:
+    """Green is only what needs nobody, and red what is wrong; the next step is bold, and stays in one piece."""
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "80"}.items():
+        monkeypatch.setenv(name, value)
+    _close(result, None)
+    assert colours(capsys.readouterr().err) == expected
+    _close(result, f"add --only {'b ' * 40}")
+    assert sorted(colours(capsys.readouterr().err)) == sorted([*expected, BOLD])
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("audit --sandbox --dry-run", {"--sandbox: auditing an embedded": DIM, "estimate: ": None}),
+        ("audit --verbose", {"ListAgents, attempt 1: 200": DIM, "next: add --db": BOLD}),
+        ("runs --db a.db", {"next: chatloom diff": BOLD}),
+        ("doctor", {"next: export CHATLOOM_API_KEY": DIM}),
+        ("no-such", {"error:": BOLD}),
+    ],
+)
+def test_lines_beside_a_result_have_the_colours_of_what_they_are(
+    chatloom: Chatloom, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    command: str, expected: dict[str, int | None],
+) -> None:  # fmt: skip
+    """Dim is what nobody has to read, and bold what to do next; an error is bold, too."""
+    monkeypatch.chdir(tmp_path)
+    if command.startswith("runs"):
+        assert [chatloom("audit", "--db", "a.db").status for _ in range(2)] == [0, 0]
+    elif command == "doctor":
+        monkeypatch.delenv("CHATLOOM_API_KEY")
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "200"}.items():
+        monkeypatch.setenv(name, value)
+    lines = chatloom(*command.split()).err.splitlines()
+    for text, colour in expected.items():
+        (line,) = (line for line in lines if text in line)
+        assert line.partition(text)[0] == ("" if colour is None else f"\x1b[{colour}{';31' * (text == 'error:')}m")
 
 
 def test_totals_are_one_line() -> None:
