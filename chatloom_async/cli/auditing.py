@@ -22,7 +22,7 @@ from ..audit.rules import choose_rules
 from ..audit.session import AuditOutcome, AuditSession, FormatName, Output, check_database, open_session
 from ..audit.values import Workspace
 from ..policy.limiter import RateLimit
-from .files import check_outputs, open_output
+from .files import check_outputs, open_file, open_output
 from .options import FindingOptions, HistoryOptions, ReportOptions, RunOptions, Selection
 from .progress import AuditProgress, dns_gaps, findings, next_step, totals
 from .readers import open_reader, raise_descriptor_limit
@@ -166,10 +166,10 @@ def open_outputs(report: ReportOptions, session: AuditSession, stack: AsyncExitS
     text = session.format(report.format, to_file=to_file, width=style.width, color=style.color)
     outputs = [Output(text, file, file.commit)]
     if report.html is not None:
-        page = stack.enter_context(open_output(report.html, "--html", content="utf-8"))
+        page = stack.enter_context(open_file(report.html, "--html"))
         outputs.append(Output(session.format("html"), page, page.commit))
     if report.write_expect is not None:
-        listed = stack.enter_context(open_output(report.write_expect, "--write-expect", content="utf-8"))
+        listed = stack.enter_context(open_file(report.write_expect, "--write-expect"))
         outputs.append(Output(ExpectationFormat(session.workspaces), listed, listed.commit))
     return outputs
 

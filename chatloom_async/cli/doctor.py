@@ -19,7 +19,7 @@ from ..audit.keys import KeyEnv, KeyFile
 from ..diagnosis import Journal, Observation, Setup, examine
 from ..diagnosis.journal import markdown
 from ..diagnosis.local import GivenKey, KeyReference
-from .files import check_outputs, open_output
+from .files import check_outputs, open_file
 from .options import KEY_VARIABLE, Access, key_from_stdin
 from .terminal import STDIN, CommandLineError, blank_line, notice, terminal_style
 
@@ -62,7 +62,7 @@ async def doctor(*, options: DoctorOptions = DoctorOptions(), access: Access = A
         check_outputs([("--report", options.report)], access.files())
     observations: list[Observation] = []
     journal = Journal()
-    with open_output(options.report, "--report", content="utf-8") if options.report else nullcontext() as file:
+    with open_file(options.report, "--report") if options.report else nullcontext() as file:
         async with _setup(options, access) as setup:
             async for observation in examine(setup, journal):
                 if not options.json:  # each at once; a blank line sets the contract off

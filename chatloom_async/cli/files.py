@@ -8,7 +8,7 @@ import sys
 import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TextIO, cast
 
@@ -106,14 +106,24 @@ class OutputFile:
             raise OutputError(f"{self.name} cannot be written: {problem.strerror or problem}") from None
 
 
-@contextmanager
-def open_output(path: Path | None, option: str = "--output", *, content: Content) -> Iterator[OutputFile]:
-    """The file of this option, or standard output for None. A regular file changes only if the block succeeds.
+def open_output(path: Path | None, *, content: Content) -> AbstractContextManager[OutputFile]:
+    """The file of --output, or standard output for None. A regular file changes only if the block succeeds.
 
     Files are UTF-8 with line ends as they are written, and so is standard output unless its content is for people.
     Raises CommandLineError for a path that cannot be written, and OutputError later.
     """
-    output = _opened(path, option) if path else OutputFile(stdout(content), "Standard output", owned=False)
+    if path:
+        return open_file(path, "--output")
+    return _completed(OutputFile(stdout(content), "Standard output", owned=False))
+
+
+def open_file(path: Path, option: str) -> AbstractContextManager[OutputFile]:
+    """The file of this option, like that of --output."""
+    return _completed(_opened(path, option))
+
+
+@contextmanager
+def _completed(output: OutputFile) -> Iterator[OutputFile]:
     try:
         yield output
         output.commit()

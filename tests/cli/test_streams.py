@@ -19,6 +19,7 @@ from chatloom_async.cli.auditing import content_of
 from chatloom_async.cli.terminal import Content, error_line, notice, shell_command
 from chatloom_async.sandbox import Sandbox
 from tests.cli.conftest import PROGRAM, Ran, stdin_of
+from tests.cli.test_rules_command import MINE
 from tests.samples import KEY
 
 Chatloom = Callable[..., Ran]
@@ -62,6 +63,56 @@ def test_other_reports_for_programs_are_utf_8(named: Sandbox) -> None:
     assert (json.loads(report)["version"], b"\\U0001" in report) == ("2.1.0", False)
     table = program("audit", "--format", "csv", PYTHONIOENCODING="cp1252").stdout
     assert (NAME in table.decode(), table.count(b"\r\n")) == (True, table.count(b"\n"))
+
+
+FOR_PEOPLE, FOR_PROGRAMS, IN_JSON = (
+    NAME.encode("ascii", "backslashreplace"),
+    NAME.encode(),
+    json.dumps(NAME)[1:-1].encode(),
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("agents", FOR_PEOPLE),
+        ("agents --format json", IN_JSON),
+        ("agents --format jsonl", IN_JSON),
+        ("domains agt_named", FOR_PROGRAMS),
+        ("domains agt_named --format json", IN_JSON),
+        ("call /api/plugin/agents", IN_JSON),
+        ("rules --rules house.py", FOR_PEOPLE),
+        ("rules --rules house.py --format json", IN_JSON),
+        ("diff --db a.db", FOR_PEOPLE),
+        ("diff --db a.db --format json", IN_JSON),
+        ("diff --db a.db --format markdown", FOR_PROGRAMS),
+    ],
+)
+def test_each_command_encodes_for_who_reads_it(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, expected: bytes
+) -> None:
+    """What standard output cannot encode is escaped for people, JSON is escaped as JSON, and the rest is UTF-8."""
+    monkeypatch.chdir(tmp_path)
+    Path("house.py").write_text(MINE.replace("one template", NAME), "utf-8")
+    if command.startswith("diff"):
+        assert main(["audit", "--db", "a.db", "--output", "report"]) == 0
+    agent = sandbox["acme"].add_agent(name=NAME, domains=(NAME,))
+    if command.startswith("diff"):
+        assert main(["audit", "--db", "a.db", "--output", "report", "--fail-on", "never"]) == 0
+    stream = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert main(command.replace("agt_named", agent.id).split()) == 0
+    assert expected in stream.buffer.getvalue()  # type: ignore[attr-defined]
+
+
+def test_files_are_utf_8_whatever_the_locale_is(named: Sandbox, tmp_path: Path) -> None:
+    """Each that an audit writes."""
+    report, page, listed = (tmp_path / name for name in ("report.csv", "page.html", "listed.toml"))
+    files = ("--format", "csv", "--output", report, "--html", page, "--write-expect", listed)
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    assert program("audit", *map(str, files), **ascii_only).stdout == b""
+    assert [NAME in file.read_text("utf-8") for file in (report, page)] == [True, True]
+    assert listed.read_text("utf-8").startswith("#")
 
 
 @pytest.mark.parametrize(("encoding", "mark"), [("cp1252", b""), ("cp1252", b"\xef\xbb\xbf"), ("utf-8", b"")])
