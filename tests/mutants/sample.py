@@ -68,8 +68,8 @@ class Mutant:
 class Finder(libcst.CSTVisitor):
     """Finds what mutmut's operators can change inside of functions, with the lines of the statement around it.
 
-    Left out are changes that hardly ever mean anything: of the case of letters, since headers and SQL have none, and
-    of False to None.
+    Left out are changes that hardly ever mean anything: of the case of letters, since headers and SQL have none, of
+    False to None, and of types, those of `cast` included.
     """
 
     METADATA_DEPENDENCIES = (PositionProvider,)
@@ -77,10 +77,12 @@ class Finder(libcst.CSTVisitor):
     def __init__(self) -> None:
         self.found: list[tuple[int, int, libcst.CSTNode, libcst.CSTNode]] = []
         self._around: list[libcst.CSTNode] = []  # functions, and the statements in them
+        self._types: set[libcst.CSTNode] = set()
 
     def on_visit(self, node: libcst.CSTNode) -> bool:
-        if isinstance(node, (libcst.Annotation, libcst.Decorator)):
+        if isinstance(node, (libcst.Annotation, libcst.Decorator)) or node in self._types:
             return False
+        self._types.update(_cast(node)[:1])
         if isinstance(node, libcst.Call) and getattr(node.func, "value", "") in NEVER_MUTATE_FUNCTION_CALLS:
             return False
         in_function = any(isinstance(around, libcst.FunctionDef) for around in self._around)
@@ -99,7 +101,15 @@ class Finder(libcst.CSTVisitor):
             self._around.pop()
 
 
+def _cast(node: libcst.CSTNode) -> tuple[libcst.Arg, ...]:
+    """The type and the value, if it is a call of `cast`, which is its value; else nothing."""
+    if isinstance(node, libcst.Call) and getattr(node.func, "value", "") == "cast" and len(node.args) == 2:
+        return tuple(node.args)
+    return ()
+
+
 def _meaning(node: libcst.CSTNode) -> str:
+    node = (node, *_cast(node))[-1]
     return re.sub(r"\bFalse\b", "None", libcst.Module([]).code_for_node(node)).casefold()
 
 

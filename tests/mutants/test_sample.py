@@ -20,7 +20,7 @@ LIMIT = 5
 @decorated("as it is")
 def double(number: "int") -> int:
     """A function."""
-    loud = False
+    loud = cast("bool", False)
     return (
         2 * number or "None"
     )
@@ -39,7 +39,10 @@ def mutants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Mutant]:
 def test_functions_are_changed_and_nothing_else(mutants: list[Mutant]) -> None:
     """Neither constants of modules nor docstrings, decorators and types; nor the case of letters and False to None."""
     assert {(*mutant.change().removed, *mutant.change().added) for mutant in mutants} == {
-        ("loud = False", "loud = True"),
+        ('loud = cast("bool", False)', 'loud = cast("bool", True)'),
+        ('loud = cast("bool", False)', "loud = cast(False)"),
+        ('loud = cast("bool", False)', 'loud = cast("bool", )'),
+        ('loud = cast("bool", False)', "loud = None"),
         ('2 * number or "None"', '3 * number or "None"'),
         ('2 * number or "None"', '2 / number or "None"'),
         ('2 * number or "None"', '2 * number and "None"'),
