@@ -12,7 +12,6 @@ report file, prints nothing and handles no signal: `cli` does that around it.
 import asyncio
 import os
 import time
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime
@@ -20,19 +19,20 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
 
-from attrs import Factory, define, evolve, field, frozen
+from attrs import define, evolve, field, frozen
 
 from ..wire.base_url import BASE_URL, normalize_base_url
 from ..wire.errors import ConfigurationError
 from .diff import new_findings
 from .formats.interface import Format, StreamFormat
-from .formats.ranking import NewFindings, Worst
+from .formats.ranking import NewFindings
 from .mutes import Mute, Mutes
+from .outcome import AuditOutcome
 from .outputs import FormatContext, Output, make_format, rule_texts
 from .rules import RULES, Judge, Rule
 from .spool import DiskList, RowSpool
 from .store import KeptRow, NothingToResumeError, Run, RunConfig, RunInfo, Store, StoreAccessError, open_store
-from .values import DomainMatching, FailOn, Finding, FormatName, Row, Severity, Summary, Workspace, at_or_above
+from .values import DomainMatching, FailOn, Finding, FormatName, Row, Summary, Workspace
 
 __all__ = [
     "AuditOutcome",
@@ -54,9 +54,6 @@ Baseline = int | Literal["last"]
 
 BATCH = 64
 """Rows that are completed between two pauses, and amended in the database together."""
-
-NAMES_SHOWN = 3
-"""Workspaces that an outcome names; the others are only counted."""
 
 
 class NoDatabaseGivenError(ConfigurationError):
@@ -86,74 +83,6 @@ class Reader(Protocol):
     def __call__(
         self, workspaces: AsyncGenerator[Workspace, None], /, *, judge: Judge, run: Run | None
     ) -> AsyncGenerator[Row, None]: ...
-
-
-def _by_totals(named: tuple[str, Summary]) -> tuple[object, ...]:
-    """Sorts the totals of rows: those with the most errors first, then warnings, then infos; equals by name."""
-    workspace, totals = named
-    return -totals.error, -totals.warning, -totals.info, workspace
-
-
-@define
-class AuditOutcome:
-    """The totals of an audit and its verdict. It grows with every row.
-
-    `planned` workspaces were to be read. `summary` counts the rows as reported, `resumed` those of them that an
-    earlier part of the run had left. `muted` findings are in neither. `new` counts the findings that are neither muted
-    nor in the baseline: they decide the exit status. `failing` names a few workspaces that were not fully read,
-    `worst` a few with the worst findings. `elapsed` is in seconds, `run` the number of the run in the database.
-    `cause` says why the workspace that failed last could not be read.
-    """
-
-    planned: int
-    fail_on: FailOn
-    run: int | None = None
-    baseline: int | None = None
-    summary: Summary = Factory(Summary)
-    resumed: Summary = Factory(Summary)
-    new: Counter[Severity] = Factory(Counter)
-    muted: int = 0
-    unused_mutes: tuple[str, ...] = ()
-    failing: list[str] = Factory(list)
-    stopped: bool = False
-    elapsed: float = 0.0
-    cause: str = ""
-    _worst: Worst[tuple[str, Summary]] = Factory(lambda: Worst(2 * NAMES_SHOWN, _by_totals))
-
-    @property
-    def worst(self) -> list[str]:
-        names = dict.fromkeys(name for name, _ in self._worst.items())  # a row that was replaced is there twice
-        return list(names)[:NAMES_SHOWN]
-
-    @property
-    def gating(self) -> int:
-        """How many new findings are at least as severe as `fail_on`."""
-        return 0 if self.fail_on == "never" else sum(self.new[severity] for severity in at_or_above(self.fail_on))
-
-    @property
-    def exit_status(self) -> int:
-        """0 clean, 1 findings that count, 3 some workspaces not fully read, 4 none read, 130 stopped on request."""
-        summary = self.summary
-        if self.stopped and summary.interrupted:
-            return 130
-        if summary.failed == summary.workspaces:
-            return 4
-        if summary.failed or summary.partial or summary.interrupted:
-            return 3
-        return 1 if self.gating else 0
-
-    def add(self, workspace: str, totals: Summary) -> None:
-        """Counts one reported row."""
-        self.summary.include(totals.numbers)
-        if totals.findings:
-            self._worst.add((workspace, totals))
-        if not totals.ok:
-            self.failing = sorted([*self.failing, workspace])[:NAMES_SHOWN]
-
-    def replace(self, row: Row, changed: Row) -> None:
-        """Counts the row with other findings than before."""
-        self.summary.replace_findings(row.findings, changed.findings)
-        self._worst.add((changed.workspace, Summary.of(changed)))
 
 
 KnownFindings = Callable[[frozenset[str]], Awaitable[frozenset[str]]]
