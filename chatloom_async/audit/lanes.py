@@ -5,6 +5,7 @@ nine. One lane is enough while answers come faster than the API's limit for the 
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Generic, TypeVar
 
@@ -20,48 +21,58 @@ STUCK_AFTER = 1.0
 """Seconds after which a call opens the other lanes, so that e.g. a retry does not hold up the rest."""
 
 TICK = 0.01
-"""Seconds between two looks at how late the event loop is: 100 looks a second take a thousandth of its time."""
+"""Seconds between two looks at the event loop: 100 looks a second take a thousandth of its time."""
 
-BUSY = 0.5
-"""The share of its time that a busy event loop is late. More connections would make it later still."""
+LOOKS = 3
+"""Steps of the event loop from the arrival of an answer to the task that waits for it, at most."""
+
+BUSY, WINDOW = 0.7, 0.5
+"""The share of the last WINDOW seconds that a busy event loop is late. More connections would make it later still."""
 
 
 class Pace:
-    """What all workspaces of an audit have in common: how late the event loop is, and whether answers are slow.
+    """What all workspaces of an audit have in common: whether answers are slow, and how late the event loop is.
 
-    Use it as a context for as long as a workspace is read. `late` are the seconds by which the loop was late in all.
-    `slow` says whether the last answer about an agent was slow.
+    Use it as a context for as long as a workspace is read. `slow` says whether the last answer about an agent was slow.
     """
 
     def __init__(self) -> None:
-        self.late, self.slow = 0.0, False
-        self._share, self._readers = 0.0, 0
+        self.slow = False
+        self._late, self._readers = 0.0, 0
+        self._looks = deque[float](maxlen=LOOKS)
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether the loop has been late for much of the last tenth of a second."""
-        return self._share > BUSY
+        """Whether the loop has been late for most of the time."""
+        return self._late > BUSY
+
+    @property
+    def lag(self) -> float:
+        """Seconds for which an answer that is told of now may have been there."""
+        return asyncio.get_running_loop().time() - self._looks[0]
 
     def __enter__(self) -> None:
         self._readers += 1
         if self._timer is None:
-            self._look_again(asyncio.get_running_loop())
+            loop = asyncio.get_running_loop()
+            self._looks.append(loop.time())
+            self._look_again(loop)
 
     def __exit__(self, *_: object) -> None:
         self._readers -= 1
         if self._timer is not None and not self._readers:
             self._timer.cancel()
             self._timer = None
+            self._looks.clear()
 
     def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = loop.call_later(TICK, self._look, loop, loop.time() + TICK)
+        self._timer = loop.call_at(self._looks[-1] + TICK, self._look, loop)
 
-    def _look(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
-        late = max(0.0, loop.time() - due)
-        self.late += late
-        weight = min(1.0, (late + TICK) / (10 * TICK))
-        self._share += weight * (late / (late + TICK) - self._share)
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        passed = loop.time() - self._looks[-1]
+        self._looks.append(loop.time())
+        self._late += min(1.0, passed / WINDOW) * (max(0.0, 1.0 - TICK / passed) - self._late)
         self._look_again(loop)
 
 

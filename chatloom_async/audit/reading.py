@@ -90,7 +90,6 @@ async def read_workspace(
         return Read(Row(workspace.name, "failed", error=Failure.of(key)))
     client = client.with_key(key, label=workspace.name)
     with pace:
-        before = pace.late
         try:
             listed = await client.exchange(ListAgents())
         except ChatloomError as error:
@@ -98,8 +97,7 @@ async def read_workspace(
             return Read(row, key, error=error, budget_exhausted=_budget_exhausted([error]))
         else:
             on_listed()
-            is_slow = _is_slow(listed, SLOW_LIST, pace.late - before)
-            reading = await _read_domains(listed, client, pace, is_slow=is_slow)
+            reading = await _read_domains(listed, client, pace, is_slow=_is_slow(listed, SLOW_LIST, pace))
         finally:
             await client.release_key()
     unknown = reading.unknown.union(unknown_fields(listed.response, listed.value))
@@ -125,7 +123,6 @@ async def _read_domains(listed: Exchange[AgentList], client: AsyncChatloom, pace
 
     async def read(agent_id: str) -> bool:
         """Whether the answer was slow, or there was none, and the event loop has time for more at once."""
-        before = pace.late
         try:
             exchange = await client.exchange(GetAllowedDomains(agent_id))
         except (Exception, asyncio.CancelledError) as error:
@@ -142,7 +139,7 @@ async def _read_domains(listed: Exchange[AgentList], client: AsyncChatloom, pace
             reading.stopped = WorkspaceTooLargeError(f"Its answers hold more than {MAX_BYTES:,} bytes")
             lanes.stop()
         reading.unknown.update(unknown_fields(exchange.response, exchange.value))
-        pace.slow = _is_slow(exchange, SLOW_ANSWER, pace.late - before)
+        pace.slow = _is_slow(exchange, SLOW_ANSWER, pace)
         return pace.slow and not pace.busy
 
     limit = client.rate_limit
@@ -159,13 +156,14 @@ def _is_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-def _is_slow(exchange: Exchange[Any], seconds: float, late: float) -> bool:
-    """Whether the API took so many seconds, or several attempts. The event loop was late by `late` in that time.
+def _is_slow(exchange: Exchange[Any], seconds: float, pace: Pace) -> bool:
+    """Whether the API took so many seconds, or several attempts.
 
-    While it was late, the answer waited for this process, and more connections would make it wait longer.
+    An answer that came while this process was busy with others has waited for it. More connections would only make it
+    wait longer, so that time does not count.
     """
     *earlier, last = exchange.attempts
-    return bool(earlier) or last.elapsed - late >= seconds
+    return bool(earlier) or (last.elapsed >= seconds and last.elapsed - pace.lag >= seconds)
 
 
 def _row(workspace: Workspace, listed: AgentList, reading: Reading) -> Row:
