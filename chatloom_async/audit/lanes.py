@@ -93,11 +93,16 @@ class Lanes(Generic[Item]):
 
     async def run(self) -> None:
         """Returns when all items were read, or `stop` was called."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            self._open()
-            if self._wide:
-                self._widen()
+        self._began = self._clock.time()
+        self._watch(STUCK_AFTER)
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                self._open()
+                if self._wide:
+                    self._widen()
+        finally:
+            self._timer.cancel()
 
     def stop(self) -> None:
         """Begins no further item and cancels the other lanes. Call it in `read`."""
@@ -115,18 +120,23 @@ class Lanes(Generic[Item]):
 
     async def _lane(self) -> None:
         for item in self._items:
-            widen = await (self._read_alone(item) if len(self._tasks) == 1 else self._read(item))
+            self._began = self._clock.time()
+            widen = await self._read(item)
             if self._stopped:
                 break
             if widen:
                 self._widen()
 
-    async def _read_alone(self, item: Item) -> bool:
-        timer = self._clock.call_later(STUCK_AFTER, self._widen)
-        try:
-            return await self._read(item)
-        finally:
-            timer.cancel()
+    def _watch(self, seconds: float) -> None:
+        """Looks after so many seconds whether the only lane is stuck. A timer for each call would cost more."""
+        self._timer = self._clock.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        waited = self._clock.time() - self._began
+        if waited >= STUCK_AFTER:
+            self._widen()
+        elif len(self._tasks) == 1:
+            self._watch(STUCK_AFTER - waited)
 
 
 def one_lane_suffices(limit: object) -> bool:

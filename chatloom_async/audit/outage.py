@@ -142,8 +142,9 @@ class PatientReader:
             self._running.discard(reading)
             if not self._running:
                 self._stop_timer()
-        requests = max(len(reading.attempts), result.row.requests)  # more if it was read again, or cut off
-        return evolve(result, row=evolve(result.row, requests=requests))
+        if len(reading.attempts) <= result.row.requests:
+            return result
+        return evolve(result, row=evolve(result.row, requests=len(reading.attempts)))  # it was read again, or cut off
 
     async def _read(self, workspace: Workspace) -> Read:
         while True:
