@@ -115,8 +115,8 @@ def _status(arguments: Sequence[str], signals: SignalHandling) -> int:
     try:
         prepare_streams()
         status = _run(arguments, signals)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        for stream in filter(None, (sys.stderr, sys.stdout)):
+            stream.flush()  # while a signal can still end the wait for a reader
     except BrokenPipeError:
         forget_stream(sys.stdout)
         status = PIPE_CLOSED
