@@ -112,10 +112,14 @@ class Lanes(Generic[Item]):
                 task.cancel()
 
     def _open(self) -> None:
-        self._tasks.add(self._group.create_task(self._lane()))
+        lane = self._lane()
+        try:
+            self._tasks.add(self._group.create_task(lane))
+        except RuntimeError:  # the group is being cancelled
+            lane.close()
 
     def _widen(self) -> None:
-        while len(self._tasks) < self._most:
+        for _ in range(self._most - len(self._tasks)):
             self._open()
 
     async def _lane(self) -> None:

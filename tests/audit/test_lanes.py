@@ -1,9 +1,12 @@
 """How many calls of one workspace run side by side: one as long as that is as fast as the rate limit allows."""
 
 import asyncio
+import itertools
 import math
 import time
+from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -17,7 +20,7 @@ from chatloom_async import (
     Request,
 )
 from chatloom_async.audit import Failure, Row, Workspace, audit
-from chatloom_async.audit.lanes import Pace
+from chatloom_async.audit.lanes import Lanes, Pace
 from chatloom_async.audit.reading import _is_slow
 from chatloom_async.audit.rules import Judge
 from chatloom_async.testing import VirtualClock
@@ -186,6 +189,28 @@ async def test_a_busy_loop_opens_no_more_lanes(monkeypatch: pytest.MonkeyPatch) 
     api = Api(7, 0.5)
     assert (await read(api)).state == "ok"
     assert (api.at_once, api.clock.time()) == (1, pytest.approx(4.0))
+
+
+async def test_lanes_that_are_cancelled_do_not_open_others() -> None:
+    """Though their only call was stuck until then."""
+    clock, begun = VirtualClock(), list[int]()
+
+    async def read(item: int) -> bool:
+        begun.append(item)
+        await asyncio.Event().wait()
+        return False  # pragma: no cover - it is cancelled
+
+    looks = list[Callable[[], None]]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "call_later", lambda _, look: looks.append(look) or Mock())
+        patch.setattr(clock, "time", itertools.count(0.0, 10.0).__next__)
+        task = asyncio.create_task(Lanes(range(3), read, 3, clock, wide=False).run())
+        await asyncio.sleep(0.01)
+        task.cancel()
+        asyncio.get_running_loop().call_soon(looks[0])
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert begun == [0]
 
 
 async def test_one_answer_that_does_not_come_holds_up_no_other() -> None:
