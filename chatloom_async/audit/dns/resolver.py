@@ -134,10 +134,13 @@ class Resolver:
             answer = await _exchange(name, record, self._servers[attempt % len(self._servers)], self.timeout)
             if answer.status != "unread":
                 break
+        self._note_silence(answer)
+        return answer
+
+    def _note_silence(self, answer: Answer) -> None:
         self._silent = self._silent + 1 if answer.reason == TIMED_OUT else 0
         if self._silent >= MAX_SILENT:
             self._silent, self._silent_until = 0, self.clock() + SILENCE
-        return answer
 
 
 async def _exchange(name: str, record: RecordType, server: tuple[str, int], timeout: float) -> Answer:  # noqa: ASYNC109
