@@ -120,17 +120,21 @@ def times(count: int) -> Drive:
     return drive
 
 
+UNDER_WAY = 0.5
+"""Seconds after which a call has sent its request, even the first one of a process, which imports what it needs."""
+
+
 async def cancelled(subject: Subject) -> Any:
     """Somebody loses interest while the call is under way."""
     task = asyncio.create_task(subject.call())
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(UNDER_WAY)
     task.cancel()
     return await task
 
 
 async def outer_timeout(subject: Subject) -> Any:
     """The caller has a time limit of its own."""
-    async with asyncio.timeout(0.05):
+    async with asyncio.timeout(UNDER_WAY):
         return await subject.call()
 
 
