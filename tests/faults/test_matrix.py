@@ -1,11 +1,12 @@
 """Every fault of the table meets the client over a real socket."""
 
+import asyncio
 import logging
 from functools import partial
 
 import pytest
 
-from chatloom_async import ChatloomError
+from chatloom_async import AsyncChatloom, ChatloomError, Sandbox
 from tests.faults.rows import ELSEWHERE, ROWS, Row
 from tests.faults.subjects import Ours, Outcome
 from tests.faults.variants import VARIANTS, row_for
@@ -23,6 +24,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         rows = [(transport, row_for(transport, row)) for transport in asked for row in ROWS]
         names = [row.name if transport == "aiohttp" else f"{row.name}, {transport}" for transport, row in rows]
         metafunc.parametrize(("transport", "row"), rows, ids=names)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported() -> None:
+    """The first call of a process imports what it needs, which may take longer than a row of the table."""
+
+    async def call() -> None:
+        sandbox = Sandbox(seed=7)
+        async with sandbox.serve() as url, AsyncChatloom(sandbox.add_workspace("acme").key, base_url=url) as chatloom:
+            await chatloom.list_agents()
+
+    asyncio.run(call())
 
 
 async def test_a_fault(transport: str, row: Row, caplog: pytest.LogCaptureFixture) -> None:
