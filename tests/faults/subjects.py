@@ -120,8 +120,8 @@ def times(count: int) -> Drive:
     return drive
 
 
-UNDER_WAY = 0.5
-"""Seconds after which a call has sent its request, even the first one of a process, which imports what it needs."""
+UNDER_WAY = 0.05
+"""Seconds after which a call has sent its request, if it is not the first one of its process."""
 
 
 async def cancelled(subject: Subject) -> Any:
@@ -147,7 +147,7 @@ async def after_close(subject: Subject) -> Any:
 async def close_under_way(subject: Subject) -> Any:
     """Somebody closes the client meanwhile."""
     task = asyncio.create_task(subject.call())
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(UNDER_WAY)
     await subject.aclose()
     return await task
 
