@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from chatloom_async import AgentList, AiohttpTransport, AsyncChatloom, ClientClosedError, Response, Timeouts
+from chatloom_async.transports.aiohttp import resolver
 from tests.descriptors import back_to, open_descriptors, settled
 from tests.raw_server import SILENCE, RawServer, Script, http
 from tests.samples import KEY
@@ -82,6 +83,36 @@ async def test_closing_ends_the_requests_under_way(script: Script, others: int, 
             await task
         assert await gone(server)
     assert found(KEY, caught.value) == []
+
+
+async def test_closing_ends_the_requests_that_wait_for_a_connection() -> None:
+    """Without sending them. Closing twice at once does the same."""
+    async with RawServer((SILENCE,)) as server:
+        transport = AiohttpTransport(max_connections=1)
+        tasks = [asyncio.create_task(transport.send(signed(server.url, key, timeouts=SHORT))) for key in keys(3)]
+        await asyncio.sleep(0.05)
+        await asyncio.gather(transport.aclose(), transport.aclose())
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [ClientClosedError] * 3
+        assert (len(server.requests), server.connections) == (1, 1)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_closing_ends_the_requests_that_look_up_a_name(cancelled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are not cancelled, unless their own task is."""
+    free = threading.Event()
+    monkeypatch.setattr(resolver, "look_up", lambda *_: free.wait(5) and [])
+    transport = AiohttpTransport()
+    request = signed("http://api.example", timeouts=SHORT)
+    tasks = [asyncio.create_task(transport.send(request)) for _ in range(3)]
+    await asyncio.sleep(0.05)
+    if cancelled:
+        tasks[0].cancel()
+    await transport.aclose()
+    free.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    first = asyncio.CancelledError if cancelled else ClientClosedError
+    assert [type(outcome) for outcome in outcomes] == [first, ClientClosedError, ClientClosedError]
 
 
 async def test_a_client_lets_calls_finish_before_it_closes() -> None:

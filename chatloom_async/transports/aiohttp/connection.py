@@ -274,6 +274,10 @@ class Connections(aiohttp.TCPConnector):
                 if self.tls:
                     self.tls.forget()
                 raise
+            except asyncio.CancelledError:
+                if self.closed and not _is_cancelled():  # aiohttp has cancelled the lookup that this task waits for
+                    raise aiohttp.ClientConnectionError("closed on this side") from None
+                raise
             if not isinstance(connection, WatchedConnection):
                 unsupported("its connections are not of the configured class")
         connection.connections, connection.owner = self, getattr(req, "owner", None)
@@ -316,6 +320,11 @@ class Connections(aiohttp.TCPConnector):
 
     def __del__(self, *_: object) -> None:
         """Replaces aiohttp's warning: the transport gives one."""
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def unsupported(what: str) -> NoReturn:

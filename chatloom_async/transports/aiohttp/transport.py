@@ -129,13 +129,13 @@ class AiohttpTransport:
         while True:
             if not bound.enter() and not await bound.turn(request.timeouts.connect):
                 return failures.no_turn(origin(request.url))
-            try:
-                outcome = await self._exchange(direct, request, key)
+            try:  # closed while this request waited: nothing is sent
+                outcome = None if self._exchanges.closed else await self._exchange(direct, request, key)
             finally:
                 bound.leave()
             if isinstance(outcome, Response):
                 return outcome
-            if self._exchanges.closed:
+            if outcome is None or self._exchanges.closed:
                 raise ClientClosedError("The transport was closed while this request was under way")
             if outcome.reason != "local" or not bound.refused():
                 return outcome
