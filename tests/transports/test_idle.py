@@ -15,6 +15,7 @@ from chatloom_async.transports.aiohttp.session import open_session
 from chatloom_async.transports.network import ConnectionBound
 from tests.raw_server import RawServer, http
 from tests.signed import keys, signed
+from tests.transports.gone import gone
 
 GOOD = http(b'{"agents": [], "count": 0}')
 
@@ -139,3 +140,18 @@ async def test_a_trace_that_fails_takes_no_connection_with_it() -> None:
         connections: Any = session.connector
         assert (len(reused), len(connections.idle), connections._acquired) == (2, 0, set())
         await session.close()
+
+
+async def test_a_callback_that_raises_leaves_no_connection_open() -> None:
+    """The caller gets its exception. The place is free for the next request, and nothing is left when it closes."""
+
+    def on_connect() -> None:
+        raise LookupError
+
+    async with RawServer((GOOD,)) as server:
+        transport = AiohttpTransport(on_connect=on_connect)
+        for _ in range(3):
+            with pytest.raises(LookupError):
+                await transport.send(signed(server.url))
+        assert await gone(server)
+        await transport.aclose()

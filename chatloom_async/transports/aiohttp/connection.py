@@ -284,7 +284,11 @@ class Connections(aiohttp.TCPConnector):
         if not connection.is_connected():  # lost already
             self.lost(connection)
         if self.on_connect:
-            self.on_connect()
+            try:
+                self.on_connect()
+            except BaseException:  # nobody will give this connection back
+                connection.close()
+                raise
         return connection
 
     async def _connect(self, req: Any, traces: Any, limits: Any) -> ResponseHandler:
