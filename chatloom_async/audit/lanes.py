@@ -70,7 +70,7 @@ class Pace:
         self._timer = loop.call_at(self._looks[-1] + TICK, self._look, loop)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        passed = loop.time() - self._looks[-1]
+        passed = max(TICK, loop.time() - self._looks[-1])  # a coarse clock may not have moved
         self._looks.append(loop.time())
         self._late += min(1.0, passed / WINDOW) * (max(0.0, 1.0 - TICK / passed) - self._late)
         self._look_again(loop)

@@ -173,6 +173,19 @@ async def test_a_pace_knows_how_late_the_loop_is() -> None:
     assert not pace.busy, "nobody looks any more"
 
 
+async def test_a_pace_can_have_a_coarse_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of Windows, which moves every 16 ms: its timers may be called while the time is still the same."""
+    loop, problems = asyncio.get_running_loop(), list[dict[str, Any]]()
+    loop.set_exception_handler(lambda _, context: problems.append(context))
+    time_of_loop = loop.time
+    monkeypatch.setattr(loop, "_clock_resolution", 0.1)
+    monkeypatch.setattr(loop, "time", lambda: time_of_loop() // 0.05 * 0.05)
+    pace = Pace()
+    with pace:
+        await asyncio.sleep(0.2)
+    assert (problems, pace.busy) == ([], False)
+
+
 async def test_a_slow_answer_opens_the_lanes_of_the_next_workspaces() -> None:
     """They need not find out by themselves: of eight answers, seven come at once."""
     api, ends = Api(7, 0.2), list[float]()
