@@ -138,6 +138,8 @@ class AuditSession:
                     for output in streams:
                         output.write_row(shown if isinstance(shown, Row) else shown.row)
                     on_row(self.outcome)
+            if self._aborted:  # by on_row: the reader did not wait for anything since, so the cancellation is still due
+                await asyncio.sleep(0)
         except asyncio.CancelledError:
             if not self._aborted or self._task is None:
                 raise

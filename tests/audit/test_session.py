@@ -223,6 +223,15 @@ async def test_an_aborted_session_completes_its_report() -> None:
     assert (outcome.exit_status, json.loads(report.getvalue())["summary"]["interrupted"]) == (130, True)
 
 
+async def test_a_session_can_be_aborted_with_its_last_row() -> None:
+    """By the program's own function, though the reader waits for nothing after that row."""
+    report = io.StringIO()
+    async with open_session(workspaces("acme"), reader(ROWS)) as session:
+        outcome = await session.write(Output(session.format("json"), report), on_row=lambda _: session.abort())
+    await asyncio.sleep(0)
+    assert (outcome.exit_status, json.loads(report.getvalue())["summary"]["interrupted"]) == (1, False)
+
+
 async def test_a_cancellation_by_the_caller_is_passed_on(tmp_path: Path) -> None:
     """It is not taken for a wish to end well."""
     async with open_session(workspaces(), never) as session:
