@@ -34,7 +34,8 @@ from .runs import ROWS, KeptRow, RunInfo, StoredWorkspace
 APPLICATION_ID = int.from_bytes(b"CLAU", "big")
 """In the header of the file. `file` and this package recognise a database of audits by it."""
 
-VERSION = 1
+VERSION = 2
+"""Raised whenever TABLES changes, so that an older file is refused before anything is sent."""
 
 TABLES = (
     "CREATE TABLE store (salt BLOB NOT NULL)",

@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -203,7 +204,13 @@ async def test_another_programs_database_stays_as_it_is(tmp_path: Path, statemen
     assert path.read_bytes() == content
 
 
-@pytest.mark.parametrize("version", [0, VERSION + 1])
+def test_another_schema_has_another_version() -> None:
+    """If this fails, raise VERSION and change both here: a file of the version before is then refused at once."""
+    digest = blake2b("\n".join(" ".join(statement.split()) for statement in TABLES).encode(), digest_size=8)
+    assert (VERSION, digest.hexdigest()) == (2, "a1cced161d061a96")
+
+
+@pytest.mark.parametrize("version", [0, VERSION - 1, VERSION + 1])
 async def test_another_version_is_not_touched(tmp_path: Path, version: int) -> None:
     """Neither to write nor to read; what an unknown schema means is not guessed, and the error says what to do."""
     path = tmp_path / "a.db"
