@@ -17,7 +17,7 @@ from tests.raw_server import SILENCE, RawServer, Script, http
 from tests.samples import KEY
 from tests.secrets import found
 from tests.signed import keys, signed
-from tests.transports.gone import arrived, gone
+from tests.transports.gone import arrived, connected, gone
 from tests.transports.kinds import Make
 
 GOOD = http(b'{"agents": [], "count": 0}')
@@ -95,6 +95,33 @@ async def test_closing_ends_the_requests_that_wait_for_a_connection() -> None:
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [ClientClosedError] * 3
         assert (len(server.requests), server.connections) == (1, 1)
+
+
+async def test_closing_ends_a_handshake() -> None:
+    """At once, and its connection with it."""
+    async with RawServer(greeting=(SILENCE,)) as server:
+        transport = AiohttpTransport()
+        task = asyncio.create_task(transport.send(signed(server.url.replace("http:", "https:"))))
+        assert await connected(server)
+        await transport.aclose()
+        async with asyncio.timeout(5):
+            with pytest.raises(ClientClosedError):
+                await task
+        assert await gone(server)
+
+
+async def test_closing_ends_the_request_that_makes_room_for_a_connection() -> None:
+    """An idle connection was closed for it, and none is opened any more."""
+    first, second = keys(2)
+    async with RawServer((GOOD,)) as server:
+        transport = AiohttpTransport(max_connections=1)
+        await transport.send(signed(server.url, first))
+        task = asyncio.create_task(transport.send(signed(server.url.replace("127.0.0.1", "localhost"), second)))
+        await asyncio.sleep(0)
+        await transport.aclose()
+        with pytest.raises(ClientClosedError):
+            await task
+        assert server.connections == 1
 
 
 @pytest.mark.parametrize("cancelled", [False, True])

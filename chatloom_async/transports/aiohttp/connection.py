@@ -4,7 +4,7 @@ This file and session.py, which checks it, are the only ones that use private na
 """
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from functools import partial
 from math import inf
 from typing import Any, NoReturn
@@ -210,6 +210,7 @@ class Connections(aiohttp.TCPConnector):
         self.tls: ResumingContext | None = tls
         self.on_connect: Callable[[], object] | None = on_connect
         self.idle: IdleConnections[WatchedConnection] = IdleConnections(loop)
+        self._connecting: set[asyncio.Timeout] = set()
 
     def take(self, key: Hashable) -> WatchedConnection | None:
         """An idle connection for a request with this key. `release` gives it back."""
@@ -269,14 +270,10 @@ class Connections(aiohttp.TCPConnector):
             await asyncio.sleep(0)  # the event loop closes the socket in its next round
         with self.bound.opening():
             try:
-                connection = await self._connect(req, traces, timeout)
+                connection = await self._unless_closed(self._connect(req, traces, timeout))
             except aiohttp.ClientConnectorError:
                 if self.tls:
                     self.tls.forget()
-                raise
-            except asyncio.CancelledError:
-                if self.closed and not _is_cancelled():  # aiohttp has cancelled the lookup that this task waits for
-                    raise aiohttp.ClientConnectionError("closed on this side") from None
                 raise
             if not isinstance(connection, WatchedConnection):
                 unsupported("its connections are not of the configured class")
@@ -293,6 +290,19 @@ class Connections(aiohttp.TCPConnector):
 
     async def _connect(self, req: Any, traces: Any, limits: Any) -> ResponseHandler:
         return await super()._create_connection(req, traces, limits)
+
+    async def _unless_closed(self, connecting: Coroutine[Any, Any, ResponseHandler]) -> ResponseHandler:
+        """Ends it when the session closes. aiohttp would cancel the tasks that wait for a lookup, as if somebody had
+        cancelled the requests, and complete the handshakes."""
+        limit = asyncio.timeout(0.0 if self.closed else None)
+        self._connecting.add(limit)
+        try:
+            async with limit:
+                return await connecting
+        except TimeoutError:  # only this limit is in here
+            raise aiohttp.ClientConnectionError("closed on this side") from None
+        finally:
+            self._connecting.discard(limit)
 
     def close_idle(self, connection: WatchedConnection) -> None:
         """Closes an idle connection."""
@@ -319,16 +329,13 @@ class Connections(aiohttp.TCPConnector):
     async def close(self, *, abort_ssl: bool = False) -> None:
         in_use: set[ResponseHandler] = getattr(self, "_acquired", set())
         in_use.update(self.idle)  # aiohttp closes these, and waits for their end
+        for limit in self._connecting:
+            limit.reschedule(0.0)
         await super().close(abort_ssl=abort_ssl)
         await self.resolver.close()
 
     def __del__(self, *_: object) -> None:
         """Replaces aiohttp's warning: the transport gives one."""
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
 
 
 def unsupported(what: str) -> NoReturn:
