@@ -30,6 +30,7 @@ class PerLoop(Generic[T]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._holder: AsyncGenerator[T] | None = None
         self._value: T | None = None
+        self._opening: asyncio.Future[None] | None = None
         self._process = os.getpid()
 
     @property
@@ -43,17 +44,33 @@ class PerLoop(Generic[T]):
         return self._value if self._loop is asyncio.get_running_loop() else None
 
     async def open(self) -> T:
-        """Opens one for the running event loop, and closes that of another loop. Not allowed after `aclose`."""
+        """Opens one for the running event loop, and closes that of another loop. Not allowed after `aclose`.
+
+        Who comes meanwhile waits: opening takes longer than a call, and calls often begin by the hundred.
+        """
+        self._leave_to_parent()
+        loop = asyncio.get_running_loop()
+        while self._opening is not None and self._opening.get_loop() is loop:
+            await asyncio.wait([self._opening])
+        if (value := self.current()) is not None:
+            return value
         if self.closed:
             raise ClientClosedError("The transport is closed; nothing was sent")
-        self._leave_to_parent()
-        loop, last, holder = self._loop, self._holder, self._opened()
+        opening = self._opening = loop.create_future()
+        try:
+            return await self._open(loop)
+        finally:
+            self._opening = None if self._opening is opening else self._opening
+            opening.set_result(None)
+
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> T:
+        last_loop, last, holder = self._loop, self._holder, self._opened()
         value = await anext(holder)
-        if (other := self.current()) is not None or self.closed:  # in the meantime
+        if self.closed:  # in the meantime
             await holder.aclose()
-            return await self.open() if other is None else other
-        self._loop, self._holder, self._value = asyncio.get_running_loop(), holder, value
-        if last is not None and loop is not None and loop.is_closed():
+            raise ClientClosedError("The transport is closed; nothing was sent")
+        self._loop, self._holder, self._value = loop, holder, value
+        if last is not None and last_loop is not None and last_loop.is_closed():
             with suppress(RuntimeError):  # resources of that loop can no longer be closed
                 await last.aclose()
         return value

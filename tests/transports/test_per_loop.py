@@ -28,14 +28,17 @@ class Slow:
             self.closed.append(number)
 
 
-async def test_two_that_open_at_the_same_time_get_the_same() -> None:
-    """The other one is closed."""
+async def test_many_that_open_at_the_same_time_get_the_same() -> None:
+    """It is opened once. If the task that opens it is cancelled, another one opens it."""
     slow = Slow()
     values = PerLoop(slow.open)
-    assert await asyncio.gather(values.open(), values.open()) == [1, 1]
-    assert (values.current(), slow.closed) == (1, [2])
+    tasks = [asyncio.create_task(values.open()) for _ in range(4)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    cancelled, *numbers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert (type(cancelled), numbers, slow.opened) == (asyncio.CancelledError, [2, 2, 2], [1, 2])
     await values.aclose()
-    assert slow.closed == [2, 1]
+    assert slow.closed == [2]
 
 
 async def test_closing_while_it_is_opened_closes_it() -> None:
@@ -48,6 +51,8 @@ async def test_closing_while_it_is_opened_closes_it() -> None:
     with pytest.raises(ClientClosedError):
         await task
     assert (slow.opened, slow.closed) == ([1], [1])
+    with pytest.raises(ClientClosedError):
+        await values.open()
 
 
 async def test_what_the_parent_process_opened_is_kept_but_not_closed(monkeypatch: pytest.MonkeyPatch) -> None:
