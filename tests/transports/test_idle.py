@@ -10,8 +10,9 @@ import pytest
 
 from chatloom_async import AiohttpTransport, Response
 from chatloom_async.transports.aiohttp import idle
+from chatloom_async.transports.aiohttp.connection import WatchedConnection
 from chatloom_async.transports.aiohttp.idle import IdleConnections
-from chatloom_async.transports.aiohttp.session import open_session
+from chatloom_async.transports.aiohttp.session import MemoryTransport, open_session
 from chatloom_async.transports.network import ConnectionBound
 from tests.raw_server import RawServer, http
 from tests.signed import keys, signed
@@ -117,6 +118,24 @@ async def test_a_closed_connection_is_freed_at_once() -> None:
         finally:
             gc.enable()
         await transport.aclose()
+
+
+async def test_a_connection_that_comes_with_the_end_of_the_session_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody would close it later."""
+    session = await open_session(ConnectionBound(9), shared=True)
+    connections: Any = session.connector
+    connection = WatchedConnection(asyncio.get_running_loop())
+    MemoryTransport(connection)
+
+    async def create(*_: object) -> WatchedConnection:
+        await session.close()
+        return connection
+
+    monkeypatch.setattr(connections, "_create_connection", create)
+    with pytest.raises(aiohttp.ClientConnectionError, match="closed on this side"):
+        await connections.open(None, None, aiohttp.ClientTimeout())
+    assert not connection.is_connected()
+    assert not connections._acquired
 
 
 async def test_a_trace_that_fails_takes_no_connection_with_it() -> None:
