@@ -36,8 +36,8 @@ def for_key(connections: ConnectionKey, key: object) -> ConnectionKey:
 class KeyedRequest(aiohttp.ClientRequest):
     """A request that shares connections only with requests of the same API key.
 
-    Unsolicited bytes on an idle connection become the answer to its next request. This class makes sure that they
-    cannot become the answer to a request with another key.
+    Unsolicited bytes end an idle connection, but those that come at the moment of the next request may be taken for its
+    answer. This class makes sure that they cannot be taken for the answer to a request with another key.
     """
 
     @property
