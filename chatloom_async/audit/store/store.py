@@ -217,10 +217,10 @@ class Store:
                 yield workspace
             after = workspaces[-1].workspace
 
-    async def rows(self, run_id: int, *, failed: bool = True) -> AsyncGenerator[Row, None]:
-        """The rows of the run, by workspace; without `failed`, those that a resumed run keeps."""
+    async def rows(self, run_id: int) -> AsyncGenerator[Row, None]:
+        """The rows of the run, by workspace."""
         async for workspace in self.workspaces(run_id):
-            if workspace.row is not None and (failed or workspace.row.state != "failed"):
+            if workspace.row is not None:
                 yield workspace.row
 
     async def kept(self, run_id: int) -> AsyncGenerator[KeptRow, None]:
