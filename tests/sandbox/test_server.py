@@ -61,8 +61,8 @@ async def test_many_may_connect_before_the_first_is_accepted(sandbox: Sandbox) -
     async with sandbox.serve() as url:
         address = ("127.0.0.1", int(url.rpartition(":")[2]))
         with ExitStack() as stack:  # the server's event loop is not left meanwhile, so nothing is accepted
-            for _ in range(200):
-                stack.enter_context(socket.create_connection(address, timeout=0.5))
+            sockets = [stack.enter_context(socket.create_connection(address, timeout=0.5)) for _ in range(200)]
+            assert {each.getpeername() for each in sockets} == {address}
 
 
 async def test_a_repeated_header_on_the_wire(sandbox: Sandbox) -> None:
