@@ -1,5 +1,6 @@
 """What holds for every test: nothing leaves this machine, and what is made up at random is the same in every run."""
 
+import asyncio
 import ipaddress
 import signal
 import sys
@@ -7,6 +8,8 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from tests.loop_time import LoopTime
 
 # A run of pytest says whether a change broke something. New random cases are for `nox -s schedules` and `nox -s fuzz`.
 # There is no deadline for one case, because the machine may be busy.
@@ -57,3 +60,12 @@ def stay_on_loopback(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(stay_on_loopback)
+
+
+@pytest.fixture
+async def loop_time(monkeypatch: pytest.MonkeyPatch) -> LoopTime:
+    """The time of the running event loop, which passes when the test says so."""
+    loop = asyncio.get_running_loop()
+    time = LoopTime(loop)
+    monkeypatch.setattr(loop, "time", time)
+    return time

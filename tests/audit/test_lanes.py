@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import Mock
@@ -24,6 +23,7 @@ from chatloom_async.audit.lanes import Lanes, Pace
 from chatloom_async.audit.reading import _is_slow
 from chatloom_async.audit.rules import Judge
 from chatloom_async.testing import VirtualClock
+from tests.loop_time import LoopTime
 from tests.samples import AGENT, DOMAINS, KEY, OTHER_KEY, answer, failure
 
 LIMIT = RateLimit()
@@ -156,34 +156,33 @@ async def test_an_answer_is_slow_by_the_seconds_before_it_came(
     assert _is_slow(await client.exchange(ListAgents()), 1.0, Pace()) is slow
 
 
-async def test_a_pace_knows_how_late_the_loop_is() -> None:
+async def test_a_pace_knows_how_late_the_loop_is(loop_time: LoopTime) -> None:
     """It is busy while it is late most of the time; an answer may have come three steps of the loop ago."""
     pace = Pace()
     with pace, pace:
-        for seconds in (0.2, 0.2, 0.2, 0.2):
-            time.sleep(seconds)  # noqa: ASYNC251 - it holds up the loop on purpose
-            await asyncio.sleep(0)
-        assert pace.busy
-        assert pace.lag >= 0.4
-        async with asyncio.timeout(30):
-            while pace.busy or pace.lag > 0.1:  # noqa: ASYNC110 - nothing tells it
-                await asyncio.sleep(0.01)
-    time.sleep(1.0)  # noqa: ASYNC251
-    await asyncio.sleep(0.03)
+        for _ in range(4):
+            await loop_time.pass_by(0.2)
+        assert (pace.busy, pace.lag) == (True, pytest.approx(0.4))
+        for _ in range(100):
+            await loop_time.pass_by(0.01)
+        assert (pace.busy, pace.lag) == (False, pytest.approx(0.02))
+    for _ in range(4):
+        await loop_time.pass_by(0.2)
     assert not pace.busy, "nobody looks any more"
 
 
-async def test_a_pace_can_have_a_coarse_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_pace_can_have_a_coarse_clock(loop_time: LoopTime, monkeypatch: pytest.MonkeyPatch) -> None:
     """As that of Windows, which moves every 16 ms: its timers may be called while the time is still the same."""
     loop, problems = asyncio.get_running_loop(), list[dict[str, Any]]()
     loop.set_exception_handler(lambda _, context: problems.append(context))
-    time_of_loop = loop.time
     monkeypatch.setattr(loop, "_clock_resolution", 0.1)
-    monkeypatch.setattr(loop, "time", lambda: time_of_loop() // 0.05 * 0.05)
     pace = Pace()
     with pace:
-        await asyncio.sleep(0.2)
-    assert (problems, pace.busy) == ([], False)
+        for _ in range(3):
+            await loop_time.pass_by(0.0)
+        for _ in range(4):
+            await loop_time.pass_by(0.2)
+    assert (problems, pace.busy) == ([], True)
 
 
 async def test_a_slow_answer_opens_the_lanes_of_the_next_workspaces() -> None:

@@ -9,11 +9,11 @@ import aiohttp
 import pytest
 
 from chatloom_async import AiohttpTransport, Response
-from chatloom_async.transports.aiohttp import idle
 from chatloom_async.transports.aiohttp.connection import WatchedConnection
-from chatloom_async.transports.aiohttp.idle import IdleConnections
+from chatloom_async.transports.aiohttp.idle import KEEP_ALIVE, IdleConnections
 from chatloom_async.transports.aiohttp.session import MemoryTransport, open_session
 from chatloom_async.transports.network import ConnectionBound
+from tests.loop_time import LoopTime
 from tests.raw_server import RawServer, http
 from tests.signed import keys, signed
 from tests.transports.gone import gone
@@ -45,43 +45,45 @@ async def test_the_connection_that_was_used_last_is_taken_first() -> None:
     assert (connections.take("a"), len(connections)) == (None, 0)
 
 
-async def test_a_connection_is_closed_once_it_was_idle_for_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_is_closed_once_it_was_idle_for_too_long(loop_time: LoopTime) -> None:
     """Counted from its last use. There is one timer, and none while nothing is idle."""
-    monkeypatch.setattr(idle, "KEEP_ALIVE", 0.2)
     connections = IdleConnections[Closable](asyncio.get_running_loop())
     old, used, new = (Closable() for _ in range(3))
     connections.add("old", old)
     connections.add("used", used)
-    await asyncio.sleep(0.1)
+    await loop_time.pass_by(KEEP_ALIVE / 2)
     assert connections.take("used") is used
     connections.add("used", used)
     connections.add("new", new)
-    await asyncio.sleep(0.15)
+    await loop_time.pass_by(KEEP_ALIVE / 2)
     assert ([*connections], old.closed, used.closed, new.closed) == ([used, new], True, False, False)
-    await asyncio.sleep(0.2)
+    await loop_time.pass_by(KEEP_ALIVE / 2)
     assert ([*connections], used.closed, new.closed) == ([], True, True)
     connections.add("new", new)
     assert connections.take("new") is new
 
 
-async def test_an_abandoned_pool_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_abandoned_pool_is_collected(loop_time: LoopTime) -> None:
     """Its timer does not keep it alive."""
-    monkeypatch.setattr(idle, "KEEP_ALIVE", 0.05)
+    problems = list[dict[str, Any]]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
     connections = IdleConnections[Closable](asyncio.get_running_loop())
     connections.add("a", Closable())
     seen = weakref.ref(connections)
     del connections
     assert seen() is None
-    await asyncio.sleep(0.1)
+    await loop_time.pass_by(KEEP_ALIVE)
+    assert not problems
 
 
-async def test_the_transport_closes_connections_that_are_idle_for_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_transport_closes_connections_that_are_idle_for_too_long(loop_time: LoopTime) -> None:
     """The next request opens another one."""
-    monkeypatch.setattr(idle, "KEEP_ALIVE", 0.05)
     async with RawServer((GOOD,)) as server:
         transport = AiohttpTransport()
         await transport.send(signed(server.url))
-        await asyncio.sleep(0.15)
+        await loop_time.pass_by(KEEP_ALIVE)
+        for _ in range(100):  # the time stands still, so nothing can sleep
+            await asyncio.sleep(0)
         left = len(server.open)
         answer = await transport.send(signed(server.url))
         await transport.aclose()
