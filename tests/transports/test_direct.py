@@ -230,9 +230,11 @@ async def test_a_body_that_is_read_late_is_read_whole(monkeypatch: pytest.Monkey
     """Meanwhile the connection stops reading; more than its buffer holds stays with the server."""
     read: Any = exchange.read_body
 
-    async def late(*args: Any) -> Any:
-        await asyncio.sleep(0.1)
-        return await read(*args)
+    async def late(content: Any, *args: Any) -> Any:
+        async with asyncio.timeout(30):
+            while not content._protocol._reading_paused:  # noqa: ASYNC110 - nothing tells it
+                await asyncio.sleep(0)
+        return await read(content, *args)
 
     monkeypatch.setattr(exchange, "read_body", late)
     body = bytes(4 * 2**20)
