@@ -229,20 +229,24 @@ async def test_a_connection_that_is_lost_at_once_is_not_written_to(monkeypatch: 
 async def test_a_body_that_is_read_late_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Meanwhile the connection stops reading; more than its buffer holds stays with the server."""
     read: Any = exchange.read_body
+    paused = list[bool]()
 
     async def late(content: Any, *args: Any) -> Any:
         async with asyncio.timeout(30):
             while not content._protocol._reading_paused:  # noqa: ASYNC110 - nothing tells it
                 await asyncio.sleep(0)
+        paused.append(True)
         return await read(content, *args)
 
-    monkeypatch.setattr(exchange, "read_body", late)
     body = bytes(4 * 2**20)
     async with RawServer((http(body),)) as server:
         transport = AiohttpTransport()
-        answers = [await transport.send(plain(server.url)) for _ in range(2)]
+        answers = [await transport.send(plain(server.url))]
+        monkeypatch.setattr(exchange, "read_body", late)  # the rehearsal is over
+        answers.append(await transport.send(plain(server.url)))
         await transport.aclose()
-    assert ([getattr(each, "body", None) == body for each in answers], server.connections) == ([True, True], 1)
+    assert [getattr(each, "body", None) == body for each in answers] == [True, True]
+    assert (paused, server.connections) == ([True], 1)
 
 
 async def test_origins_are_forgotten_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
