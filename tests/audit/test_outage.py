@@ -465,7 +465,7 @@ async def test_a_reader_that_times_out_by_itself_is_a_defect_of_its_workspace() 
 
 
 async def test_an_engine_gives_up_as_one_process_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first shards find that nothing works; the others are not read."""
+    """The first shards find that nothing works; the others are not read. The second may begin a little later."""
     monkeypatch.setenv("ACME_KEY", KEY)
     workspaces = [Workspace(f"w{number}", KeyEnv("ACME_KEY")) for number in range(60)]
     clock, requests = VirtualClock(), list[Request]()
@@ -479,4 +479,4 @@ async def test_an_engine_gives_up_as_one_process_does(monkeypatch: pytest.Monkey
     assert sorted(row.workspace for row in rows) == sorted(each.name for each in workspaces)
     assert {(row.state, row.error and row.error.type) for row in rows} == {("failed", "ConnectError")}
     assert sum(row.requests for row in rows) == len(requests)
-    assert clock.time() <= GIVE_UP_AFTER
+    assert GIVE_UP_AFTER <= clock.time() < 1.5 * GIVE_UP_AFTER
