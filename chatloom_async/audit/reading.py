@@ -169,8 +169,8 @@ def _is_slow(exchange: Exchange[Any], seconds: float, pace: Pace) -> bool:
 def _row(workspace: Workspace, listed: AgentList, reading: Reading) -> Row:
     failures = {agent_id: Failure.of(error) for agent_id, error in reading.errors.items()}
     agents = tuple(AuditedAgent(agent, reading.domains.get(agent.id), failures.get(agent.id)) for agent in listed)
-    names = {agent.id: agent.name for agent in listed}
-    findings = tuple(_gone(workspace.name, agent_id, names[agent_id]) for agent_id in names if agent_id in reading.gone)
+    gone = {agent.id: agent.name for agent in listed if agent.id in reading.gone}
+    findings = tuple(_gone(workspace.name, agent_id, name) for agent_id, name in gone.items())
     error = _problem(listed, reading)
     return Row(workspace.name, "partial" if error else "ok", agents, findings, error, reading.requests)
 

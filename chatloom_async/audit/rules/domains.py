@@ -71,6 +71,7 @@ def domain_malformed(checked: CheckedDomain) -> Iterable[str]:
 @rule(
     "domain-public-suffix",
     severity="error",
+    ordinary=False,
     why="Anybody can have a site under this domain. If an allowed domain includes its subdomains, which the "
     "documentation does not say, all of these sites can show this agent.",
     fix="Replace the entry with the full host name of your own site.",

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from attrs import frozen
 
 from ...wire.cleaning import CONTROL, clean
-from ...wire.errors import needed_by
+from ...wire.errors import MissingExtraError, needed_by
 from .whatwg import (
     INVISIBLE_PROBLEM,
     JOINERS,
@@ -76,8 +76,6 @@ LOCAL_NAMES: Final[dict[str, str]] = {
 }
 """By the end of the name. `.example` is not among them: no network uses it, and all of the sandbox is under it."""
 
-LOCAL_ENDINGS: Final = frozenset(name.rpartition(".")[2] for name in LOCAL_NAMES)
-
 
 @frozen(cache_hash=True)
 class Domain:
@@ -87,8 +85,8 @@ class Domain:
     "*." and a trailing dot. `sent` is the same as browsers send it: Punycode, and square brackets around IPv6.
     `key` is equal only for domains that mean the same: they differ in case, trailing dot, Punycode, an address's
     spelling, or blanks around them. `problems` say why the text is not a host name; `host` is then the best guess.
-    `local` says why nobody outside of one machine or network has a site there ("": somebody may). An `ordinary` one is
-    a plain host name in ASCII without any of this.
+    `local` says why nobody outside of one machine or network has a site there ("": somebody may). A `plain` one is a
+    host name in ASCII without any of this.
     """
 
     text: str
@@ -98,7 +96,12 @@ class Domain:
     address: IPv4Address | IPv6Address | None = None
     local: str = ""
     problems: tuple[str, ...] = ()
-    ordinary: bool = False
+    plain: bool = False
+
+    @property
+    def ordinary(self) -> bool:
+        """Whether it is `plain` and no public suffix. Without the list of those, no domain is known to be ordinary."""
+        return self.plain and not _may_be_public_suffix(self.host)
 
     @property
     def wildcard(self) -> bool:
@@ -132,7 +135,7 @@ def parse_domain(text: str) -> Domain:
     plain = text.lower().removesuffix(".") if text.isascii() else ""
     if len(plain) <= MAX_NAME and PLAIN.fullmatch(plain):
         local = local_reason(plain, None)
-        return Domain(text, plain, plain, plain, local=local, ordinary=not local)
+        return Domain(text, plain, plain, plain, local=local, plain=not local)
     if not text.strip():
         return Domain(text, "", "", "", problems=("it is blank" if text else "it is empty",))
     if len(text) > MAX_TEXT:
@@ -151,16 +154,6 @@ def parse_domain(text: str) -> Domain:
         problems.append("it holds no host name")
     key = text.strip() if problems else f"*.{host}".rstrip(".") if wild else host
     return Domain(text, host, sent, key, address, local_reason(host, address), tuple(dict.fromkeys(problems)))
-
-
-def site_key(text: str) -> str | None:
-    """The key of the domain if it names one site, else None. Ten times as fast as `parse_domain` for a plain name."""
-    plain = text.lower().removesuffix(".") if text.isascii() else ""
-    if len(plain) <= MAX_NAME and PLAIN.fullmatch(plain):
-        local = plain.rpartition(".")[2] in LOCAL_ENDINGS and local_reason(plain, None)
-        return None if local else plain
-    domain = parse_domain(text)
-    return domain.key if domain.site else None
 
 
 def _without_blanks(text: str, problems: list[str]) -> str:
@@ -232,13 +225,20 @@ def local_reason(host: str, address: IPv4Address | IPv6Address | None) -> str:
     return reason if not reason or end == host else f"ends in .{end}, which {reason}"
 
 
-@lru_cache(maxsize=1 << 14)
 def is_public_suffix(host: str) -> bool:
     """Whether the host (lower case, Unicode) is itself on the list: `co.uk` and `github.io`, not `acme.co.uk`.
 
     A top-level domain that the list does not know is none. Raises MissingExtraError.
     """
     return _suffixes().is_public(host)
+
+
+@lru_cache(maxsize=1 << 14)
+def _may_be_public_suffix(host: str) -> bool:
+    try:
+        return is_public_suffix(host)
+    except MissingExtraError:
+        return True
 
 
 @lru_cache(maxsize=1 << 14)

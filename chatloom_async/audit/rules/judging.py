@@ -3,7 +3,7 @@
 If a rule raises, only its own findings on that subject are lost, and a finding names the rule.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import chain
@@ -16,7 +16,7 @@ from ...wire.errors import ChatloomError
 from ..values import SEVERITIES, DnsReading, DomainMatching, Finding, Row, Workspace, make_finding
 from .overlap import OverlapIndex, site_digests
 from .registry import RULE_FAILED, RULES
-from .rule import Found, Rule, Scope
+from .rule import Found, Rule
 from .subjects import CheckedAgent, CheckedDomain, CheckedOverlap, CheckedWorkspace, Evidence, HostRecord, Subject
 
 MAX_FINDINGS = 1000
@@ -62,8 +62,7 @@ class Judging:
         for rule in self.rules[self.done :]:
             if until(rule.id):
                 return
-            subjects = self._subjects[rule.scope] if rule.ordinary else self._unusual
-            if subjects and self._has_what_is_needed(rule):
+            if self._has_what_is_needed(rule) and (subjects := self._subjects(rule)):
                 self.findings += _apply(rule, subjects, self.checked.row.workspace, self.steps)
             self.done += 1
 
@@ -78,26 +77,30 @@ class Judging:
         problem = _failed(self.rules[self.done], reason, self.checked.row.workspace)
         return Judging(self.checked, self.rules, [*self.findings, problem], self.done + 1)
 
+    def _subjects(self, rule: Rule) -> Sequence[Subject]:
+        """What the rule is called with."""
+        if rule.scope == "domain":
+            return self._domains if rule.ordinary else self._unusual_domains
+        if rule.scope == "agent":
+            return self.checked.agents
+        return (self.checked,)
+
     @cached_property
-    def _subjects(self) -> dict[Scope, list[Subject]]:
-        domains: list[Subject] = [
+    def _domains(self) -> list[CheckedDomain]:
+        return [
             CheckedDomain(domain, agent)
             for agent in self.checked.agents
             for domain in dict.fromkeys(agent.domains or ())
         ]
-        return {
-            "domain": domains,
-            "agent": list(self.checked.agents),
-            "workspace": [self.checked],
-            "overlap": [],
-            "audit": [],
-        }
 
     @cached_property
-    def _unusual(self) -> list[Subject]:
-        """The domains that are not ordinary."""
-        domains = self._subjects["domain"]
-        return [each for each in domains if isinstance(each, CheckedDomain) and not each.domain.ordinary]
+    def _unusual_domains(self) -> list[CheckedDomain]:
+        """Those that are not ordinary."""
+        return [
+            CheckedDomain(domain, agent)
+            for agent in self.checked.agents
+            for domain in dict.fromkeys(agent.unusual_domains)
+        ]
 
 
 def judge(checked: CheckedWorkspace, rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:
@@ -105,14 +108,14 @@ def judge(checked: CheckedWorkspace, rules: Iterable[Rule] = RULES) -> tuple[Fin
 
     The same input gives the same findings. An exception of a rule becomes a finding with the rule's severity.
     """
-    judging = Judging(checked, tuple(rules))
+    judging = Judging(checked, _about_one(rules))
     judging.run()
     return in_order(judging.findings)
 
 
 def judge_overlap(checked: CheckedOverlap, rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:
     """What the rules find in what a workspace has in common with others, in the order of `judge`."""
-    subjects: list[Subject] = [checked] if checked else []
+    subjects = [checked] if checked else []
     return in_order(
         chain.from_iterable(
             _apply(rule, subjects, checked.workspace, Steps()) for rule in rules if rule.scope == "overlap"
@@ -134,7 +137,7 @@ def _place(finding: Finding) -> tuple[int, str, str, str]:
     return SEVERITIES.index(finding.severity), finding.rule, finding.agent_id or "", finding.subject
 
 
-def _apply(rule: Rule, subjects: list[Subject], workspace: str, steps: Steps) -> Iterator[Finding]:
+def _apply(rule: Rule, subjects: Sequence[Subject], workspace: str, steps: Steps) -> Iterator[Finding]:
     """What one rule finds. Most rules find nothing, so a subject without a result must be cheap."""
     problems = list[Exception]()
     count, until, check = 0, monotonic() + RULE_TIME, rule.check
@@ -204,6 +207,11 @@ def _reading(dns: Mapping[str, HostRecord]) -> DnsReading:
     )
 
 
+def _about_one(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """The rules that judge a workspace by itself."""
+    return tuple(rule for rule in rules if rule.scope in ("domain", "agent", "workspace"))
+
+
 def _rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     return tuple(rules)
 
@@ -248,7 +256,7 @@ class Judge:
         """The first part of `judge`: the rules are not applied yet. Like the others, it may run in a thread."""
         checked = CheckedWorkspace(workspace, row, self.clock(), evidence, dns or {}, self.matching)
         self._index.add(row.workspace, site_digests(row), evidence.fingerprint)
-        return Judging(checked, self.rules)
+        return Judging(checked, self._own_rules)
 
     def finish(self, judging: Judging, dns: Mapping[str, HostRecord] | None) -> Row:
         """The last part of `judge`."""
@@ -263,6 +271,10 @@ class Judge:
     def remember_sites(self, workspace: str, sites: bytes, key: str | None) -> None:
         """The same for a row that the database has: `sites` and `key` are those of its `StoredWorkspace`."""
         self._index.add(workspace, sites, key)
+
+    @cached_property
+    def _own_rules(self) -> tuple[Rule, ...]:
+        return _about_one(self.rules)
 
     @cached_property
     def _overlap_rules(self) -> dict[str, Rule]:

@@ -15,7 +15,7 @@ from threading import Lock
 from attrs import Factory, define, field
 
 from ..values import Row
-from .hostname import quoted, site_key
+from .hostname import parse_domain, quoted
 from .rule import Found, rule
 from .subjects import CheckedOverlap, OtherWorkspaces
 
@@ -35,8 +35,8 @@ BUCKETS = 256
 @lru_cache(maxsize=1 << 14)
 def site_digest(text: str) -> bytes:
     """The digest of the site that the text of an allowed domain names; empty if it names none."""
-    site = site_key(text)
-    return b"" if site is None else _digest("site", site)
+    domain = parse_domain(text)
+    return _digest("site", domain.key) if domain.site else b""
 
 
 def site_digests(row: Row) -> bytes:
@@ -149,7 +149,7 @@ class OverlapIndex:
         domains = dict[str, OtherWorkspaces]()
         for text in set(texts):
             if (digest := site_digest(text)) and (others := self._others(_numbers(digest)[0], workspace)):
-                domains[str(site_key(text))] = others
+                domains[parse_domain(text).key] = others
         key = self._others(self._keys[self._places[workspace]], workspace)
         return CheckedOverlap(workspace, dict(sorted(domains.items())), key or OtherWorkspaces())
 

@@ -155,7 +155,12 @@ class CheckedAgent:
     def domains(self) -> tuple[Domain, ...] | None:
         """In the order of the list, repetitions included; None if they could not be read."""
         domains = self.audited.domains
-        return None if domains is None else tuple(parse_domain(text) for text in domains)
+        return None if domains is None else tuple(map(parse_domain, domains))
+
+    @property
+    def unusual_domains(self) -> list[Domain]:
+        """Those that are not `Domain.ordinary`."""
+        return [domain for domain in self.domains or () if not domain.ordinary]
 
 
 @frozen

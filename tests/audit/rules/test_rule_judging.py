@@ -241,14 +241,15 @@ def test_a_rule_of_another_shape_is_a_failed_one(check: Any, problem: str, other
 def test_without_the_public_suffix_list_the_audit_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rule that needs it is named once a workspace, with the command that installs it."""
     monkeypatch.setitem(__import__("sys").modules, "publicsuffixlist", None)
-    hostname_module.is_public_suffix.cache_clear()
-    hostname_module._suffixes.cache_clear()
+    cached = hostname_module._may_be_public_suffix, hostname_module._suffixes
+    for function in cached:
+        function.cache_clear()
     try:
         messages = found("domain-public-suffix", checked(audited("co.uk", "*", "a.example")))
         findings = judge(checked(audited("a.example")))
     finally:
-        hostname_module.is_public_suffix.cache_clear()
-        hostname_module._suffixes.cache_clear()
+        for function in cached:
+            function.cache_clear()
     assert messages == [
         (
             None,

@@ -8,7 +8,6 @@ import pytest
 from chatloom_async.audit import Row, Workspace
 from chatloom_async.audit.keys import KeyEnv
 from chatloom_async.audit.rules import CheckedOverlap, Evidence, Judge, OtherWorkspaces, rule, select_rules
-from chatloom_async.audit.rules.hostname import parse_domain, site_key
 from chatloom_async.audit.rules.overlap import OverlapIndex, site_digests
 from chatloom_async.audit.rules.registry import RULES
 from chatloom_async.audit.values import make_finding
@@ -102,15 +101,6 @@ def test_a_workspace_that_is_added_twice_counts_once() -> None:
         "c": {"thing.de": OtherWorkspaces(("a", "b"), 2)},
     }
     assert not any(overlap.key.count for overlap in overlaps.values())
-
-
-@pytest.mark.parametrize(
-    "text", ["A.example.", "a.local", "local", "nas.lan", "\u00e4.example", "1.2.3.4", "*.a.de", ""]
-)
-def test_the_key_of_a_site_is_that_of_its_domain(text: str) -> None:
-    """The short way for plain names gives what the whole parser gives."""
-    domain = parse_domain(text)
-    assert site_key(text) == (domain.key if domain.site else None)
 
 
 def test_what_is_added_later_counts_too() -> None:
