@@ -285,6 +285,15 @@ async def test_what_needs_a_database_is_refused_without_one(
     assert not any(await asyncio.to_thread(lambda: list(tmp_path.iterdir())))
 
 
+async def test_the_last_run_is_a_baseline_only_if_it_is_comparable(tmp_path: Path) -> None:
+    """A run at another address comes in between."""
+    listed, rows = workspaces("acme"), reader(ROWS)
+    for address in (URL, "https://other.example", URL):
+        async with open_session(listed, rows, db=tmp_path / "a.db", baseline="last", base_url=address) as session:
+            outcome = await session.write()
+    assert (outcome.run, outcome.baseline, outcome.new.total()) == (3, 1, 0)
+
+
 async def test_a_baseline_that_does_not_exist_begins_no_run(tmp_path: Path) -> None:
     """The database is as before."""
     async with open_store(tmp_path / "a.db"):

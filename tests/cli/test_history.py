@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,13 +65,18 @@ def test_a_run_is_kept_and_listed(chatloom: Chatloom, db: str, two: str) -> None
 
 
 def test_a_terminal_has_the_state_in_colour(
-    chatloom: Chatloom, db: str, two: str, monkeypatch: pytest.MonkeyPatch
+    chatloom: Chatloom, sandbox: Sandbox, db: str, two: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Green is done."""
+    """Green is done. What a comparison found has one too, and fits the width."""
     chatloom("audit", two, "--db", db)
-    for name, value in {"TTY_COMPATIBLE": "1", "TERM": "xterm", "COLUMNS": "120"}.items():
+    sandbox["acme"].add_agent(name="Wild", domains=("localhost",))
+    chatloom("audit", two, "--db", db)
+    for name, value in {"TTY_COMPATIBLE": "1", "TERM": "xterm", "COLUMNS": "70"}.items():
         monkeypatch.setenv(name, value)
     assert "\x1b[32mfinished\x1b[0m" in chatloom("runs", "--db", db).out
+    lines = chatloom("diff", "--db", db).out.splitlines()
+    plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines]
+    assert (plain != lines, max(map(len, plain)) <= 70) == (True, True)
 
 
 def test_runs_are_a_document_too(chatloom: Chatloom, db: str, two: str) -> None:

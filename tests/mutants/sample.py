@@ -185,9 +185,11 @@ class Recording:
         return cls(data, json.loads((COPY / SECONDS).read_text("utf-8")))
 
     def covering(self, mutant: Mutant) -> list[str]:
-        """The tests that run the statement, if they passed."""
+        """The tests that run the statement, if they passed; if it ran in an import, all that run the module."""
         lines = self.data.contexts_by_lineno(str((COPY / mutant.path).absolute()))
         tests = {test for line in range(mutant.first, mutant.last + 1) for test in lines.get(line, ())}
+        if "" in tests:
+            tests.update(*lines.values())
         return sorted(tests & self.seconds.keys())
 
 

@@ -54,7 +54,9 @@ def test_functions_are_changed_and_nothing_else(mutants: list[Mutant]) -> None:
 
 def test_the_tests_that_run_the_statement_are_chosen(mutants: list[Mutant]) -> None:
     """None that failed or was skipped when it was recorded."""
-    lines: dict[int, Any] = {7: ["def"], 10: ["", "one", "two"], 11: ["failed"], 13: ["other"]}
+    lines: dict[int, Any] = {7: ["def"], 10: ["one", "two"], 11: ["failed"], 13: ["", "other"]}
     data: Any = SimpleNamespace(contexts_by_lineno=lambda name: lines)
     seconds = dict.fromkeys(["def", "one", "two", "other"], 0.1)
-    assert Recording(data, seconds).covering(evolve(mutants[0], first=10, last=12)) == ["one", "two"]
+    recording = Recording(data, seconds)
+    assert recording.covering(evolve(mutants[0], first=10, last=12)) == ["one", "two"]
+    assert recording.covering(evolve(mutants[0], first=13, last=13)) == ["def", "one", "other", "two"]

@@ -103,8 +103,6 @@ class Resolver:
     async def ask(self, name: str, record: RecordType = "A") -> Answer:
         """The answer for a name in ASCII. Only a cancellation is raised. Equal concurrent questions are sent once."""
         key = (name, record)
-        if (cached := self._fresh(key)) is not None:
-            return cached
         lock = self._asking.setdefault(key, asyncio.Lock())
         async with lock:
             if (cached := self._fresh(key)) is not None:

@@ -59,7 +59,8 @@ def test_without_an_expectation_there_is_nothing_to_be_like(expect: tuple[str, .
 
 def test_a_finding_names_agent_and_entry() -> None:
     """It is about one entry of one agent."""
-    workspace = checked(audited("acme-shop.com", id="agt_1"), audited("acme-shops.com", id="agt_2"), expect=EXPECT)
+    both = audited("acme-shop.com", "acme-shops.com", id="agt_2")
+    workspace = checked(audited("acme-shop.com", id="agt_1"), both, expect=EXPECT)
     assert [place[:2] for place in found("domain-lookalike", workspace)] == [("agt_2", "acme-shops.com")]
 
 
