@@ -3,8 +3,6 @@
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
 
-from attrs import evolve
-
 from ..client import AsyncChatloom
 from ..fanout import Ok, fan_out
 from ..policy.retry import RetryPolicy
@@ -81,7 +79,8 @@ def _evidence(read: Read, run: Run | None) -> Evidence:
     """The evidence with the key's fingerprint: the database's own, if any, because resumed rows have that."""
     if read.key is None:
         return read.evidence
-    return evolve(read.evidence, fingerprint=run.fingerprint(read.key) if run else read.key.fingerprint)
+    key = run.fingerprint(read.key) if run else read.key.fingerprint
+    return Evidence(read.evidence.count, read.evidence.unknown_fields, key)
 
 
 async def _failed(workspace: Workspace, error: BaseException, run: Run | None) -> Row:

@@ -118,6 +118,7 @@ def agent_created_in_future(checked: CheckedAgent) -> Iterable[str]:
         yield f"It was created at {checked.agent.created_at.isoformat(timespec='seconds')}, which is in the future."
 
 
+@lru_cache(maxsize=4096)
 def is_color(text: str) -> bool:
     """Whether this is a hex colour as CSS reads it: #RGB or #RRGGBB, with opacity or without."""
     return HEX.fullmatch(text) is not None

@@ -158,7 +158,7 @@ def _covered(seen: dict[str, Domain], matching: DomainMatching) -> dict[str, lis
     support.example.com side by side.
     """
     covered: dict[str, list[Domain]] = {}
-    wildcards = matching != "exact" and any(domain.wildcard for domain in seen.values())
+    wildcards = matching != "exact" and any(not domain.plain and domain.wildcard for domain in seen.values())
     if wildcards or matching == "subdomains":
         for domain in seen.values():
             for key in _over(domain, matching):

@@ -7,7 +7,7 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
-from attrs import Factory, frozen
+from attrs import Factory, field, frozen
 
 from ...endpoints.agents import Agent
 from ..values import AuditedAgent, DomainMatching, Row, Workspace
@@ -140,22 +140,20 @@ def glob_pattern(keys: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join(re.escape(key).replace(r"\*", ".*") for key in sorted(keys)) or NOTHING)
 
 
+def _parsed(checked: "CheckedAgent") -> tuple[Domain, ...] | None:
+    domains = checked.audited.domains
+    return None if domains is None else tuple(map(parse_domain, domains))
+
+
 @frozen
 class CheckedAgent:
-    """One agent of a workspace."""
+    """One agent of a workspace. `domains` are in the order of the list, repetitions included; None if they could not be
+    read."""
 
     audited: AuditedAgent
     workspace: CheckedWorkspace
-
-    @property
-    def agent(self) -> Agent:
-        return self.audited.agent
-
-    @cached_property
-    def domains(self) -> tuple[Domain, ...] | None:
-        """In the order of the list, repetitions included; None if they could not be read."""
-        domains = self.audited.domains
-        return None if domains is None else tuple(map(parse_domain, domains))
+    agent: Agent = field(init=False, default=Factory(lambda self: self.audited.agent, takes_self=True))
+    domains: tuple[Domain, ...] | None = field(init=False, default=Factory(_parsed, takes_self=True))
 
     @property
     def unusual_domains(self) -> list[Domain]:
