@@ -78,7 +78,7 @@ def error_without_key(error: DecodeError, response: Response, returns: Any, key:
     error may quote a part of a spelling. A search in 8 MiB can take seconds, so only the beginning of the body is
     masked, and texts from behind it are quoted only if they are whole."""
     text, kind = _text(response.body), response.headers.get("content-type", "")
-    masked, masked_kind = hidden(text[:DEEP], key, DEEP) + text[DEEP:], hidden(kind, key)
+    masked, masked_kind = hidden(text, key, DEEP) + text[DEEP:], hidden(kind, key)
     if (masked, masked_kind) != (text, kind):
         again = decode(Response(response.status, {"content-type": masked_kind}, masked.encode()), returns, str)
         unquoted = evolve(error, message=LEFT_OUT.decode(), excerpt=excerpt(response, key))

@@ -217,7 +217,7 @@ def needed_by(what: str, *modules: str, extra: str = "") -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as missing:
-        name = missing.name or ""
+        name = str(missing.name)
         if name.partition(".")[0] not in modules:
             raise
         text = f"{what} needs {name}, which is not installed"

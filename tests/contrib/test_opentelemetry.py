@@ -35,6 +35,7 @@ from chatloom_async import (
 )
 from chatloom_async.contrib.opentelemetry import InstrumentedChatloom, Telemetry
 from chatloom_async.testing import VirtualClock
+from chatloom_async.wire.version import VERSION
 from tests.samples import KEY, OTHER_KEY, answer, api, failure, in_turn
 
 LIST = {
@@ -51,8 +52,8 @@ class Told:
     """Everything that was told, and providers that take it."""
 
     def __init__(self) -> None:
-        self._exporter, self._reader = InMemorySpanExporter(), InMemoryMetricReader()
-        self.tracers, self.meters = TracerProvider(), MeterProvider([self._reader])
+        self._exporter, self.reader = InMemorySpanExporter(), InMemoryMetricReader()
+        self.tracers, self.meters = TracerProvider(), MeterProvider([self.reader])
         self.tracers.add_span_processor(SimpleSpanProcessor(self._exporter))
 
     def client(self, *arguments: Any, **options: Any) -> InstrumentedChatloom:
@@ -72,7 +73,7 @@ class Told:
     @property
     def points(self) -> list[tuple[str, dict[str, Any], float]]:
         """Each metric's name, attributes, and sum or count (of a histogram), in no order."""
-        data: Any = self._reader.get_metrics_data()
+        data: Any = self.reader.get_metrics_data()
         scopes = [scope for resource in (data.resource_metrics if data else []) for scope in resource.scope_metrics]
         return [
             (metric.name, dict(point.attributes), getattr(point, "count", None) or point.value)
@@ -111,6 +112,14 @@ async def test_a_call_is_one_client_span(told: Told) -> None:
         },
     )
     assert told.points == [("http.client.request.duration", {**DOMAINS, "http.response.status_code": 200}, 1)]
+
+
+async def test_the_package_signs_what_it_tells(told: Told) -> None:
+    """With its name and version, as backends group by them."""
+    await told.client(KEY, transport=MockTransport(api)).list_agents()
+    data: Any = told.reader.get_metrics_data()
+    scopes = [told.spans[0].instrumentation_scope, data.resource_metrics[0].scope_metrics[0].scope]
+    assert [(scope.name, scope.version) for scope in scopes] == [("chatloom_async", VERSION)] * 2
 
 
 async def test_every_attempt_is_an_event_and_a_measurement_and_every_retry_is_counted(told: Told) -> None:

@@ -69,7 +69,7 @@ class Finder(libcst.CSTVisitor):
     """Finds what mutmut's operators can change inside of functions, with the lines of the statement around it.
 
     Left out are changes that hardly ever mean anything: of the case of letters, since headers and SQL have none, of
-    False to None, and of types, those of `cast` included.
+    False to None, of types, those of `cast` included, and of `strict=`, which only tells of a defect.
     """
 
     METADATA_DEPENDENCIES = (PositionProvider,)
@@ -83,6 +83,8 @@ class Finder(libcst.CSTVisitor):
         if isinstance(node, (libcst.Annotation, libcst.Decorator)) or node in self._types:
             return False
         self._types.update(_cast(node)[:1])
+        if isinstance(node, libcst.Arg) and node.keyword and node.keyword.value == "strict":
+            return False
         if isinstance(node, libcst.Call) and getattr(node.func, "value", "") in NEVER_MUTATE_FUNCTION_CALLS:
             return False
         in_function = any(isinstance(around, libcst.FunctionDef) for around in self._around)
@@ -110,7 +112,8 @@ def _cast(node: libcst.CSTNode) -> tuple[libcst.Arg, ...]:
 
 def _meaning(node: libcst.CSTNode) -> str:
     node = (node, *_cast(node))[-1]
-    return re.sub(r"\bFalse\b", "None", libcst.Module([]).code_for_node(node)).casefold()
+    code = re.sub(r"\bstrict=\w+", "", libcst.Module([]).code_for_node(node))
+    return re.sub(r"\bFalse\b", "None", code).casefold()
 
 
 def found(path: Path) -> tuple[libcst.Module, Finder]:

@@ -21,6 +21,7 @@ LIMIT = 5
 def double(number: "int") -> int:
     """A function."""
     loud = cast("bool", False)
+    zip(strict=True)
     return (
         2 * number or "None"
     )
@@ -37,7 +38,8 @@ def mutants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Mutant]:
 
 
 def test_functions_are_changed_and_nothing_else(mutants: list[Mutant]) -> None:
-    """Neither constants of modules nor docstrings, decorators and types; nor the case of letters and False to None."""
+    """Neither constants of modules nor docstrings, decorators and types; nor the case of letters, False to None and
+    `strict=`."""
     assert {(*mutant.change().removed, *mutant.change().added) for mutant in mutants} == {
         ('loud = cast("bool", False)', 'loud = cast("bool", True)'),
         ('loud = cast("bool", False)', "loud = cast(False)"),
@@ -48,7 +50,7 @@ def test_functions_are_changed_and_nothing_else(mutants: list[Mutant]) -> None:
         ('2 * number or "None"', '2 * number and "None"'),
         ('2 * number or "None"', '2 * number or "XXNoneXX"'),
     }
-    assert {(mutant.first, mutant.last) for mutant in mutants} == {(9, 9), (10, 12)}
+    assert {(mutant.first, mutant.last) for mutant in mutants} == {(9, 9), (10, 10), (11, 13)}
     assert {mutant.change().module for mutant in mutants} == {"chatloom_async.one"}
 
 

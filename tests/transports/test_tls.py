@@ -29,6 +29,13 @@ def test_the_default_checks_certificates() -> None:
     assert trusting().verify_mode is ssl.CERT_REQUIRED
 
 
+def test_a_context_that_resumes_is_a_client_s() -> None:
+    """As `wrap_bio` of the standard library is, unless it is told otherwise."""
+    context = module.ResumingContext(trusting)
+    wrapped = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+    assert (wrapped.server_side, wrapped.server_hostname) == (False, "localhost")
+
+
 GOOD = http(b"{}")
 
 

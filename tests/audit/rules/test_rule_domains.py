@@ -386,6 +386,15 @@ def test_text_from_outside_is_cleaned() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "plain", "ordinary"), [("Shop.Acme.COM.", True, True), ("co.uk", True, False), ("a_b.de", False, False)]
+)
+def test_most_domains_are_ordinary(text: str, plain: bool, ordinary: bool) -> None:
+    """In any case, with a dot at the end or without."""
+    domain = parse_domain(text)
+    assert (domain.plain, domain.ordinary) == (plain, ordinary)
+
+
 def test_long_names_are_cut() -> None:
     """A message stays readable, whatever a tenant has typed in."""
     assert len(said("domain-wildcard", "*" * 5000)[0]) < 200
