@@ -428,7 +428,7 @@ async def _as_generator(client: AsyncChatloom) -> AsyncGenerator[object, None]:
 @pytest.mark.parametrize("interval", [0, -1.0, float("nan")])
 async def test_an_interval_is_above_zero(sandbox: Sandbox, acme: SandboxWorkspace, interval: float) -> None:
     """A loop without a pause would be a mistake."""
-    with pytest.raises(ConfigurationError, match="interval must be a number of seconds above 0"):
+    with pytest.raises(ConfigurationError, match=r"^interval must be a number of seconds above 0"):
         await anext(watch(client_of(sandbox, Rounds()), interval))
 
 

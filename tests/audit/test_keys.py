@@ -415,7 +415,7 @@ def test_a_command_is_a_list_of_words_or_a_line_that_is_split_like_a_shell_would
     """Anything else is no command. In code, too, where it is an error."""
     assert command_key(command) == reference
     if reference is None:
-        with pytest.raises(ConfigurationError, match="argv must be a command, as a list of words or one line"):
+        with pytest.raises(ConfigurationError, match=r"^argv must be a command, as a list of words or one line"):
             KeyCommand(command)  # type: ignore[arg-type]
     else:
         assert KeyCommand(command) == reference  # type: ignore[arg-type]

@@ -253,5 +253,5 @@ async def test_the_error_of_a_source_comes_after_the_rows_of_what_was_read() -> 
 
     rows = audit(source(), client=AsyncChatloom(OTHER_KEY, transport=MockTransport(api)))
     assert (await anext(rows)).workspace == "acme"
-    with pytest.raises(ConfigurationError, match="line 2"):
+    with pytest.raises(ConfigurationError, match=r"^line 2"):
         await anext(rows)

@@ -224,7 +224,7 @@ def test_a_descriptor_of_a_closed_stream_is_refused(monkeypatch: pytest.MonkeyPa
     """Even if its number leads somewhere: nobody asked for that place."""
     monkeypatch.setattr(sys, "stdout", None)
     with (
-        pytest.raises(CommandLineError, match="Standard output is closed"),
+        pytest.raises(CommandLineError, match=r"^Standard output is closed"),
         open_output(Path("/dev/fd/1"), content="utf-8"),
     ):
         pass

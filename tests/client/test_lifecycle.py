@@ -396,7 +396,7 @@ async def test_a_tenacity_object_of_the_callers_own_decides_instead() -> None:
 async def test_a_programming_error_in_a_transport_is_not_dressed_up() -> None:
     """Only failures of the transport are ours; a bug stays what it is."""
     client = AsyncChatloom(KEY, transport=in_turn(ZeroDivisionError("bug")))
-    with pytest.raises(ZeroDivisionError, match="bug"):
+    with pytest.raises(ZeroDivisionError, match=r"^bug"):
         await client.list_agents()
     (state,) = client.limits.values()
     assert state.in_flight == 0
@@ -408,7 +408,7 @@ async def test_a_timeout_that_is_not_ours_is_not_taken_for_ours() -> None:
     async def provider(*, force_refresh: bool = False) -> str:
         raise TimeoutError("the vault is slow")
 
-    with pytest.raises(TimeoutError, match="the vault is slow"):
+    with pytest.raises(TimeoutError, match=r"^the vault is slow"):
         await AsyncChatloom(provider, transport=MockTransport(api)).list_agents()
 
 
@@ -440,7 +440,7 @@ async def test_a_forgotten_client_is_a_resource_warning_that_names_it() -> None:
         assert client is not None
         await client.list_agents()
         with pytest.warns(
-            ResourceWarning, match=r"AsyncChatloom \(created at .*test_lifecycle.py:\d+\) was not closed"
+            ResourceWarning, match=r"^AsyncChatloom \(created at .*test_lifecycle.py:\d+\) was not closed"
         ):
             client = None
 

@@ -171,7 +171,7 @@ async def test_a_test_double_that_answers_nonsense_is_told_so(answer: Callable[[
 
 async def test_what_is_called_with_a_class_is_told_so() -> None:
     """An endpoint is an object, not the class of it."""
-    with pytest.raises(ChatloomError, match=r"send\(\) takes an endpoint, such as ListAgents\(\)"):
+    with pytest.raises(ChatloomError, match=r"^send\(\) takes an endpoint, such as ListAgents\(\)"):
         await AsyncChatloom(KEY, transport=MockTransport(api)).send(ListAgents)  # type: ignore[arg-type]
 
 
@@ -196,14 +196,14 @@ def test_an_option_that_does_not_exist_says_which_is_meant(option: str, hint: st
 
 def test_with_without_async_says_so() -> None:
     """Python would only say that it cannot."""
-    with pytest.raises(UsageError, match="Use `async with` for a client"), AsyncChatloom(KEY):
+    with pytest.raises(UsageError, match=r"^Use `async with` for a client"), AsyncChatloom(KEY):
         pass
 
 
 def test_an_empty_base_url_in_the_environment_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that was meant to be set must not mean production."""
     monkeypatch.setenv("CHATLOOM_BASE_URL", "")
-    with pytest.raises(InvalidBaseUrlError, match="The base URL is empty: leave it out, also as CHATLOOM_BASE_URL"):
+    with pytest.raises(InvalidBaseUrlError, match=r"^The base URL is empty: leave it out, also as CHATLOOM_BASE_URL"):
         AsyncChatloom(KEY)
 
 
@@ -226,7 +226,7 @@ async def test_a_transport_that_returns_something_else_is_told_so(answer: object
         async def aclose(self) -> None: ...
 
     client = AsyncChatloom(KEY, transport=Odd())  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=f"The transport returned {name}, not a Response or a TransportError"):
+    with pytest.raises(UsageError, match=rf"^The transport returned {name}, not a Response or a TransportError"):
         await client.list_agents()
     assert [state.in_flight for state in client.limits.values()] == [0]
 
@@ -258,7 +258,7 @@ async def test_a_transport_that_is_not_async_is_told_what_to_write(wrapped: Call
 def test_only_a_transport_can_be_wrapped(wrapped: Callable[[Any], object]) -> None:
     """The class of one is none."""
     with pytest.raises(
-        ConfigurationError, match=r"inner must be a Transport with send\(\), not the class MockTransport"
+        ConfigurationError, match=r"^inner must be a Transport with send\(\), not the class MockTransport"
     ):
         wrapped(MockTransport)
 

@@ -154,7 +154,7 @@ UNSAFE = [  # the table at the end of faults.md, and more of its kind
 @pytest.mark.parametrize("agent_id", UNSAFE)
 def test_an_unsafe_id_makes_no_request(agent_id: Any) -> None:
     """An id that could change the path is refused before anything is sent (fault 97)."""
-    with pytest.raises(InvalidAgentIdError, match="agent_id cannot be part of a path"):
+    with pytest.raises(InvalidAgentIdError, match=r"^agent_id cannot be part of a path"):
         GetAllowedDomains(agent_id).request("https://chatloom.app")
 
 

@@ -123,5 +123,5 @@ async def test_no_workspace_fails_for_its_neighbours_fault() -> None:
 
 async def test_an_engine_that_ends_ends_the_audit() -> None:
     """Its error comes out as it is."""
-    with pytest.raises(EngineLostError, match="The scheduler is gone"):
+    with pytest.raises(EngineLostError, match=r"^The scheduler is gone"):
         await states(RecordingEngine(ends=True), 7)

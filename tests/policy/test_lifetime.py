@@ -32,7 +32,7 @@ async def test_nothing_begins_after_the_end() -> None:
     lifetime = Lifetime()
     lifetime.check()
     await lifetime.end(drain=5.0)
-    with pytest.raises(ClientClosedError, match="The client is closed; nothing was sent"):
+    with pytest.raises(ClientClosedError, match=r"^The client is closed; nothing was sent"):
         lifetime.check()
 
 
@@ -250,7 +250,7 @@ async def test_cancelling_is_not_closing() -> None:
     task = asyncio.create_task(under(lifetime, None))
     await settle()
     task.cancel("enough")
-    with pytest.raises(asyncio.CancelledError, match="enough"):
+    with pytest.raises(asyncio.CancelledError, match=r"^enough"):
         await task
     await asyncio.wait_for(lifetime.end(drain=3600.0), 5.0)
 

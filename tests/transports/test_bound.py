@@ -119,7 +119,7 @@ async def test_the_idle_connections_of_one_key_can_be_closed() -> None:
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, None])
 def test_a_bound_is_a_whole_number(value: object) -> None:
     """At least one."""
-    with pytest.raises(ConfigurationError, match="max_connections must be a whole number"):
+    with pytest.raises(ConfigurationError, match=r"^max_connections must be a whole number"):
         AiohttpTransport(max_connections=value)  # type: ignore[arg-type]
 
 
@@ -213,7 +213,7 @@ async def test_a_bound_that_the_system_has_lowered_recovers() -> None:
     """By one for each connection that is opened at the bound, up to what it was."""
     bound = ConnectionBound(4)
     assert (bound.refused(), bound.most) == (False, 1)  # nothing is held here, so nothing will come free
-    with pytest.raises(OSError, match="no"), bound.opening():
+    with pytest.raises(OSError, match=r"^no"), bound.opening():
         raise OSError("no")
     assert (bound.held, bound.refused()) == (0, False)
     with bound.opening():

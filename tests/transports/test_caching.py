@@ -419,7 +419,7 @@ async def test_closing_drops_the_answers_and_closes_what_is_inside() -> None:
 )
 def test_numbers_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
     """Before anything is sent."""
-    with pytest.raises(ConfigurationError, match=f"{next(iter(options))} must be a (whole )?number"):
+    with pytest.raises(ConfigurationError, match=rf"^{next(iter(options))} must be a (whole )?number"):
         CachingTransport(MockTransport(api), **options)
 
 

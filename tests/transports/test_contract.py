@@ -193,7 +193,7 @@ async def test_a_cancelled_request_ends_at_once(make: Make) -> None:
         assert await arrived(server)
         task.cancel("enough")
         began = time.perf_counter()
-        with pytest.raises(asyncio.CancelledError, match="enough") as caught:
+        with pytest.raises(asyncio.CancelledError, match=r"^enough") as caught:
             await task
         assert time.perf_counter() - began < 0.1
         assert await gone(server)
@@ -222,7 +222,9 @@ async def test_a_forgotten_transport_says_so(make: Make) -> None:
     async with RawServer((http(TEXT),)) as server:
         transport = make(name="the forgotten")
         await transport.send(signed(server.url))
-        with pytest.warns(ResourceWarning, match="the forgotten was not closed: use `async with`, or await its aclose"):
+        with pytest.warns(
+            ResourceWarning, match=r"^the forgotten was not closed: use `async with`, or await its aclose"
+        ):
             del transport  # which ends it at once
         assert await gone(server)
 
@@ -230,7 +232,7 @@ async def test_a_forgotten_transport_says_so(make: Make) -> None:
 @pytest.mark.parametrize("proxy", ["socks5://user:hidden@proxy.example", "proxy.example:3128"])
 def test_a_proxy_that_cannot_work_is_refused_at_once(make: Make, proxy: str) -> None:
     """Without showing the URL, which may hold a password."""
-    with pytest.raises(ConfigurationError, match="proxy must be the URL of an HTTP proxy") as caught:
+    with pytest.raises(ConfigurationError, match=r"^proxy must be the URL of an HTTP proxy") as caught:
         make(proxy=proxy)
     assert "hidden" not in str(caught.value)
 

@@ -110,7 +110,7 @@ async def test_an_application_that_raises_answers_500() -> None:
 @pytest.mark.parametrize("options", [{"proxy": "http://127.0.0.1:1"}, {"ssl": trusting()}])
 def test_an_application_has_no_connections(options: dict[str, Any]) -> None:
     """So what is said about them is a mistake."""
-    with pytest.raises(ConfigurationError, match="app is called in this process"):
+    with pytest.raises(ConfigurationError, match=r"^app is called in this process"):
         Httpx2Transport(app=Sandbox().asgi(), **options)
 
 

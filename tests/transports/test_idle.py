@@ -134,7 +134,7 @@ async def test_a_connection_that_comes_with_the_end_of_the_session_is_closed(mon
         return connection
 
     monkeypatch.setattr(connections, "_create_connection", create)
-    with pytest.raises(aiohttp.ClientConnectionError, match="closed on this side"):
+    with pytest.raises(aiohttp.ClientConnectionError, match=r"^closed on this side"):
         await connections.open(None, None, aiohttp.ClientTimeout())
     assert not connection.is_connected()
     assert not connections._acquired
@@ -156,7 +156,7 @@ async def test_a_trace_that_fails_takes_no_connection_with_it() -> None:
         for _ in range(2):
             async with session.get(server.url) as answer:
                 await answer.read()
-        with pytest.raises(RuntimeError, match="trace"):
+        with pytest.raises(RuntimeError, match=r"^trace"):
             await session.get(server.url)
         connections: Any = session.connector
         assert (len(reused), len(connections.idle), connections._acquired) == (2, 0, set())

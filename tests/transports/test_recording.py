@@ -350,7 +350,7 @@ async def test_a_key_is_refused_wherever_it_is(
     recording = RecordingTransport(inner, path)
     await recording.send(asking())
     before = content(path)
-    with pytest.raises(SecretInRecordingError, match=f"An API key is in {place}, so this is not written"):
+    with pytest.raises(SecretInRecordingError, match=rf"^An API key is in {place}, so this is not written"):
         await recording.send(request_)
     assert (len(inner.requests), content(path)) == (1 + sent, before)
     await recording.send(asking(DOMAINS_URL))

@@ -81,7 +81,7 @@ async def test_a_run_remembers_what_else_was_on_its_list(store: Store) -> None:
                       for place, name in enumerate(names)]  # fmt: skip
     info = await store.run_info(run.id)
     assert (info.planned, info.unselected, info.pending) == (150, 150, 0)
-    with pytest.raises(StoreUsageError, match=f"Workspace '{names[1]}' is not one of run 1"):
+    with pytest.raises(StoreUsageError, match=rf"^Workspace '{names[1]}' is not one of run 1"):
         await run.commit(row(names[1]))
 
 
@@ -155,13 +155,13 @@ async def test_a_run_takes_only_rows_of_its_own_workspaces(store: Store) -> None
 
 async def test_a_name_that_is_no_text_or_comes_twice_is_refused(store: Store) -> None:
     """Both by a new run and by one that is resumed; nothing of the run remains."""
-    with pytest.raises(StoreUsageError, match="Two workspaces have the same name"):
+    with pytest.raises(StoreUsageError, match=r"^Two workspaces have the same name"):
         await store.begin(config("a", "a"))
-    with pytest.raises(StoreUsageError, match=r"The name 'a\\ud800' is not Unicode text"):
+    with pytest.raises(StoreUsageError, match=r"^The name 'a\\ud800' is not Unicode text"):
         await store.begin(config("a\ud800"))
     assert await store.runs() == []
     await store.begin(config("a"))
-    with pytest.raises(StoreUsageError, match="Two workspaces have the same name"):
+    with pytest.raises(StoreUsageError, match=r"^Two workspaces have the same name"):
         await store.resume(config("a", "a"))
 
 
@@ -169,7 +169,7 @@ async def test_a_run_is_finished_only_when_every_workspace_has_a_row(store: Stor
     """Otherwise it could not be resumed, and nobody would know."""
     run = await store.begin(config("a", "b"))
     await run.commit(row("a"))
-    with pytest.raises(StoreUsageError, match="Run 1 cannot be finished: workspaces without a row: 1"):
+    with pytest.raises(StoreUsageError, match=r"^Run 1 cannot be finished: workspaces without a row: 1"):
         await run.finish()
     await run.commit(failed("b"))
     await run.finish()
@@ -258,13 +258,13 @@ async def test_a_run_is_lost_with_its_file(tmp_path: Path) -> None:
 
 async def test_only_the_last_run_is_resumed_and_only_an_unfinished_one(store: Store) -> None:
     """What was done since would be undone by going back."""
-    with pytest.raises(NothingToResumeError, match="No run was begun yet"):
+    with pytest.raises(NothingToResumeError, match=r"^No run was begun yet"):
         await store.resume(config("a"))
     await store.begin(config("a"))
     run = await store.begin(config("a"))
     await run.commit(row("a"))
     await run.finish()
-    with pytest.raises(NothingToResumeError, match="Run 2 is finished, and none of its workspaces failed"):
+    with pytest.raises(NothingToResumeError, match=r"^Run 2 is finished, and none of its workspaces failed"):
         await store.resume(config("a"))
 
 
@@ -406,9 +406,9 @@ async def test_no_key_is_in_the_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [7, -1, 2**63, -(10**30)])
 async def test_a_run_that_is_not_there_is_named(store: Store, number: int) -> None:
     """Before anything is read of it. The number may have more than the 64 bits of SQLite's integers."""
-    with pytest.raises(NoSuchRunError, match=f"There is no run {number}"):
+    with pytest.raises(NoSuchRunError, match=rf"^There is no run {number}"):
         _ = [each async for each in store.rows(number)]
-    with pytest.raises(NoSuchRunError, match=f"There is no run {number}"):
+    with pytest.raises(NoSuchRunError, match=rf"^There is no run {number}"):
         await store.newest_complete(before=number)
 
 
@@ -420,11 +420,11 @@ async def test_a_damaged_row_is_named(store: Store) -> None:
         connection.execute("UPDATE rows SET document = ?", (encode_row(row("a"))[:-3],))
     damaged = "The row of workspace 'a' in run 1 cannot be read: "
     for read in (store.rows, store.kept):
-        with pytest.raises(StoreDamagedError, match=f"{damaged}error: "):
+        with pytest.raises(StoreDamagedError, match=rf"^{damaged}error: "):
             _ = [each async for each in read(run.id)]
     with closing(connect(store.path)) as connection, connection:
         connection.execute("UPDATE rows SET totals = '[1]'")
-    with pytest.raises(StoreDamagedError, match=f"{damaged}ValueError: "):
+    with pytest.raises(StoreDamagedError, match=rf"^{damaged}ValueError: "):
         _ = [each async for each in store.kept(run.id)]
 
 
