@@ -362,7 +362,7 @@ class AsyncChatloom:
         raise UsageError("Use `async with` for a client, not `with`: closing it is asynchronous")
 
     def __exit__(self, *_: object) -> None:
-        """Needed for `with` to reach the error above."""
+        """Never called. Python looks for it before it calls `__enter__`, which says what to write instead."""
 
     async def __aenter__(self) -> Self:
         self._shared.lifetime.check()

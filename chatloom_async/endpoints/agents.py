@@ -129,7 +129,7 @@ class GetAllowedDomains(Endpoint[AllowedDomains]):
     Raises NotFoundError for an agent that does not exist or belongs to another workspace.
 
         agents = await chatloom.list_agents()
-        domains = await chatloom.send(GetAllowedDomains(agents.agents[0].id))
+        domains = await chatloom.get_allowed_domains(agents.agents[0].id)
     """
 
     path = "/api/plugin/agents/{agent_id}/allowed-domains"

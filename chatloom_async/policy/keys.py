@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import os
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import NoReturn, Protocol
 
 from attrs import define
@@ -128,10 +129,24 @@ KeySource = FixedKey | ProvidedKey
 """What the client asks: the key to use now, and, after a 401, whether there is another one."""
 
 
+def _check(provider: KeyProvider) -> None:
+    """Raises UsageError for a callable that does not take what it is called with, as far as Python knows that."""
+    with suppress(ValueError):  # its signature is unknown
+        try:
+            inspect.signature(provider).bind(force_refresh=False)
+        except TypeError:
+            name = getattr(provider, "__name__", type(provider).__name__)
+            raise UsageError(
+                f"{name} cannot be a key provider, because it does not accept force_refresh: "
+                "write def provider(*, force_refresh: bool = False)"
+            ) from None
+
+
 def key_source(api_key: str | ApiKey | KeyProvider | None) -> KeySource | InvalidApiKeyError:
     """Where the client's keys come from; None reads CHATLOOM_API_KEY. For an invalid key the error comes back as data,
     so that the frame that holds its text is not on a traceback."""
     if callable(api_key):
+        _check(api_key)
         return ProvidedKey(api_key)
     if api_key is None:
         api_key = os.environ.get(ENVIRONMENT_VARIABLE)

@@ -23,7 +23,7 @@ from chatloom_async.policy.keys import (
     key_source,
 )
 from chatloom_async.wire.auth import ApiKey
-from chatloom_async.wire.errors import InvalidApiKeyError
+from chatloom_async.wire.errors import InvalidApiKeyError, UsageError
 from tests.samples import AGENTS, answer, failure
 
 OLD, NEW, NEWER = ApiKey("clf_old"), ApiKey("clf_new"), ApiKey("clf_newer")
@@ -55,6 +55,14 @@ class SlowVault(Vault):
 
     def __call__(self, *, force_refresh: bool = False) -> Any:
         return self._answer(super().__call__(force_refresh=force_refresh))
+
+
+def test_a_provider_accepts_what_it_is_called_with() -> None:
+    """Otherwise the client says so when it is made, not at its first call. Some builtins tell nothing."""
+    message = r"^<lambda> cannot be a key provider, because it does not accept force_refresh: write def provider\(\*, "
+    with pytest.raises(UsageError, match=message):
+        AsyncChatloom(lambda: "clf_a")  # type: ignore[arg-type, misc]
+    assert isinstance(key_source(max), ProvidedKey)
 
 
 def source(given: Any) -> KeySource:

@@ -67,7 +67,7 @@ class FindingsSection:
     def _workspaces(self, failed: Worst[FailedWorkspace], trouble: str) -> Iterator[str]:
         if failed.hidden:
             yield "\n" + self._text(cell(f"{counted(failed.hidden, 'more workspace')} {trouble}; {REST}.", "dim"))
-        for item in reversed(failed.items()):
+        for item in sorted(failed.items(), key=failed_first, reverse=True):
             head = line((item.state, STYLES[item.state]), (item.workspace, "bold"))
             yield "\n" + self._text(head) + self._text(cell(item.text), INDENT)
 
@@ -83,7 +83,7 @@ class FindingsSection:
             for finding in findings[:FINDINGS_SHOWN]
         )
         if (more := len(findings) - FINDINGS_SHOWN) > 0:
-            yield self._text(cell(f"and {more:,} more", "dim"), INDENT)
+            yield self._text(cell(f"and {more:,} more; {REST}", "dim"), INDENT)
 
     def _fixes(self) -> str:
         narrow = self.columns.width is not None and self.columns.width < ROOMY
