@@ -9,7 +9,9 @@ from chatloom_async.audit.formats.layout import Cell, Columns, cell, columns_of,
 WIDE, MARK, FLAG = "\u6f22", "e\u0301", "\U0001f99c"
 
 
-@pytest.mark.parametrize(("text", "columns"), [("abc", 3), (WIDE, 2), (MARK, 1), (FLAG, 2), ("", 0), ("a\u200bb", 2)])
+@pytest.mark.parametrize(
+    ("text", "columns"), [("abc", 3), (WIDE, 2), (MARK, 1), (FLAG, 2), ("", 0), ("a\u200bb", 2), ("a\u20dd", 1)]
+)
 def test_a_text_takes_the_columns_of_its_characters(text: str, columns: int) -> None:
     """Wide ones take two, and marks none."""
     assert columns_of(text) == columns
