@@ -6,13 +6,14 @@ everywhere, since one of the two values would be lost.
 """
 
 import csv
+import errno
 import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from io import StringIO
-from typing import Any
+from typing import Any, BinaryIO
 
 from attrs import frozen
 
@@ -60,6 +61,18 @@ def meant(name: str) -> str:
     """The end of a sentence about an unknown field: a suggestion, or ""."""
     near = get_close_matches(re.sub(r"[-\s]+", "_", name.strip()).lower(), FIELDS, n=1, cutoff=0.75)
     return f" (probably {near[0]})" if near else ""
+
+
+MAX_BYTES = 256 * 1024**2
+"""Bytes that a file may have. A list of a million workspaces has about 50 MB; a device such as /dev/zero has no end."""
+
+
+def whole(file: BinaryIO) -> bytes:
+    """The content of an open file. Raises OSError if it has more than MAX_BYTES."""
+    raw = file.read(MAX_BYTES + 1)
+    if len(raw) > MAX_BYTES:
+        raise OSError(errno.EFBIG, f"It has more than {MAX_BYTES // 1024**2} MiB")
+    return raw
 
 
 def toml_document(text: str) -> dict[str, Any] | str:

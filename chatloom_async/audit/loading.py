@@ -13,7 +13,18 @@ from typing import Any
 from ..wire.auth import ApiKey, api_key_or_error
 from ..wire.cleaning import KEY_LIKE, clean
 from ..wire.errors import ConfigurationError
-from .entries import FIELDS, KEY_FIELDS, LISTS, SOURCES, Entry, Notice, WorkspacesFileError, meant, ndjson_entries
+from .entries import (
+    FIELDS,
+    KEY_FIELDS,
+    LISTS,
+    SOURCES,
+    Entry,
+    Notice,
+    WorkspacesFileError,
+    meant,
+    ndjson_entries,
+    whole,
+)
 from .keys import KeyEnv, KeyFile, KeyJson, KeyReference, command_key
 from .rules.hostname import parse_domain, quoted
 from .values import Workspace
@@ -38,7 +49,8 @@ def load_workspaces(
     if entries is None:
         raise WorkspacesFileError(f"{path}: the file name does not show its format: end it in {', '.join(SOURCES)}")
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = whole(file)
     except (OSError, ValueError) as problem:
         reason = problem.strerror if isinstance(problem, OSError) else problem
         raise WorkspacesFileError(f"{path}: cannot be read: {reason}") from None

@@ -20,7 +20,7 @@ from attrs import define, field, frozen
 
 from ..wire.cleaning import clean
 from ..wire.errors import ConfigurationError
-from .entries import toml_document
+from .entries import toml_document, whole
 from .formats.text import visible
 from .rules.registry import no_rule
 from .values import Finding, make_finding
@@ -152,7 +152,8 @@ def load_mutes(path: Path, *, rules: Collection[str] = ()) -> tuple[Mute, ...]:
     A mute whose `rule` matches none of `rules`, if ids are given, is an error: it would silence nothing.
     """
     try:
-        mutes = _entries(toml_document(path.read_text("utf-8-sig")))
+        with path.open("rb") as file:
+            mutes = _entries(toml_document(whole(file).decode("utf-8-sig")))
         for mute in mutes:
             if rules and mute.rule is not None and not any(fnmatchcase(name, mute.rule) for name in rules):
                 raise MutesFileError(f"{mute.place}: {no_rule(mute.rule, rules)}")

@@ -85,13 +85,19 @@ def forget_stream(stream: TextIO | None) -> None:
         os.close(number)
 
 
+ONE_LINE = 1 << 20
+"""Bytes of a line that are read."""
+
+
 def read_stdin(*, one_line: bool = False) -> str:
     """Standard input, or its first line, as UTF-8 with or without a byte order mark. Raises CommandLineError."""
+    from ..audit.entries import whole
+
     if sys.stdin is None:
         reason = "Standard input is closed"
     else:
         try:
-            raw = sys.stdin.buffer.readline() if one_line else sys.stdin.buffer.read()
+            raw = sys.stdin.buffer.readline(ONE_LINE) if one_line else whole(sys.stdin.buffer)
             return raw.decode("utf-8-sig")
         except UnicodeDecodeError:
             reason = "Standard input is not UTF-8 text"

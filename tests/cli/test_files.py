@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from chatloom_async.audit import entries
 from chatloom_async.cli import files, inherited, note_descriptors
 from chatloom_async.cli.files import OutputError, check_outputs, database_files, open_output
 from chatloom_async.cli.terminal import CommandLineError
@@ -42,6 +43,20 @@ def folder(sandbox: Sandbox, chatloom: Chatloom, tmp_path: Path, monkeypatch: py
     key.write_text(sandbox["acme"].key.reveal())
     assert chatloom("audit", "w.toml", "--db", "a.db").status == 0
     return tmp_path
+
+
+@pytest.mark.parametrize("option", ["", "--mutes", "--rules"])
+def test_an_input_without_an_end_is_refused(
+    folder: Path, chatloom: Chatloom, option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it fills the memory."""
+    (folder / "endless.toml").symlink_to("/dev/zero")
+    ran = chatloom(*filter(None, ("audit", option, "endless.toml", "--sandbox" if option else "")))
+    assert (ran.status, "It has more than 256 MiB" in ran.err) == (2, True)
+    monkeypatch.setattr(entries, "MAX_BYTES", len(LIST) - 1)
+    with (folder / "w.toml").open() as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert "Standard input cannot be read: It has more than" in chatloom("audit", "-").err
 
 
 def every_spelling(path: Path) -> Iterator[str]:

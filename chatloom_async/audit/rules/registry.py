@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from ...wire.cleaning import clean
 from ...wire.errors import ChatloomError
+from ..entries import whole
 from ..values import SEVERITIES, Severity
 from . import agents, contract, domains, lookalikes, overlap, resolution
 from .rule import Rule, RuleError
@@ -119,7 +120,8 @@ def load_rules(path: Path) -> tuple[Rule, ...]:
     module.__file__ = str(path)
     sys.modules[name] = module  # where dataclasses and pickle look for it
     try:
-        code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+        with path.open("rb") as file:
+            code = compile(whole(file), str(path), "exec", dont_inherit=True)
         exec(code, vars(module))  # noqa: S102 - this is what the user asks for; an import would leave a __pycache__
     except (Exception, SystemExit) as problem:
         del sys.modules[name]
