@@ -134,6 +134,7 @@ async def test_a_stopped_session_is_resumed_with_what_is_missing(tmp_path: Path)
         rows = [row async for row in session.rows()]
     assert [row.workspace for row in rows] == ["acme", "birch"]
     assert (session.outcome.resumed, session.outcome.summary.requests) == (Summary(ok=1, error=1, requests=2), 5)
+    assert session.outcome.worst == ["acme", "birch"]
     async with open_store(db, write=False) as store:
         assert [run.state for run in await store.runs()] == ["finished"]
 

@@ -168,7 +168,7 @@ def _without_pieces(rest: str, problems: list[str]) -> str:
     if ":" not in rest.partition("[")[2]:  # otherwise, the brackets are those of an IPv6 address
         rest = _without_quotes(rest, problems)
     for kind, pattern in PIECES.items():
-        if (kind != "a port" or read_ipv6(rest) is None) and (match := pattern.fullmatch(rest)):
+        if match := pattern.fullmatch(rest):
             shown = "" if kind == "a user name" else f" ({clean(match['piece'], SHOWN)})"  # a password may follow it
             problems.append(f"it holds {kind}{shown}")
             rest = match["rest"]

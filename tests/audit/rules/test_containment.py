@@ -161,6 +161,21 @@ async def test_an_audit_can_be_left_while_a_rule_runs() -> None:
     assert await judging_threads() == []
 
 
+async def test_what_a_function_gives_after_its_caller_has_left_is_ignored() -> None:
+    """The event loop is told of no error."""
+    problems, go_on = list[dict[str, Any]](), threading.Event()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+    judging = containment.InThread(go_on.wait)
+    waiting = asyncio.create_task(judging.result())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    go_on.set()
+    await asyncio.to_thread(judging._thread.join)
+    await asyncio.sleep(0)
+    assert (waiting.cancelled(), problems) == (True, [])
+
+
 async def test_a_rule_that_finds_something_for_ever_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has the findings that a rule may have, and one that says so."""
     monkeypatch.setattr(judging_module, "MAX_RESULTS", 5000)
