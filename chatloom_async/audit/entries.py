@@ -10,6 +10,7 @@ import errno
 import json
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from io import StringIO
@@ -26,7 +27,7 @@ FIELDS = ("name", *KEY_FIELDS, *LISTS)
 
 SPELLINGS = {re.sub("_", "", name): name for name in FIELDS} | {"tag": "tags"}
 HEADER = re.compile(r"^[ \t]*\[\[[ \t]*[\"']?workspaces?[\"']?[ \t]*\]\]", re.IGNORECASE | re.MULTILINE)
-SEPARATOR = re.compile(r"\A\"?sep=(.)\"?\r?\n", re.IGNORECASE)
+SEPARATOR = re.compile(r"\A\"?sep=([^\"\r\n])\"?\r?\n", re.IGNORECASE)
 SEPARATORS = ",;\t"
 
 
@@ -132,8 +133,8 @@ def _json(text: str) -> Any:
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(members)
     if len(document) < len(members):
-        names = [name for name, _ in members]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in members)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise WorkspacesFileError(f"the member {clean(twice, 80)!r} comes twice in one object: remove one")
     return document
 

@@ -4,6 +4,7 @@ Opening a key file never blocks: a pipe without a writer would otherwise hang th
 """
 
 import asyncio
+import errno
 import json
 import os
 import shlex
@@ -28,6 +29,7 @@ from ..wire.validation import Requirement
 LIMIT = 4096  # bytes of a key file: many times the longest key
 PRINTED = 65536  # bytes of a command's output that are kept: more than any key has
 COMMAND_TIMEOUT = 30.0
+PAUSE = 0.05  # seconds between two attempts to start a command while there are no descriptors
 
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -103,7 +105,7 @@ async def printed_bytes(argv: Sequence[str], timeout: float) -> bytes | str:  # 
 
     There is no shell, and no input. Raises OSError or ValueError if the command cannot be started.
     """
-    process = await _start(argv)
+    process = await _start_in_time(argv, timeout)
     try:
         async with asyncio.timeout(timeout):
             output, complaint = await asyncio.gather(_read_first(process.stdout), _read_first(process.stderr))
@@ -126,6 +128,19 @@ async def _read_first(stream: Any) -> bytes:
     while data := await stream.read(PRINTED):
         first += data[: PRINTED - len(first)]
     return first
+
+
+async def _start_in_time(argv: Sequence[str], seconds: float) -> Process:
+    """The process. Other workspaces may have all descriptors; it waits so many seconds for some to come free."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while True:
+        try:
+            return await _start(argv)
+        except OSError as problem:
+            if problem.errno not in (errno.EMFILE, errno.ENFILE) or loop.time() >= until:
+                raise
+        await asyncio.sleep(PAUSE)
 
 
 async def _start(argv: Sequence[str]) -> Process:

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from ..client import AsyncChatloom
 from ..fanout import Ok, fan_out
 from ..policy.retry import RetryPolicy
+from ..wire.validation import FUNCTION
 from .dns import Resolver, read_hosts
 from .outage import MAX_PAUSE, OnPause, PatientReader
 from .reading import Read
@@ -59,6 +60,7 @@ async def audit(
     A workspace that cannot be read, its key included, is a row with the state "failed". Raises StoreError if `run`
     cannot take a row, and what reading `workspaces` raises, after the rows of those that were read.
     """
+    FUNCTION.check("on_pause", on_pause)
     reader = PatientReader(client.with_options(retry=retry, deadline=deadline), max_pause, on_pause)
     judging = ContainedJudge(Judge() if judge is None else judge)
 

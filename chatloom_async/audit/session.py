@@ -23,6 +23,7 @@ from attrs import define, evolve, field, frozen
 
 from ..wire.base_url import BASE_URL, normalize_base_url
 from ..wire.errors import ConfigurationError
+from ..wire.validation import FUNCTION
 from .diff import new_findings
 from .formats.interface import Format, StreamFormat
 from .formats.ranking import NewFindings
@@ -128,6 +129,8 @@ class AuditSession:
         `jsonl` is written row by row as workspaces are read, the other reports in the order of `workspaces` once all
         of them are. `on_row` is called after each row, and `on_read` once there are no more.
         """
+        FUNCTION.check("on_row", on_row)
+        FUNCTION.check("on_read", on_read)
         rows = RowSpool(workspace.name for workspace in self.workspaces)
         streams = [output for output in outputs if output.streams]
         self._task = asyncio.current_task()
@@ -329,6 +332,7 @@ async def open_session(
 
     Raises NoDatabaseGivenError, StoreError and other ConfigurationErrors, before anything is sent.
     """
+    FUNCTION.check("warn", warn)
     check_database(db, resume=resume, baseline=baseline)
     rules = RULES if rules is None else tuple(rules)
     config = RunConfig(

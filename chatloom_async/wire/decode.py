@@ -7,6 +7,7 @@ pairs.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -200,6 +201,6 @@ class DuplicateMember(Exception):
 
 
 def _once(members: list[tuple[str, Any]]) -> None:
-    names = [name for name, _ in members]
-    if len(set(names)) < len(names):
-        raise DuplicateMember(next(name for name in names if names.count(name) > 1))
+    counts = Counter(name for name, _ in members)
+    if len(counts) < len(members):
+        raise DuplicateMember(next(name for name, count in counts.items() if count > 1))

@@ -105,6 +105,7 @@ MISTAKES = [
     ("w.csv", "name,key_env,expects\na,A,b.example\n", EXPECTS),
     ("w.csv", "name,key_evn\na,A\n", "line 1: unknown column key_evn (probably key_env): rename or remove it"),
     ("w.csv", "acme,ACME_KEY\n", HEADERLESS),
+    ("w.csv", "sep=\r\nname,key_env\r\na,A\r\n", HEADERLESS),
     ("w.csv", "sep=;\nname;key_env\na;A;x\n", "line 3: more cells than the header has"),
     ("w.csv", "name,key_env\n\na,A\nb,B,x\n", "line 4: more cells than the header has"),
     ("w.toml", '[[workspaces]]\nname = "a"\nkey_evn = "A"', UNKNOWN),

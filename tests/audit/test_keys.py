@@ -1,13 +1,14 @@
 """Key references: where a key is looked for, and what is said when it is not there. No error quotes what was read."""
 
 import asyncio
+import errno
 import json
 import os
 import re
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 from chatloom_async import ApiKey, ConfigurationError, InvalidApiKeyError
 from chatloom_async.audit import KeyCommand, KeyEnv, KeyFile, KeyJson, KeyUnavailableError, Workspace, load_workspaces
+from chatloom_async.audit import keys as keys_module
 from chatloom_async.audit.keys import PRINTED, _close_pipe, command_key, printed_bytes, resolve_key
 from tests.descriptors import back_to, open_descriptors, opened_below
 from tests.samples import KEY, OTHER_KEY
@@ -241,6 +243,23 @@ async def test_what_cannot_be_a_key_is_refused_and_not_shown(tmp_path: Path, con
 async def test_a_command_gives_what_it_prints() -> None:
     """One trailing newline is no part of the key."""
     assert await resolve_key(KeyCommand([*PYTHON, f"print({KEY!r})"])) == ApiKey(KEY)
+
+
+async def test_a_command_waits_for_a_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other workspaces have them all for a moment; after its time it says so."""
+    missing, start = [2], keys_module._start
+
+    async def starved(argv: Sequence[str]) -> Any:
+        missing[0] -= 1
+        if missing[0] >= 0:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return await start(argv)
+
+    monkeypatch.setattr(keys_module, "_start", starved)
+    assert await KeyCommand(("echo", KEY)).read() == KEY
+    missing[0] = 10**9
+    failure = await KeyCommand(("echo", KEY), timeout=0.1).read()
+    assert failure == KeyUnavailableError("The key command echo cannot be started: Too many open files")
 
 
 async def test_a_command_is_not_run_by_a_shell() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chatloom_async import ApiKey, AsyncChatloom, Sandbox
+from chatloom_async import ApiKey, AsyncChatloom, ConfigurationError, Sandbox
 from chatloom_async.audit import KeyEnv, Workspace, audit
 from chatloom_async.audit.mutes import Mute
 from chatloom_async.audit.rules import Judge
@@ -304,6 +304,24 @@ async def test_a_baseline_that_does_not_exist_begins_no_run(tmp_path: Path) -> N
             pass
     async with open_store(tmp_path / "a.db", write=False) as store:
         assert await store.runs() == []
+
+
+async def test_what_is_called_back_is_not_async() -> None:
+    """It would be dropped without having run."""
+
+    async def later(*_: object) -> None: ...
+
+    refused = partial(pytest.raises, ConfigurationError)
+    with refused(match=r"^warn must be a function that is not async"):
+        async with open_session(workspaces(), reader(ROWS), warn=later):  # type: ignore[arg-type]
+            pass
+    async with open_session(workspaces(), reader(ROWS)) as session:
+        for name in ("on_row", "on_read"):
+            with refused(match=rf"^{name} must be a function that is not async"):
+                await session.write(**{name: later})  # type: ignore[arg-type]
+    async with AsyncChatloom(KEY, transport=Sandbox().transport()) as chatloom:
+        with refused(match=r"^on_pause must be a function that is not async"):
+            await anext(audit(workspaces(), client=chatloom, on_pause=later))
 
 
 async def test_a_session_that_is_stopped_before_it_begins_reads_nothing() -> None:

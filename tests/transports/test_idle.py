@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chatloom_async import AiohttpTransport, Response
+from chatloom_async import AiohttpTransport, ConfigurationError, Response
 from chatloom_async.transports.aiohttp.connection import WatchedConnection
 from chatloom_async.transports.aiohttp.idle import KEEP_ALIVE, IdleConnections
 from chatloom_async.transports.aiohttp.session import MemoryTransport, open_session
@@ -88,6 +88,15 @@ async def test_the_transport_closes_connections_that_are_idle_for_too_long(loop_
         answer = await transport.send(signed(server.url))
         await transport.aclose()
     assert (left, type(answer), server.connections) == (0, Response, 2)
+
+
+def test_on_connect_is_not_async() -> None:
+    """It would be dropped without having run."""
+
+    async def later() -> None: ...
+
+    with pytest.raises(ConfigurationError, match=r"^on_connect must be a function that is not async"):
+        AiohttpTransport(on_connect=later)
 
 
 async def test_a_connection_that_is_closing_is_not_taken() -> None:

@@ -1,6 +1,7 @@
 """Bodies to values, strictly: faults 47 to 64 as far as they concern bodies."""
 
 import json
+import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import Enum
@@ -340,6 +341,15 @@ def test_doubled_members_are_refused(body: str, name: str, encoding: str, return
     assert isinstance(error, SchemaMismatchError)
     assert error.message == f"The member {name!r} comes twice in one object of the answer"
     assert (error.path, error.excerpt) == ("$", clean(excerpt(answer(body.encode(encoding)))))
+
+
+def test_a_doubled_member_among_many_is_found_at_once() -> None:
+    """The time grows with the number of members, not with its square."""
+    members = ",".join(f'"k{number}":1' for number in range(40_000))
+    began = time.process_time()
+    error = decode(answer(f'{{{members},"k39999":2}}'.encode()), Part)
+    assert isinstance(error, SchemaMismatchError)
+    assert (error.message[:20], time.process_time() - began < 5) == ("The member 'k39999' ", True)
 
 
 def test_a_doubled_member_of_a_long_name_is_named_by_its_beginning() -> None:

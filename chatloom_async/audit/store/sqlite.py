@@ -154,8 +154,8 @@ def readable(path: Path) -> Iterator[Connection]:
 
 @contextmanager
 def _connected(path: Path) -> Iterator[Connection]:
-    if path.is_dir():
-        raise StoreAccessError(f"{path}: it is a directory")
+    if path.exists() and not path.is_file():
+        raise StoreAccessError(f"{path}: it is {'a directory' if path.is_dir() else 'no regular file'}")
     with translated(path):
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
         with connected_to(path), closing(connection):

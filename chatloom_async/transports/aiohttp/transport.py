@@ -19,7 +19,7 @@ from yarl import URL
 from ...wire.base_url import origin
 from ...wire.errors import ClientClosedError, ConfigurationError, TransportError
 from ...wire.message import DEFAULT_TIMEOUTS, Headers, Request, Response, Timeouts
-from ...wire.validation import COUNT
+from ...wire.validation import COUNT, FUNCTION
 from .. import failures
 from ..body import MAX_BODY, received
 from ..network import (
@@ -106,6 +106,8 @@ class AiohttpTransport:
             raise proxy
         COUNT.check("max_body", max_body)
         COUNT.check("max_connections", max_connections)
+        if on_connect is not None:
+            FUNCTION.check("on_connect", on_connect)
         tls = ResumingContext(lambda: ssl or default_tls()) if tls_resumption else None
         self._ssl, self._proxy, self._max_body, self._name = tls or ssl or True, proxy, max_body, name
         self._share = share_connections

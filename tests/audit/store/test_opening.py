@@ -359,3 +359,12 @@ async def test_being_cancelled_while_it_opens_leaves_no_lock(tmp_path: Path) -> 
         await task
     async with open_store(path) as store:
         assert await store.runs() == []
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "pipe"])
+async def test_a_device_or_a_pipe_is_no_database(path: str, tmp_path: Path) -> None:
+    """It is not even opened, since that may wait for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StoreAccessError, match=r": it is no regular file"):
+        async with open_store(tmp_path / path):
+            pass
