@@ -8,7 +8,7 @@ import pickle
 import weakref
 from array import array
 from collections.abc import Iterable, Sequence
-from tempfile import SpooledTemporaryFile
+from tempfile import SpooledTemporaryFile, gettempdir
 from typing import Any, ClassVar, Generic, TypeVar, cast, overload
 
 import msgspec
@@ -54,8 +54,12 @@ class DiskList(Sequence[T], Generic[T]):
         self._write(place, self._encoded(value))
 
     def _write(self, place: int, raw: bytes) -> None:
-        self._file.seek(self._end)
-        self._file.write(raw)
+        try:
+            self._file.seek(self._end)
+            self._file.write(raw)
+        except OSError as problem:
+            problem.filename = gettempdir()  # the system does not say where, since the file has no name
+            raise
         self._starts[place], self._sizes[place] = self._end, len(raw)
         self._end += len(raw)
 

@@ -1,6 +1,8 @@
 """Rows on disk: any order in, the order of the list out."""
 
+import errno
 from itertools import permutations
+from tempfile import gettempdir
 
 import pytest
 from attrs import evolve
@@ -31,6 +33,18 @@ def test_a_row_that_is_missing_leaves_no_gap() -> None:
     assert list(spool) == [ROWS[0], ROWS[3], stranger]
     spool.add(ROWS[2])
     assert list(spool) == [ROWS[0], ROWS[2], ROWS[3], stranger]
+
+
+def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file itself has no name."""
+    rows = DiskList(Row)
+
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(rows._file, "write", full)
+    with pytest.raises(OSError, match=rf"^\[Errno 28\] No space left on device: '{gettempdir()}'$"):
+        rows.append(ROWS[0])
 
 
 def test_a_row_can_be_replaced() -> None:

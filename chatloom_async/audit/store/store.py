@@ -114,7 +114,8 @@ async def open_store(
     """The store in this file, which is created if it does not exist.
 
     One process at a time may write; a second one gets StoreInUseError at once. With `write=False` the file must exist
-    and is only read, also while an audit writes. Raises StoreError for a file that cannot be used.
+    and is only read, also while an audit writes. Open a file with several hard links by the same one every time: the
+    last changes of a run that was killed are in a file next to it. Raises StoreError for a file that cannot be used.
     """
     file = Path(path)
     thread = DatabaseThread(file, "BEGIN IMMEDIATE" if write else "BEGIN")
