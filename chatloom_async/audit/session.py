@@ -29,8 +29,9 @@ from .formats.interface import Format, StreamFormat
 from .formats.ranking import NewFindings
 from .mutes import Mute, Mutes
 from .outcome import AuditOutcome
-from .outputs import FormatContext, Output, make_format, rule_texts
+from .outputs import SLICE, FormatContext, Output, make_format, rule_texts
 from .rules import RULES, Judge, Rule
+from .rules.containment import ContainedJudge
 from .spool import DiskList, RowSpool
 from .store import KeptRow, NothingToResumeError, Run, RunConfig, RunInfo, Store, StoreAccessError, open_store
 from .values import DomainMatching, FailOn, Finding, FormatName, Row, Summary, Workspace
@@ -54,7 +55,7 @@ Baseline = int | Literal["last"]
 """The number of a run, or the newest complete run before this one."""
 
 BATCH = 64
-"""Rows that are completed between two pauses, and amended in the database together."""
+"""Rows that are amended in the database together."""
 
 
 class NoDatabaseGivenError(ConfigurationError):
@@ -111,6 +112,10 @@ class AuditSession:
     _original_places: dict[str, int] = field(factory=dict, init=False)
     _aborted: bool = field(default=False, init=False)
     _ended: bool = field(default=False, init=False)
+    _contained: ContainedJudge = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._contained = ContainedJudge(self._judge)
 
     def format(
         self, name: FormatName, *, to_file: bool = False, width: int | None = None, color: bool = False
@@ -222,28 +227,35 @@ class AuditSession:
     async def _complete(self, rows: RowSpool) -> None:
         """Adds findings across workspaces, and counts the findings that are new."""
         await asyncio.to_thread(self._judge.prepare_overlaps)
-        for start in range(0, len(rows), BATCH):
-            amended = []
-            for place in range(start, min(start + BATCH, len(rows))):
-                name = rows.workspace(place)
-                if name in self._original_places or self._judge.shares(name):
-                    amended += self._add_overlaps(rows, place)
-                if self._known and self.context.news:
-                    await self._count_new(rows[place].findings, self._known, self.context.news)
-            if amended and self._run is not None:
-                await self._run.amend(amended)
-            await asyncio.sleep(0)
+        amended, paused = list[Row](), time.monotonic()
+        for place in range(len(rows)):
+            name = rows.workspace(place)
+            if name in self._original_places or self._judge.shares(name):
+                amended += await self._add_overlaps(rows, place)
+            if self._known and self.context.news:
+                await self._count_new(rows[place].findings, self._known, self.context.news)
+            if len(amended) == BATCH:
+                await self._amend(amended)
+                amended = []
+            if time.monotonic() - paused > SLICE:
+                await asyncio.sleep(0)
+                paused = time.monotonic()
+        await self._amend(amended)
         if self._known is None:
             self.outcome.new = self.outcome.summary.by_severity()
         self._count_up()
 
-    def _add_overlaps(self, rows: RowSpool, place: int) -> list[Row]:
+    async def _amend(self, rows: list[Row]) -> None:
+        if rows and self._run is not None:
+            await self._run.amend(rows)
+
+    async def _add_overlaps(self, rows: RowSpool, place: int) -> list[Row]:
         """Adds what the row in this place shares with others. Returns the row that the database should have instead
         of its own, if any."""
         row = rows[place]
         kept = self._original_places.get(row.workspace)
         original = row if kept is None else self._originals[kept]
-        whole = self._judge.add_overlaps(original)
+        whole = await self._contained.with_overlaps(original)
         own = self._mutes.apply(row.workspace, self._judge.without_overlaps(original).findings)
         result = self._mutes.apply(row.workspace, whole.findings)
         if result.kept != row.findings:

@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 
 from chatloom_async import ApiKey, AsyncChatloom, ConfigurationError, Sandbox
 from chatloom_async.audit import KeyEnv, Workspace, audit
+from chatloom_async.audit import session as session_module
 from chatloom_async.audit.mutes import Mute
 from chatloom_async.audit.rules import Judge
 from chatloom_async.audit.rules.overlap import OverlapIndex
@@ -28,6 +29,7 @@ from chatloom_async.audit.session import (
 from chatloom_async.audit.spool import DiskList
 from chatloom_async.audit.store import NoSuchRunError, NothingToResumeError, Run, StoreAccessError, open_store
 from chatloom_async.audit.values import Failure, Finding, Row, Summary
+from tests.audit.rules.cases import audited
 from tests.samples import KEY
 
 URL = "https://chatloom.app"
@@ -165,6 +167,47 @@ async def test_a_resumed_run_decodes_a_row_once(
         outcome = await session.write(Output(session.format(name), io.StringIO()))
     assert (outcome.resumed.ok, outcome.summary.ok) == (99, 100)
     assert looks == {"__getitem__": len(names), "shares": len(names)}
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 3600.0])
+async def test_the_end_of_an_audit_pauses_by_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """After any row, not after a number of them. The database is amended in batches."""
+    names = [f"w{number:03}" for number in range(130)]
+    rows = {name: Row(name, "ok", (audited("shop.example"),)) for name in names}
+    turns, at_rows, batches = 0, list[int](), list[int]()
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def shares(index: OverlapIndex, workspace: str) -> bool:
+        at_rows.append(turns)
+        return True
+
+    async def amend(run: Run, amended: Sequence[Row]) -> None:
+        batches.append(len(amended))
+
+    monkeypatch.setattr(session_module, "SLICE", seconds)
+    monkeypatch.setattr(OverlapIndex, "shares", shares)
+    monkeypatch.setattr(Run, "amend", amend)
+
+    async def remembered(
+        pending: AsyncGenerator[Workspace, None], /, *, judge: Judge, run: Run | None
+    ) -> AsyncGenerator[Row, None]:
+        async for row in reader(rows)(pending, judge=judge, run=run):
+            judge.remember(row)
+            yield row
+
+    async with open_session(workspaces(*names), remembered, db=tmp_path / "a.db") as session:
+        counting = asyncio.create_task(count())
+        outcome = await session.write()
+        counting.cancel()
+    assert (outcome.summary.info, batches) == (130, [64, 64, 2])
+    assert len(set(at_rows)) == (130 if seconds < 0 else 1)
 
 
 @pytest.mark.parametrize("muted", [None, "domain-shared", "domain-local"])

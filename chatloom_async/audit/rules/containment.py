@@ -58,6 +58,13 @@ class ContainedJudge:
                 judging = await self._next_rules(judging)
             return await InThread(lambda: self.judge.finish(judging, dns)).result()
 
+    async def with_overlaps(self, row: Row) -> Row:
+        """What `Judge.add_overlaps` returns."""
+        if self._own_rules and _size(row) <= SMALL_ROW:
+            return self.judge.add_overlaps(row)
+        async with self._turn:
+            return await InThread(lambda: self.judge.add_overlaps(row)).result()
+
     async def _next_rules(self, judging: Judging) -> Judging:
         """Applies rules until all are done or one is stuck, and returns what is left to do."""
         rule = judging.rules[judging.done]

@@ -22,6 +22,7 @@ from chatloom_async.audit.rules import (
 )
 from chatloom_async.audit.rules import judging as judging_module
 from chatloom_async.testing import VirtualClock
+from tests.audit.rules.cases import audited
 from tests.samples import AGENTS, KEY, OTHER_KEY, answer
 
 ABOUT: dict[str, Any] = {"severity": "info", "why": "The test needs one.", "fix": "Nothing."}
@@ -98,6 +99,27 @@ async def test_a_large_workspace_does_not_hold_up_the_others() -> None:
     assert turns > 10
     (row,) = large.result()
     assert len(row.findings) > 1000
+
+
+@pytest.mark.parametrize(("size", "thread"), [(2, "MainThread"), (2000, "chatloom judging")])
+async def test_what_a_large_workspace_shares_is_found_in_a_thread(
+    monkeypatch: pytest.MonkeyPatch, size: int, thread: str
+) -> None:
+    """A small one does not wait for it."""
+    judge, threads = Judge(RULES), set[str]()
+    rows = [Row(name, "ok", (audited(*(f"d{number}.example" for number in range(size))),)) for name in "ab"]
+    for row in rows:
+        judge.remember(row)
+    add_overlaps = Judge.add_overlaps
+
+    def seen(judge: Judge, row: Row) -> Row:
+        threads.add(threading.current_thread().name)
+        return add_overlaps(judge, row)
+
+    monkeypatch.setattr(Judge, "add_overlaps", seen)
+    contained = containment.ContainedJudge(judge)
+    assert [len((await contained.with_overlaps(row)).findings) for row in rows] == [min(size, 1001)] * 2
+    assert threads == {thread}
 
 
 async def test_no_workspace_gives_more_than_a_thousand_findings_of_a_rule() -> None:
