@@ -10,9 +10,11 @@
 Rows are stored with all findings and muted when they are reported, so a mute never hides the past.
 """
 
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import date
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,7 @@ class Mute:
     def matches(self, workspace: str, finding: Finding) -> bool:
         """Whether it matches this finding, regardless of the date."""
         return (
-            (finding.id == self.finding if self.rule is None else fnmatchcase(finding.rule, self.rule))
+            (finding.id == self.finding if self.rule is None else _glob(self.rule)(finding.rule) is not None)
             and self.covers(workspace)
             and (self.subject is None or _matches(self.subject, finding.subject))
         )
@@ -62,15 +64,60 @@ class Mute:
         return ", ".join(f"{name} {value}" for name in names if (value := getattr(self, name)) is not None)
 
 
+@lru_cache(maxsize=1 << 14)
+def _glob(pattern: str) -> Callable[[str], object]:
+    """Matches a text with the pattern, as fnmatchcase does, but remembers more patterns."""
+    return re.compile(translate(pattern)).match
+
+
+@lru_cache(maxsize=256)  # all mutes are applied to one finding of one workspace before the next
+def _reported(text: str) -> frozenset[str]:
+    """The text as reports show it."""
+    shown = visible(text)
+    return frozenset({shown, shown.strip(), clean(text)})
+
+
 def _matches(pattern: str, text: str) -> bool:
     """Whether the glob pattern, or the text as a report shows it, is this text."""
-    if pattern == text or fnmatchcase(text, pattern):
+    if pattern == text or _glob(pattern)(text):
         return True
-    shown = visible(text)
-    reported = {shown, shown.strip(), clean(text)}
-    return pattern.removeprefix("'") in reported or any(
-        fnmatchcase(spelling, pattern) for spelling in reported - {text}
-    )
+    reported = _reported(text)
+    return pattern.removeprefix("'") in reported or any(map(_glob(pattern), reported - {text}))
+
+
+@define
+class Candidates:
+    """The mutes that may match the findings of one rule in one workspace, by their places."""
+
+    of_all: list[int] = field(factory=list)
+    by_text: dict[str, list[int]] = field(factory=dict)
+    by_glob: list[tuple[int, Callable[[str], object]]] = field(factory=list)
+
+    def add(self, place: int, mute: Mute) -> None:
+        """Notes a mute that covers the workspace, and names the rule or a finding."""
+        if mute.rule is None:
+            self.by_text.setdefault(mute.finding or "", []).append(place)
+        elif mute.subject is None:
+            self.of_all.append(place)
+        else:
+            for text in {mute.subject, mute.subject.removeprefix("'")}:
+                self.by_text.setdefault(text, []).append(place)
+            if SPECIAL.search(mute.subject):
+                self.by_glob.append((place, _glob(mute.subject)))
+
+    def of(self, finding: Finding) -> set[int]:
+        """Those that may match the finding. `Mute.matches` decides."""
+        found = set(self.of_all)
+        subjects = _reported(finding.subject) | {finding.subject}
+        for text in (finding.id, *subjects):
+            found.update(self.by_text.get(text, ()))
+        for subject in subjects:
+            found.update([place for place, matches in self.by_glob if matches(subject)])
+        return found
+
+
+SPECIAL = re.compile(r"[*?[]")
+"""What makes a text a glob pattern."""
 
 
 @frozen
@@ -96,13 +143,14 @@ class Mutes:
     def apply(self, workspace: str, findings: Iterable[Finding]) -> MuteResult:
         """Every finding once, kept or muted. An expired mute that would have silenced one adds a finding
         `mute-expired`, after the others."""
-        if not self.mutes:
-            return MuteResult(tuple(findings))
+        findings = tuple(findings)
+        if not (self.mutes and findings):
+            return MuteResult(findings)
         left: list[Finding] = []
         muted: list[Finding] = []
         expired: dict[int, Mute] = {}
-        for finding in findings:
-            matching = {place: mute for place, mute in enumerate(self.mutes) if mute.matches(workspace, finding)}
+        for finding, candidates in self._candidates(workspace, findings):
+            matching = {place: mute for place in candidates if (mute := self.mutes[place]).matches(workspace, finding)}
             self._used.update(matching)
             if any(self.today <= mute.until for mute in matching.values()):
                 muted.append(finding)
@@ -112,17 +160,32 @@ class Mutes:
         ended = (_ended(workspace, expired[place]) for place in sorted(expired))
         return MuteResult((*left, *ended), tuple(muted))
 
+    def _candidates(self, workspace: str, findings: Iterable[Finding]) -> Iterator[tuple[Finding, set[int]]]:
+        """Every finding, and the mutes that may match it: few of hundreds."""
+        covering = [(place, mute) for place, mute in enumerate(self.mutes) if mute.covers(workspace)]
+        by_rule: dict[str, Candidates] = {}
+        for finding in findings:
+            if finding.rule not in by_rule:
+                by_rule[finding.rule] = candidates = Candidates()
+                for place, mute in covering:
+                    if mute.rule is None or _glob(mute.rule)(finding.rule):
+                        candidates.add(place, mute)
+            yield finding, by_rule[finding.rule].of(finding)
+
     def unused(self, workspaces: Collection[str]) -> tuple[str, ...]:
         """A sentence for each mute that has matched nothing so far. Ask at the end of a run over these workspaces."""
+        idle = {place: mute for place, mute in enumerate(self.mutes) if place not in self._used}
+        lost = idle
+        for workspace in workspaces:
+            lost = {place: mute for place, mute in lost.items() if not mute.covers(workspace)}
         return tuple(
-            f"The mute {mute.place or mute.target} matches {self._reason(mute, workspaces)}"
-            for place, mute in enumerate(self.mutes)
-            if place not in self._used
+            f"The mute {mute.place or mute.target} matches {self._reason(mute, place in lost)}"
+            for place, mute in idle.items()
         )
 
-    def _reason(self, mute: Mute, workspaces: Collection[str]) -> str:
+    def _reason(self, mute: Mute, is_lost: bool) -> str:
         expired = "it expired too; " if mute.until < self.today else ""
-        if not any(map(mute.covers, workspaces)):
+        if is_lost:
             return f"no workspace: {expired}remove it, or correct its workspace {clean(mute.workspace or '', 200)!r}"
         return f"no finding: {expired}remove it, or correct what it names"
 

@@ -243,7 +243,7 @@ class AuditSession:
         await self._amend(amended)
         if self._known is None:
             self.outcome.new = self.outcome.summary.by_severity()
-        self._count_up()
+        await self._count_up()
 
     async def _amend(self, rows: list[Row]) -> None:
         if rows and self._run is not None:
@@ -281,16 +281,17 @@ class AuditSession:
     async def end(self) -> None:
         """Ends the run in the database: finished, or interrupted where workspaces are missing. Safe to call twice."""
         if not self._ended and self._run is not None:
-            self._count_up()
+            await self._count_up()
             await self._run.finish("interrupted" if self.outcome.summary.interrupted else "finished")
         self._ended = True
 
-    def _count_up(self) -> None:
+    async def _count_up(self) -> None:
         outcome = self.outcome
         outcome.stopped = self.stop.is_set()
         outcome.summary.interrupted = outcome.summary.workspaces < outcome.planned
         if self._whole_list and not outcome.summary.interrupted:
-            outcome.unused_mutes = self._mutes.unused([workspace.name for workspace in self.workspaces])
+            names = [workspace.name for workspace in self.workspaces]
+            outcome.unused_mutes = await asyncio.to_thread(self._mutes.unused, names)
 
     async def _kept(self) -> AsyncGenerator[KeptRow, None]:
         """The rows that an earlier part of the run left. The judge remembers each."""

@@ -3,8 +3,9 @@
 import asyncio
 import io
 import json
+import threading
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from chatloom_async import ApiKey, AsyncChatloom, ConfigurationError, Sandbox
 from chatloom_async.audit import KeyEnv, Workspace, audit
 from chatloom_async.audit import session as session_module
-from chatloom_async.audit.mutes import Mute
+from chatloom_async.audit.mutes import Mute, Mutes
 from chatloom_async.audit.rules import Judge
 from chatloom_async.audit.rules.overlap import OverlapIndex
 from chatloom_async.audit.session import (
@@ -115,6 +116,20 @@ async def test_muted_findings_are_taken_out_and_counted() -> None:
     assert (outcome.muted, outcome.new, outcome.gating, outcome.exit_status) == (1, Counter(warning=1), 0, 0)
     assert [text.partition(":")[0] for text in outcome.unused_mutes] == ["The mute entry 2 matches no finding"]
     assert (outcome.worst, outcome.failing) == (["birch"], [])
+
+
+async def test_unused_mutes_are_found_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of mutes and thousands of workspaces take seconds."""
+    threads = list[str]()
+
+    def unused(mutes: Mutes, workspaces: Collection[str]) -> tuple[str, ...]:
+        threads.append(threading.current_thread().name)
+        return ("one",)
+
+    monkeypatch.setattr(Mutes, "unused", unused)
+    async with open_session(workspaces("acme"), reader(ROWS)) as session:
+        assert (await session.write()).unused_mutes == ("one",)
+    assert threading.current_thread().name not in threads
 
 
 async def test_a_selection_cannot_tell_which_mutes_are_unused() -> None:

@@ -1,6 +1,7 @@
 """Mutes: read strictly, applied by date, and none of them forgotten."""
 
 import csv
+from collections import Counter
 from contextlib import nullcontext
 from datetime import date
 from io import StringIO
@@ -8,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from chatloom_async.audit import mutes as mutes_module
 from chatloom_async.audit.formats.data import CsvFormat
 from chatloom_async.audit.formats.text import visible
 from chatloom_async.audit.mutes import Mute, MuteResult, Mutes, MutesFileError, load_mutes
-from chatloom_async.audit.values import Row, Summary, make_finding
+from chatloom_async.audit.values import Finding, Row, Summary, make_finding
 from chatloom_async.wire.cleaning import clean
 from tests.audit.store.samples import found
 
@@ -190,6 +192,42 @@ def test_a_text_copied_out_of_a_report_matches_itself(subject: str) -> None:
         assert mute(rule=told.rule, subject=text).matches("acme", told)
         assert mute(rule=told.rule, workspace=text).matches(subject, told)
         assert not mute(rule=told.rule, subject=text).matches("acme", LOCAL)
+
+
+def test_the_result_is_that_of_every_mute_asked_about_every_finding() -> None:
+    """Also of mutes with unusual patterns, and with neither or both of rule and finding."""
+    findings = [found("acme", subject) for subject in (*SUBJECTS, "quoted'", "bidi b", "https://x/y")]
+    targets = ({"rule": "domain-*"}, {"rule": "x"}, {"finding": findings[3].id}, {"rule": "*", "finding": "f"}, {})
+    patterns = (None, *SUBJECTS, "'quoted", "'bidi\u202eb", "*e*", "[!a]*")
+    for target in targets:
+        for subject in patterns:
+            one = mute(subject=subject, **target)
+            muted = tuple(finding for finding in findings if one.matches("acme", finding))
+            assert Mutes((mute(rule="x"), one), TODAY).apply("acme", findings).muted == muted
+
+
+@pytest.mark.parametrize(("subject", "asked"), [("old{}.example", 1), ("*old{}.example", 2)])
+def test_few_of_many_mutes_are_asked_about_a_finding(monkeypatch: pytest.MonkeyPatch, subject: str, asked: int) -> None:
+    """Those whose rule, workspace and subject fit. Each text is made readable once."""
+    mutes = Mutes([mute(rule="domain-local", subject=subject.format(number)) for number in range(300)], TODAY)
+    findings = [found("acme", f"new{number}.example") for number in range(100)]
+    findings += [found("acme", "old7.example"), found("acme", "cold7.example")]
+    calls, shown = list[str](), Counter[str]()
+    matches, readable = Mute.matches, visible
+
+    def counted_match(mute: Mute, workspace: str, finding: Finding) -> bool:
+        calls.append(finding.subject)
+        return matches(mute, workspace, finding)
+
+    def counted_text(text: str) -> str:
+        shown[text] += 1
+        return readable(text)
+
+    monkeypatch.setattr(Mute, "matches", counted_match)
+    monkeypatch.setattr(mutes_module, "visible", counted_text)
+    mutes_module._reported.cache_clear()
+    assert len(mutes.apply("acme", findings).muted) == len(calls) == asked
+    assert set(shown.values()) == {1}
 
 
 @pytest.mark.parametrize(("rule", "known"), [("domain-*", True), ("domainz-*", False), ("domain-ip", True)])
