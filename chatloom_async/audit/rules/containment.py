@@ -40,11 +40,13 @@ class ContainedJudge:
 
     judge: Judge
     _own_rules: bool = field(init=False)
+    _own_overlap_rules: bool = field(init=False)
     _turn: asyncio.Lock = field(factory=asyncio.Lock, init=False)
     _stuck: Counter[str] = Factory(Counter)
 
     def __attrs_post_init__(self) -> None:
-        self._own_rules = OWN_RULES.issuperset(self.judge.rules)
+        others = {rule.scope for rule in self.judge.rules if rule not in OWN_RULES}
+        self._own_rules, self._own_overlap_rules = not others, "overlap" not in others
 
     async def judged(
         self, row: Row, workspace: Workspace, evidence: Evidence, dns: Mapping[str, HostRecord] | None
@@ -53,17 +55,23 @@ class ContainedJudge:
         if self._own_rules and _size(row) <= SMALL_ROW:
             return self.judge.judge(row, workspace, evidence, dns)
         async with self._turn:
-            judging = await InThread(lambda: self.judge.begin(row, workspace, evidence, dns)).result()
-            while not judging.is_done:
-                judging = await self._next_rules(judging)
+            judging = await self._applied(lambda: self.judge.begin(row, workspace, evidence, dns))
             return await InThread(lambda: self.judge.finish(judging, dns)).result()
 
     async def with_overlaps(self, row: Row) -> Row:
-        """What `Judge.add_overlaps` returns."""
-        if self._own_rules and _size(row) <= SMALL_ROW:
+        """What `Judge.add_overlaps` returns. Cancelling it gives up the rule that is running."""
+        if self._own_overlap_rules and _size(row) <= SMALL_ROW:
             return self.judge.add_overlaps(row)
         async with self._turn:
-            return await InThread(lambda: self.judge.add_overlaps(row)).result()
+            judging = await self._applied(lambda: self.judge.begin_overlaps(row))
+            return await InThread(lambda: self.judge.finish_overlaps(judging)).result()
+
+    async def _applied(self, begin: Callable[[], Judging]) -> Judging:
+        """A judging whose rules are all done or given up."""
+        judging = await InThread(begin).result()
+        while not judging.is_done:
+            judging = await self._next_rules(judging)
+        return judging
 
     async def _next_rules(self, judging: Judging) -> Judging:
         """Applies rules until all are done or one is stuck, and returns what is left to do."""

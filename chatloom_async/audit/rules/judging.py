@@ -17,7 +17,7 @@ from ..values import SEVERITIES, DnsReading, DomainMatching, Finding, Row, Works
 from .overlap import OverlapIndex, site_digests
 from .registry import RULE_FAILED, RULES
 from .rule import Found, Rule
-from .subjects import CheckedAgent, CheckedDomain, CheckedOverlap, CheckedWorkspace, Evidence, HostRecord, Subject
+from .subjects import CheckedAgent, CheckedDomain, CheckedWorkspace, Evidence, HostRecord, Subject
 
 MAX_FINDINGS = 1000
 """Findings of one rule for one workspace. One finding counts the rest, so that no workspace fills memory or report."""
@@ -37,48 +37,17 @@ class Steps:
 
 
 @define
-class Judging:
-    """One workspace that is being judged, rule by rule.
-
-    `done` is the number of rules that were applied. Another thread may look at it, and at `steps`.
-    """
+class Subjects:
+    """What the rules that judge a workspace by itself are called with."""
 
     checked: CheckedWorkspace
-    rules: tuple[Rule, ...]
-    findings: list[Finding] = Factory(list)
-    done: int = 0
-    steps: Steps = Factory(Steps)
 
-    @property
-    def is_done(self) -> bool:
-        return self.done == len(self.rules)
-
-    def run(self, until: Callable[[str], bool] = lambda _: False) -> None:
-        """Applies the rules that are not done yet. Exceptions of rules become findings.
-
-        `until` is called with the id of each rule, and stops before it."""
-        if self.checked.row.state == "failed":
-            self.done = len(self.rules)
-        for rule in self.rules[self.done :]:
-            if until(rule.id):
-                return
-            if self._has_what_is_needed(rule) and (subjects := self._subjects(rule)):
-                self.findings += _apply(rule, subjects, self.checked.row.workspace, self.steps)
-            self.done += 1
-
-    def _has_what_is_needed(self, rule: Rule) -> bool:
-        if rule.needs == "dns":
-            return bool(self.checked.dns)
-        return rule.needs != "expect" or self.checked.workspace.expect is not None
-
-    def without_current(self, reason: str) -> "Judging":
-        """What is left to do without the rule that is running, which a finding names. Do not use this object
-        afterwards."""
-        problem = _failed(self.rules[self.done], reason, self.checked.row.workspace)
-        return Judging(self.checked, self.rules, [*self.findings, problem], self.done + 1)
-
-    def _subjects(self, rule: Rule) -> Sequence[Subject]:
-        """What the rule is called with."""
+    def of(self, rule: Rule) -> Sequence[Subject]:
+        """Empty if what the rule needs is not there."""
+        if rule.needs == "dns" and not self.checked.dns:
+            return ()
+        if rule.needs == "expect" and self.checked.workspace.expect is None:
+            return ()
         if rule.scope == "domain":
             return self._domains if rule.ordinary else self._unusual_domains
         if rule.scope == "agent":
@@ -103,24 +72,53 @@ class Judging:
         ]
 
 
+@define
+class Judging:
+    """One workspace that is being judged, rule by rule.
+
+    `subjects` gives what a rule is called with. `done` is the number of rules that were applied. Another thread may
+    look at it, and at `steps`.
+    """
+
+    row: Row
+    rules: tuple[Rule, ...]
+    subjects: Callable[[Rule], Sequence[Subject]]
+    findings: list[Finding] = Factory(list)
+    done: int = 0
+    steps: Steps = Factory(Steps)
+
+    @property
+    def is_done(self) -> bool:
+        return self.done == len(self.rules)
+
+    def run(self, until: Callable[[str], bool] = lambda _: False) -> None:
+        """Applies the rules that are not done yet. Exceptions of rules become findings.
+
+        `until` is called with the id of each rule, and stops before it."""
+        if self.row.state == "failed":
+            self.done = len(self.rules)
+        for rule in self.rules[self.done :]:
+            if until(rule.id):
+                return
+            if subjects := self.subjects(rule):
+                self.findings += _apply(rule, subjects, self.row.workspace, self.steps)
+            self.done += 1
+
+    def without_current(self, reason: str) -> "Judging":
+        """What is left to do without the rule that is running, which a finding names. Do not use this object
+        afterwards."""
+        problem = _failed(self.rules[self.done], reason, self.row.workspace)
+        return Judging(self.row, self.rules, self.subjects, [*self.findings, problem], self.done + 1)
+
+
 def judge(checked: CheckedWorkspace, rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:
     """What the rules find: most severe first, then by rule, agent and subject. Empty if nothing was read.
 
     The same input gives the same findings. An exception of a rule becomes a finding with the rule's severity.
     """
-    judging = Judging(checked, _about_one(rules))
+    judging = Judging(checked.row, _about_one(rules), Subjects(checked).of)
     judging.run()
     return in_order(judging.findings)
-
-
-def judge_overlap(checked: CheckedOverlap, rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:
-    """What the rules find in what a workspace has in common with others, in the order of `judge`."""
-    subjects = [checked] if checked else []
-    return in_order(
-        chain.from_iterable(
-            _apply(rule, subjects, checked.workspace, Steps()) for rule in rules if rule.scope == "overlap"
-        )
-    )
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -256,11 +254,11 @@ class Judge:
         """The first part of `judge`: the rules are not applied yet. Like the others, it may run in a thread."""
         checked = CheckedWorkspace(workspace, row, self.clock(), evidence, dns or {}, self.matching)
         self._index.add(row.workspace, site_digests(row), evidence.fingerprint)
-        return Judging(checked, self._own_rules)
+        return Judging(row, self._own_rules, Subjects(checked).of)
 
     def finish(self, judging: Judging, dns: Mapping[str, HostRecord] | None) -> Row:
         """The last part of `judge`."""
-        row = judging.checked.row
+        row = judging.row
         reading = None if dns is None else _reading(dns)
         return evolve(row, findings=in_order((*row.findings, *judging.findings)), dns=reading)
 
@@ -301,11 +299,25 @@ class Judge:
 
     def add_overlaps(self, row: Row) -> Row:
         """The row with the current findings about its overlaps with others, in place of earlier ones."""
+        judging = self.begin_overlaps(row)
+        judging.run()
+        return self.finish_overlaps(judging)
+
+    def begin_overlaps(self, row: Row) -> Judging:
+        """The first part of `add_overlaps`: no rules are left if nothing is shared. Like the others, it may run in a
+        thread."""
+        if row.state == "failed" or not self.shares(row.workspace):
+            return Judging(row, (), lambda _: ())
+        overlap = self._index.of(row.workspace, chain.from_iterable(agent.domains or () for agent in row.agents))
+        return Judging(row, tuple(self._overlap_rules.values()), lambda _: (overlap,) if overlap else ())
+
+    def finish_overlaps(self, judging: Judging) -> Row:
+        """The last part of `add_overlaps`."""
+        row = judging.row
         if row.state == "failed":
             return row
         own = self.without_overlaps(row)
-        if not self.shares(row.workspace):
+        if not judging.findings:
             return own
-        overlap = self._index.of(row.workspace, chain.from_iterable(agent.domains or () for agent in row.agents))
-        findings = in_order((*own.findings, *judge_overlap(overlap, self._overlap_rules.values())))
+        findings = in_order((*own.findings, *judging.findings))
         return row if findings == row.findings else evolve(row, findings=findings)

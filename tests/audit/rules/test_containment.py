@@ -15,12 +15,14 @@ from chatloom_async.audit.rules import (
     RULES,
     CheckedAgent,
     CheckedDomain,
+    CheckedOverlap,
     Judge,
     Rule,
     containment,
     rule,
 )
 from chatloom_async.audit.rules import judging as judging_module
+from chatloom_async.audit.rules.judging import Judging
 from chatloom_async.testing import VirtualClock
 from tests.audit.rules.cases import audited
 from tests.samples import AGENTS, KEY, OTHER_KEY, answer
@@ -110,13 +112,13 @@ async def test_what_a_large_workspace_shares_is_found_in_a_thread(
     rows = [Row(name, "ok", (audited(*(f"d{number}.example" for number in range(size))),)) for name in "ab"]
     for row in rows:
         judge.remember(row)
-    add_overlaps = Judge.add_overlaps
+    begin_overlaps = Judge.begin_overlaps
 
-    def seen(judge: Judge, row: Row) -> Row:
+    def seen(judge: Judge, row: Row) -> Judging:
         threads.add(threading.current_thread().name)
-        return add_overlaps(judge, row)
+        return begin_overlaps(judge, row)
 
-    monkeypatch.setattr(Judge, "add_overlaps", seen)
+    monkeypatch.setattr(Judge, "begin_overlaps", seen)
     contained = containment.ContainedJudge(judge)
     assert [len((await contained.with_overlaps(row)).findings) for row in rows] == [min(size, 1001)] * 2
     assert threads == {thread}
@@ -145,6 +147,31 @@ async def test_a_rule_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatc
         "The rule never-ends was given up: it did not end within 0.1 s",
         "The rule never-ends is not applied any more: it was stuck on 3 workspaces",
     }
+    assert await judging_threads() == []
+
+
+async def test_a_rule_about_what_is_shared_is_given_up_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After all rows are read. Other rules are applied, and the next audit replaces the finding."""
+    monkeypatch.setattr(containment, "STUCK_AFTER", 0.1)
+
+    @rule("never-shared", **ABOUT)
+    def never_shared(checked: CheckedOverlap) -> Iterator[str]:
+        while True:
+            yield from ()
+
+    judge = Judge((never_shared, *RULES))
+    rows = [Row(name, "ok", (audited("shop.example"),)) for name in "abcde"]
+    for row in rows:
+        judge.remember(row)
+    contained = containment.ContainedJudge(judge)
+    whole = [await contained.with_overlaps(row) for row in rows]
+    found = [{finding.rule: finding.message for finding in row.findings} for row in whole]
+    assert [sorted(findings) for findings in found] == [["domain-shared", "rule-failed"]] * 5
+    assert [findings["rule-failed"].split(":")[0] for findings in found] == [
+        *["The rule never-shared was given up"] * 3,
+        *["The rule never-shared is not applied any more"] * 2,
+    ]
+    assert [judge.without_overlaps(row).findings for row in whole] == [()] * 5
     assert await judging_threads() == []
 
 
