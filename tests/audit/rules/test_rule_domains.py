@@ -395,6 +395,13 @@ def test_most_domains_are_ordinary(text: str, plain: bool, ordinary: bool) -> No
     assert (domain.plain, domain.ordinary) == (plain, ordinary)
 
 
+def test_up_to_a_thousand_characters_are_parsed() -> None:
+    """Of more, only the number is told."""
+    label, name = parse_domain("a" * 1000).problems
+    assert (label, name[:13]) == ("a label has 1000 characters, where 63 are the limit", "the name has ")
+    assert parse_domain("a" * 1001).problems == ("it has 1,001 characters, where 253 are the limit",)
+
+
 def test_long_names_are_cut() -> None:
     """A message stays readable, whatever a tenant has typed in."""
     assert len(said("domain-wildcard", "*" * 5000)[0]) < 200
