@@ -1,15 +1,17 @@
 """TLS with a certificate authority of one's own."""
 
+import asyncio
 import ssl
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from chatloom_async import AiohttpTransport, ConnectError, Response, TLSError
+from chatloom_async import AiohttpTransport, ConnectError, Response, Timeouts, TLSError
 from chatloom_async.transports import network as module
+from chatloom_async.transports.aiohttp import idle
 from chatloom_async.transports.aiohttp.connection import Connections
 from tests.faults.scenes import serving, trusting
-from tests.raw_server import RawServer, free_port, http
+from tests.raw_server import RawServer, Step, free_port, http
 from tests.samples import KEY, OTHER_KEY
 from tests.signed import signed
 from tests.transports.kinds import Make
@@ -129,3 +131,25 @@ async def test_a_server_without_tickets_costs_full_handshakes(resumed: list[bool
             await transport.send(signed(server.url))
         await transport.aclose()
     assert resumed == [False, False]
+
+
+@pytest.mark.parametrize("ending", ["timeout", "answer", "expiry"])
+async def test_a_finished_connection_does_not_wait_for_its_peer(ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server never reads the client's farewell. asyncio would keep the descriptor for 30 s."""
+    if ending == "expiry":
+        monkeypatch.setattr(idle, "KEEP_ALIVE", 0.0)
+    good = http(b"{}", "200 OK", *(["Connection: close"] if ending == "answer" else []))
+
+    def deaf(_: bytes) -> tuple[Step, ...]:
+        for writer in server.open:
+            cast("asyncio.Transport", writer.transport).pause_reading()
+        return (9.0,) if ending == "timeout" else (good, 9.0)
+
+    async with RawServer(deaf, tls=serving()) as server:
+        transport = AiohttpTransport(ssl=trusting())
+        await transport.send(signed(server.url, timeouts=Timeouts(read=0.1)))
+        await asyncio.sleep(0.05)
+        direct = transport._exchanges.current()
+        assert direct is not None
+        assert (direct.connections.bound.held, server.connections) == (0, 1)
+        await transport.aclose()

@@ -178,8 +178,15 @@ class WatchedConnection(ResponseHandler):
             self.connections.lost(self)
 
     def close(self) -> None:
+        """Frees the descriptor at once. A TLS peer is notified; asyncio would wait 30 s for its answer."""
         self._end_body(aiohttp.ClientPayloadError("closed on this side"))
+        transport = self.transport
         super().close()
+        if transport is not None:
+            transport.abort()
+            # asyncio's transports contain a reference to themselves. Without it they are freed at once, not by the
+            # garbage collector: 20,000 connections, one after the other, take 2 MB instead of 6.
+            getattr(transport, "__dict__", {}).pop("_read_ready_cb", None)
 
     def abort(self) -> None:
         self._end_body(aiohttp.ClientPayloadError("closed on this side"))
@@ -307,13 +314,7 @@ class Connections(aiohttp.TCPConnector):
     def close_idle(self, connection: WatchedConnection) -> None:
         """Closes an idle connection."""
         self.idle.remove(connection)
-        transport = connection.transport
-        connection.close()  # notifies a TLS peer
-        if transport is not None:
-            transport.abort()  # does not wait for the peer: the descriptor is needed now
-            # asyncio's transports contain a reference to themselves. Without it they are freed at once, not by the
-            # garbage collector: 20,000 connections, one after the other, take 2 MB instead of 6.
-            getattr(transport, "__dict__", {}).pop("_read_ready_cb", None)
+        connection.close()
 
     def close_idle_of(self, owner: object) -> None:
         """Closes the idle connections of one API key."""
