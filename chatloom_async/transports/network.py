@@ -100,6 +100,9 @@ class ResumingContext(ssl.SSLContext):
         self._sessions.clear()
 
 
+REFUSAL_PAUSE = 0.005  # seconds between two tries to get a descriptor
+REFUSAL_MEMORY = 1.0  # seconds without a refusal after which a lowered limit grows while requests wait for their turn
+
 MAX_CONNECTIONS = 512
 """Twice as many as a client's requests in flight, so that a key keeps its connection while others have their turn."""
 
@@ -126,6 +129,7 @@ class ConnectionBound:
         self.held: int = 0  # connections that are open or being opened
         self._limit = most
         self._in_use = 0
+        self._refused_at = 0.0
         self._queue: deque[asyncio.Future[bool]] = deque()
 
     def is_exceeded(self, idle: int) -> bool:
@@ -145,6 +149,7 @@ class ConnectionBound:
         turn: asyncio.Future[bool] = loop.create_future()
         timer = None if seconds is None else loop.call_later(seconds, _too_late, turn)
         self._queue.append(turn)
+        self._let_in()
         try:
             return await turn
         except asyncio.CancelledError:
@@ -158,6 +163,13 @@ class ConnectionBound:
     def leave(self) -> None:
         """Counts a request out, and lets the next ones in."""
         self._in_use -= 1
+        if self._queue:
+            self._let_in()
+
+    def _let_in(self) -> None:
+        """Lets those in who are next. Descriptors may be free again some time after a refusal."""
+        if self.most < self._limit and time.monotonic() >= self._refused_at + REFUSAL_MEMORY:
+            self.most += 1
         while self._queue and self._in_use < self.most:
             turn = self._queue.popleft()
             if not turn.done():
@@ -180,10 +192,15 @@ class ConnectionBound:
         """Counts a connection out."""
         self.held -= 1
 
-    def refused(self) -> bool:
-        """Handles a refused descriptor: the current number becomes the limit. False if no connection is open here."""
-        self.most = max(1, self.held)
-        return self.held > 0
+    async def refused(self, until: float) -> bool:
+        """Handles a refused descriptor: the current number becomes the limit. Returns whether to try again: not if no
+        connection is open here, nor after `until`. Before that, the event loop closes those that are just closing."""
+        self._refused_at = now = time.monotonic()
+        self.most = max(1, min(self.held, self._limit))
+        if not self.held or now >= until:
+            return False
+        await asyncio.sleep(REFUSAL_PAUSE)
+        return True
 
 
 def _too_late(turn: asyncio.Future[bool]) -> None:

@@ -4,14 +4,17 @@ import asyncio
 import resource
 import subprocess
 import sys
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chatloom_async import AiohttpTransport, ClientClosedError, ConfigurationError, ConnectError, Response, Timeouts
+from chatloom_async.transports import network
 from chatloom_async.transports.aiohttp.session import open_session
 from chatloom_async.transports.network import MAX_CONNECTIONS, ConnectionBound, descriptor_share
+from tests.faults.scenes import authority, no_descriptors, serving
 from tests.raw_server import SILENCE, RawServer, http
 from tests.signed import keys, signed
 from tests.transports.gone import arrived
@@ -138,6 +141,13 @@ def test_half_of_the_descriptors_are_for_connections(monkeypatch: pytest.MonkeyP
     assert descriptor_share() == sys.maxsize
 
 
+async def output_of(program: str, *arguments: str) -> bytes:
+    """What a Python program prints: it runs in a process of its own, with limits of its own."""
+    options = {"stdout": subprocess.PIPE, "cwd": Path(__file__).parents[2]}
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, *arguments, **options)
+    return (await process.communicate())[0]
+
+
 FEW = """if True:
     import asyncio, os, resource, sys
     from collections import Counter
@@ -162,9 +172,7 @@ FEW = """if True:
 async def test_without_descriptors_a_request_waits_for_one_of_ours(spare: int) -> None:
     """Sixty requests with sixty keys, and descriptors for a few: the system refuses, and yet all are answered."""
     async with RawServer((0.01, GOOD)) as server:
-        options = {"stdout": subprocess.PIPE, "cwd": Path(__file__).parents[2]}
-        program = await asyncio.create_subprocess_exec(sys.executable, "-c", FEW, server.url, str(spare), **options)
-        told, _ = await program.communicate()
+        told = await output_of(FEW, server.url, str(spare))
     assert told == b"[('200', 60)]\n"
 
 
@@ -212,15 +220,115 @@ async def test_a_wait_that_is_too_long_and_cancelled_frees_nothing() -> None:
 async def test_a_bound_that_the_system_has_lowered_recovers() -> None:
     """By one for each connection that is opened at the bound, up to what it was."""
     bound = ConnectionBound(4)
-    assert (bound.refused(), bound.most) == (False, 1)  # nothing is held here, so nothing will come free
+    assert (await bound.refused(inf), bound.most) == (False, 1)  # nothing is held here, so nothing will come free
     with pytest.raises(OSError, match=r"^no"), bound.opening():
         raise OSError("no")
-    assert (bound.held, bound.refused()) == (0, False)
+    assert (bound.held, await bound.refused(inf)) == (0, False)
     with bound.opening():
-        assert (bound.refused(), bound.most) == (True, 1)
+        assert (await bound.refused(inf), bound.most) == (True, 1)
     for _ in range(6):
         with bound.opening():
             pass
     assert (bound.held, bound.most, MAX_CONNECTIONS) == (7, 4, 512)
     bound.closed()
-    assert (bound.held, bound.refused(), bound.most) == (6, True, 6)
+    assert (bound.held, await bound.refused(inf), bound.most) == (6, True, 4)
+
+
+async def test_a_bound_that_the_system_has_lowered_grows_while_requests_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some time after the last refusal: by one for each that begins to wait, and for each that is done."""
+    bound, now = ConnectionBound(4), 100.0
+    monkeypatch.setattr(network.time, "monotonic", lambda: now)
+    assert (await bound.refused(inf), bound.enter()) == (False, True)
+    waiting = [asyncio.create_task(bound.turn(None)) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert (bound.most, bound.enter()) == (1, False)
+    now += network.REFUSAL_MEMORY
+    bound.leave()  # two of them are let in
+    await asyncio.sleep(0)
+    assert (bound.most, [task.done() for task in waiting]) == (2, [True, True, False, False, False])
+    waiting += [asyncio.create_task(bound.turn(None)) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert (bound.most, bound.enter()) == (4, False)
+    for _ in range(4):
+        bound.leave()
+    assert await asyncio.gather(*waiting) == [True] * 8
+
+
+ENDING = """if True:
+    import asyncio, faulthandler, os, resource, sys
+    from chatloom_async import AiohttpTransport
+    from tests.signed import signed
+
+    async def main(url):
+        transport = AiohttpTransport()
+        await transport.send(signed(url))  # imports what is imported late
+        await asyncio.sleep(0.05)
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, lowest + 1))
+        print([(await transport.send(signed(url))).status for _ in range(4)])
+        await transport.aclose()
+
+    faulthandler.dump_traceback_later(10, exit=True)
+    asyncio.run(main(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_the_descriptor_of_a_connection_that_is_closing_is_awaited(encrypted: bool, tmp_path: Path) -> None:
+    """One descriptor, and answers after which the connection is closed: the next request comes before that is done."""
+    program = ENDING
+    if encrypted:
+        authority().cert_pem.write_to_path(tmp_path / "ca.pem")
+        trusting = (
+            f"AiohttpTransport(ssl=__import__('ssl').create_default_context(cafile={str(tmp_path / 'ca.pem')!r}))"
+        )
+        program = ENDING.replace("AiohttpTransport()", trusting)
+    async with RawServer((http(b"{}", "200 OK", "Connection: close"),), tls=serving() if encrypted else None) as server:
+        told = await output_of(program, server.url)
+    assert (told, server.connections) == (b"[200, 200, 200, 200]\n", 5)
+
+
+AGAIN = """if True:
+    import asyncio, os, resource, sys
+    from chatloom_async import AiohttpTransport
+    from chatloom_async.transports import network
+    from tests.signed import signed
+
+    async def main(url):
+        network.REFUSAL_MEMORY = 0.1
+        transport = AiohttpTransport()
+        await transport.send(signed(url))
+        lowest, (soft, hard) = os.dup(0), resource.getrlimit(resource.RLIMIT_NOFILE)
+        os.close(lowest)
+        for limit in (lowest, soft):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+            answers = await asyncio.gather(*(transport.send(signed(url)) for _ in range(8)))
+            print([answer.status for answer in answers])
+            await asyncio.sleep(0.1)
+        await transport.aclose()
+
+    asyncio.run(main(sys.argv[1]))
+"""
+
+
+async def test_after_a_moment_without_descriptors_several_connections_are_used_again() -> None:
+    """Though the one that was left is always free for the next request with its key."""
+    async with RawServer((0.05, GOOD)) as server:
+        told = await output_of(AGAIN, server.url)
+    assert (told, server.connections) == (b"[200, 200, 200, 200, 200, 200, 200, 200]\n" * 2, 8)
+
+
+async def test_the_wait_for_a_descriptor_is_bounded() -> None:
+    """By `Timeouts.connect`, even if a connection never ends."""
+    transport = AiohttpTransport()
+    async with RawServer((GOOD,)) as server:
+        await transport.send(signed(server.url))
+    direct = transport._exchanges.current()
+    assert direct is not None
+    direct.connections.bound.held += 1
+    async with no_descriptors() as scene:
+        late = await transport.send(signed(scene.url, timeouts=Timeouts(connect=0.05)))
+    assert isinstance(late, ConnectError)
+    assert (late.reason, late.sent) == ("local", False)
+    await transport.aclose()

@@ -5,6 +5,7 @@ the other features of aiohttp that are switched off.
 """
 
 import ssl
+import time
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import lru_cache, partial
@@ -127,7 +128,7 @@ class AiohttpTransport:
         key = (request.headers.prepared or prepare(request.headers)).key  # no signed headers in locals
         key = None if self._share else key
         direct = self._exchanges.current() or await self._exchanges.open()
-        bound = direct.connections.bound
+        bound, until = direct.connections.bound, inf
         while True:
             if not bound.enter() and not await bound.turn(request.timeouts.connect):
                 return failures.no_turn(origin(request.url))
@@ -139,7 +140,10 @@ class AiohttpTransport:
                 return outcome
             if outcome is None or self._exchanges.closed:
                 raise ClientClosedError("The transport was closed while this request was under way")
-            if outcome.reason != "local" or not bound.refused():
+            if outcome.reason != "local":
+                return outcome
+            until = min(until, time.monotonic() + (request.timeouts.connect or inf))
+            if not await bound.refused(until):
                 return outcome
 
     async def _exchange(self, direct: DirectExchange, request: Request, key: object) -> Response | TransportError:
