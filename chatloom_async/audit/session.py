@@ -12,28 +12,27 @@ report file, prints nothing and handles no signal: `cli` does that around it.
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from ..wire.base_url import BASE_URL, normalize_base_url
-from ..wire.errors import ConfigurationError
 from ..wire.validation import FUNCTION
 from .diff import new_findings
 from .formats.interface import Format, StreamFormat
 from .formats.ranking import NewFindings
+from .history import Baseline, History, KnownFindings, NoDatabaseGivenError, check_database, open_history
 from .mutes import Mute, Mutes
 from .outcome import AuditOutcome
 from .outputs import SLICE, FormatContext, Output, make_format, rule_texts
 from .rules import RULES, Judge, Rule
 from .rules.containment import ContainedJudge
 from .spool import DiskList, RowSpool
-from .store import KeptRow, NothingToResumeError, Run, RunConfig, RunInfo, Store, StoreAccessError, open_store
+from .store import KeptRow, Run, RunConfig, Store
 from .values import DomainMatching, FailOn, Finding, FormatName, Row, Summary, Workspace
 
 __all__ = [
@@ -51,28 +50,8 @@ __all__ = [
     "rule_texts",
 ]
 
-Baseline = int | Literal["last"]
-"""The number of a run, or the newest complete run before this one."""
-
 BATCH = 64
 """Rows that are amended in the database together."""
-
-
-class NoDatabaseGivenError(ConfigurationError):
-    """A run is to be resumed or compared, and no database is named that could hold it. Nothing was sent."""
-
-    hint = "Name the database: --db PATH, or db= in a program."
-
-
-def check_database(db: Path | str | None, *, resume: bool, baseline: "Baseline | None") -> None:
-    """Raises NoDatabaseGivenError, NothingToResumeError or StoreAccessError if there is no file to continue from."""
-    if db is None:
-        if resume or baseline is not None:
-            raise NoDatabaseGivenError(f"{'Resuming' if resume else 'A baseline'} needs the database of earlier runs")
-    elif resume and not Path(db).exists():
-        raise NothingToResumeError(f"{db}: there is no such file")
-    elif isinstance(baseline, int) and not Path(db).exists():
-        raise StoreAccessError(f"{db}: there is no such file")
 
 
 class Reader(Protocol):
@@ -85,10 +64,6 @@ class Reader(Protocol):
     def __call__(
         self, workspaces: AsyncGenerator[Workspace, None], /, *, judge: Judge, run: Run | None
     ) -> AsyncGenerator[Row, None]: ...
-
-
-KnownFindings = Callable[[frozenset[str]], Awaitable[frozenset[str]]]
-"""Those of the ids of findings that the baseline has."""
 
 
 @define(eq=False, kw_only=True)
@@ -356,7 +331,7 @@ async def open_session(
         listed=listed,
     )
     async with AsyncExitStack() as stack:
-        history = History() if db is None else await _open_history(stack, db, config, resume=resume, baseline=baseline)
+        history = History() if db is None else await open_history(stack, db, config, resume=resume, baseline=baseline)
         number = history.run.id if history.run else None
         if baseline == "last" and history.baseline is None:
             fail_on = "never"
@@ -388,33 +363,3 @@ async def open_session(
         )
         yield session
         await session.end()
-
-
-@frozen
-class History:
-    """The run of a session in its database, the runs before it, and the findings of the baseline, if there is one."""
-
-    store: Store | None = None
-    run: Run | None = None
-    past: Sequence[RunInfo] = ()
-    baseline: int | None = None
-    known: KnownFindings | None = None
-
-
-async def _open_history(
-    stack: AsyncExitStack, db: Path | str, config: RunConfig, *, resume: bool, baseline: Baseline | None
-) -> History:
-    """Begins or resumes the run, once a baseline that was named is known to exist."""
-    if isinstance(baseline, int):
-        async with open_store(db, write=False) as earlier:
-            await earlier.run_info(baseline)
-    store = await stack.enter_async_context(open_store(db))
-    run = await (store.resume(config) if resume else store.begin(config))
-    past = [info for info in await store.runs() if info.id < run.id]
-    if baseline == "last":
-        newest = await store.newest_complete(before=run.id)
-        baseline = newest.id if newest else None
-    if baseline is None:
-        return History(store, run, past)
-    reader = await stack.enter_async_context(open_store(db, write=False))  # so that no commit waits for it
-    return History(store, run, past, baseline, partial(reader.known_findings, baseline))
