@@ -45,7 +45,7 @@ Db = Annotated[Path, Parameter(metavar="PATH", help="File that `chatloom audit -
 def file_or_stdin(_: object, value: Path | None) -> None:
     """A validator: no value begins with a hyphen, except - itself."""
     if value is not None and value != STDIN and str(value).startswith("-"):
-        raise ValueError("This is neither a file nor an option of this command, whose --help lists them")
+        raise ValueError("This is neither a file nor an option of this command: see --help")
 
 
 @Parameter(name="*")
