@@ -366,21 +366,24 @@ async def test_a_baseline_that_does_not_exist_begins_no_run(tmp_path: Path) -> N
 
 
 async def test_what_is_called_back_is_not_async() -> None:
-    """It would be dropped without having run."""
+    """It would be dropped without having run, so nothing is audited."""
+    called = list[object]()
 
-    async def later(*_: object) -> None: ...
+    async def later(*values: object) -> None:
+        called.append(values)
 
-    refused = partial(pytest.raises, ConfigurationError)
-    with refused(match=r"^warn must be a function that is not async"):
+    with pytest.raises(ConfigurationError, match=r"^warn must be a function that is not async"):
         async with open_session(workspaces(), reader(ROWS), warn=later):  # type: ignore[arg-type]
             pass
     async with open_session(workspaces(), reader(ROWS)) as session:
-        for name in ("on_row", "on_read"):
-            with refused(match=rf"^{name} must be a function that is not async"):
-                await session.write(**{name: later})  # type: ignore[arg-type]
+        with pytest.raises(ConfigurationError, match=r"^on_row must be a function that is not async"):
+            await session.write(on_row=later)  # type: ignore[arg-type]
+        with pytest.raises(ConfigurationError, match=r"^on_read must be a function that is not async"):
+            await session.write(on_read=later)  # type: ignore[arg-type]
     async with AsyncChatloom(KEY, transport=Sandbox().transport()) as chatloom:
-        with refused(match=r"^on_pause must be a function that is not async"):
+        with pytest.raises(ConfigurationError, match=r"^on_pause must be a function that is not async"):
             await anext(audit(workspaces(), client=chatloom, on_pause=later))
+    assert (called, session.outcome.summary.workspaces) == ([], 0)
 
 
 async def test_a_session_that_is_stopped_before_it_begins_reads_nothing() -> None:
