@@ -19,7 +19,7 @@ from chatloom_async import (
     Request,
 )
 from chatloom_async.audit import Failure, Row, Workspace, audit
-from chatloom_async.audit.lanes import Lanes, Pace
+from chatloom_async.audit.lanes import Lanes, Next, Pace
 from chatloom_async.audit.reading import _is_slow
 from chatloom_async.audit.rules import Judge
 from chatloom_async.testing import VirtualClock
@@ -207,10 +207,10 @@ async def test_lanes_that_are_cancelled_do_not_open_others() -> None:
     """Though their only call was stuck until then."""
     clock, begun = VirtualClock(), list[int]()
 
-    async def read(item: int) -> bool:
+    async def read(item: int) -> Next:
         begun.append(item)
         await asyncio.Event().wait()
-        return False  # pragma: no cover - it is cancelled
+        return "go on"  # pragma: no cover - it is cancelled
 
     looks = list[Callable[[], None]]()
     with pytest.MonkeyPatch.context() as patch:
