@@ -8,14 +8,16 @@ import json
 import secrets
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from sqlite3 import Connection, IntegrityError
 from typing import Any
 
 import msgspec
+from attrs import frozen
 
 from ..rules.overlap import site_digests
 from ..spool import from_json
@@ -206,13 +208,14 @@ COMPARABLE = (
     """SELECT NOT EXISTS (SELECT 1 FROM unselected JOIN planned USING (name)
         WHERE unselected.run = :earlier AND planned.run = :run)""",
 )
-DONE = "SELECT 1 FROM rows WHERE run = ? AND name = ? AND state <> 'failed'"
+DONE = "SELECT name FROM rows WHERE run = ? AND state <> 'failed' AND name IN ({0})"
 KNOWN = "SELECT 1 FROM findings WHERE run = ? AND id = ?"
-INSERT = """INSERT INTO rows (run, name, state, fingerprint, sites, totals, document) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT = """INSERT INTO rows (run, name, state, fingerprint, sites, totals, document) VALUES {0}
     ON CONFLICT (run, name) DO NOTHING"""
 REPLACE = """UPDATE rows SET state = ?, fingerprint = ?, sites = ?, totals = ?, document = ?, amended = 0
     WHERE run = ? AND name = ?"""
 AMEND = "UPDATE rows SET totals = ?, document = ?, amended = 1 WHERE run = ? AND name = ?"
+REMOVE_FINDINGS = "DELETE FROM findings WHERE run = ? AND workspace = ?"
 KEPT = """SELECT name, document, fingerprint, sites, totals, amended FROM rows
     WHERE run = :run AND state <> 'failed' AND {0} ORDER BY name LIMIT :most"""
 FIRST_KEPT, NEXT_KEPT = KEPT.format("TRUE"), KEPT.format("name > :after")
@@ -250,18 +253,39 @@ def _run(connection: Connection, values: tuple[Any, ...]) -> RunInfo:
     )
 
 
-def put_row(connection: Connection, run: int, row: Row, fingerprint: str | None) -> None:
-    """Adds the row, or replaces the row of its workspace. Raises StoreUsageError if that is not part of the run."""
-    result = row.state, fingerprint, site_digests(row), _totals(row), encode_row(row)
+@frozen
+class NewRow:
+    """A row to be stored, with the fingerprint of the workspace's key."""
+
+    run: int
+    row: Row
+    fingerprint: str | None
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        row = self.row
+        return self.run, row.workspace, row.state, self.fingerprint, site_digests(row), _totals(row), encode_row(row)
+
+
+def put_rows(connection: Connection, new_rows: Sequence[NewRow]) -> None:
+    """Adds the rows, or replaces those of the same workspaces. Raises StoreUsageError if one is not part of its run.
+
+    One statement adds all: Python gives other threads a turn at each.
+    """
+    last = {(new.run, new.row.workspace): new for new in new_rows}.values()
+    values = [new.values for new in last]
+    statement = INSERT.format(",".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(values)))
     try:
-        added = connection.execute(INSERT, (run, row.workspace, *result)).rowcount
+        added = connection.execute(statement, list(chain.from_iterable(values))).rowcount
     except IntegrityError:
-        reason = f"Workspace {row.workspace!r} is not one of run {run}"
+        names = " or ".join([repr(new.row.workspace) for new in last])
+        reason = f"Workspace {names} is not one of run {new_rows[0].run}"
     else:
-        if not added:
-            connection.execute(REPLACE, (*result, run, row.workspace))
-            _remove_findings(connection, run, row)
-        _add_findings(connection, run, row)
+        if added < len(values):
+            for run, name, *result in values:
+                connection.execute(REPLACE, (*result, run, name))
+                connection.execute(REMOVE_FINDINGS, (run, name))
+        _add_findings(connection, [(new.run, new.row) for new in last])
         return
     raise StoreUsageError(reason)
 
@@ -270,24 +294,21 @@ def amend_rows(connection: Connection, run: int, rows: Iterable[Row]) -> None:
     """Replaces the rows of these workspaces. The fingerprints of their keys stay."""
     for row in rows:
         connection.execute(AMEND, (_totals(row), encode_row(row), run, row.workspace))
-        _remove_findings(connection, run, row)
-        _add_findings(connection, run, row)
+        connection.execute(REMOVE_FINDINGS, (run, row.workspace))
+        _add_findings(connection, [(run, row)])
 
 
 def _totals(row: Row) -> str:
     return ENCODE(Summary.of(row).numbers).decode()
 
 
-def _remove_findings(connection: Connection, run: int, row: Row) -> None:
-    connection.execute("DELETE FROM findings WHERE run = ? AND workspace = ?", (run, row.workspace))
-
-
-def _add_findings(connection: Connection, run: int, row: Row) -> None:
-    texts = (
+def _add_findings(connection: Connection, rows: Sequence[tuple[int, Row]]) -> None:
+    values = (
         (run, row.workspace, place, *map(_storable, (f.id, f.rule, f.severity, f.agent_id, f.subject, f.message)))
+        for run, row in rows
         for place, f in enumerate(row.findings)
     )
-    connection.executemany("INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", texts)
+    connection.executemany("INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
 def page(connection: Connection, run: int, after: str | None, nothing: bytes) -> list[StoredWorkspace]:
@@ -331,7 +352,8 @@ def _stored(run: int, values: tuple[str, bytes | None, str | None, int, int]) ->
 
 def undone(connection: Connection, run: int, names: list[str]) -> frozenset[str]:
     """The names that have no row in the run, or only a failed one."""
-    return frozenset(name for name in names if not connection.execute(DONE, (run, name)).fetchone())
+    done = connection.execute(DONE.format(",".join("?" * len(names))), (run, *names))
+    return frozenset(names).difference(name for (name,) in done)
 
 
 def known_findings(connection: Connection, run: int, ids: frozenset[str]) -> frozenset[str]:

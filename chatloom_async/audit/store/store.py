@@ -20,13 +20,14 @@ from .errors import ConfigurationChangedError, NoSuchRunError, NothingToResumeEr
 from .locking import File, identity, is_being_written
 from .runs import KeptRow, Plan, RunConfig, RunInfo, StoredWorkspace, expectation_digest, key_fingerprint
 from .sqlite import (
+    NewRow,
     amend_rows,
     are_comparable,
     kept_page,
     known_findings,
     one_run,
     page,
-    put_row,
+    put_rows,
     readable,
     runs,
     undone,
@@ -45,7 +46,7 @@ class Run:
     """
 
     id: int
-    _thread: DatabaseThread
+    _thread: DatabaseThread[NewRow]
     salt: bytes = field(repr=False)
     _now: Callable[[], datetime]
     _check_file: Callable[[Connection], None] = field(repr=False)
@@ -66,7 +67,7 @@ class Run:
 
     async def put(self, row: Row, fingerprint: str | None) -> None:
         """Like `commit`, with a fingerprint that was made with `salt` on the machine that has the key."""
-        await self._thread.write(partial(put_row, run=self.id, row=row, fingerprint=fingerprint))
+        await self._thread.write(NewRow(self.id, row, fingerprint))
 
     async def amend(self, rows: Sequence[Row]) -> None:
         """Replaces rows that were committed by rows with findings that follow from the whole run."""
@@ -118,7 +119,7 @@ async def open_store(
     last changes of a run that was killed are in a file next to it. Raises StoreError for a file that cannot be used.
     """
     file = Path(path)
-    thread = DatabaseThread(file, "BEGIN IMMEDIATE" if write else "BEGIN")
+    thread = DatabaseThread(file, "BEGIN IMMEDIATE" if write else "BEGIN", put_rows)
     try:
         await thread.start(writable(file) if write else readable(file))
         (salt,), opened = await thread.call(
@@ -134,7 +135,7 @@ class Store:
     """Made by `open_store`. It has every row that was acknowledged, for as long as the file exists."""
 
     path: Path
-    _thread: DatabaseThread
+    _thread: DatabaseThread[NewRow]
     _salt: bytes = field(repr=False)
     _now: Callable[[], datetime]
     _writes: bool

@@ -5,25 +5,26 @@ result or error arrives in the event loop after the transaction was committed.
 """
 
 import asyncio
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from sqlite3 import Connection
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attrs import frozen
 
 from .errors import StoreError, StoreUsageError, translated
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 Work = Callable[[Connection], T]
 Result = tuple[asyncio.Future[Any], Any, Exception | None]
 
 BATCH = 32
-"""Pieces of work in one transaction at most: half of the workspaces in progress, so that the others continue."""
+"""Pieces of work that are committed without waiting for more: half of the workspaces in progress, so that the others
+continue."""
 
 INTERVAL = 0.05
 """Seconds from one commit to the next, unless a batch is full. A single row is committed at once."""
@@ -34,24 +35,32 @@ ROOM = 256
 
 @frozen(eq=False)
 class Job:
-    """One piece of work, and the future that waits for it. `urgent` work is committed without waiting for more."""
+    """One piece of work or some items to write, and the future that waits for it."""
 
-    work: Work[Any]
     done: asyncio.Future[Any]
-    urgent: bool
+    work: Work[Any]
+    items: tuple[Any, ...] = ()
 
 
-class DatabaseThread:
-    """`start`, then `call` and `write` from the event loop that started it, then `stop`."""
+class DatabaseThread(Generic[Item]):
+    """`start`, then `call` and `write` from the event loop that started it, then `stop`.
 
-    def __init__(self, path: Path, begin: str) -> None:
-        self._path, self._begin = path, begin
+    Work is collected in the event loop and handed over one batch at a time, and the items of a batch are written by
+    one call of `put`: whenever this thread is woken or waits for SQLite, the interpreter's lock changes hands, and
+    doing so for each row cost more than the row.
+    """
+
+    def __init__(self, path: Path, begin: str, put: Callable[[Connection, Sequence[Item]], None]) -> None:
+        self._path, self._begin, self._put = path, begin, put
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Semaphore(ROOM)
-        self._jobs: SimpleQueue[Job] = SimpleQueue()
+        self._waiting: list[Job] = []
+        self._batches: SimpleQueue[list[Job]] = SimpleQueue()
         self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._timer: asyncio.TimerHandle | None = None
         self._open = self._serving = True
-        self._committed = 0.0
+        self._busy = self._urgent = False
+        self._next_commit = 0.0
 
     async def start(self, database: AbstractContextManager[Connection]) -> None:
         """Opens the database in the thread, and raises what that raises."""
@@ -68,68 +77,83 @@ class DatabaseThread:
 
     async def call(self, work: Work[T]) -> T:
         """What the work returns, once it is durable. It is done at once, after all earlier work."""
-        return await self._do(work, urgent=True)
+        self._urgent = True
+        return await self._do(work)
 
-    async def write(self, work: Work[None]) -> None:
-        """Returns when the work is durable. Many may wait at once and share one commit."""
+    async def write(self, item: Item) -> None:
+        """Returns when the item is durable. Many may wait at once and share one commit."""
         async with self._room:
-            await self._do(work, urgent=False)
+            await self._do(lambda _: None, (item,))
 
     async def stop(self) -> None:
         """Returns when all work is done and the database is closed."""
         self._open = False
-        self._jobs.put(Job(self._leave, self._loop.create_future(), urgent=True))
+        self._urgent = True
+        self._add(Job(self._loop.create_future(), self._leave))
         await asyncio.shield(self._ended)
 
-    async def _do(self, work: Work[T], *, urgent: bool) -> T:
+    async def _do(self, work: Work[T], items: tuple[Item, ...] = ()) -> T:
         if not self._open:
             raise StoreUsageError(f"{self._path}: the store is closed; use it inside `async with open_store(...)`")
         done: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put(Job(work, done, urgent))
+        self._add(Job(done, work, items))
         return await done
+
+    def _add(self, job: Job) -> None:
+        self._waiting.append(job)
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Gives the thread all that waits, or looks again when that is due."""
+        if self._busy or not self._waiting:
+            return
+        if self._urgent or len(self._waiting) >= BATCH or self._loop.time() >= self._next_commit:
+            batch, self._waiting = self._waiting, []
+            self._busy, self._urgent = True, False
+            self._batches.put(batch)
+        elif self._timer is None:
+            self._timer = self._loop.call_at(self._next_commit, self._look_again)
+
+    def _look_again(self) -> None:
+        self._timer = None
+        self._hand_over()
+
+    def _committed(self, results: list[Result]) -> None:
+        _resolve(results)
+        self._busy, self._next_commit = False, self._loop.time() + INTERVAL
+        self._hand_over()
 
     def _serve(self, database: AbstractContextManager[Connection], started: asyncio.Future[None]) -> None:
         """The whole life of the thread."""
+        problem: Exception | None = None
         try:
             with database as connection:
-                self._report([(started, None, None)])
+                self._tell(_resolve, [(started, None, None)])
                 while self._serving:
-                    self._commit(connection, self._batch(self._jobs.get()))
-        except Exception as problem:
-            self._report([(started, None, problem)])
-        self._report([(self._ended, None, None)])
+                    self._tell(self._committed, self._commit(connection, self._batches.get()))
+        except Exception as error:
+            problem = error
+        self._tell(_resolve, [(started, None, problem), (self._ended, None, None)])
 
-    def _batch(self, job: Job) -> list[Job]:
-        batch = [job]
-        while not job.urgent and len(batch) < BATCH:
-            try:
-                job = self._jobs.get(timeout=max(0.0, self._committed + INTERVAL - time.monotonic()))
-            except Empty:
-                break
-            batch.append(job)
-        return batch
-
-    def _commit(self, connection: Connection, batch: list[Job]) -> None:
+    def _commit(self, connection: Connection, batch: list[Job]) -> list[Result]:
         """Runs all in one transaction. If it fails, runs each in its own, so that a failure affects only one."""
         try:
             with translated(self._path), connection:
                 connection.execute(self._begin)
-                results: list[Result] = [(job.done, job.work(connection), None) for job in batch]
+                if items := [item for job in batch for item in job.items]:
+                    self._put(connection, items)
+                return [(job.done, job.work(connection), None) for job in batch]
         except Exception as problem:
             if len(batch) > 1:
-                for job in batch:
-                    self._commit(connection, [job])
-                return
-            results = [(batch[0].done, None, problem)]
-        self._committed = time.monotonic()
-        self._report(results)
+                return [result for job in batch for result in self._commit(connection, [job])]
+            return [(batch[0].done, None, problem)]
 
     def _leave(self, _: Connection) -> None:
         self._serving = False
 
-    def _report(self, results: list[Result]) -> None:
+    def _tell(self, callback: Callable[[list[Result]], None], results: list[Result]) -> None:
         with suppress(RuntimeError):  # the loop is closed, so nobody waits any more
-            self._loop.call_soon_threadsafe(_resolve, results)
+            self._loop.call_soon_threadsafe(callback, results)
 
 
 def _resolve(results: list[Result]) -> None:

@@ -131,6 +131,18 @@ async def test_a_second_row_takes_the_place_of_the_first(store: Store) -> None:
     assert await store.known_findings(run.id, ids) == {found("a", "::1").id}
 
 
+async def test_rows_that_replace_others_may_share_a_transaction(store: Store) -> None:
+    """With new ones, and with one that comes after another of the same workspace."""
+    run = await store.begin(config("a", "b", "c"))
+    await run.commit(row("a", findings=(found("a", "localhost"), found("a", "::1"))))
+    last = [row("a"), row("b", findings=(found("b", "localhost"),)), row("c", findings=(found("c", "::1"),))]
+    before = row("c", findings=(found("c", "127.0.0.1"), found("c", "127.0.0.2")))
+    await asyncio.gather(*(run.commit(each) for each in (*last[:2], before, last[2])))
+    assert [each async for each in store.rows(run.id)] == last
+    (info,) = await store.runs()
+    assert (info.ok, info.error) == (3, 2)
+
+
 async def test_an_amended_row_keeps_the_fingerprint_of_its_key(store: Store) -> None:
     """Its findings are those of the new row only."""
     run = await store.begin(config("a"))
