@@ -7,7 +7,7 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
-from attrs import Factory, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from ...endpoints.agents import Agent
 from ..values import AuditedAgent, DomainMatching, Row, Workspace
@@ -100,7 +100,8 @@ class CheckedWorkspace:
     @cached_property
     def agents(self) -> tuple["CheckedAgent", ...]:
         """In the order of the list. Domains that could not be read are None."""
-        return tuple(CheckedAgent(audited, self) for audited in self.row.agents)
+        equal = evolve(self)  # without a reference to the agents: a cycle would leave all of them to the collector
+        return tuple([CheckedAgent(audited, equal) for audited in self.row.agents])
 
     @cached_property
     def expected(self) -> tuple[Domain, ...] | None:
