@@ -132,8 +132,9 @@ def _workspace(entry: Entry, directory: Path, inline_keys: bool) -> Workspace:
 
 def _has_half(value: Any) -> bool:
     """Whether the text, or a text of the list, cannot be encoded, e.g. for the operating system or a report."""
-    texts = value if isinstance(value, list) else [value]
-    return any(isinstance(text, str) and HALF.search(text) for text in texts)
+    if isinstance(value, str):
+        return not value.isascii() and HALF.search(value) is not None
+    return isinstance(value, list) and any(isinstance(text, str) and HALF.search(text) for text in value)
 
 
 def _words(entry: dict[str, Any], field: str, place: str) -> tuple[str, ...] | None:
