@@ -7,13 +7,13 @@ nine. One lane is enough while answers come faster than the API's limit for the 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Generic, Literal, TypeVar
+from contextlib import suppress
+from typing import Generic, TypeVar
 
 from ..policy.clock import Clock
 from ..policy.limiter import RateLimit
 
 Item = TypeVar("Item")
-Next = Literal["go on", "widen", "stop"]
 
 SLOW_ANSWER = 0.15
 """Seconds. Far above what calls of other workspaces add on a busy event loop; with 0.02 s, load alone opened lanes."""
@@ -27,8 +27,13 @@ TICK = 0.01
 LOOKS = 3
 """Steps of the event loop from the arrival of an answer to the task that waits for it, at most."""
 
-BUSY, WINDOW = 0.7, 0.5
-"""The share of the last WINDOW seconds that a busy event loop is late. More connections would make it later still."""
+WINDOW = 0.5
+"""Seconds back that a Pace looks."""
+
+EASY, BUSY = 0.3, 0.7
+"""Shares of the time for which the event loop is late: up to the first, a workspace may have all lanes, and from the
+second on only one. 1,000 workspaces at 200 ms, 256 at once, thus take a tenth less time, and a seventh less CPU, than
+with all lanes."""
 
 
 class Pace:
@@ -43,10 +48,10 @@ class Pace:
         self._looks = deque[float](maxlen=LOOKS)
         self._timer: asyncio.TimerHandle | None = None
 
-    @property
-    def busy(self) -> bool:
-        """Whether the loop has been late for most of the time."""
-        return self._late > BUSY
+    def lanes(self, most: int) -> int:
+        """How many lanes a workspace with slow answers may have now. More connections would make a busy loop later."""
+        spare = (BUSY - self._late) / (BUSY - EASY)
+        return round(1 + (most - 1) * min(1.0, max(0.0, spare)))
 
     @property
     def lag(self) -> float:
@@ -80,16 +85,16 @@ class Pace:
 class Lanes(Generic[Item]):
     """Calls `read` for each of the items. `most` is how many lanes there may be.
 
-    The first lane is the current task, since a task of its own costs as much as a tenth of a call. `read` says how to
-    go on: "widen" opens the other lanes, and "stop" begins no further item and cancels the other lanes. It handles its
-    own errors. `wide` opens all lanes from the start.
+    The first lane is the current task, since a task of its own costs as much as a tenth of a call. `read` returns how
+    many lanes there should be from now on, and handles its own errors: after 0, no further item begins, and the other
+    lanes are cancelled. A lane that is open stays. `first` is how many lanes there are from the start.
     """
 
     def __init__(
-        self, items: Iterable[Item], read: Callable[[Item], Awaitable[Next]], most: int, clock: Clock, *, wide: bool
+        self, items: Iterable[Item], read: Callable[[Item], Awaitable[int]], most: int, clock: Clock, *, first: int
     ) -> None:
         self._items = iter(items)
-        self._read, self._most, self._clock, self._wide = read, most, clock, wide
+        self._read, self._most, self._clock, self._lanes_at_first = read, most, clock, first
         self._others: list[asyncio.Task[None]] = []
         self._first = asyncio.timeout(None)
         self._first_runs = self._stopped = False
@@ -101,36 +106,30 @@ class Lanes(Generic[Item]):
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                if self._wide:
-                    self._widen()
+                self._widen(self._lanes_at_first)
                 await self._first_lane()
         finally:
             self._timer.cancel()
 
     async def _first_lane(self) -> None:
         self._first_runs = True
-        try:
+        with suppress(TimeoutError):  # another lane has stopped it
             async with self._first:
                 await self._lane()
-        except TimeoutError:
-            if not self._stopped:
-                raise
-        finally:
-            self._first_runs = False
+        self._first_runs = False
 
     async def _lane(self) -> None:
         for item in self._items:
-            self._began = self._clock.time()
-            following = await self._read(item)
-            if following == "stop":
-                self._stop()
             if self._stopped:
                 break
-            if following == "widen":
-                self._widen()
+            self._began = self._clock.time()
+            if lanes := await self._read(item):
+                self._widen(lanes)
+            else:
+                self._stop()
 
-    def _widen(self) -> None:
-        for _ in range(self._most - 1 - len(self._others)):
+    def _widen(self, lanes: int) -> None:
+        for _ in range(lanes - 1 - len(self._others)):
             lane = self._lane()
             try:
                 self._others.append(self._group.create_task(lane))
@@ -143,6 +142,7 @@ class Lanes(Generic[Item]):
             if task is not asyncio.current_task():
                 task.cancel()
         if self._first_runs and asyncio.current_task() in self._others:
+            self._first_runs = False
             self._first.reschedule(0.0)
 
     def _watch(self, seconds: float) -> None:
@@ -152,7 +152,7 @@ class Lanes(Generic[Item]):
     def _look(self) -> None:
         waited = self._clock.time() - self._began
         if waited >= STUCK_AFTER:
-            self._widen()
+            self._widen(self._most)
         elif not self._others:
             self._watch(STUCK_AFTER - waited)
 

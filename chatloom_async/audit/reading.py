@@ -17,7 +17,7 @@ from ..wire.errors import ChatloomError
 from ..wire.message import Exchange
 from ..wire.status import AuthenticationError, NotFoundError
 from .keys import resolve_key
-from .lanes import SLOW_ANSWER, Lanes, Next, Pace, one_lane_suffices
+from .lanes import SLOW_ANSWER, Lanes, Pace, one_lane_suffices
 from .rules.contract import unknown_fields
 from .rules.subjects import Evidence
 from .values import AuditedAgent, Failure, Finding, IncompleteListError, Row, Workspace, make_finding
@@ -121,29 +121,29 @@ async def _read_domains(listed: Exchange[AgentList], client: AsyncChatloom, pace
     """
     reading = Reading(len(listed.attempts), len(listed.response.body))
 
-    async def read(agent_id: str) -> Next:
-        """More lanes help if the answer was slow, or there was none, and the event loop has time for more at once."""
+    async def read(agent_id: str) -> int:
+        """How many lanes there should be: more if the answer was slow, or there was none; 0 if this was the last."""
         try:
             exchange = await client.exchange(GetAllowedDomains(agent_id))
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                 raise
             reading.fail(agent_id, error)
-            return "stop" if reading.stopped else "widen"
+            return 0 if reading.stopped else pace.lanes(most)
         reading.domains[agent_id] = exchange.value.domains
         reading.requests += len(exchange.attempts)
         reading.size += len(exchange.response.body)
         if reading.size > MAX_BYTES:
             reading.stopped = WorkspaceTooLargeError(f"Its answers hold more than {MAX_BYTES:,} bytes")
-            return "stop"
+            return 0
         reading.unknown.update(unknown_fields(exchange.response, exchange.value))
         pace.slow = _is_slow(exchange, SLOW_ANSWER, pace)
-        return "widen" if pace.slow and not pace.busy else "go on"
+        return pace.lanes(most) if pace.slow else 1
 
     limit = client.rate_limit
-    wide = not one_lane_suffices(limit) or ((is_slow or pace.slow) and not pace.busy)
     most = min(MAX_LANES, limit.concurrency) if isinstance(limit, RateLimit) else MAX_LANES
-    await Lanes(dict.fromkeys(agent.id for agent in listed.value), read, most, client.clock, wide=wide).run()
+    first = pace.lanes(most) if is_slow or pace.slow or not one_lane_suffices(limit) else 1
+    await Lanes(dict.fromkeys(agent.id for agent in listed.value), read, most, client.clock, first=first).run()
     return reading
 
 

@@ -19,7 +19,7 @@ from chatloom_async import (
     Request,
 )
 from chatloom_async.audit import Failure, Row, Workspace, audit
-from chatloom_async.audit.lanes import Lanes, Next, Pace
+from chatloom_async.audit.lanes import Lanes, Pace
 from chatloom_async.audit.reading import _is_slow
 from chatloom_async.audit.rules import Judge
 from chatloom_async.testing import VirtualClock
@@ -132,8 +132,9 @@ async def test_a_call_that_cancels_itself_is_one_agents_failure() -> None:
 
 @pytest.mark.parametrize("seconds", [0.01, 0.5])
 async def test_a_refused_key_ends_the_workspace(seconds: float) -> None:
-    """In one lane or in several: nothing more is sent, and what is under way is cancelled."""
-    api = Api(40, seconds, agt_3=(seconds / 2, failure(401)))
+    """In one lane or in several: nothing more is sent, and what is under way is cancelled; also if two are refused."""
+    refused = seconds / 2, failure(401)
+    api = Api(40, seconds, agt_3=refused, agt_4=refused)
     row = await read(api)
     assert (row.state, row.error and row.error.type) == ("partial", "AuthenticationError")
     assert sum(agent.domains is not None for agent in row.agents) <= 3
@@ -157,18 +158,21 @@ async def test_an_answer_is_slow_by_the_seconds_before_it_came(
 
 
 async def test_a_pace_knows_how_late_the_loop_is(loop_time: LoopTime) -> None:
-    """It is busy while it is late most of the time; an answer may have come three steps of the loop ago."""
+    """And allows fewer lanes the later it is; an answer may have come three steps of the loop ago."""
     pace = Pace()
     with pace, pace:
         for _ in range(4):
             await loop_time.pass_by(0.2)
-        assert (pace.busy, pace.lag) == (True, pytest.approx(0.4))
+        assert (pace.lanes(8), pace.lag) == (1, pytest.approx(0.4))
+        for _ in range(20):
+            await loop_time.pass_by(0.02)
+        assert 1 < pace.lanes(8) < 8
         for _ in range(100):
             await loop_time.pass_by(0.01)
-        assert (pace.busy, pace.lag) == (False, pytest.approx(0.02))
+        assert (pace.lanes(8), pace.lag) == (8, pytest.approx(0.02))
     for _ in range(4):
         await loop_time.pass_by(0.2)
-    assert not pace.busy, "nobody looks any more"
+    assert pace.lanes(8) == 8, "nobody looks any more"
 
 
 async def test_a_pace_can_have_a_coarse_clock(loop_time: LoopTime, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +186,7 @@ async def test_a_pace_can_have_a_coarse_clock(loop_time: LoopTime, monkeypatch: 
             await loop_time.pass_by(0.0)
         for _ in range(4):
             await loop_time.pass_by(0.2)
-    assert (problems, pace.busy) == ([], True)
+    assert (problems, pace.lanes(8)) == ([], 1)
 
 
 async def test_a_slow_answer_opens_the_lanes_of_the_next_workspaces() -> None:
@@ -197,7 +201,7 @@ async def test_a_slow_answer_opens_the_lanes_of_the_next_workspaces() -> None:
 
 async def test_a_busy_loop_opens_no_more_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
     """More connections would only make it busier."""
-    monkeypatch.setattr(Pace, "busy", True)
+    monkeypatch.setattr(Pace, "lanes", lambda *_: 1)
     api = Api(7, 0.5)
     assert (await read(api)).state == "ok"
     assert (api.at_once, api.clock.time()) == (1, pytest.approx(4.0))
@@ -207,16 +211,16 @@ async def test_lanes_that_are_cancelled_do_not_open_others() -> None:
     """Though their only call was stuck until then."""
     clock, begun = VirtualClock(), list[int]()
 
-    async def read(item: int) -> Next:
+    async def read(item: int) -> int:
         begun.append(item)
         await asyncio.Event().wait()
-        return "go on"  # pragma: no cover - it is cancelled
+        return 1  # pragma: no cover - it is cancelled
 
     looks = list[Callable[[], None]]()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clock, "call_later", lambda _, look: looks.append(look) or Mock())
         patch.setattr(clock, "time", itertools.count(0.0, 10.0).__next__)
-        task = asyncio.create_task(Lanes(range(3), read, 3, clock, wide=False).run())
+        task = asyncio.create_task(Lanes(range(3), read, 3, clock, first=1).run())
         await asyncio.sleep(0.01)
         task.cancel()
         asyncio.get_running_loop().call_soon(looks[0])
