@@ -241,4 +241,4 @@ def _notes(old: RunInfo, new: RunInfo) -> Iterator[str]:
         yield f"The runs read different addresses: {old.base_url} and {new.base_url}."
     if old.rules != new.rules:
         odd = ", ".join(sorted(set(old.rules) ^ set(new.rules)))
-        yield f"Only one of the runs applied these rules: {odd}."
+        yield f"Only one of the runs applied these rules, so their findings are not compared: {odd}."

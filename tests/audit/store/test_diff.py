@@ -313,7 +313,7 @@ async def test_what_makes_two_runs_hard_to_compare_is_noted() -> None:
         (
             "The old run did not reach 6 of its 9 workspaces.",
             "The runs read different addresses: https://chatloom.app and https://other.example.",
-            "Only one of the runs applied these rules: a, c.",
+            "Only one of the runs applied these rules, so their findings are not compared: a, c.",
         ),
         (),
         0,
@@ -385,7 +385,7 @@ async def test_what_a_rule_found_is_no_longer_checked_where_it_is_not_applied() 
     """And not new where it was not. It is noted that the rules differ."""
     local, wide = (StoredWorkspace("a", row("a", findings=each), expects=True) for each in ((LOCAL,), (WIDE,)))
     old, new = run_info(1, rules=("domain-local",)), run_info(2, rules=("domain-missing",))
-    note = "Only one of the runs applied these rules: domain-local, domain-missing."
+    note = "Only one of the runs applied these rules, so their findings are not compared: domain-local, domain-missing."
     assert await diff_runs(old, new, stream(local), stream(wide)) == Diff(
         old, new, (note,), (changed_in("a", findings_unchecked=(LOCAL,)),), 0
     )
