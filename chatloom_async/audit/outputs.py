@@ -63,7 +63,7 @@ def _html(context: FormatContext) -> Format:
 
 
 FORMATS: dict[FormatName, Callable[[FormatContext], Format | StreamFormat]] = {
-    "table": lambda context: TableFormat(context.texts, width=context.width, color=context.color),
+    "table": lambda context: TableFormat(context.texts, width=context.width, color=context.color, news=context.news),
     "json": lambda _: JsonFormat(),
     "jsonl": lambda _: JsonLinesFormat(),
     "csv": lambda context: CsvFormat(bom=context.to_file),

@@ -3,7 +3,7 @@
 import pytest
 
 from chatloom_async.audit import Failure, Finding, Row, Summary
-from chatloom_async.audit.formats.ranking import Worst
+from chatloom_async.audit.formats.ranking import NewFindings, Worst
 from chatloom_async.audit.formats.table import TableFormat
 from chatloom_async.audit.formats.text import RuleTexts
 from chatloom_async.audit.values import make_finding
@@ -90,6 +90,22 @@ failed  cedar
 def test_the_table_tells_what_was_found_how_to_fix_it_and_what_failed(width: int | None, text: str) -> None:
     """Lines in the order of the list, the worst findings first; a narrow table leaves the numbers out."""
     assert written(TableFormat(TEXTS, width=width), FOUND) == text
+
+
+def test_new_findings_come_first_and_are_marked() -> None:
+    """Within a workspace, and the workspaces with some before the others."""
+    gone = FOUND[1].findings[0]
+    text = written(TableFormat(TEXTS, news=NewFindings(4, {STALE.id, gone.id, "of-another-report"})), FOUND)
+    _, acme, birch, *_ = text.split("\n\n")
+    assert acme.splitlines()[:3] == [
+        "acme  1 error  1 warning  1 new",
+        "  new  warning  mute-expired",
+        "                rule domain-ip: It ended.",
+    ]
+    assert acme.splitlines()[3].split() == ["error", "domain-wildcard", "Sales", "Assistant", SALES.id]
+    assert birch.splitlines()[:2] == ["birch  1 info  1 new", f"  new  info  agent-gone  Sales Assistant  {SALES.id}"]
+    text = written(TableFormat(TEXTS, news=NewFindings(4, {gone.id})), FOUND)
+    assert [block.split()[0] for block in text.split("\n\n")[1:3]] == ["birch", "acme"]
 
 
 def test_without_findings_there_is_nothing_to_fix() -> None:

@@ -1,13 +1,13 @@
 """The table, the default format: a line per workspace, then the worst findings and how to fix them."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from attrs import Factory, define, evolve, frozen
 
 from ..values import SEVERITIES, Finding, Row, Severity, State, Summary
 from .layout import STYLES, Cell, Columns, cell, folded, line, number_cell
-from .ranking import Worst, by_findings
+from .ranking import NewFindings, Worst, by_findings
 from .text import NO_TEXTS, RuleTexts, counted, why_and_fix
 
 WORKSPACES_SHOWN, FINDINGS_SHOWN, FAILURES_SHOWN, DNS_GAPS_SHOWN = 10, 4, 50, 5
@@ -35,14 +35,23 @@ def failed_first(workspace: FailedWorkspace) -> tuple[object, ...]:
 
 @define
 class FindingsSection:
-    """Renders what follows the table: findings, how to fix them, and workspaces that were not fully audited."""
+    """Renders what follows the table: findings, how to fix them, and workspaces that were not fully audited.
+
+    `new` are the ids of the findings that come first and are marked.
+    """
 
     columns: Columns
     texts: RuleTexts = NO_TEXTS
-    _worst: Worst[Row] = Factory(lambda: Worst(WORKSPACES_SHOWN, by_findings))
+    new: Collection[str] = frozenset()
+    _worst: Worst[Row] = Factory(lambda section: Worst(WORKSPACES_SHOWN, section.gravity), takes_self=True)
     _failed: Worst[FailedWorkspace] = Factory(lambda: Worst(FAILURES_SHOWN, failed_first))
     _dns_gaps: Worst[FailedWorkspace] = Factory(lambda: Worst(DNS_GAPS_SHOWN, failed_first))
     _rules: Counter[tuple[Severity, str]] = Factory(Counter)
+
+    def gravity(self, row: Row) -> tuple[object, ...]:
+        """Sorts rows: by their new findings, then by all."""
+        new = [finding.severity for finding in row.findings if finding.id in self.new]
+        return (*(-new.count(severity) for severity in SEVERITIES), *by_findings(row))
 
     def add(self, row: Row) -> None:
         if row.error:
@@ -73,13 +82,16 @@ class FindingsSection:
 
     def _block(self, row: Row) -> Iterator[str]:
         """The findings of one workspace, the worst of them with the agent's name, and how many there are."""
-        names = row.names
-        findings = sorted(row.findings, key=lambda finding: SEVERITIES.index(finding.severity))
+        names, new = row.names, {finding.id for finding in row.findings}.intersection(self.new)
+        findings = sorted(row.findings, key=lambda each: (each.id not in new, SEVERITIES.index(each.severity)))
         heads = ((severities(count, name), STYLES[name]) for name, count in row.counts.items() if count)
-        yield self._text(line((row.workspace, "bold"), *heads))
+        yield self._text(line((row.workspace, "bold"), *heads, (f"{len(new):,} new" if new else "", "bold")))
         table = evolve(self.columns, headings=("", ""), least=(len("warning"),))
         yield table.table(
-            (cell(finding.severity, STYLES[finding.severity]), _finding(finding, names.get(finding.agent_id or "", "")))
+            (
+                line(("new" if finding.id in new else "", "bold"), (finding.severity, STYLES[finding.severity])),
+                _finding(finding, names.get(finding.agent_id or "", "")),
+            )
             for finding in findings[:FINDINGS_SHOWN]
         )
         if (more := len(findings) - FINDINGS_SHOWN) > 0:
@@ -115,16 +127,25 @@ def _finding(finding: Finding, agent: str) -> tuple[Cell, Cell]:
 
 
 class TableFormat:
-    """Aligned columns, at most `width` wide (None: as wide as they need), coloured only if `color`."""
+    """Aligned columns, at most `width` wide (None: as wide as they need), coloured only if `color`. With `news`, new
+    findings come first and are marked."""
 
-    def __init__(self, texts: RuleTexts = NO_TEXTS, *, width: int | None = None, color: bool = False) -> None:
-        self._texts, self._width, self._color = texts, width, color
+    def __init__(
+        self,
+        texts: RuleTexts = NO_TEXTS,
+        *,
+        width: int | None = None,
+        color: bool = False,
+        news: NewFindings | None = None,
+    ) -> None:
+        self._texts, self._width, self._color, self._news = texts, width, color, news
 
     def pieces(self, rows: Sequence[Row], summary: Summary) -> Iterator[str]:
         """The rows are read once, because reading them takes most of the time. Their totals stay in memory."""
         names = () if self._width and self._width < NARROW else NUMBERS
         table = Columns(("workspace", "state", *(f">{name}" for name in names)), self._width, self._color)
-        section = FindingsSection(Columns((), self._width, self._color, headed=False, indent=INDENT), self._texts)
+        columns = Columns((), self._width, self._color, headed=False, indent=INDENT)
+        section = FindingsSection(columns, self._texts, self._news.findings if self._news else ())
         lines: list[tuple[str, State, tuple[int, ...]]] = []
         for row in rows:
             section.add(row)
