@@ -159,7 +159,8 @@ def _connected(path: Path) -> Iterator[Connection]:
     if path.exists() and not path.is_file():
         raise StoreAccessError(f"{path}: it is {'a directory' if path.is_dir() else 'no regular file'}")
     with translated(path):
-        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
+        # A cached statement keeps the rows that it was last given, and the rows of a batch may be large.
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, cached_statements=0)
         with connected_to(path), closing(connection):
             yield connection
 
@@ -209,7 +210,8 @@ COMPARABLE = (
         WHERE unselected.run = :earlier AND planned.run = :run)""",
 )
 DONE = "SELECT name FROM rows WHERE run = ? AND state <> 'failed' AND name IN ({0})"
-KNOWN = "SELECT 1 FROM findings WHERE run = ? AND id = ?"
+KNOWN = "SELECT id FROM findings WHERE run = ? AND id IN ({0})"
+IDS = 500  # that one query asks for
 INSERT = """INSERT INTO rows (run, name, state, fingerprint, sites, totals, document) VALUES {0}
     ON CONFLICT (run, name) DO NOTHING"""
 REPLACE = """UPDATE rows SET state = ?, fingerprint = ?, sites = ?, totals = ?, document = ?, amended = 0
@@ -282,9 +284,8 @@ def put_rows(connection: Connection, new_rows: Sequence[NewRow]) -> None:
         reason = f"Workspace {names} is not one of run {new_rows[0].run}"
     else:
         if added < len(values):
-            for run, name, *result in values:
-                connection.execute(REPLACE, (*result, run, name))
-                connection.execute(REMOVE_FINDINGS, (run, name))
+            connection.executemany(REPLACE, [(*result, run, name) for run, name, *result in values])
+            connection.executemany(REMOVE_FINDINGS, [(run, name) for run, name, *_ in values])
         _add_findings(connection, [(new.run, new.row) for new in last])
         return
     raise StoreUsageError(reason)
@@ -352,13 +353,21 @@ def _stored(run: int, values: tuple[str, bytes | None, str | None, int, int]) ->
 
 def undone(connection: Connection, run: int, names: list[str]) -> frozenset[str]:
     """The names that have no row in the run, or only a failed one."""
-    done = connection.execute(DONE.format(",".join("?" * len(names))), (run, *names))
+    done = connection.execute(DONE.format(_places(names)), (run, *names))
     return frozenset(names).difference(name for (name,) in done)
 
 
-def known_findings(connection: Connection, run: int, ids: frozenset[str]) -> frozenset[str]:
+def _places(values: Sequence[str]) -> str:
+    return ",".join("?" * len(values))
+
+
+def known_findings(connection: Connection, run: int, ids: Sequence[str]) -> frozenset[str]:
     """The ids that a finding of the run has, in any workspace."""
-    return frozenset(identity for identity in ids if connection.execute(KNOWN, (run, identity)).fetchone())
+    known = set[str]()
+    for start in range(0, len(ids), IDS):
+        some = ids[start : start + IDS]
+        known.update(name for (name,) in connection.execute(KNOWN.format(_places(some)), (run, *some)))
+    return frozenset(known)
 
 
 def are_comparable(connection: Connection, run: int, earlier: int) -> bool:

@@ -235,7 +235,7 @@ class Store:
 
     async def known_findings(self, run_id: int, ids: Iterable[str]) -> frozenset[str]:
         """Those of the ids that a finding of that run has, in any workspace."""
-        return await self._thread.call(partial(known_findings, run=run_id, ids=frozenset(ids)))
+        return await self._thread.call(partial(known_findings, run=run_id, ids=list(frozenset(ids))))
 
     def _run(self, run_id: int) -> Run:
         return Run(run_id, self._thread, self._salt, self._now, self._check_file)

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from sqlite3 import Connection
 
@@ -267,6 +268,20 @@ async def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         assert sum([1 async for _ in store.rows(run.id)]) == 4000
         assert resident() - before < 5_000_000
         assert rate > 100  # a laptop's disk gives thousands; this only catches one flush a row
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_large_rows_do_not_stay_in_memory(tmp_path: Path) -> None:
+    """SQLite keeps what a statement was last given for as long as the statement, and each batch has one of its own."""
+    agents = tuple(agent(f"agt_{number}", [os.urandom(20_000).hex()]) for number in range(12))  # 240 KB, compressed
+    names = [f"w{number}" for number in range(128)]
+    async with open_store(tmp_path / "a.db") as store:
+        run, rest = await store.begin(config(*names)), iter(names)
+        await asyncio.gather(*(run.commit(row(name, agents=agents)) for name in islice(rest, 32)))
+        before = resident()
+        for size in (2, 6, 10, 14, 18, 22, 24):
+            await asyncio.gather(*(run.commit(row(name, agents=agents)) for name in islice(rest, size)))
+        assert resident() - before < 10_000_000  # all of them are 23 MB
 
 
 def test_a_loop_that_ends_before_the_store_is_closed_is_not_waited_for(tmp_path: Path) -> None:

@@ -143,6 +143,16 @@ async def test_rows_that_replace_others_may_share_a_transaction(store: Store) ->
     assert (info.ok, info.error) == (3, 2)
 
 
+async def test_any_number_of_findings_can_be_asked_for(store: Store) -> None:
+    """SQLite takes a limited number of them at a time."""
+    run = await store.begin(config("a"))
+    findings = tuple(found("a", f"{number}.example") for number in range(1200))
+    await run.commit(row("a", findings=findings))
+    ids = [each.id for each in findings]
+    assert await store.known_findings(run.id, [*ids, "unknown", *ids]) == set(ids)
+    assert await store.known_findings(run.id, ()) == frozenset()
+
+
 async def test_an_amended_row_keeps_the_fingerprint_of_its_key(store: Store) -> None:
     """Its findings are those of the new row only."""
     run = await store.begin(config("a"))
