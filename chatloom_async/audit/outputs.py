@@ -39,7 +39,7 @@ class FormatContext:
     `past` are the earlier runs of the database, `source` is the file of workspaces and `lines` the line of each in it.
     `news` says which findings the baseline did not have, `warn` is called with what a report leaves out. `to_file`
     is for a file that people open, rather than a pipe. `width` (columns) and `color` describe a terminal; None is as
-    wide as needed.
+    wide as needed. `fictional`: the workspaces are those of a sandbox, which the HTML report says.
     """
 
     texts: RuleTexts
@@ -50,6 +50,7 @@ class FormatContext:
     news: NewFindings | None = None
     warn: Callable[[str], None] = lambda _: None
     to_file: bool = False
+    fictional: bool = False
     width: int | None = None
     color: bool = False
     when: datetime = field(factory=lambda: datetime.now(UTC))
@@ -59,7 +60,7 @@ def _html(context: FormatContext) -> Format:
     from .formats.html.report import HtmlFormat  # jinja2 is slow to import
 
     past = [(run.started, run.error, run.warning, run.info) for run in context.past if run.state == "finished"]
-    return HtmlFormat(context.texts, past=past, when=context.when, news=context.news)
+    return HtmlFormat(context.texts, past=past, when=context.when, news=context.news, fictional=context.fictional)
 
 
 FORMATS: dict[FormatName, Callable[[FormatContext], Format | StreamFormat]] = {

@@ -10,6 +10,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TextIO
 
+from attrs import evolve
+
 from ..audit.dns import Resolver
 from ..audit.document import json_text, workspace_document
 from ..audit.formats.expectation import ExpectationFormat
@@ -81,6 +83,7 @@ async def run_audit(
                 stop=stop,
             )
         )
+        session.context = evolve(session.context, fictional=source.kind == "sandbox")
         outputs = open_outputs(report, session, stack)
         with end_gently(stop.set, session.abort, progress.say), progress:
             outcome = await session.write(*outputs, on_row=progress.show, on_read=progress.stop)

@@ -67,7 +67,7 @@ def test_junit_fails_nothing_where_nothing_shall_fail(chatloom: Chatloom) -> Non
 
 
 def test_the_html_file_comes_beside_the_report(chatloom: Chatloom, tmp_path: Path) -> None:
-    """With --html; it knows the runs that the database has, for its trend."""
+    """With --html; it knows the runs that the database has, for its trend, and whether the data is a sandbox's."""
     page, db = tmp_path / "audit.html", str(tmp_path / "a.db")
     chatloom("audit", "--db", db)
     ran = chatloom("audit", "--db", db, "--html", str(page), "--format", "jsonl")
@@ -75,6 +75,9 @@ def test_the_html_file_comes_beside_the_report(chatloom: Chatloom, tmp_path: Pat
     text = page.read_text("utf-8")
     assert text.startswith("<!doctype html>")
     assert "Trend" in text
+    assert "fictional" not in text
+    assert chatloom("audit", "--sandbox", "--html", str(page)).status == 0
+    assert "fictional" in page.read_text("utf-8")
 
 
 def test_sarif_names_the_file_of_workspaces(

@@ -147,6 +147,13 @@ def test_one_finding_on_two_rows_has_two_addresses() -> None:
     }
 
 
+def test_a_page_about_a_sandbox_says_that_its_data_is_fictional() -> None:
+    """Since it looks like any other."""
+    notice = "The workspaces, agents and domains on this page are fictional."
+    assert notice in written(HtmlFormat(fictional=True))
+    assert notice not in written(HtmlFormat())
+
+
 def test_what_an_earlier_run_did_not_have_is_marked() -> None:
     """And counted above; without a baseline nothing is said of it."""
     page = written(HtmlFormat(news=NewFindings(4, {WILDCARD.id, "of-another-report"})))

@@ -198,7 +198,8 @@ class Room:
 
 class HtmlFormat:
     """`texts`: what the rules are for. `past`: earlier runs, for a trend. `when`: the moment of this run.
-    `news`: which findings an earlier run did not have; they are marked. Raises MissingExtraError.
+    `news`: which findings an earlier run did not have; they are marked. `fictional`: the page says that its data is.
+    Raises MissingExtraError.
     """
 
     def __init__(
@@ -208,10 +209,12 @@ class HtmlFormat:
         past: Sequence[PastRun] = (),
         when: datetime | None = None,
         news: NewFindings | None = None,
+        fictional: bool = False,
         room: Room = Room(),
     ) -> None:
         environment()
         self._texts, self._past, self._when, self._news, self._room = texts, past, when, news, room
+        self._fictional = fictional
 
     def pieces(self, rows: Sequence[Row], summary: Summary) -> Iterator[str]:
         index = PageIndex()
@@ -261,6 +264,7 @@ class HtmlFormat:
             shown=shown,
             listed=findings,
             news=self._news,
+            fictional=self._fictional,
         )
 
 
