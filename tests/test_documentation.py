@@ -151,7 +151,7 @@ def test_the_figures_are_those_that_were_measured() -> None:
 
 
 def test_what_is_said_of_the_figures_is_in_the_results() -> None:
-    """What the transport costs alone, how the cost grows with the calls, and what TLS costs."""
+    """What the transport costs alone, how the cost grows with the calls, what TLS costs, and an audit."""
     results, text = read(RESULTS), " ".join((RESULTS.parent / "README.md").read_text("utf-8").split())
     alone = results.ratio("calls on uvloop", "aiohttp transport", "aiohttp", "32") or 0.0
     assert f"On uvloop the default transport alone costs {alone:.2f} times what raw aiohttp costs." in text
@@ -166,6 +166,12 @@ def test_what_is_said_of_the_figures_is_in_the_results() -> None:
     assert f"costs {keyed:.0f} µs a key; where the keys share them, {shared:.0f} µs," in text
     kept, opened = (results.median("TLS", "chatloom_async", name) for name in ("CPU, us", "CPU, never reused, us"))
     assert f"Over TLS a call costs {kept:.0f} µs; with a handshake each, {opened:.0f} µs." in text
+    for kind, where in (("plain HTTP", "An audit of workspaces of seven agents costs"), ("TLS 1.3", "over TLS")):
+        names = ("audit with a database : calls", "audit with a database, ms", "calls in series, ms")
+        ratio, audit, calls = (results.median("audit", kind, name) or 0.0 for name in names)
+        assert re.search(rf"{where} {ratio:.2f} times [^(]*\({audit:.1f} ms instead of {calls:.1f} ms\)", text)
+    seconds, cpu = (results.median("audit", "1,000 at 200 ms", name) or 0.0 for name in ("seconds", "CPU, s"))
+    assert f"at 200 ms, 256 at once, took {seconds:.1f} s, {cpu:.1f} s of it CPU" in text
 
 
 def anchors(page: Path) -> set[str]:
