@@ -104,19 +104,22 @@ class DatabaseThread(Generic[Item]):
         self._hand_over()
 
     def _hand_over(self) -> None:
-        """Gives the thread all that waits, or looks again when that is due."""
+        """Gives the thread all that waits, now or when that is due: in the loop's next step at the earliest, because
+        several rows often come in one step."""
         if self._busy or not self._waiting:
             return
-        if self._urgent or len(self._waiting) >= BATCH or self._loop.time() >= self._next_commit:
-            batch, self._waiting = self._waiting, []
-            self._busy, self._urgent = True, False
-            self._batches.put(batch)
+        if self._urgent or len(self._waiting) >= BATCH:
+            self._give()
         elif self._timer is None:
-            self._timer = self._loop.call_at(self._next_commit, self._look_again)
+            self._timer = self._loop.call_at(self._next_commit, self._give)
 
-    def _look_again(self) -> None:
-        self._timer = None
-        self._hand_over()
+    def _give(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        batch, self._waiting = self._waiting, []
+        self._busy, self._urgent = True, False
+        self._batches.put(batch)
 
     def _committed(self, results: list[Result]) -> None:
         _resolve(results)

@@ -174,7 +174,7 @@ async def test_a_full_disk_is_survived_and_the_run_resumed(tmp_path: Path) -> No
 
 
 async def test_commits_that_come_together_share_a_transaction(tmp_path: Path) -> None:
-    """Of 64 at once, the first is written at once, and the others together after it."""
+    """Of 64 at once, 32 are written together, and then the others."""
     names = [f"w{number}" for number in range(64)]
     statements: list[str] = []
 
@@ -189,6 +189,18 @@ async def test_commits_that_come_together_share_a_transaction(tmp_path: Path) ->
         await store._thread.call(lambda connection: connection.set_trace_callback(None))
     assert sum(each.startswith("INSERT INTO rows") for each in statements) == 2
     assert sum(each == "COMMIT" for each in statements) == 3  # the first one is that of `watch`
+
+
+async def test_a_few_commits_at_once_share_a_transaction(tmp_path: Path) -> None:
+    """Also the first of them, though the disk has nothing to do: they come in one step of the event loop."""
+    statements: list[str] = []
+    async with open_store(tmp_path / "a.db") as store:
+        run = await store.begin(config("a", "b", "c"))
+        await store._thread.call(lambda connection: connection.set_trace_callback(statements.append))
+        await asyncio.sleep(2 * thread.INTERVAL)
+        await asyncio.gather(*(run.commit(row(name)) for name in ("a", "b", "c")))
+        await store._thread.call(lambda connection: connection.set_trace_callback(None))
+    assert sum(each.startswith("INSERT INTO rows") for each in statements) == 1
 
 
 async def test_commits_that_come_one_after_the_other_share_a_transaction(
@@ -294,7 +306,8 @@ def test_a_loop_that_ends_before_the_store_is_closed_is_not_waited_for(tmp_path:
         run = await store.begin(config("a"))
         await asyncio.sleep(thread.INTERVAL)
         task = asyncio.ensure_future(run.commit(row("a")))
-        await asyncio.sleep(0)
+        for _ in range(3):  # until the thread has it
+            await asyncio.sleep(0)
         task.cancel()
 
     async def kept() -> list[Row]:
