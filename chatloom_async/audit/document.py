@@ -55,8 +55,7 @@ def agent_document(agent: Agent) -> dict[str, Any]:
     """The agent's fields, under this package's names."""
     moment = agent.created_at if agent.created_at.tzinfo is UTC else agent.created_at.astimezone(UTC)
     document = dict(zip(AGENT, AGENT_VALUES(agent), strict=True))
-    seconds = orjson.dumps(moment)[1:20].decode()  # isoformat takes four times as long
-    document["created_at"] = f"{seconds}.{moment.microsecond // 1000:03}Z"
+    document["created_at"] = f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"
     return document
 
 

@@ -39,7 +39,6 @@ class DiskList(Sequence[T], Generic[T]):
         self._decoder, self._json_decoder = msgspec.msgpack.Decoder(kind), msgspec.json.Decoder(kind)
         self._starts, self._sizes = array("Q"), array("L")
         self._end = 0
-        self._at_end = True
 
     def append(self, value: T) -> None:
         """Adds a value at the end."""
@@ -56,9 +55,7 @@ class DiskList(Sequence[T], Generic[T]):
 
     def _write(self, place: int, raw: bytes) -> None:
         try:
-            if not self._at_end:  # a seek writes what is buffered to the disk
-                self._file.seek(self._end)
-                self._at_end = True
+            self._file.seek(self._end)
             self._file.write(raw)
         except OSError as problem:
             problem.filename = gettempdir()  # the system does not say where, since the file has no name
@@ -85,7 +82,6 @@ class DiskList(Sequence[T], Generic[T]):
         if isinstance(place, slice):
             return [self[index] for index in range(*place.indices(len(self)))]
         size = self._sizes[place]  # an IndexError ends an iteration
-        self._at_end = False
         self._file.seek(self._starts[place])
         raw = self._file.read(size)
         match raw[:1]:  # no MessagePack map begins like JSON or a pickle

@@ -217,8 +217,7 @@ class Summary:
     def include(self, numbers: Iterable[int]) -> None:
         """Adds the totals of other rows, given as their `numbers`. Raises ValueError if there are more or fewer."""
         for name, count in zip(COUNTED, numbers, strict=True):
-            if count:  # most are 0
-                setattr(self, name, getattr(self, name) + count)
+            setattr(self, name, getattr(self, name) + count)
 
     def add(self, row: Row) -> None:
         setattr(self, row.state, getattr(self, row.state) + 1)
