@@ -184,20 +184,19 @@ async def test_commits_that_come_together_share_a_transaction(tmp_path: Path) ->
     async with open_store(tmp_path / "a.db") as store:
         run = await store.begin(config(*names))
         await store._thread.call(watch)
-        await asyncio.sleep(thread.INTERVAL)
         await asyncio.gather(*(run.commit(row(name)) for name in names))
         await store._thread.call(lambda connection: connection.set_trace_callback(None))
     assert sum(each.startswith("INSERT INTO rows") for each in statements) == 2
     assert sum(each == "COMMIT" for each in statements) == 3  # the first one is that of `watch`
 
 
-async def test_a_few_commits_at_once_share_a_transaction(tmp_path: Path) -> None:
+async def test_a_few_commits_at_once_share_a_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also the first of them, though the disk has nothing to do: they come in one step of the event loop."""
+    monkeypatch.setattr(thread, "INTERVAL", 0.0)
     statements: list[str] = []
     async with open_store(tmp_path / "a.db") as store:
         run = await store.begin(config("a", "b", "c"))
         await store._thread.call(lambda connection: connection.set_trace_callback(statements.append))
-        await asyncio.sleep(2 * thread.INTERVAL)
         await asyncio.gather(*(run.commit(row(name)) for name in ("a", "b", "c")))
         await store._thread.call(lambda connection: connection.set_trace_callback(None))
     assert sum(each.startswith("INSERT INTO rows") for each in statements) == 1
@@ -296,15 +295,17 @@ async def test_large_rows_do_not_stay_in_memory(tmp_path: Path) -> None:
         assert resident() - before < 10_000_000  # all of them are 23 MB
 
 
-def test_a_loop_that_ends_before_the_store_is_closed_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_loop_that_ends_before_the_store_is_closed_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The thread finishes what it has, and nobody is told."""
+    monkeypatch.setattr(thread, "INTERVAL", 0.0)
     loop = asyncio.new_event_loop()
     opened = open_store(tmp_path / "a.db")
 
     async def leave() -> None:
         store = await opened.__aenter__()
         run = await store.begin(config("a"))
-        await asyncio.sleep(thread.INTERVAL)
         task = asyncio.ensure_future(run.commit(row("a")))
         for _ in range(3):  # until the thread has it
             await asyncio.sleep(0)
