@@ -272,7 +272,7 @@ class NewRow:
 def put_rows(connection: Connection, new_rows: Sequence[NewRow]) -> None:
     """Adds the rows, or replaces those of the same workspaces. Raises StoreUsageError if one is not part of its run.
 
-    One statement adds all: Python gives other threads a turn at each.
+    All are added by one statement, because Python lets another thread run at each statement.
     """
     last = {(new.run, new.row.workspace): new for new in new_rows}.values()
     values = [new.values for new in last]

@@ -45,9 +45,8 @@ class Job:
 class DatabaseThread(Generic[Item]):
     """`start`, then `call` and `write` from the event loop that started it, then `stop`.
 
-    Work is collected in the event loop and handed over one batch at a time, and the items of a batch are written by
-    one call of `put`: whenever this thread is woken or waits for SQLite, the interpreter's lock changes hands, and
-    doing so for each row cost more than the row.
+    Work is collected in the event loop and handed over in batches. One call of `put` writes all items of a batch.
+    Without this, the interpreter's lock changed hands ten times for each row, which cost more than the row itself.
     """
 
     def __init__(self, path: Path, begin: str, put: Callable[[Connection, Sequence[Item]], None]) -> None:
@@ -104,8 +103,8 @@ class DatabaseThread(Generic[Item]):
         self._hand_over()
 
     def _hand_over(self) -> None:
-        """Gives the thread all that waits, now or when that is due: in the loop's next step at the earliest, because
-        several rows often come in one step."""
+        """Gives the thread all that waits: now if it is urgent or a full batch, otherwise when the next commit is due.
+        That is the loop's next step at the earliest, because several rows often come in one step."""
         if self._busy or not self._waiting:
             return
         if self._urgent or len(self._waiting) >= BATCH:
