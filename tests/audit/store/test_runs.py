@@ -135,12 +135,12 @@ async def test_rows_that_replace_others_may_share_a_transaction(store: Store) ->
     """With new ones, and with one that comes after another of the same workspace."""
     run = await store.begin(config("a", "b", "c"))
     await run.commit(row("a", findings=(found("a", "localhost"), found("a", "::1"))))
-    last = [row("a"), row("b", findings=(found("b", "localhost"),)), row("c", findings=(found("c", "::1"),))]
+    last = [row("a"), row("b", findings=(found("b", "localhost"),)), row("c")]
     before = row("c", findings=(found("c", "127.0.0.1"), found("c", "127.0.0.2")))
     await asyncio.gather(*(run.commit(each) for each in (*last[:2], before, last[2])))
     assert [each async for each in store.rows(run.id)] == last
     (info,) = await store.runs()
-    assert (info.ok, info.error) == (3, 2)
+    assert (info.ok, info.error) == (3, 1)
 
 
 async def test_any_number_of_findings_can_be_asked_for(store: Store) -> None:
