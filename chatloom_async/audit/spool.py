@@ -38,7 +38,7 @@ class DiskList(Sequence[T], Generic[T]):
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder, self._json_decoder = msgspec.msgpack.Decoder(kind), msgspec.json.Decoder(kind)
         self._starts, self._sizes = array("Q"), array("L")
-        self._end = 0
+        self._end = self._position = 0
 
     def append(self, value: T) -> None:
         """Adds a value at the end."""
@@ -55,13 +55,20 @@ class DiskList(Sequence[T], Generic[T]):
 
     def _write(self, place: int, raw: bytes) -> None:
         try:
-            self._file.seek(self._end)
+            self._seek(self._end)
             self._file.write(raw)
         except OSError as problem:
+            self._position = -1  # unknown
             problem.filename = gettempdir()  # the system does not say where, since the file has no name
             raise
         self._starts[place], self._sizes[place] = self._end, len(raw)
         self._end += len(raw)
+        self._position = self._end
+
+    def _seek(self, position: int) -> None:
+        """Goes there. Where the file is there already, its buffer stays: one system call for many values."""
+        if position != self._position:
+            self._file.seek(position)
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -81,9 +88,10 @@ class DiskList(Sequence[T], Generic[T]):
     def __getitem__(self, place: int | slice) -> T | Sequence[T]:
         if isinstance(place, slice):
             return [self[index] for index in range(*place.indices(len(self)))]
-        size = self._sizes[place]  # an IndexError ends an iteration
-        self._file.seek(self._starts[place])
+        start, size = self._starts[place], self._sizes[place]  # an IndexError ends an iteration
+        self._seek(start)
         raw = self._file.read(size)
+        self._position = start + size
         match raw[:1]:  # no MessagePack map begins like JSON or a pickle
             case b"{":
                 return from_json(raw, self._json_decoder)
