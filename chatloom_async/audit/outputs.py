@@ -25,6 +25,7 @@ from .store import RunInfo
 from .values import FailOn, FormatName, Row, Summary
 
 SLICE = 0.02  # seconds that reports are written without a pause for other tasks
+AT_ONCE = 1 << 16  # characters that are written together: a stream may be a system call each time
 
 
 def rule_texts(rules: Iterable[Rule]) -> RuleTexts:
@@ -114,10 +115,16 @@ class Output:
     async def write(self, rows: Sequence[Row], summary: Summary) -> None:
         """Writes the whole report, unless its rows are written already. Other tasks run in between."""
         paused = time.monotonic()
+        text, size = list[str](), 0
         for piece in () if self.streams else cast(Format, self.report).pieces(rows, summary):
-            self.stream.write(piece)
+            text.append(piece)
+            size += len(piece)
+            if size >= AT_ONCE:
+                self.stream.write("".join(text))
+                text, size = [], 0
             if time.monotonic() - paused > SLICE:
                 await asyncio.sleep(0)
                 paused = time.monotonic()
+        self.stream.write("".join(text))
         self.stream.flush()
         self.complete()
