@@ -67,7 +67,7 @@ class AuditOutcome:
 
     def add(self, workspace: str, totals: Summary) -> None:
         """Counts one reported row."""
-        self.summary.include(totals.numbers)
+        self.summary.include(totals)
         if totals.findings:
             self._worst.add((workspace, totals))
         if not totals.ok:

@@ -170,7 +170,7 @@ class AuditSession:
         started = time.monotonic()
         try:
             async for kept in self._kept():
-                self.outcome.resumed.include(kept.totals.numbers)
+                self.outcome.resumed.include(kept.totals)
                 yield kept
             async with aclosing(self._read(self._pending(), judge=self._judge, run=self._run)) as rows:
                 async for row in rows:

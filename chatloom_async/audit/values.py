@@ -214,10 +214,16 @@ class Summary:
         """Every count, in the order of the arguments."""
         return COUNTS(self)
 
-    def include(self, numbers: Iterable[int]) -> None:
-        """Adds the totals of other rows, given as their `numbers`. Raises ValueError if there are more or fewer."""
-        for name, count in zip(COUNTED, numbers, strict=True):
-            setattr(self, name, getattr(self, name) + count)
+    @classmethod
+    def of_numbers(cls, numbers: Iterable[int]) -> "Summary":
+        """The totals that have these `numbers`. Raises ValueError if there are more or fewer."""
+        return cls(**dict(zip(COUNTED, numbers, strict=True)))
+
+    def include(self, other: "Summary") -> None:
+        """Adds the totals of other rows."""
+        for name, count in zip(COUNTED, other.numbers, strict=True):
+            if count:
+                setattr(self, name, getattr(self, name) + count)
 
     def add(self, row: Row) -> None:
         setattr(self, row.state, getattr(self, row.state) + 1)

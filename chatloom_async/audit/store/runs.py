@@ -207,8 +207,9 @@ class Plan:
 
     def entries(self) -> Iterator[tuple[str, bytes, bytes]]:
         """Name, digest of the key reference and digest of what is expected, for each workspace."""
+        nothing = expectation_digest(None, self.salt)
         for workspace in self.config.workspaces:
-            expect = expectation_digest(workspace.expect, self.salt)
+            expect = nothing if workspace.expect is None else expectation_digest(workspace.expect, self.salt)
             yield workspace.name, reference_digest(workspace.key, self.salt), expect
 
     def insert(self, connection: Connection, run: int) -> None:
