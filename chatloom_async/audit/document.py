@@ -1,7 +1,7 @@
 """JSON documents of rows and workspaces, and JSON text that is safe to show on a terminal."""
 
 import re
-from datetime import UTC
+from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
 
@@ -53,10 +53,16 @@ def row_document(row: Row) -> dict[str, Any]:
 
 def agent_document(agent: Agent) -> dict[str, Any]:
     """The agent's fields, under this package's names."""
-    moment = agent.created_at if agent.created_at.tzinfo is UTC else agent.created_at.astimezone(UTC)
     document = dict(zip(AGENT, AGENT_VALUES(agent), strict=True))
-    document["created_at"] = f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"
+    document["created_at"] = time_text(agent.created_at)
     return document
+
+
+def time_text(moment: datetime) -> str:
+    """The moment in UTC, with milliseconds and a Z. `isoformat` alone takes twice as long as orjson and this."""
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    raw = orjson.dumps(utc, option=orjson.OPT_UTC_Z)  # "2026-01-15T09:30:00Z", or with six digits of a second
+    return f"{raw[1:-2].decode()}.000"[:23] + "Z"
 
 
 def workspace_document(workspace: Workspace) -> dict[str, Any]:

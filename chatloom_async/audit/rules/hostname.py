@@ -75,6 +75,7 @@ LOCAL_NAMES: Final[dict[str, str]] = {
     ),
 }
 """By the end of the name. `.example` is not among them: no network uses it, and all of the sandbox is under it."""
+LOCAL_ENDS: Final = frozenset(name.rpartition(".")[2] for name in LOCAL_NAMES)
 
 
 @frozen(cache_hash=True)
@@ -110,7 +111,8 @@ class Domain:
     @property
     def site(self) -> bool:
         """Whether it names one site of the public internet, judged by its text."""
-        return "." in self.host and not (self.problems or self.wildcard or self.local or self.address)
+        wrong = self.problems or self.local or self.address
+        return self.plain or ("." in self.host and not (wrong or self.wildcard))
 
     @property
     def meant(self) -> bool:
@@ -220,6 +222,8 @@ def local_reason(host: str, address: IPv4Address | IPv6Address | None) -> str:
     if address is not None:
         return next((reason for network, reason in NETWORKS if address in network), "")
     head, _, last = host.rpartition(".")
+    if last not in LOCAL_ENDS:
+        return ""
     end = last if last in LOCAL_NAMES else f"{head.rpartition('.')[2]}.{last}"
     reason = LOCAL_NAMES.get(end, "")
     return reason if not reason or end == host else f"ends in .{end}, which {reason}"

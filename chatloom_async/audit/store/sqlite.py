@@ -292,12 +292,11 @@ def put_rows(connection: Connection, new_rows: Sequence[NewRow]) -> None:
     raise StoreUsageError(reason)
 
 
-def amend_rows(connection: Connection, run: int, rows: Iterable[Row]) -> None:
+def amend_rows(connection: Connection, run: int, rows: Sequence[Row]) -> None:
     """Replaces the rows of these workspaces. The fingerprints of their keys stay."""
-    for row in rows:
-        connection.execute(AMEND, (_totals(row), encode_row(row), run, row.workspace))
-        connection.execute(REMOVE_FINDINGS, (run, row.workspace))
-        _add_findings(connection, [(run, row)])
+    connection.executemany(AMEND, [(_totals(row), encode_row(row), run, row.workspace) for row in rows])
+    connection.executemany(REMOVE_FINDINGS, [(run, row.workspace) for row in rows])
+    _add_findings(connection, [(run, row) for row in rows])
 
 
 def _totals(row: Row) -> str:
