@@ -217,7 +217,10 @@ class Summary:
     @classmethod
     def of_numbers(cls, numbers: Iterable[int]) -> "Summary":
         """The totals that have these `numbers`. Raises ValueError if there are more or fewer."""
-        return cls(**dict(zip(COUNTED, numbers, strict=True)))
+        summary = cls()
+        for name, count in zip(COUNTED, numbers, strict=True):
+            setattr(summary, name, count)
+        return summary
 
     def include(self, other: "Summary") -> None:
         """Adds the totals of other rows."""

@@ -13,7 +13,7 @@ from typing import TextIO
 from attrs import evolve
 
 from ..audit.dns import Resolver
-from ..audit.document import json_text, workspace_document
+from ..audit.document import workspace_document
 from ..audit.formats.expectation import ExpectationFormat
 from ..audit.formats.layout import Columns, cell
 from ..audit.formats.text import counted
@@ -24,6 +24,7 @@ from ..audit.rules import choose_rules
 from ..audit.session import AuditOutcome, AuditSession, FormatName, Output, check_database, open_session
 from ..audit.values import Workspace
 from ..policy.limiter import RateLimit
+from ..wire.json_text import json_text
 from .files import check_outputs, open_file, open_output
 from .options import FindingOptions, HistoryOptions, ReportOptions, RunOptions, Selection
 from .progress import AuditProgress, dns_gaps, findings, next_step, totals

@@ -12,13 +12,13 @@ from attrs import frozen
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from ..audit.document import json_text
 from ..audit.formats.layout import Columns, cell
 from ..audit.formats.text import counted
 from ..audit.keys import KeyEnv, KeyFile
 from ..diagnosis import Journal, Observation, Setup, examine
 from ..diagnosis.journal import markdown
 from ..diagnosis.local import GivenKey, KeyReference
+from ..wire.json_text import json_text
 from .files import check_outputs, open_file
 from .options import KEY_VARIABLE, Access, key_from_stdin
 from .terminal import STDIN, CommandLineError, blank_line, notice, terminal_style

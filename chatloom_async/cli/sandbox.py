@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from ..audit.document import json_text
 from ..audit.formats.text import counted
+from ..wire.json_text import json_text
 from .files import WRITABLE_PATH
 from .signals import end_gently
 from .terminal import CommandLineError, shell_command

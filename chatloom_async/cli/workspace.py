@@ -8,11 +8,11 @@ from urllib.parse import unquote
 from attrs import frozen
 from cyclopts import Parameter
 
-from ..audit.document import agent_document, escaped, json_text
 from ..audit.formats.layout import Columns, cell
-from ..endpoints.agents import Agent, AgentList
+from ..endpoints.agents import Agent, AgentList, agent_document
 from ..wire.cleaning import clean
 from ..wire.endpoint import Endpoint
+from ..wire.json_text import escaped, json_text
 from .files import check_outputs, open_output
 from .options import Access, OutputPath
 from .terminal import CommandLineError, notice, terminal_style

@@ -1,14 +1,19 @@
 """Rows as text for programs: JSON Lines, and one JSON document."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from attrs import evolve
 
 from chatloom_async import Agent, ApiKey
 from chatloom_async.audit import AuditedAgent, Failure, KeyEnv, KeyFile, Row, Summary, Workspace
-from chatloom_async.audit.document import json_text, workspace_document
+from chatloom_async.audit.document import workspace_document
 from chatloom_async.audit.formats.data import JsonFormat, JsonLinesFormat
 from chatloom_async.audit.formats.interface import Format
 from chatloom_async.audit.values import make_finding
+from chatloom_async.endpoints.agents import agent_document
+from chatloom_async.wire.json_text import json_text
 from tests.samples import KEY
 
 SALES = Agent(
@@ -148,3 +153,17 @@ def test_a_workspace_as_a_document_tells_where_its_key_is_not_what_it_is() -> No
         {"name": "c", "key": "clf_***", "tags": [], "expect": None},
         {"name": "d", "key": "key file d /d.key", "tags": [], "expect": None},
     ]
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (datetime(2026, 1, 15, 9, tzinfo=UTC), "2026-01-15T09:00:00.000Z"),
+        (datetime(2026, 1, 15, 9, 0, 0, 1_999, tzinfo=UTC), "2026-01-15T09:00:00.001Z"),
+        (datetime(2026, 1, 15, 1, tzinfo=timezone(timedelta(hours=2))), "2026-01-14T23:00:00.000Z"),
+        (datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00.000Z"),
+    ],
+)
+def test_times_are_utc_with_milliseconds(moment: datetime, text: str) -> None:
+    """Later digits are cut off."""
+    assert agent_document(evolve(SALES, created_at=moment))["created_at"] == text

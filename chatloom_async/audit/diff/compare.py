@@ -10,7 +10,7 @@ from itertools import filterfalse
 
 import attrs
 
-from ..document import agent_document
+from ...endpoints.agents import agent_document
 from ..formats.text import counted
 from ..rules.hostname import parse_domain
 from ..rules.registry import RULES

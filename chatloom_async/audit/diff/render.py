@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
+from ...endpoints.agents import agent_document
 from ...wire.cleaning import clean
-from ..document import agent_document, json_text
+from ...wire.json_text import json_text
 from ..formats.github import code_span
 from ..formats.layout import Cell, Columns, cell, folded
 from ..formats.text import LIMIT, counted

@@ -13,7 +13,8 @@ import csv
 from collections.abc import Iterator, Sequence
 from io import StringIO
 
-from ..document import json_text, row_document
+from ...wire.json_text import json_text
+from ..document import row_document
 from ..values import Row, Summary
 from .text import visible
 

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from attrs import Factory, define
 
+from ...wire.json_text import json_text
 from ...wire.version import VERSION
-from ..document import json_text
 from ..values import SEVERITIES, Finding, Row, Severity, Summary
 from .ranking import LEVELS, NewFindings
 from .text import NO_TEXTS, RuleTexts, counted, visible, why_and_fix
