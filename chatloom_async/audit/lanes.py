@@ -39,11 +39,12 @@ with all lanes."""
 class Pace:
     """What all workspaces of an audit have in common: whether answers are slow, and how late the event loop is.
 
-    Use it as a context for as long as a workspace is read. `slow` says whether the last answer about an agent was slow.
+    Use it as a context for as long as a workspace is read. `slow` says whether the last answer about an agent was slow;
+    None: there was none yet.
     """
 
     def __init__(self) -> None:
-        self.slow = False
+        self.slow: bool | None = None
         self._late, self._readers = 0.0, 0
         self._looks = deque[float](maxlen=LOOKS)
         self._timer: asyncio.TimerHandle | None = None

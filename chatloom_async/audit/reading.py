@@ -29,7 +29,8 @@ MAX_BYTES = 32 * 1024**2
 """Bytes of answers about one workspace, after which the rest is not read, so that no workspace fills memory."""
 
 SLOW_LIST = 2 * SLOW_ANSWER
-"""Seconds after which the first answer counts as slow: it takes the connection's set-up, too."""
+"""Seconds after which the list counts as slow, which takes the connection's set-up too. Until an answer about an agent
+is known, SLOW_ANSWER holds: the first workspaces would otherwise wait for one answer more than is needed."""
 
 
 class WorkspaceTooLargeError(ChatloomError):
@@ -97,7 +98,8 @@ async def read_workspace(
             return Read(row, key, error=error, budget_exhausted=_budget_exhausted([error]))
         else:
             on_listed()
-            reading = await _read_domains(listed, client, pace, is_slow=_is_slow(listed, SLOW_LIST, pace))
+            slow = SLOW_ANSWER if pace.slow is None else SLOW_LIST
+            reading = await _read_domains(listed, client, pace, is_slow=_is_slow(listed, slow, pace))
         finally:
             await client.release_key()
     unknown = reading.unknown.union(unknown_fields(listed.response, listed.value))

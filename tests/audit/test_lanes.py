@@ -189,14 +189,22 @@ async def test_a_pace_can_have_a_coarse_clock(loop_time: LoopTime, monkeypatch: 
     assert (problems, pace.lanes(8)) == ([], 1)
 
 
-async def test_a_slow_answer_opens_the_lanes_of_the_next_workspaces() -> None:
-    """They need not find out by themselves: of eight answers, seven come at once."""
-    api, ends = Api(7, 0.2), list[float]()
+async def ends(api: Api) -> list[float]:
+    """When each of three workspaces was read, one after the other."""
     client = AsyncChatloom(OTHER_KEY, transport=MockTransport(api), clock=api.clock)
     workspaces = [Workspace(f"w{number}", ApiKey(f"{KEY}{number}")) for number in range(3)]
-    async for _ in audit(workspaces, client=client, judge=Judge(()), concurrency=1):
-        ends.append(api.clock.time())
-    assert ends == pytest.approx([0.6, 1.0, 1.4])
+    return [api.clock.time() async for _ in audit(workspaces, client=client, judge=Judge(()), concurrency=1)]
+
+
+async def test_a_slow_answer_opens_the_lanes_of_the_next_workspaces() -> None:
+    """They need not find out by themselves: of eight answers, seven come at once."""
+    assert await ends(Api(7, 0.2)) == pytest.approx([0.4, 0.8, 1.2])
+
+
+async def test_a_list_counts_as_slow_later_than_an_answer_except_for_the_first() -> None:
+    """It takes the connection's set-up, too. The first workspace cannot know that the other answers will be fast."""
+    fast = dict.fromkeys((f"agt_{number}" for number in range(7)), (0.05, answer(DOMAINS)))
+    assert await ends(Api(7, 0.25, **fast)) == pytest.approx([0.3, 0.9, 1.5])
 
 
 async def test_a_busy_loop_opens_no_more_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
