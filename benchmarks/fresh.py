@@ -11,8 +11,11 @@ from attrs import frozen
 
 ROOT = Path(__file__).parent.parent
 LONGEST = 900.0
-# Coverage and tracing would be measured instead of the code.
-DISTURBING = ("COVERAGE_", "COV_CORE_", "PYTHONTRACEMALLOC", "PYTHONASYNCIODEBUG", "PYTHONDEVMODE")
+# Coverage, tracing, compilation at every start and unbuffered output would be measured instead of the code.
+DISTURBING = (
+    *("COVERAGE_", "COV_CORE_", "PYTHONTRACEMALLOC", "PYTHONASYNCIODEBUG", "PYTHONDEVMODE"),
+    *("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"),
+)
 IMPORT = """
 import time
 wall, cpu = time.perf_counter(), time.process_time()
@@ -42,12 +45,16 @@ def imported(statement: str) -> Numbers | Failure:
     return _numbers(["-c", IMPORT.format(statement=statement)])
 
 
+def environment() -> dict[str, str]:
+    """The variables of a process that is measured."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(DISTURBING)}
+
+
 def _numbers(arguments: list[str]) -> Numbers | Failure:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(DISTURBING)}
     command = [sys.executable, *arguments]
     try:
         done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False
+            command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=LONGEST, check=False
         )
     except subprocess.TimeoutExpired:
         return Failure(f"took longer than {LONGEST:g} s")

@@ -24,6 +24,8 @@ from chatloom_async.audit import AuditedAgent, KeyEnv, Row, Workspace
 from chatloom_async.audit.rules import RULES, Evidence, Judge
 from chatloom_async.audit.store import Run, RunConfig, open_store
 
+from .fresh import environment
+
 WORKSPACES, AGENTS, BATCH = 20_000, 7, 256
 APPLIED = tuple(rule for rule in RULES if rule.needs != "dns")
 KEY = "KEY_OF_THE_LAST"
@@ -78,6 +80,7 @@ async def measured(name: str, *words: str) -> None:
         "-m",
         "chatloom_async",
         *words,
+        env=environment(),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -106,6 +109,7 @@ async def main(count: int) -> None:
                     run = await store.begin(config)
                     await write_run(run, workspaces[:last], number)
                     await run.finish("finished" if last == count else "interrupted")
+            await measured("audit --dry-run", "audit", str(listed), "--dry-run")  # Python keeps what it compiles here
             for form in ("json", "table"):
                 await measured(f"diff, {form}", "diff", "--db", str(db), "1", "2", "--format", form)
             for form in ("json", "table"):

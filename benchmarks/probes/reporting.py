@@ -19,6 +19,7 @@ from chatloom_async.audit.spool import RowSpool
 from chatloom_async.audit.values import Summary
 
 from ..answers import KEY
+from ..fresh import environment
 from .waiting import TICK
 
 DIFFERENT = 50
@@ -88,7 +89,7 @@ def starts(url: str) -> dict[str, float]:
     commands = {"import aiohttp": ["-c", "import aiohttp"]}
     commands |= {name: ["-m", "chatloom_async", *arguments] for name, arguments in STARTS.items()}
     samples: dict[str, list[float]] = {name: [] for name in commands}
-    settings = os.environ | {"CHATLOOM_API_KEY": KEY, "CHATLOOM_BASE_URL": url}
+    settings = environment() | {"CHATLOOM_API_KEY": KEY, "CHATLOOM_BASE_URL": url}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(ROUNDS):
             for name, arguments in commands.items():

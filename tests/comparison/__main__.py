@@ -4,6 +4,7 @@ Prints what this machine measures; it judges nothing.
 """
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -60,8 +61,9 @@ async def calls(url: str, key: str) -> tuple[float, float]:
 
 def start(code: str) -> float:
     """How long a new Python takes for it, in milliseconds."""
+    compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], env=compiled, check=True)
     return (time.perf_counter() - before) * 1e3
 
 
