@@ -14,7 +14,7 @@ from ...endpoints.agents import agent_document
 from ...wire.cleaning import clean
 from ...wire.json_text import json_text
 from ..formats.github import code_span
-from ..formats.layout import Cell, Columns, cell, folded
+from ..formats.layout import EMPTY, Cell, Columns, cell, folded
 from ..formats.text import LIMIT, counted
 from ..store.runs import RunInfo
 from ..values import Finding
@@ -109,7 +109,7 @@ def _run(run: RunInfo) -> str:
     return f"run {run.id} ({run.started:%Y-%m-%d %H:%M} UTC, {run.state})"
 
 
-STYLES = {"+": "green", "-": "red", "~": "yellow", "?": "magenta"}
+MARKS = {mark: cell(mark, style) for mark, style in {"+": "green", "-": "red", "~": "yellow", "?": "magenta"}.items()}
 
 
 def table_diff(diff: Diff, *, width: int | None = None, color: bool = False) -> Iterator[str]:
@@ -129,10 +129,10 @@ def table_diff(diff: Diff, *, width: int | None = None, color: bool = False) -> 
 
 
 def _rows(change: WorkspaceChange) -> Iterator[tuple[Cell, Cell, Cell]]:
-    name = change.workspace
+    name = cell(change.workspace)
     for item in change_lines(change):
-        yield cell(name), cell(item.mark, STYLES[item.mark]), Cell.of(("".join(map(_plain, item.parts)), ""))
-        name = ""
+        yield name, MARKS[item.mark], Cell.of(("".join(map(_plain, item.parts)), ""))
+        name = EMPTY
 
 
 def _plain(part: Fragment) -> str:

@@ -34,7 +34,7 @@ class Cell:
         return cls(parts, sum(columns_of(text) for text, _ in parts))
 
     def rendered(self, *, color: bool) -> str:
-        return "".join(_styled(text, style) if color else text for text, style in self.parts)
+        return "".join([_styled(text, style) if color else text for text, style in self.parts])
 
 
 EMPTY = Cell.of()
