@@ -125,6 +125,7 @@ class Output:
             if time.monotonic() - paused > SLICE:
                 await asyncio.sleep(0)
                 paused = time.monotonic()
-        self.stream.write("".join(text))
+        if text:
+            self.stream.write("".join(text))
         self.stream.flush()
         self.complete()

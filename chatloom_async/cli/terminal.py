@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from io import BufferedWriter, RawIOBase, TextIOWrapper
 from pathlib import Path
 from typing import Literal, TextIO
 
@@ -35,6 +36,10 @@ def prepare_streams() -> None:
         while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
             pass
         os.close(number)
+    raw, encoding = getattr(sys.stdout, "buffer", None), getattr(sys.stdout, "encoding", None)
+    if isinstance(raw, RawIOBase) and sys.stdout is sys.__stdout__:
+        # With PYTHONUNBUFFERED, Python drops what a file or a pipe does not take at once.
+        sys.stdout = TextIOWrapper(BufferedWriter(raw), encoding)
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -47,6 +47,30 @@ def test_each_format_is_for_people_for_json_or_for_utf_8() -> None:
     for name in get_args(FormatName):
         encoded[content_of(name)].append(name)
     assert (encoded["locale"], encoded["json"]) == (["table"], ["json", "jsonl", "sarif"])
+
+
+class InParts(io.RawIOBase):
+    """Takes 100 bytes at a time, as a file or a pipe may when a signal arrives or the disk is nearly full."""
+
+    def __init__(self) -> None:
+        self.taken = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self.taken += bytes(data)[:100]
+        return min(100, len(data))
+
+
+def test_a_stream_without_a_buffer_gets_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with PYTHONUNBUFFERED, where Python's own text stream drops what is not taken."""
+    raw = InParts()
+    stream = io.TextIOWrapper(raw, "utf-8", write_through=True)
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "__stdout__", stream)
+    assert main(["audit", "--sandbox", "--format", "json"]) == 0
+    assert len(json.loads(raw.taken)["workspaces"]) == 12
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
