@@ -7,8 +7,7 @@ nine. One lane is enough while answers come faster than the API's limit for the 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from ..policy.clock import Clock
 from ..policy.limiter import RateLimit
@@ -97,8 +96,9 @@ class Lanes(Generic[Item]):
         self._items = iter(items)
         self._read, self._most, self._clock, self._lanes_at_first = read, most, clock, first
         self._others: list[asyncio.Task[None]] = []
-        self._first = asyncio.timeout(None)
-        self._first_runs = self._stopped = False
+        self._first: asyncio.Task[object] | None = None  # while it runs
+        self._cancelling = 0  # requests to cancel it that its calls have left behind
+        self._first_is_cancelled = self._stopped = False
 
     async def run(self) -> None:
         """Returns when all items were read, or `read` has stopped it."""
@@ -111,18 +111,27 @@ class Lanes(Generic[Item]):
                 await self._first_lane()
         finally:
             self._timer.cancel()
+        if not self._stopped and any(lane.cancelled() for lane in self._others):
+            raise asyncio.CancelledError("a call has cancelled the task that it ran in")
 
     async def _first_lane(self) -> None:
-        self._first_runs = True
-        with suppress(TimeoutError):  # another lane has stopped it
-            async with self._first:
-                await self._lane()
-        self._first_runs = False
+        task = self._first = cast("asyncio.Task[object]", asyncio.current_task())
+        try:
+            await self._lane(task)
+        except asyncio.CancelledError:
+            if not self._first_is_cancelled or task.cancelling() > self._cancelling + 1:
+                raise
+        finally:
+            self._first = None
+            if self._first_is_cancelled:
+                task.uncancel()
 
-    async def _lane(self) -> None:
+    async def _lane(self, first: "asyncio.Task[object] | None" = None) -> None:
         for item in self._items:
             if self._stopped:
                 break
+            if first is not None:
+                self._cancelling = first.cancelling()
             self._began = self._clock.time()
             if lanes := await self._read(item):
                 self._widen(lanes)
@@ -139,12 +148,13 @@ class Lanes(Generic[Item]):
 
     def _stop(self) -> None:
         self._stopped = True
+        current = asyncio.current_task()
         for task in self._others:
-            if task is not asyncio.current_task():
+            if task is not current:
                 task.cancel()
-        if self._first_runs and asyncio.current_task() in self._others:
-            self._first_runs = False
-            self._first.reschedule(0.0)
+        if self._first is not None and self._first is not current and not self._first_is_cancelled:
+            self._first_is_cancelled = True
+            self._first.cancel()
 
     def _watch(self, seconds: float) -> None:
         """Looks after so many seconds whether the only lane is stuck. A timer for each call would cost more."""

@@ -3,7 +3,8 @@
 import asyncio
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from unittest.mock import Mock
 
@@ -263,3 +264,86 @@ async def test_lanes_may_be_told_to_stop_twice() -> None:
 
     await asyncio.wait_for(Lanes(range(9), read, 3, VirtualClock(), first=3).run(), 5.0)
     assert sorted(ended) == [0, 1, 2]
+
+
+async def test_a_lane_that_answers_its_cancellation_hides_no_other() -> None:
+    """It says that there is nothing more to do, after all lanes were cancelled from outside."""
+
+    async def read(item: int) -> int:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            if item == 0:
+                raise
+        return 0
+
+    task = asyncio.create_task(Lanes(range(5), read, 2, VirtualClock(), first=2).run())
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def stopped(first: Callable[[], Awaitable[object]], second: Callable[[], Awaitable[object]]) -> int:
+    """Two lanes: the first calls `first` and then waits, the second calls `second` and then stops both. Returns how
+    often the task is asked to end afterwards."""
+
+    async def read(item: int) -> int:
+        await (first if item == 0 else second)()
+        await asyncio.sleep(0.01 if item == 1 else 0.0 if item == 0 else 60)
+        return 1 if item == 0 else 0
+
+    await Lanes(range(9), read, 2, VirtualClock(), first=2).run()
+    task = asyncio.current_task()
+    assert task is not None
+    return task.cancelling()
+
+
+async def nothing() -> None:
+    """A call."""
+
+
+async def test_lanes_stop_although_a_call_has_left_a_cancellation_behind() -> None:
+    """As code does that ends its own wait by cancelling the task, and does not take that back."""
+
+    async def leaving() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+    assert await asyncio.create_task(stopped(leaving, nothing)) == 1
+    assert await asyncio.create_task(stopped(nothing, nothing)) == 0
+
+
+async def test_lanes_that_stop_do_not_hide_a_cancellation_that_comes_with_it() -> None:
+    """The caller is told."""
+
+    async def with_it() -> None:
+        await asyncio.sleep(0.01)
+        task.cancel()
+
+    async def read(item: int) -> int:
+        await (with_it() if item == 1 else asyncio.sleep(60))
+        return 0
+
+    task = asyncio.create_task(Lanes(range(2), read, 2, VirtualClock(), first=2).run())
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert task.cancelled()
+
+
+async def test_a_call_that_cancels_the_task_of_its_lane_ends_all() -> None:
+    """An item that nobody has read must not be taken for one that is not there."""
+
+    async def read(item: int) -> int:
+        task = asyncio.current_task()
+        assert task is not None
+        if item == 1:
+            task.cancel()
+        await asyncio.sleep(0.01)
+        return 1
+
+    with pytest.raises(asyncio.CancelledError, match="a call has cancelled the task that it ran in"):
+        await Lanes(range(5), read, 2, VirtualClock(), first=2).run()
