@@ -5,8 +5,9 @@ result or error arrives in the event loop after the transaction was committed.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
+from itertools import groupby
 from pathlib import Path
 from queue import SimpleQueue
 from sqlite3 import Connection
@@ -142,13 +143,19 @@ class DatabaseThread(Generic[Item]):
         try:
             with translated(self._path), connection:
                 connection.execute(self._begin)
-                if items := [item for job in batch for item in job.items]:
-                    self._put(connection, items)
-                return [(job.done, job.work(connection), None) for job in batch]
+                return list(self._results(connection, batch))
         except Exception as problem:
             if len(batch) > 1:
                 return [result for job in batch for result in self._commit(connection, [job])]
             return [(batch[0].done, None, problem)]
+
+    def _results(self, connection: Connection, batch: list[Job]) -> Iterator[Result]:
+        """Does all in order. Items that no other work comes between are put together."""
+        for writes, jobs in groupby(batch, lambda job: bool(job.items)):
+            some = list(jobs)
+            if writes:
+                self._put(connection, [item for job in some for item in job.items])
+            yield from ((job.done, job.work(connection), None) for job in some)
 
     def _leave(self, _: Connection) -> None:
         self._serving = False

@@ -153,6 +153,14 @@ async def test_any_number_of_findings_can_be_asked_for(store: Store) -> None:
     assert await store.known_findings(run.id, ()) == frozenset()
 
 
+async def test_work_is_done_in_the_order_in_which_it_was_asked_for(store: Store) -> None:
+    """Also in one transaction: of a row that is written, amended and written again, the last one stays."""
+    run = await store.begin(config("a"))
+    first, amended, last = (attrs.evolve(row("a"), requests=number) for number in (1, 2, 3))
+    await asyncio.gather(run.put(first, None), run.amend([amended]), run.put(last, None))
+    assert [stored.row async for stored in store.workspaces(run.id)] == [last]
+
+
 async def test_an_amended_row_keeps_the_fingerprint_of_its_key(store: Store) -> None:
     """Its findings are those of the new row only."""
     run = await store.begin(config("a"))
