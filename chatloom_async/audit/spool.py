@@ -8,6 +8,7 @@ import pickle
 import weakref
 from array import array
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from tempfile import SpooledTemporaryFile, gettempdir
 from typing import Any, ClassVar, Generic, TypeVar, cast, overload
 
@@ -29,12 +30,28 @@ def from_json(raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         return msgspec.convert(json.loads(raw), decoder.type)  # type: ignore[no-any-return]
 
 
+class on_disk:  # noqa: N801 - used like contextlib's, and four times as fast
+    """Adds the directory to an OSError. The system does not say where it was, since the file has no name."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, OSError):
+            error.filename = gettempdir()
+
+
+def _closed(file: Any) -> None:
+    with suppress(OSError):  # what was not written yet is not needed any more
+        file.close()
+
+
 class DiskList(Sequence[T], Generic[T]):
     """A sequence of attrs values of one class. Values are decoded each time they are read."""
 
     def __init__(self, kind: type[T]) -> None:
         self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed with the list
-        weakref.finalize(self, self._file.close)
+        weakref.finalize(self, _closed, self._file)
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder, self._json_decoder = msgspec.msgpack.Decoder(kind), msgspec.json.Decoder(kind)
         self._starts, self._sizes = array("Q"), array("L")
@@ -46,29 +63,27 @@ class DiskList(Sequence[T], Generic[T]):
 
     def append_json(self, raw: bytes) -> None:
         """Adds the value of a JSON document, which is decoded when it is read."""
-        self._starts.append(0)
-        self._sizes.append(0)
-        self._write(len(self._starts) - 1, raw)
+        self._starts.append(self._written(raw))
+        self._sizes.append(len(raw))
 
     def __setitem__(self, place: int, value: T) -> None:
-        self._write(place, self._encoded(value))
+        raw = self._encoded(value)
+        self._starts[place], self._sizes[place] = self._written(raw), len(raw)
 
-    def _write(self, place: int, raw: bytes) -> None:
-        try:
-            self._seek(self._end)
+    def _written(self, raw: bytes) -> int:
+        """Writes the bytes at the end, and returns where they begin."""
+        start = self._end
+        with on_disk():
+            self._seek(start)
             self._file.write(raw)
-        except OSError as problem:
-            self._position = -1  # unknown
-            problem.filename = gettempdir()  # the system does not say where, since the file has no name
-            raise
-        self._starts[place], self._sizes[place] = self._end, len(raw)
-        self._end += len(raw)
-        self._position = self._end
+        self._end = self._position = start + len(raw)
+        return start
 
     def _seek(self, position: int) -> None:
         """Goes there. Where the file is there already, its buffer stays: one system call for many values."""
         if position != self._position:
             self._file.seek(position)
+        self._position = -1  # unknown, until what follows is done
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -89,8 +104,9 @@ class DiskList(Sequence[T], Generic[T]):
         if isinstance(place, slice):
             return [self[index] for index in range(*place.indices(len(self)))]
         start, size = self._starts[place], self._sizes[place]  # an IndexError ends an iteration
-        self._seek(start)
-        raw = self._file.read(size)
+        with on_disk():
+            self._seek(start)
+            raw = self._file.read(size)
         self._position = start + size
         match raw[:1]:  # no MessagePack map begins like JSON or a pickle
             case b"{":
@@ -102,7 +118,7 @@ class DiskList(Sequence[T], Generic[T]):
     def _encoded(self, value: Any) -> bytes:
         try:
             return self._encoder.encode(value)
-        except UnicodeEncodeError:  # a text that is not Unicode, e.g. half of a surrogate pair
+        except (UnicodeEncodeError, OverflowError):  # half of a surrogate pair; a time before the year 1 in UTC
             return pickle.dumps(value)
 
 

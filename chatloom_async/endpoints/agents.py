@@ -7,9 +7,8 @@ from typing import Any, ClassVar, Final, overload
 
 from attrs import fields, frozen
 
-from ..wire.encode import Model
+from ..wire.encode import Model, timestamp
 from ..wire.endpoint import Endpoint
-from ..wire.json_text import time_text
 
 POSITIONS: Final = ("bottom-right", "bottom-left", "top-right", "top-left")
 STATUS_ACTIVE: Final = "active"
@@ -45,7 +44,7 @@ AGENT_VALUES = attrgetter(*AGENT)
 def agent_document(agent: Agent) -> dict[str, Any]:
     """The agent as a JSON object: its fields under this package's names, and the time as the API writes it."""
     document = dict(zip(AGENT, AGENT_VALUES(agent), strict=True))
-    document["created_at"] = time_text(agent.created_at)
+    document["created_at"] = timestamp(agent.created_at)
     return document
 
 

@@ -132,7 +132,11 @@ def timestamp(moment: date) -> str:
         return moment.isoformat()
     if moment.tzinfo is None:
         raise ConfigurationError("A datetime without a time zone cannot be sent: add tzinfo, such as datetime.UTC")
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    try:
+        utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    except OverflowError:  # the first or the last hours that a datetime knows
+        utc = moment.replace(tzinfo=UTC)
+    return f"{utc.isoformat('T', 'milliseconds')[:-6]}Z"
 
 
 def _plain(value: Any) -> Any:

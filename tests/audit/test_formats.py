@@ -162,8 +162,10 @@ def test_a_workspace_as_a_document_tells_where_its_key_is_not_what_it_is() -> No
         (datetime(2026, 1, 15, 9, 0, 0, 1_999, tzinfo=UTC), "2026-01-15T09:00:00.001Z"),
         (datetime(2026, 1, 15, 1, tzinfo=timezone(timedelta(hours=2))), "2026-01-14T23:00:00.000Z"),
         (datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00.000Z"),
+        (datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5))), "0001-01-01T00:00:00.000Z"),
+        (datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-5))), "9999-12-31T23:00:00.000Z"),
     ],
 )
 def test_times_are_utc_with_milliseconds(moment: datetime, text: str) -> None:
-    """Later digits are cut off."""
+    """Later digits are cut off. A time that UTC does not have keeps its digits."""
     assert agent_document(evolve(SALES, created_at=moment))["created_at"] == text

@@ -1,17 +1,20 @@
 """Rows on disk: any order in, the order of the list out."""
 
 import errno
+from datetime import datetime, timedelta, timezone
 from itertools import permutations
 from tempfile import gettempdir
+from unittest.mock import Mock
 
 import pytest
 from attrs import evolve
 
-from chatloom_async.audit import Row
+from chatloom_async.audit import AuditedAgent, Row, spool
 from chatloom_async.audit.spool import IN_MEMORY, DiskList, RowSpool
 from tests.audit.formats.reported import HOSTILE, ROWS, hostile_rows
 
 NAMES = [row.workspace for row in ROWS]
+EARLY = evolve(ROWS[0].agents[0].agent, created_at=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5))))
 
 
 def test_rows_come_out_in_the_order_of_the_list() -> None:
@@ -45,6 +48,31 @@ def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows._file, "write", full)
     with pytest.raises(OSError, match=rf"^\[Errno 28\] No space left on device: '{gettempdir()}'$"):
         rows.append(ROWS[0])
+
+
+def test_a_disk_that_is_full_for_a_while_damages_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does an assignment to a place that does not exist, or a time that UTC does not have."""
+    monkeypatch.setattr(spool, "IN_MEMORY", 0)
+    rows, first = DiskList(Row), evolve(ROWS[0], agents=(AuditedAgent(EARLY, ()),))
+    rows.append(first)
+    with pytest.raises(IndexError):
+        rows[1] = ROWS[1]
+    rows.append(ROWS[1])
+    write = rows._file.write
+    monkeypatch.setattr(rows._file, "write", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(OSError, match="No space left"):
+        rows.append(ROWS[2])
+    monkeypatch.setattr(rows._file, "write", write)
+    rows.append(ROWS[3])
+    assert list(rows) == [first, ROWS[1], ROWS[3]]
+
+
+def test_a_list_goes_quietly_when_its_disk_is_full() -> None:
+    """What was not written yet is not needed any more."""
+    rows = DiskList(Row)
+    close, rows._file.close = rows._file.close, Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
+    del rows
+    close()
 
 
 def test_a_row_can_be_replaced() -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from attrs import frozen
 
+from ....wire.encode import timestamp
 from ...rules.agents import is_color, white_contrast
 from ...values import SEVERITIES, AuditedAgent, Severity
 
@@ -131,7 +132,7 @@ def card_of(audited: AuditedAgent) -> Card:
     """The card of an agent."""
     agent, domains = audited.agent, audited.domains
     swatches = _swatch("Primary", agent.primary_color), _swatch("Secondary", agent.secondary_color)
-    created = f"{agent.created_at:%Y-%m-%d}"
+    created = timestamp(agent.created_at)[:10]
     return Card(audited, swatches, domains and domains[:SHOWN], max(0, len(domains or ()) - SHOWN), created)
 
 
