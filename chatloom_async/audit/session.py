@@ -114,6 +114,7 @@ class AuditSession:
         rows = RowSpool(workspace.name for workspace in self.workspaces)
         streams = [output for output in outputs if output.streams]
         self._task = asyncio.current_task()
+        cancelled = self._task.cancelling() if self._task else 0
         try:
             async with aclosing(self._judged()) as judged:
                 async for row in judged:
@@ -124,9 +125,8 @@ class AuditSession:
             if self._aborted:  # by on_row: the reader did not wait for anything since, so the cancellation is still due
                 await asyncio.sleep(0)
         except asyncio.CancelledError:
-            if not self._aborted or self._task is None:
+            if not self._aborted or self._task is None or self._task.uncancel() > cancelled:
                 raise
-            self._task.uncancel()
         finally:
             self._task = None
         on_read()

@@ -283,6 +283,17 @@ async def test_an_aborted_session_completes_its_report() -> None:
     assert (outcome.exit_status, json.loads(report.getvalue())["summary"]["interrupted"]) == (130, True)
 
 
+async def test_an_aborted_session_passes_on_a_cancellation() -> None:
+    """Which came at the same time, from somebody else."""
+    async with open_session(workspaces(), never) as session:
+        task = asyncio.create_task(session.write())
+        await asyncio.sleep(0.01)
+        session.abort()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
 async def test_a_session_can_be_aborted_with_its_last_row() -> None:
     """By the program's own function, though the reader waits for nothing after that row."""
     report = io.StringIO()
