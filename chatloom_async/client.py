@@ -302,7 +302,7 @@ class AsyncChatloom:
         """A client with other options. It shares the rest with this one; closing it does nothing. A new `rate_limit`
         has its own counters."""
         arguments = {name: value for name, value in locals().items() if name not in ("self", "unknown")}
-        refuse_unknown(unknown)
+        refuse_unknown(unknown, of_a_clone=True)
         options = attrs.evolve(
             self._options, **{name: value for name, value in arguments.items() if value is not UNCHANGED}
         )

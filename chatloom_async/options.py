@@ -76,11 +76,15 @@ MEANT = {
 """Options of other clients, by what is meant here."""
 
 
-def refuse_unknown(options: dict[str, Never]) -> None:
+def refuse_unknown(options: dict[str, Never], *, of_a_clone: bool = False) -> None:
     """Raises TypeError, like Python for an unknown argument, and suggests a similar option."""
     names = [*options]
     options.clear()  # a traceback that shows local variables must not show a key among them
     for name in names:
+        if of_a_clone and name == "api_key":
+            raise TypeError("with_options() does not change the key: with_key() does")
+        if of_a_clone and name in ClientOptions.__annotations__:
+            raise TypeError(f"with_options() does not change {name}=, which clones share: construct another client")
         close = get_close_matches(name, [*ClientOptions.__annotations__, "api_key"], 1)
         hint = MEANT.get(name) or (
             f"did you mean {close[0]}=?" if close else "help(AsyncChatloom) explains the options"

@@ -40,6 +40,12 @@ class WorkspacesFileError(ConfigurationError):
     )
 
 
+class WorkspacesFileUnreadableError(WorkspacesFileError):
+    """The file that lists the workspaces cannot be read."""
+
+    hint = "Check the path, and who may read it."
+
+
 @frozen
 class Entry:
     """One entry of a list: its value, its place for messages ("line 3", "entry 2"), and its first line."""

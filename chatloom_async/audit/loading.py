@@ -21,6 +21,7 @@ from .entries import (
     Entry,
     Notice,
     WorkspacesFileError,
+    WorkspacesFileUnreadableError,
     meant,
     ndjson_entries,
     whole,
@@ -53,7 +54,7 @@ def load_workspaces(
             raw = whole(file)
     except (OSError, ValueError) as problem:
         reason = problem.strerror if isinstance(problem, OSError) else problem
-        raise WorkspacesFileError(f"{path}: cannot be read: {reason}") from None
+        raise WorkspacesFileUnreadableError(f"{path}: cannot be read: {reason}") from None
     return _workspaces(str(path), raw, entries, path.parent, inline_keys=inline_keys, notice=notice)
 
 

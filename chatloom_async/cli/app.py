@@ -9,12 +9,22 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
+from difflib import get_close_matches
 from inspect import getdoc, iscoroutine
 from logging import NullHandler, getLogger
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, CoercionError, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
+from cyclopts import (
+    App,
+    Argument,
+    CoercionError,
+    CycloptsError,
+    MissingArgumentError,
+    Parameter,
+    UnusedCliTokensError,
+    ValidationError,
+)
 
 from ..wire.cleaning import clean
 from ..wire.errors import ChatloomError, ConfigurationError, UsageError
@@ -49,6 +59,7 @@ ADVICE = {
     "InvalidAgentIdError": "`chatloom agents` lists the ids.",
     "InvalidBaseUrlError": "Name the final https address in --base-url or CHATLOOM_BASE_URL, such as "
     "https://chatloom.app, without credentials, query or fragment.",
+    "KeyUnavailableError": "Name a file that holds the key alone and that only you may read.",
     "NoDatabaseGivenError": "Name the database: --db PATH.",
     "RateLimitError": "Wait a minute; let other programs with this key make fewer requests, or ask "
     "support@chatloom.app.",
@@ -177,6 +188,9 @@ def _usage_error(error: CycloptsError, arguments: Sequence[str]) -> str:
     text = re.sub(r"Available commands:.*", f"The commands are {', '.join(COMMANDS)}", clean(str(error))).rstrip(". ")
     if isinstance(error, MissingArgumentError) and argument and argument.required:
         text = f"{argument.name} {argument.parameter.metavar or ''}".strip() + " is needed"
+    elif isinstance(error, ValidationError) and argument and (option := _taken_for_a_file(argument)):
+        near = get_close_matches(option, _options(name), 1)
+        text = f'Unknown option: "{clean(option)}"{f". Did you mean {near[0]}?" if near else ""}'
     elif isinstance(error, UnusedCliTokensError):
         text = f"Unexpected: {clean(' '.join(error.unused_tokens or ()))}"
     elif isinstance(error, CoercionError) and argument and error.token and "unable to convert" in text:
@@ -185,6 +199,18 @@ def _usage_error(error: CycloptsError, arguments: Sequence[str]) -> str:
     if any(KEY_GIVEN.match(word) for word in arguments):
         text += f"{_stop(text)} {NO_KEY_HERE}"
     return f"{text}{_stop(text)} See `{' '.join(filter(None, ('chatloom', name)))} --help`."
+
+
+def _taken_for_a_file(argument: Argument) -> str:
+    """What looks like an option in the place of the list of workspaces; "" if nothing does."""
+    words = [token.value for token in argument.tokens if token.keyword is None]
+    return words[0].partition("=")[0] if words and words[0].startswith("-") else ""
+
+
+def _options(name: str | None) -> list[str]:
+    """The options of a command."""
+    arguments = command_line(name)[name].assemble_argument_collection() if name else ()
+    return [option for argument in arguments for option in argument.names if option.startswith("--")]
 
 
 def _stop(text: str) -> str:

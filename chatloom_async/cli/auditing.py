@@ -24,6 +24,7 @@ from ..audit.rules import choose_rules
 from ..audit.session import AuditOutcome, AuditSession, FormatName, Output, check_database, open_session
 from ..audit.values import Workspace
 from ..policy.limiter import RateLimit
+from ..wire.cleaning import first_of
 from ..wire.json_text import json_text
 from .files import check_outputs, open_file, open_output
 from .options import FindingOptions, HistoryOptions, ReportOptions, RunOptions, Selection
@@ -33,6 +34,8 @@ from .rules import applied_rules, open_resolver
 from .signals import end_gently
 from .sources import open_source
 from .terminal import Content, blank_line, notice, terminal_style
+
+VARIABLES_SHOWN = 10
 
 
 async def run_audit(
@@ -125,6 +128,8 @@ def _dry_run(report: ReportOptions, workspaces: Sequence[Workspace], concurrency
     with open_output(report.output, content=content_of(report.format)) as output:
         output.write(plan(report.format, workspaces, output.stream))
     notice(estimate(workspaces, concurrency))
+    if unset := _unset_variables(workspaces):
+        notice(f"warning: variables of keys that are not set here: {first_of(unset, VARIABLES_SHOWN)}", "yellow")
     if dns:
         notice(f"DNS: would ask {dns.shown} about the allowed domains, each once")
     return 0

@@ -233,7 +233,7 @@ class RunOptions:
     dry_run: Annotated[
         bool, Parameter(group=FREQUENT, help="List what would be audited and what it costs, and send nothing.")
     ] = False
-    quiet: Annotated[bool, Parameter(help="Show no progress, and closing lines only if something failed.")] = False
+    quiet: Annotated[bool, Parameter(help="Show no progress, and closing lines only if the status is not 0.")] = False
     verbose: Annotated[bool, Parameter(help="Show a line for each attempt at a request, without keys.")] = False
     engine: Annotated[
         Literal["local", "dask"],

@@ -1,6 +1,7 @@
 """What `chatloom audit` shows people: the progress bar, and the closing lines. It shows totals and decides nothing."""
 
 import glob
+import os
 import shlex
 import sys
 import time
@@ -12,6 +13,7 @@ from ..audit.formats.table import severities
 from ..audit.formats.text import counted
 from ..audit.session import AuditOutcome
 from ..audit.values import SEVERITIES
+from ..policy.keys import ENVIRONMENT_VARIABLE
 from ..wire.cleaning import clean
 from .sources import Kind
 from .terminal import forget_stream, notice, shell_command, terminal_style
@@ -156,12 +158,16 @@ def next_step(kind: Kind, db: Path | None, outcome: AuditOutcome, unset: Sequenc
         return "add --resume to continue"
     if summary.interrupted:
         return f"add --db {NEW_DB}, so that --resume can continue an audit that was interrupted"
+    if kind == "sandbox" and ENVIRONMENT_VARIABLE in os.environ:
+        return "leave out --sandbox to audit the workspace of your key"
     if kind == "sandbox":
         return "export CHATLOOM_API_KEY=... && chatloom audit   (or name a file of workspaces: chatloom audit --help)"
     more = f" and {len(unset) - NAMES_SHOWN:,} more variables" if len(unset) > NAMES_SHOWN else ""
     first = f"set {', '.join(unset[:NAMES_SHOWN])}{more}, then " if unset else ""
     if summary.failed and db:
         return f"{first}add --resume to read {counted(summary.failed, 'failed workspace')} again"
+    if kind == "file" and summary.failed > NAMES_SHOWN:
+        return f"{first}run it again with --db {NEW_DB}; if some fail then, --resume reads only those"
     if kind == "file" and failing:
         names = " ".join(f"--only {shlex.quote(_pattern(name))}" for name in failing)
         more = f" (and {unread - len(failing)} more)" if unread > len(failing) else ""

@@ -8,10 +8,11 @@ from typing import Literal
 
 from attrs import frozen
 
-from ..audit.keys import KeyEnv
+from ..audit.keys import KeyEnv, resolve_key
 from ..audit.loading import load_ndjson, load_workspaces
 from ..audit.values import Workspace
 from ..policy.keys import ENVIRONMENT_VARIABLE
+from ..wire.auth import ApiKey
 from ..wire.base_url import BASE_URL, normalize_base_url
 from .options import Selection
 from .sandbox import make_sandbox
@@ -53,7 +54,10 @@ async def open_source(path: Path | None, selection: Selection, base_url: str | N
         workspaces = load_workspaces(path, inline_keys=selection.inline_keys, notice=notice)
         yield Source("file", workspaces, base_url)
     elif not sandbox and ENVIRONMENT_VARIABLE in os.environ:
-        yield Source("key", (Workspace("default", KeyEnv(ENVIRONMENT_VARIABLE)),), base_url)
+        key = await resolve_key(reference := KeyEnv(ENVIRONMENT_VARIABLE))
+        if not isinstance(key, ApiKey):
+            raise key
+        yield Source("key", (Workspace("default", reference),), base_url)
     elif base_url:
         raise CommandLineError(f"--base-url needs workspaces: name a file, or set {ENVIRONMENT_VARIABLE}")
     else:

@@ -43,6 +43,12 @@ async def agents(
 
     The table has fewer columns on a narrow terminal. json and jsonl have every field.
 
+    Exit status:
+        0  done
+        2  wrong usage or configuration
+        3  the list is not whole: it does not match its count
+        4  the API gave no answer, or an error
+
     Examples:
         $ chatloom agents
         $ chatloom agents --format jsonl | jq -r .id
@@ -89,6 +95,11 @@ async def domains(
 ) -> int:
     """List the domains on which an agent's widget may load, oldest first.
 
+    Exit status:
+        0  done
+        2  wrong usage or configuration
+        4  the API gave no answer, or an error
+
     Examples:
         $ chatloom domains agt_abc123
     """
@@ -120,6 +131,11 @@ async def call(
 
     The call has the retries and the rate limit of all other calls. A terminal shows the JSON indented. Otherwise, it is
     printed as the API sent it, followed by a line break.
+
+    Exit status:
+        0  done
+        2  wrong usage or configuration
+        4  the API gave no answer, or an error
 
     Examples:
         $ chatloom call /api/plugin/agents | jq .count

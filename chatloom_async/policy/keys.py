@@ -148,12 +148,13 @@ def key_source(api_key: str | ApiKey | KeyProvider | None) -> KeySource | Invali
     if callable(api_key):
         _check(api_key)
         return ProvidedKey(api_key)
+    place = ""
     if api_key is None:
-        api_key = os.environ.get(ENVIRONMENT_VARIABLE)
+        api_key, place = os.environ.get(ENVIRONMENT_VARIABLE), f"Environment variable {ENVIRONMENT_VARIABLE}: "
         if api_key is None:
             return InvalidApiKeyError(
                 f"There is no API key: none was passed, and {ENVIRONMENT_VARIABLE} is not set. "
                 "For a client that starts without one, use AsyncChatloom.for_many()"
             )
     key = api_key_or_error(api_key)
-    return FixedKey(key) if isinstance(key, ApiKey) else key
+    return FixedKey(key) if isinstance(key, ApiKey) else InvalidApiKeyError(place + key.message)

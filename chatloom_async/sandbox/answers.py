@@ -159,7 +159,8 @@ def make_fault(how: int | Mishap, times: int | None, on: str, options: FaultOpti
     if times is not None and (type(times) is not int or times < 1):
         raise ConfigurationError(f"The times of a fault are 1 or more, or None for always, not {times!r}")
     if superfluous := sorted(options.keys() - OPTIONS[kind]):
-        raise ConfigurationError(f"A {how} fault takes no {' and no '.join(superfluous)}")
+        known = ", ".join(("times", "on", *sorted(OPTIONS[kind])))
+        raise ConfigurationError(f"A {how} fault has no option {superfluous[0]!r}, only {known}")
     try:
         wait = options.get("seconds", 1.0 if how == "slow" else 0.0)
         if not 0 <= wait < float("inf"):

@@ -66,6 +66,7 @@ def test_the_embedded_sandbox_can_be_asked_for(chatloom: Chatloom, monkeypatch: 
     assert ran.status == 0
     assert [json.loads(line)["workspace"] for line in ran.out.splitlines()] == ["acorn"]
     assert ran.err.startswith(f"--sandbox: {EMBEDDED_NOTICE}")
+    assert ran.err.splitlines()[-1] == "next: leave out --sandbox to audit the workspace of your key"
 
 
 def test_without_a_file_it_audits_the_workspace_of_the_key(chatloom: Chatloom, sandbox: Sandbox) -> None:
@@ -79,6 +80,29 @@ def test_without_a_file_it_audits_the_workspace_of_the_key(chatloom: Chatloom, s
         "nothing found",
         "next: add --db audits.db to keep the run and compare later ones with it",
     ]
+
+
+@pytest.mark.parametrize(("key", "problem"), [("", "is empty"), ("abc", "does not start with the prefix clf_")])
+@pytest.mark.parametrize("command", [["audit"], ["audit", "--dry-run"], ["agents"]])
+def test_a_variable_that_holds_no_key_is_wrong_usage(
+    chatloom: Chatloom, monkeypatch: pytest.MonkeyPatch, command: list[str], key: str, problem: str
+) -> None:
+    """Such as that of a secret that a CI system does not have: the variable is named, and nothing is audited."""
+    monkeypatch.setenv("CHATLOOM_API_KEY", key)
+    ran = chatloom(*command)
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith(f"error: Environment variable CHATLOOM_API_KEY: The API key {problem}")
+
+
+@pytest.mark.parametrize(
+    ("option", "meant"),
+    [("--formt", "Did you mean --format?"), ("--frmat=json", "Did you mean --format?"), ("--zzzzzz", "See `chatloom")],
+)
+def test_a_wrong_option_suggests_one(chatloom: Chatloom, option: str, meant: str) -> None:
+    """Although the list of workspaces may have any name."""
+    ran = chatloom("audit", option, "json")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith(f'error: Unknown option: "{option.partition("=")[0]}". {meant}')
 
 
 def test_workspaces_that_fail_are_told_and_make_the_status_3(chatloom: Chatloom, three: str) -> None:
@@ -101,6 +125,8 @@ def test_workspaces_that_fail_are_told_and_make_the_status_3(chatloom: Chatloom,
 def test_every_variable_that_is_not_set_is_named_once(chatloom: Chatloom, sandbox: Sandbox, tmp_path: Path) -> None:
     """Of references of both kinds."""
     (tmp_path / "w.csv").write_text("name,key_env,key_json\na,CHATLOOM_API_KEY,\nb,,KEYS#b\nc,,KEYS#c\nd,D_KEY,\n")
+    planned = chatloom("audit", str(tmp_path / "w.csv"), "--dry-run")
+    assert planned.err.splitlines()[-1] == "warning: variables of keys that are not set here: KEYS, D_KEY"
     assert chatloom("audit", str(tmp_path / "w.csv")).err.splitlines()[-1] == (
         "next: set KEYS, D_KEY, then add --only b --only c --only d to read only them again"
     )
@@ -198,10 +224,10 @@ birch      environment variable BIRCH_KEY
     ],
 )
 def test_a_dry_run_lists_what_would_be_audited(chatloom: Chatloom, tmp_path: Path, form: str, printed: str) -> None:
-    """No key is resolved, and nothing is sent."""
+    """No key is resolved, and nothing is sent. Variables that are not set are named."""
     (tmp_path / "w.csv").write_text("name,key_env,tags,expect\nacme,ACME_KEY,eu,acme.example\nbirch,BIRCH_KEY,,\n")
     ran = chatloom("audit", str(tmp_path / "w.csv"), "--dry-run", "--format", form)
-    assert ran == Ran(0, printed, ESTIMATE)
+    assert ran == Ran(0, printed, f"{ESTIMATE}warning: variables of keys that are not set here: ACME_KEY, BIRCH_KEY\n")
 
 
 def test_a_dry_run_can_be_a_json_document(chatloom: Chatloom) -> None:
@@ -236,7 +262,7 @@ def test_a_dry_run_can_be_a_json_document(chatloom: Chatloom) -> None:
         (["--db", "/", "--resume"], "/: it is a directory."),
         (["--concurrency", "0"], 'Invalid value "0" for --concurrency. Must be >= 1.'),
         (["--format", "xml"], 'Invalid value "xml" for --format.'),
-        (["--bogus"], 'Invalid value "--bogus" for WORKSPACES. This is neither a file nor an option of this command'),
+        (["--bogus"], 'Unknown option: "--bogus". '),
         (["one.toml", KEY], "Unexpected: clf_***. A key is never an argument"),
         (["--baseline", "1", "--resume", "--db", "no.db"], "no.db: there is no such file. Leave --resume out"),
     ],

@@ -47,8 +47,12 @@ def outcome(
         ("file", Path("my runs.db"), outcome(run=3), "chatloom diff --db 'my runs.db'"),
         ("file", None, outcome(Summary(failed=1), failing=["b*"]), "add --only 'b[*]' to read only it again"),
         (
-            "file", None, outcome(Summary(failed=9), failing=["b", "c", "d"]),
+            "file", DB, outcome(Summary(partial=9), run=1, failing=["b", "c", "d"]),
             "add --only b --only c --only d to read only them again (and 6 more)",
+        ),
+        (
+            "file", None, outcome(Summary(failed=9), failing=["b", "c", "d"]),
+            "run it again with --db audits.db; if some fail then, --resume reads only those",
         ),
         ("file", None, outcome(Summary(failed=1), failing=["-x"]), "add --only '[-]x' to read only it again"),
         ("file", None, outcome(Summary(failed=1), failing=["b\x1b"]), None),

@@ -194,6 +194,15 @@ def test_an_option_that_does_not_exist_says_which_is_meant(option: str, hint: st
         assert str(caught.value) == f"AsyncChatloom has no option {option!r}: {hint}"
 
 
+def test_what_clones_share_is_not_an_option_of_a_clone() -> None:
+    """The message says where it belongs."""
+    client = AsyncChatloom(KEY)
+    with pytest.raises(TypeError, match=r"^with_options\(\) does not change the key: with_key\(\) does$"):
+        client.with_options(api_key=KEY)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"^with_options\(\) does not change transport=, which clones share: construct"):
+        client.with_options(transport=None)  # type: ignore[call-arg]
+
+
 def test_with_without_async_says_so() -> None:
     """Python would only say that it cannot."""
     with pytest.raises(UsageError, match=r"^Use `async with` for a client"), AsyncChatloom(KEY):

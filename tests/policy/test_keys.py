@@ -113,7 +113,8 @@ def test_no_key(environment: str | None, given: Any, problem: str, monkeypatch: 
     monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
     if environment is not None:
         monkeypatch.setenv(ENVIRONMENT_VARIABLE, environment)
-    assert key_source(given) == InvalidApiKeyError(problem)
+    place = f"Environment variable {ENVIRONMENT_VARIABLE}: " if given is None and environment is not None else ""
+    assert key_source(given) == InvalidApiKeyError(place + problem)
 
 
 async def _provide(*, force_refresh: bool = False) -> str:

@@ -107,8 +107,10 @@ def test_impossible_faults(acme: SandboxWorkspace, how: Any, options: dict[str, 
 
 def test_what_a_refusal_says(acme: SandboxWorkspace) -> None:
     """The message names what does not fit."""
-    with pytest.raises(ConfigurationError, match=r"^A cut fault takes no message and no seconds"):
+    with pytest.raises(ConfigurationError, match=r"^A cut fault has no option 'message', only times, on\."):
         acme.fails("cut", seconds=1, message="x")
+    with pytest.raises(ConfigurationError, match=r"^A 429 fault has no option 'time', only times, on, headers"):
+        acme.fails(429, time=2)  # type: ignore[call-arg]
     with pytest.raises(ConfigurationError, match=r"^'explodes' is not a fault: use a status from 200 to 599, or slow"):
         acme.fails("explodes")  # type: ignore[arg-type]
 
