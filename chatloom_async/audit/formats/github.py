@@ -20,6 +20,8 @@ MARKUP = re.compile(r"([\\`*_\[\]<>|~&$])")  # no text stands at the start of a 
 LINKING = re.compile(r"(@|#|:(?=//)|\bwww(?=\.)|\bgh(?=-))", re.IGNORECASE)
 """Begins what GitHub makes a link of, escaped or not: people, issues, addresses. A blank of no width stops it."""
 
+QUOTED = re.compile(r'"([^"]*)"')
+
 ICONS = {"error": "\U0001f534", "warning": "\U0001f7e1", "info": "\U0001f535"}  # next to the word, never instead of it
 
 
@@ -103,7 +105,13 @@ def _code(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    return LINKING.sub(r"\1&#8203;", MARKUP.sub(r"\\\1", visible(text, CELL).strip()))
+    """A sentence. What it quotes is a code span, so that e.g. a domain can be copied as it is."""
+    pieces = QUOTED.split(visible(text, CELL).strip())
+    return "".join(_code(piece) if place % 2 else _inert(piece) for place, piece in enumerate(pieces))
+
+
+def _inert(text: str) -> str:
+    return LINKING.sub(r"\1&#8203;", MARKUP.sub(r"\\\1", text))
 
 
 SHOWN = 10
