@@ -225,7 +225,8 @@ class RunOptions:
         float,
         Parameter(
             metavar="SECONDS",
-            help="Longest wait for an API that is down or that answers 429 only, all pauses together.",
+            help="Longest wait for an API that is down or that answers 429 only, all pauses together; the retries of "
+            "each call come first.",
             validator=Number(gte=0),
         ),
     ] = 900

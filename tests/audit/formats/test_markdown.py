@@ -82,7 +82,7 @@ def test_every_text_is_inert(text: str) -> None:
 def test_what_a_sentence_quotes_can_be_copied() -> None:
     """As code, it needs nothing that keeps GitHub from making a link of it. A single quotation mark is one."""
     finding = Finding("1", "rule", "info", None, "", 'Not "http://www.a.example" or "", but 1" of www.b.example')
-    assert "| Not `http://www.a.example` or (empty), but 1\" of www&#8203;.b.example |" in written(
+    assert '| Not `http://www.a.example` or (empty), but 1" of www&#8203;.b.example |' in written(
         MarkdownFormat(), (Row("acme", "ok", (), (finding,)),)
     )
 
