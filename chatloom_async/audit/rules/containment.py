@@ -135,14 +135,13 @@ class InThread(Generic[T]):
         ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(GivenUp))
 
     def _run(self) -> None:
-        try:
-            result = self._function()
-        except GivenUp:
-            return
-        except Exception as error:
-            self._report(partial(self._result.set_exception, error))
-        else:
-            self._report(partial(self._result.set_result, result))
+        with suppress(GivenUp):  # also while it reports what nobody waits for any more
+            try:
+                result = self._function()
+            except Exception as error:
+                self._report(partial(self._result.set_exception, error))
+            else:
+                self._report(partial(self._result.set_result, result))
 
     def _report(self, settle: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the event loop was closed

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -22,6 +23,7 @@ from chatloom_async.audit.rules import (
     rule,
 )
 from chatloom_async.audit.rules import judging as judging_module
+from chatloom_async.audit.rules.containment import GivenUp, InThread
 from chatloom_async.audit.rules.judging import Judging
 from chatloom_async.testing import VirtualClock
 from tests.audit.rules.cases import audited
@@ -287,3 +289,11 @@ async def test_a_defect_of_the_judge_is_the_workspaces_failure(monkeypatch: pyte
     monkeypatch.setattr(Judge, "finish", broken)
     (row,) = await judged(each_agent, workspaces=1)
     assert (row.state, row.error and row.error.type) == ("failed", "ZeroDivisionError")
+
+
+async def test_a_thread_that_is_given_up_at_its_very_end_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it reports a result that nobody waits for any more. pytest would see a traceback of a thread."""
+    monkeypatch.setattr(InThread, "_report", Mock(side_effect=GivenUp))
+    running = InThread(lambda: 1)
+    running._thread.join()
+    assert not running._result.done()
