@@ -13,7 +13,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from attrs import frozen
+from attrs import define, field
 
 from ..audit.values import Failure
 from ..wire.cleaning import first_of
@@ -32,8 +32,11 @@ TRIES, TRANSFER_GRACE = 3, 60.0
 """A shard is given up after TRIES x its deadline + TRANSFER_GRACE seconds: workers may die late, and one that hangs
 outside of Python cannot keep the deadline itself."""
 
+LOOK = 5.0
+"""Seconds between two looks at the scheduler while a shard is out."""
 
-@frozen(eq=False)
+
+@define(eq=False)
 class DaskEngine:
     """Runs shards on the workers of a client, `Client(address, asynchronous=True)`. The client is not closed.
 
@@ -44,6 +47,7 @@ class DaskEngine:
     """
 
     client: "Client"
+    _scheduler: str | None = field(default=None, init=False)
 
     async def prepare(self) -> int:
         """Checks that every worker has the same version of this package, with a function of the standard library."""
@@ -53,6 +57,7 @@ class DaskEngine:
             raise NoWorkersError("The scheduler has no workers")
         if unfit := list(_unfit(versions)):
             raise NoWorkersError(f"Not every worker has chatloom-async {VERSION}: {first_of(unfit, NAMED)}")
+        self._scheduler = self.client.scheduler_info()["id"]
         return await self._threads()
 
     async def run(self, shard: Shard) -> ShardResult:
@@ -76,12 +81,20 @@ class DaskEngine:
     async def _result(self, shard: Shard) -> ShardResult:
         """The future is released as soon as the result has arrived, to free its memory."""
         future: Any = self.client.submit(audit_shard, shard, key=f"audit-shard-{shard.id}-{uuid4().hex}", pure=False)
+        result: asyncio.Task[ShardResult] = asyncio.ensure_future(_awaited(future))
         try:
             async with asyncio.timeout(TRIES * shard.deadline + TRANSFER_GRACE):
-                result: ShardResult = await future
-                return result
+                while not (await asyncio.wait([result], timeout=LOOK))[0]:
+                    self._check_scheduler(shard)
+                return result.result()
         finally:
+            result.cancel()
             future.release()
+
+    def _check_scheduler(self, shard: Shard) -> None:
+        """Raises EngineLostError if the client is connected to another scheduler, which may have no workers."""
+        if self._scheduler not in (None, self.client.scheduler_info()["id"]):
+            raise EngineLostError(f"Dask's scheduler was replaced while shard {shard.id} was out")
 
     async def _overdue(self, shard: Shard) -> ShardResult:
         text = f"Shard {shard.id} did not come back, though its deadline of {shard.deadline:g} s is long over"
@@ -92,6 +105,10 @@ class DaskEngine:
     async def _threads(self) -> int:
         client: Any = self.client
         return sum((await client.nthreads()).values())
+
+
+async def _awaited(future: Any) -> Any:
+    return await future
 
 
 def _unfit(versions: dict[str, Any]) -> Iterator[str]:

@@ -118,6 +118,22 @@ async def test_a_worker_that_hangs_cannot_keep_the_audit(
     assert result == shard.failed(Failure.of(EngineError(text)))
 
 
+async def test_a_scheduler_that_was_replaced_ends_the_audit(
+    cluster: str, hanging: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new one may have no workers, so nothing would come back; a look at the same one changes nothing."""
+    monkeypatch.setattr(dask, "LOOK", 0.01)
+    async with connected(cluster) as client:
+        engine = DaskEngine(client)
+        await engine.prepare()
+        running = asyncio.create_task(engine.run(shard_of(hanging)))
+        await asyncio.sleep(0.1)
+        assert not running.done()
+        monkeypatch.setattr(client, "scheduler_info", lambda: {"id": "another"})
+        with pytest.raises(EngineLostError, match=r"^Dask's scheduler was replaced while shard 1 was out"):
+            await running
+
+
 async def test_without_workers_no_audit_begins(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor does one go on whose last worker has left."""
     monkeypatch.setattr(dask, "TRANSFER_GRACE", 0.0)
