@@ -5,7 +5,6 @@ from typing import Any
 
 import attrs
 
-from ..endpoints.agents import agent_document
 from ..wire.cleaning import clean
 from .values import AuditedAgent, Failure, Finding, Row, Workspace
 
@@ -41,7 +40,7 @@ def workspace_document(workspace: Workspace) -> dict[str, Any]:
 
 
 def _audited(audited: AuditedAgent) -> dict[str, Any]:
-    document = agent_document(audited.agent)
+    document = audited.agent.to_dict(python_names=True)
     document["domains"] = audited.domains  # a tuple is a list in JSON
     document["error"] = _failure(audited.error)
     return document

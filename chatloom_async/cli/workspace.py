@@ -9,7 +9,7 @@ from attrs import frozen
 from cyclopts import Parameter
 
 from ..audit.formats.layout import Columns, cell
-from ..endpoints.agents import Agent, AgentList, agent_document
+from ..endpoints.agents import Agent, AgentList
 from ..wire.cleaning import clean
 from ..wire.endpoint import Endpoint
 from ..wire.json_text import escaped, json_text
@@ -72,14 +72,13 @@ def _table(listed: AgentList, stream: TextIO) -> str:
 
 
 def _json(listed: AgentList, _: TextIO) -> str:
-    document = {"agents": [agent_document(agent) for agent in listed], "count": listed.count}
-    return json_text(document, indent=True) + "\n"
+    return json_text(listed.to_dict(python_names=True), indent=True) + "\n"
 
 
 WRITERS: dict[str, Callable[[AgentList, TextIO], str]] = {
     "table": _table,
     "json": _json,
-    "jsonl": lambda listed, _: "".join(json_text(agent_document(agent)) + "\n" for agent in listed),
+    "jsonl": lambda listed, _: "".join(json_text(agent.to_dict(python_names=True)) + "\n" for agent in listed),
 }
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from enum import Enum
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final, get_type_hints
 
 import attrs
@@ -167,8 +167,8 @@ class Model:
             agents = await chatloom.list_agents()
             print(agents.to_dict()["agents"][0]["createdAt"])  # 2026-01-12T14:41:57.480Z
         """
-        names = {field.name: field.name if python_names else wire_name(field) for field in _fields(type(self))}
-        return {shown: _json(getattr(self, name), python_names=python_names) for name, shown in names.items()}
+        model: Any = type(self)
+        return {shown: _json(getattr(self, name), python_names) for name, shown in _names(model, python_names)}
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
@@ -205,9 +205,17 @@ def _fields(cls: Any) -> "tuple[attrs.Attribute[Any], ...]":
     return cls.__attrs_attrs__  # type: ignore[no-any-return]
 
 
-def _json(value: Any, *, python_names: bool) -> Any:
+@cache
+def _names(model: type, python_names: bool) -> tuple[tuple[str, str], ...]:
+    """The name of each field, and its name in `to_dict`."""
+    return tuple((field.name, field.name if python_names else wire_name(field)) for field in _fields(model))
+
+
+def _json(value: Any, python_names: bool) -> Any:
+    if isinstance(value, str):
+        return value
     if isinstance(value, Model):
         return value.to_dict(python_names=python_names)
     if isinstance(value, tuple):
-        return [_json(item, python_names=python_names) for item in value]
+        return [_json(item, python_names) for item in value]
     return timestamp(value) if isinstance(value, date) else value

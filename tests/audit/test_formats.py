@@ -12,7 +12,6 @@ from chatloom_async.audit.document import workspace_document
 from chatloom_async.audit.formats.data import JsonFormat, JsonLinesFormat
 from chatloom_async.audit.formats.interface import Format
 from chatloom_async.audit.values import make_finding
-from chatloom_async.endpoints.agents import agent_document
 from chatloom_async.wire.json_text import json_text
 from tests.samples import KEY
 
@@ -168,4 +167,4 @@ def test_a_workspace_as_a_document_tells_where_its_key_is_not_what_it_is() -> No
 )
 def test_times_are_utc_with_milliseconds(moment: datetime, text: str) -> None:
     """Later digits are cut off. A time that UTC does not have keeps its digits."""
-    assert agent_document(evolve(SALES, created_at=moment))["created_at"] == text
+    assert evolve(SALES, created_at=moment).to_dict()["createdAt"] == text

@@ -10,7 +10,6 @@ from itertools import filterfalse
 
 import attrs
 
-from ...endpoints.agents import agent_document
 from ..formats.text import counted
 from ..rules.hostname import parse_domain
 from ..rules.registry import RULES
@@ -98,7 +97,7 @@ def _changes(before: dict[str, AuditedAgent], after: dict[str, AuditedAgent]) ->
         added, removed = _without(new.domains, old.domains), _without(old.domains, new.domains)
         fields: list[FieldChange] = []
         if old.agent != new.agent:
-            one, other = agent_document(old.agent), agent_document(new.agent)
+            one, other = (version.agent.to_dict(python_names=True) for version in (old, new))
             fields += (FieldChange(key, str(one[key]), str(value)) for key, value in other.items() if one[key] != value)
         if fields or added or removed:
             yield AgentChange(name, new.agent.name, tuple(fields), added, removed)

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
-from ...endpoints.agents import agent_document
 from ...wire.cleaning import clean
 from ...wire.json_text import json_text
 from ..formats.github import code_span
@@ -190,5 +189,5 @@ def _change(change: WorkspaceChange) -> dict[str, Any]:
     members: dict[str, Any] = msgspec.to_builtins(change)  # `attrs.asdict` takes ten times as long
     for name in ("agents_added", "agents_removed"):
         del members[name]
-        members[name] = [agent_document(audited.agent) for audited in getattr(change, name)]
+        members[name] = [audited.agent.to_dict(python_names=True) for audited in getattr(change, name)]
     return members
