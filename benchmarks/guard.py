@@ -1,10 +1,9 @@
 """Fails when the client has become much slower: `python -m benchmarks.guard`, in well under a minute.
 
-Everything is a ratio of CPU times, taken in turns in one process, so a slow or busy machine does not matter. Each
-piece is compared with work of its own kind, C code with json.loads and Python code with copy.deepcopy: processors and
-builds of Python differ by a fifth in how much faster they run the one than the other. A bound is about 1.3 times the
-highest ratio on four builds of Python: it catches a regression, not a percent. What is over a bound is measured again,
-and the lowest ratio counts.
+Everything is a ratio of CPU times, taken in turns in one process, so a slow or busy machine does not matter. C code is
+compared with json.loads, and Python code with copy.deepcopy: the ratio of the one to the other differs by a fifth
+between builds of Python. A bound is up to 1.3 times the highest ratio on four builds of Python: it catches a
+regression, not a percent. What is over a bound is measured again, and the lowest ratio counts.
 """
 
 import asyncio
