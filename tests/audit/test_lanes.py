@@ -268,30 +268,39 @@ async def test_lanes_may_be_told_to_stop_twice() -> None:
 
 async def test_a_lane_that_answers_its_cancellation_hides_no_other() -> None:
     """It says that there is nothing more to do, after all lanes were cancelled from outside."""
+    both = asyncio.Barrier(3)
 
     async def read(item: int) -> int:
         try:
-            await asyncio.sleep(60)
+            await both.wait()
+            await asyncio.Event().wait()
         except asyncio.CancelledError:
             if item == 0:
                 raise
         return 0
 
     task = asyncio.create_task(Lanes(range(5), read, 2, VirtualClock(), first=2).run())
-    await asyncio.sleep(0.01)
+    await both.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
 
-async def stopped(first: Callable[[], Awaitable[object]], second: Callable[[], Awaitable[object]]) -> int:
-    """Two lanes: the first calls `first` and then waits, the second calls `second` and then stops both. Returns how
-    often the task is asked to end afterwards."""
+async def stopped(call: Callable[[], Awaitable[object]]) -> int:
+    """Of two lanes, the first makes the call and then waits, and the second stops both. Returns how often the task is
+    asked to end afterwards."""
+    waits = asyncio.Event()
 
     async def read(item: int) -> int:
-        await (first if item == 0 else second)()
-        await asyncio.sleep(0.01 if item == 1 else 0.0 if item == 0 else 60)
-        return 1 if item == 0 else 0
+        if item == 0:
+            await call()
+        elif item == 1:
+            await waits.wait()
+            return 0
+        else:
+            waits.set()
+            await asyncio.Event().wait()
+        return 1
 
     await Lanes(range(9), read, 2, VirtualClock(), first=2).run()
     task = asyncio.current_task()
@@ -311,21 +320,23 @@ async def test_lanes_stop_although_a_call_has_left_a_cancellation_behind() -> No
         assert task is not None
         task.cancel()
         with suppress(asyncio.CancelledError):
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
 
-    assert await asyncio.create_task(stopped(leaving, nothing)) == 1
-    assert await asyncio.create_task(stopped(nothing, nothing)) == 0
+    assert await asyncio.create_task(stopped(leaving)) == 1
+    assert await asyncio.create_task(stopped(nothing)) == 0
 
 
 async def test_lanes_that_stop_do_not_hide_a_cancellation_that_comes_with_it() -> None:
     """The caller is told."""
-
-    async def with_it() -> None:
-        await asyncio.sleep(0.01)
-        task.cancel()
+    waits = asyncio.Event()
 
     async def read(item: int) -> int:
-        await (with_it() if item == 1 else asyncio.sleep(60))
+        if item == 1:
+            await waits.wait()
+            task.cancel()
+        else:
+            waits.set()
+            await asyncio.Event().wait()
         return 0
 
     task = asyncio.create_task(Lanes(range(2), read, 2, VirtualClock(), first=2).run())
@@ -342,7 +353,7 @@ async def test_a_call_that_cancels_the_task_of_its_lane_ends_all() -> None:
         assert task is not None
         if item == 1:
             task.cancel()
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
         return 1
 
     with pytest.raises(asyncio.CancelledError, match="a call has cancelled the task that it ran in"):

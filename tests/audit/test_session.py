@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -281,6 +282,15 @@ async def test_an_aborted_session_completes_its_report() -> None:
         outcome = await session.write(Output(session.format("json"), report), on_row=abort)
         session.abort()
     assert (outcome.exit_status, json.loads(report.getvalue())["summary"]["interrupted"]) == (130, True)
+
+
+async def test_a_small_report_is_written_at_once() -> None:
+    """Row by row, a stream might need a system call for each."""
+    stream = Mock()
+    async with open_session(workspaces(), reader(ROWS)) as session:
+        await session.write(Output(session.format("json"), stream))
+    (written,) = (call.args[0] for call in stream.write.mock_calls)
+    assert len(json.loads(written)["workspaces"]) == len(ROWS)
 
 
 async def test_an_aborted_session_passes_on_a_cancellation() -> None:

@@ -1,6 +1,7 @@
 """Rows on disk: any order in, the order of the list out."""
 
 import errno
+import sys
 from datetime import datetime, timedelta, timezone
 from itertools import permutations
 from tempfile import gettempdir
@@ -70,8 +71,13 @@ def test_a_disk_that_is_full_for_a_while_damages_nothing(monkeypatch: pytest.Mon
 def test_a_list_goes_quietly_when_its_disk_is_full() -> None:
     """What was not written yet is not needed any more."""
     rows = DiskList(Row)
-    close, rows._file.close = rows._file.close, Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
-    del rows
+    close, refused = rows._file.close, Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
+    rows._file.close = refused
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "excepthook", loud := Mock())
+        patch.setattr(sys, "unraisablehook", loud)
+        del rows
+    assert (refused.call_count, loud.call_count) == (1, 0)
     close()
 
 

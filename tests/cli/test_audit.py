@@ -242,7 +242,7 @@ def test_a_dry_run_can_be_a_json_document(chatloom: Chatloom) -> None:
         (["--sandbox", "--base-url", "http://127.0.0.1:1"], "--sandbox brings its own workspaces and address"),
         (["w.toml", "--sandbox"], "--sandbox brings its own workspaces and address"),
         (["--base-url", "http://127.0.0.1:1"], "--base-url needs workspaces: name a file, or set CHATLOOM_API_KEY."),
-        (["no.toml"], "no.toml: cannot be read: No such file or directory."),
+        (["no.toml"], "no.toml: cannot be read: No such file or directory. Check the path, and who may read it."),
         (["--only", "nobody"], "No workspace is selected, out of 3 in the list."),
         (["--output", "/no/such/dir/a"], "--output /no/such/dir/a cannot be written: No such file or directory."),
         (["--html", "r", "--output", "./r"], "--html r is the same file as --output r: one would overwrite the other."),

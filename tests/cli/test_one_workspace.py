@@ -128,7 +128,9 @@ def test_the_key_may_come_from_a_file(
     path.chmod(0o644)
     ran = chatloom("agents", "--key-file", str(path))
     assert (ran.status, ran.out) == (2, "")
-    assert ran.err.startswith(f"error: The key file {path} can be read by others: chmod 600 {path}.")
+    assert ran.err.startswith(
+        f"error: The key file {path} can be read by others: chmod 600 {path}. Name a file that holds the key"
+    )
     path.chmod(0o600)
     assert chatloom("agents", "--key-file", str(path)).status == 0
 

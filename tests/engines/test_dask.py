@@ -126,12 +126,11 @@ async def test_a_scheduler_that_was_replaced_ends_the_audit(
     async with connected(cluster) as client:
         engine = DaskEngine(client)
         await engine.prepare()
-        running = asyncio.create_task(engine.run(shard_of(hanging)))
-        await asyncio.sleep(0.1)
-        assert not running.done()
-        monkeypatch.setattr(client, "scheduler_info", lambda: {"id": "another"})
+        same = iter([client.scheduler_info()] * 2)
+        monkeypatch.setattr(client, "scheduler_info", lambda: next(same, {"id": "another"}))
         with pytest.raises(EngineLostError, match=r"^Dask's scheduler was replaced while shard 1 was out"):
-            await running
+            await engine.run(shard_of(hanging))
+        assert not [*same]
 
 
 async def test_without_workers_no_audit_begins(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
