@@ -43,7 +43,7 @@ async def audit(
             expect = ["acme.example"]
 
         A CSV file has these fields as columns. Several tags or domains in a cell are separated by blanks, commas or
-        semicolons. Other columns are ignored, unless their name is close to a field.
+        semicolons. A column that is nearly named like a field is an error. Other columns are ignored.
 
     Accepted findings:
         The file of --mutes accepts findings, each for a reason and until a day. Instead of a rule, an entry may name
