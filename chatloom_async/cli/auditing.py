@@ -25,7 +25,7 @@ from ..audit.session import AuditOutcome, AuditSession, FormatName, Output, chec
 from ..audit.values import Workspace
 from ..policy.limiter import RateLimit
 from ..wire.cleaning import first_of
-from ..wire.json_text import json_text
+from ..wire.encode import json_text
 from .files import check_outputs, open_file, open_output
 from .options import FindingOptions, HistoryOptions, ReportOptions, RunOptions, Selection
 from .progress import AuditProgress, dns_gaps, findings, next_step, totals

@@ -18,7 +18,7 @@ from ..audit.keys import KeyEnv, KeyFile
 from ..diagnosis import Journal, Observation, Setup, examine
 from ..diagnosis.journal import markdown
 from ..diagnosis.local import GivenKey, KeyReference
-from ..wire.json_text import json_text
+from ..wire.encode import json_text
 from .files import check_outputs, open_file
 from .options import KEY_VARIABLE, Access, key_from_stdin
 from .terminal import STDIN, CommandLineError, blank_line, notice, terminal_style

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from ..audit.diff import Diff, diff_runs, json_diff, markdown_diff, table_diff
 from ..audit.formats.layout import Columns, cell
 from ..audit.store import NoSuchRunError, RunInfo, RunState, Store, open_store
-from ..wire.json_text import json_text
+from ..wire.encode import json_text
 from .files import check_outputs, open_output
 from .options import Db, OutputPath, TableOrJson
 from .terminal import CommandLineError, Content, notice, shell_command, terminal_style

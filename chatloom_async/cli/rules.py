@@ -10,7 +10,7 @@ from ..audit.dns import Resolver
 from ..audit.formats.layout import EMPTY, STYLES, Columns, cell
 from ..audit.rules import Rule, choose_rules, select_rules
 from ..audit.rules.rule import Need
-from ..wire.json_text import json_text
+from ..wire.encode import json_text
 from .files import check_outputs, open_output
 from .options import FindingOptions, OutputPath, RuleFiles, RuleGlobs, TableOrJson
 from .sources import Kind

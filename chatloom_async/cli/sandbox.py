@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ..audit.formats.text import counted
-from ..wire.json_text import json_text
+from ..wire.encode import json_text
 from .files import WRITABLE_PATH
 from .signals import end_gently
 from .terminal import CommandLineError, shell_command

@@ -11,8 +11,8 @@ from cyclopts import Parameter
 from ..audit.formats.layout import Columns, cell
 from ..endpoints.agents import Agent, AgentList
 from ..wire.cleaning import clean
+from ..wire.encode import escaped, json_text
 from ..wire.endpoint import Endpoint
-from ..wire.json_text import escaped, json_text
 from .files import check_outputs, open_output
 from .options import Access, OutputPath
 from .terminal import CommandLineError, notice, terminal_style

@@ -1,4 +1,4 @@
-"""Encodes values: an endpoint's names, path segments, query parameters and JSON body, and models as JSON.
+"""Encodes values: an endpoint's names, path segments, query parameters and JSON body, models, and JSON to be shown.
 
 A value without a safe and exact encoding raises ConfigurationError before anything is sent.
 """
@@ -20,6 +20,7 @@ NAME: Final = "chatloom_async.name"  # in the metadata of a field
 SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*_*")
 PATH_PARAMETER = re.compile(r"[A-Za-z0-9_~.-]{1,256}")
 SURROGATE = re.compile(r"[\ud800-\udfff]")
+INVISIBLE = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 class Null(Enum):
@@ -219,3 +220,15 @@ def _json(value: Any, python_names: bool) -> Any:
     if isinstance(value, tuple):
         return [_json(item, python_names) for item in value]
     return timestamp(value) if isinstance(value, date) else value
+
+
+def json_text(document: Any, *, indent: bool = False) -> str:
+    """JSON in which control and direction characters are escaped beyond what JSON asks for; the values are the same."""
+    raw = orjson.dumps(document, option=orjson.OPT_INDENT_2 if indent else None)
+    text = raw.decode()
+    return text if raw.isascii() and b"\x7f" not in raw else escaped(text)
+
+
+def escaped(text: str) -> str:
+    """The JSON text with all invisible characters escaped."""
+    return INVISIBLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -12,7 +12,7 @@ from chatloom_async.audit.document import workspace_document
 from chatloom_async.audit.formats.data import JsonFormat, JsonLinesFormat
 from chatloom_async.audit.formats.interface import Format
 from chatloom_async.audit.values import make_finding
-from chatloom_async.wire.json_text import json_text
+from chatloom_async.wire.encode import json_text
 from tests.samples import KEY
 
 SALES = Agent(

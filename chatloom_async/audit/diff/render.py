@@ -11,7 +11,7 @@ import msgspec
 from attrs import frozen
 
 from ...wire.cleaning import clean
-from ...wire.json_text import json_text
+from ...wire.encode import json_text
 from ..formats.github import code_span
 from ..formats.layout import EMPTY, Cell, Columns, cell, folded
 from ..formats.text import LIMIT, counted

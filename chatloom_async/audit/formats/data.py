@@ -13,7 +13,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from io import StringIO
 
-from ...wire.json_text import json_text
+from ...wire.encode import json_text
 from ..document import row_document
 from ..values import Row, Summary
 from .text import visible

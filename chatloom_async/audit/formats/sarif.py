@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from attrs import Factory, define
 
-from ...wire.json_text import json_text
+from ...wire.encode import json_text
 from ...wire.version import VERSION
 from ..values import SEVERITIES, Finding, Row, Severity, Summary
 from .ranking import LEVELS, NewFindings

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, define, evolve, frozen
 
+from ....wire.encode import json_text
 from ....wire.errors import needed_by
-from ....wire.json_text import json_text
 from ...values import SEVERITIES, Row, Severity, Summary
 from ..ranking import NewFindings
 from ..text import NO_TEXTS, RuleTexts, counted, named, visible, why_and_fix
