@@ -21,6 +21,9 @@ T = TypeVar("T")
 IN_MEMORY = 4 << 20
 """Bytes of a list that stay in memory."""
 
+BUFFER = 1 << 16
+"""Bytes of a file that are read or written at once: some twenty rows."""
+
 
 def from_json(raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     """The value of a JSON document. Raises ValueError."""
@@ -52,7 +55,7 @@ class DiskList(Sequence[T], Generic[T]):
     """A sequence of attrs values of one class. Values are decoded each time they are read."""
 
     def __init__(self, kind: type[T]) -> None:
-        self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed with the list
+        self._file = SpooledTemporaryFile(IN_MEMORY, buffering=BUFFER)  # noqa: SIM115 - closed with the list
         weakref.finalize(self, _closed, self._file)
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder, self._json_decoder = msgspec.msgpack.Decoder(kind), msgspec.json.Decoder(kind)

@@ -46,8 +46,9 @@ def cell(text: str, style: str = "") -> Cell:
     return Cell(((text, style),), columns_of(text))
 
 
-def number_cell(number: int | str, style: str = "") -> Cell:
-    """A number, or a text of this package in ASCII."""
+@lru_cache(maxsize=4096)
+def fixed_cell(number: int | str, style: str = "") -> Cell:
+    """A number, or a text of this package in ASCII. Cached, because a table repeats them."""
     text = str(number)
     return Cell(((text, style),), len(text))
 

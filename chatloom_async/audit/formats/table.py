@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from attrs import Factory, define, evolve, frozen
 
 from ..values import SEVERITIES, Finding, Row, Severity, State, Summary
-from .layout import STYLES, Cell, Columns, cell, folded, line, number_cell
+from .layout import STYLES, Cell, Columns, cell, fixed_cell, folded, line
 from .ranking import NewFindings, Worst, by_findings
 from .text import NO_TEXTS, RuleTexts, counted, why_and_fix
 
@@ -160,10 +160,10 @@ class TableFormat:
 
 def _cells(workspace: str, state: State, totals: tuple[int, ...]) -> tuple[Cell, ...]:
     if state == "failed":
-        numbers = [number_cell("-", "dim")] * len(totals)
+        numbers = [fixed_cell("-", "dim")] * len(totals)
     else:
         numbers = [
-            number_cell(total, style if total or not style else "dim")
+            fixed_cell(total, style if total or not style else "dim")
             for total, style in zip(totals, NUMBER_STYLES, strict=False)
         ]
-    return (cell(workspace), cell(state, STYLES[state]), *numbers)
+    return (cell(workspace), fixed_cell(state, STYLES[state]), *numbers)
