@@ -4,6 +4,7 @@ import asyncio
 import resource
 import subprocess
 import sys
+from collections import Counter
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -332,3 +333,52 @@ async def test_the_wait_for_a_descriptor_is_bounded() -> None:
     assert isinstance(late, ConnectError)
     assert (late.reason, late.sent) == ("local", False)
     await transport.aclose()
+
+
+async def test_few_connections_are_begun_in_one_step_of_the_event_loop() -> None:
+    """The first request is sent, and may be answered, before the last connection is begun."""
+    loop = asyncio.get_running_loop()
+    step, begun = 0, list[tuple[int, int]]()
+    turnstile = network.Turnstile()
+
+    def count() -> None:
+        nonlocal step
+        step += 1
+        loop.call_soon(count)
+
+    async def begin(number: int) -> None:
+        await turnstile.turn()
+        begun.append((number, step))
+
+    count()
+    tasks = [asyncio.create_task(begin(number)) for number in range(5 * network.BEGUN_AT_ONCE)]
+    await asyncio.sleep(0)
+    tasks[-1].cancel()  # it gives its turn to nobody
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert [number for number, _ in begun] == list(range(len(tasks) - 1)), "first come, first served"
+    assert max(Counter(step for _, step in begun).values()) == network.BEGUN_AT_ONCE
+    last = step
+    await turnstile.turn()
+    assert step == last, "nobody waits where nobody else begins a connection"
+
+
+@pytest.mark.parametrize("options", [{}, {"connection_reuse": False}], ids=["direct", "by aiohttp's session"])
+async def test_the_first_request_is_sent_before_the_last_connection_is_begun(options: dict[str, bool]) -> None:
+    """The API works on it meanwhile."""
+    begun, answered = 0, list[int]()
+
+    def begin() -> None:
+        nonlocal begun
+        begun += 1
+
+    async with RawServer((GOOD,)) as server:
+        transport = AiohttpTransport(on_connect=begin, **options)
+
+        async def ask(key: str) -> None:
+            await transport.send(signed(server.url, key))
+            answered.append(begun)
+
+        await asyncio.gather(*map(ask, keys(100)))
+        await transport.aclose()
+    assert begun == 100
+    assert min(answered) < 50

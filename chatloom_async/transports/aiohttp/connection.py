@@ -18,7 +18,7 @@ from multidict import istr
 from yarl import URL
 
 from ...wire.errors import ConfigurationError
-from ..network import ConnectionBound, ResumingContext
+from ..network import ConnectionBound, ResumingContext, Turnstile
 from .idle import IdleConnections
 from .resolver import ThreadResolver
 
@@ -218,6 +218,7 @@ class Connections(aiohttp.TCPConnector):
         self.on_connect: Callable[[], object] | None = on_connect
         self.idle: IdleConnections[WatchedConnection] = IdleConnections(loop)
         self._connecting: set[asyncio.Timeout] = set()
+        self._turnstile = Turnstile()
 
     def take(self, key: Hashable) -> WatchedConnection | None:
         """An idle connection for a request with this key. `release` gives it back."""
@@ -272,6 +273,7 @@ class Connections(aiohttp.TCPConnector):
         self.release(key, protocol, should_close=should_close)
 
     async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> WatchedConnection:  # noqa: ASYNC109
+        await self._turnstile.turn()
         while len(self.idle) and self.bound.is_exceeded(len(self.idle)):
             self.close_idle(next(iter(self.idle)))
             await asyncio.sleep(0)  # the event loop closes the socket in its next round
