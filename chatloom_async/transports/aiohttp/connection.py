@@ -230,6 +230,7 @@ class Connections(aiohttp.TCPConnector):
 
     async def open(self, origin: Origin, owner: object, limits: aiohttp.ClientTimeout) -> WatchedConnection:
         """A new connection for a request with the API key `owner`. `release` gives it back."""
+        await self._turnstile.turn()  # `limits` are for the connection, not for the wait
         try:
             async with asyncio.timeout(limits.connect):
                 connection = await self._create_connection(origin, [], limits)
@@ -258,7 +259,8 @@ class Connections(aiohttp.TCPConnector):
     async def _get(self, key: ConnectionKey, traces: Any) -> Any:
         """The same for aiohttp's session."""
         connection = self.take(key)
-        if connection is None:
+        if connection is None:  # aiohttp opens one
+            await self._turnstile.turn()
             return None
         taken = Connection(self, key, connection, self._loop)
         try:
@@ -273,7 +275,6 @@ class Connections(aiohttp.TCPConnector):
         self.release(key, protocol, should_close=should_close)
 
     async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> WatchedConnection:  # noqa: ASYNC109
-        await self._turnstile.turn()
         while len(self.idle) and self.bound.is_exceeded(len(self.idle)):
             self.close_idle(next(iter(self.idle)))
             await asyncio.sleep(0)  # the event loop closes the socket in its next round
