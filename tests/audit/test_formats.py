@@ -8,7 +8,7 @@ from attrs import evolve
 
 from chatloom_async import Agent, ApiKey
 from chatloom_async.audit import AuditedAgent, Failure, KeyEnv, KeyFile, Row, Summary, Workspace
-from chatloom_async.audit.document import workspace_document
+from chatloom_async.audit.document import row_document, workspace_document
 from chatloom_async.audit.formats.data import JsonFormat, JsonLinesFormat
 from chatloom_async.audit.formats.interface import Format
 from chatloom_async.audit.values import make_finding
@@ -166,5 +166,8 @@ def test_a_workspace_as_a_document_tells_where_its_key_is_not_what_it_is() -> No
     ],
 )
 def test_times_are_utc_with_milliseconds(moment: datetime, text: str) -> None:
-    """Later digits are cut off. A time that UTC does not have keeps its digits."""
-    assert evolve(SALES, created_at=moment).to_dict()["createdAt"] == text
+    """Later digits are cut off. A time that UTC does not have keeps its digits. A report has the same document."""
+    agent = evolve(SALES, created_at=moment)
+    assert agent.to_dict()["createdAt"] == text
+    (reported,) = row_document(Row("acme", "ok", (AuditedAgent(agent, ()),)))["agents"]
+    assert reported == {**agent.to_dict(python_names=True), "domains": (), "error": None}
