@@ -49,8 +49,8 @@ def tls(workspaces: int) -> dict[str, float]:
 
 
 async def _busy(url: str, number: int, context: ssl.SSLContext | None) -> dict[str, float]:
-    """Each piece in turns with the others. The machine's speed changes from one to the next, so a ratio of neighbours
-    says little: a ratio is that of the medians."""
+    """Each piece in turns with the others. Ratios are those of the medians: the machine's speed may change between two
+    neighbours."""
     workspaces = _workspaces(number)
     with tempfile.TemporaryDirectory() as folder:
         databases = iter(Path(folder, f"{index}.db") for index in range(ROUNDS + 1))

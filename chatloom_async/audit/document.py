@@ -14,7 +14,7 @@ from .values import AuditedAgent, Failure, Finding, Row, Workspace
 CONVERTER = Converter()
 CONVERTER.register_unstructure_hook(datetime, timestamp)
 AGENT = make_dict_unstructure_fn(Agent, CONVERTER)
-"""What `Agent.to_dict(python_names=True)` does, in half the time: 20,000 workspaces have it done 140,000 times."""
+"""Gives the same as `Agent.to_dict(python_names=True)` in half the time. A report calls it for each agent."""
 
 FINDING = make_dict_unstructure_fn(Finding, CONVERTER)
 

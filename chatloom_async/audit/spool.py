@@ -22,7 +22,7 @@ IN_MEMORY = 4 << 20
 """Bytes of a list that stay in memory."""
 
 BUFFER = 1 << 16
-"""Bytes of a file that are read or written at once: some twenty rows."""
+"""Bytes of a file that are read or written at once: some thirty rows."""
 
 
 def from_json(raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:

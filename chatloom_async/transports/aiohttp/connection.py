@@ -259,7 +259,7 @@ class Connections(aiohttp.TCPConnector):
     async def _get(self, key: ConnectionKey, traces: Any) -> Any:
         """The same for aiohttp's session."""
         connection = self.take(key)
-        if connection is None:  # aiohttp opens one
+        if connection is None:  # aiohttp opens one; its limit includes this wait
             await self._turnstile.turn()
             return None
         taken = Connection(self, key, connection, self._loop)
